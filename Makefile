@@ -1,0 +1,87 @@
+# make        set up the environment in .venv      make repro   set up, then regenerate every result
+# make help   the other targets                    make test    set up, then run the tests
+
+SUPPORTED := 3.11 3.12 3.13
+
+# Which Python: the one named (`make PYTHON=python3.12 ...`), else the one .venv was set up with, else
+# the system's. A plain `make` must not undo the choice that an earlier one was told.
+IN_PLACE := $(if $(wildcard .venv/ready-*),$(shell .venv/bin/python -c '' 2>/dev/null && echo .venv/bin/python))
+ifeq ($(origin PYTHON), undefined)
+PYTHON := $(or $(IN_PLACE),python3)
+endif
+VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+MINOR := $(subst $() ,.,$(wordlist 1,2,$(subst ., ,$(VERSION))))
+FOUND := $(if $(VERSION),$(PYTHON) is Python $(VERSION),there is no Python at $(PYTHON))
+REFUSAL := $(FOUND); ebmrepro runs on $(SUPPORTED): $(strip make PYTHON=python3.12 $(MAKECMDGOALS))
+
+# Written last, so an interrupted set-up has none; named after the Python and holding the folder's
+# path, because a .venv works for one Python and in one place only.
+READY := .venv/ready-$(MINOR)
+USABLE := $(and $(IN_PLACE),$(filter $(CURDIR),$(shell cat $(READY) 2>/dev/null)))
+ACTIVATE := . .venv/bin/activate
+
+.DEFAULT_GOAL := environment
+.PHONY: environment repro test check ui lock clean distclean help unusable
+
+environment: $(READY)  ## set up .venv (every target that needs it does so itself)
+	@echo "ready: source .venv/bin/activate"
+
+$(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
+	$(if $(filter $(MINOR),$(SUPPORTED)),,$(error $(REFUSAL)))
+	@made_with=$$(.venv/bin/python -m pip --version 2>/dev/null | sed 's/.*(python \(.*\))/\1/'); \
+	made_in=$$(cat .venv/ready-* 2>/dev/null); \
+	if [ ! -d .venv ]; then why="some 6 GB, once"; \
+	elif [ -e .venv/unfinished ]; then why="an earlier set-up was interrupted"; \
+	elif [ -z "$$made_with" ]; then why="the one here does not run"; \
+	elif [ "$$made_with" != "$(MINOR)" ]; then why="the one here is of Python $$made_with"; \
+	elif [ "$${made_in:-$(CURDIR)}" != "$(CURDIR)" ]; then why="this folder was $$made_in"; \
+	else why=""; fi; \
+	if [ "$$why" ]; then \
+		echo "making .venv with Python $(VERSION) ($$why)"; \
+		$(PYTHON) -m venv --clear .venv; \
+	else \
+		echo "bringing .venv up to requirements.lock and pyproject.toml"; \
+	fi
+	@rm -f .venv/ready-* && echo "$(CURDIR)" > .venv/unfinished
+	@cmp -s requirements.lock .venv/installed.lock || { \
+		sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt && \
+		.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.txt && \
+		.venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.lock && \
+		cp requirements.lock .venv/installed.lock; }
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@mv .venv/unfinished $@
+
+repro: $(READY)  ## regenerate every result that params.yaml asks for (dvc repro)
+	@$(ACTIVATE) && dvc repro
+	@echo "report: $(CURDIR)/reports/index.html"
+
+test: $(READY)  ## run the tests
+	@$(ACTIVATE) && pytest
+
+check: $(READY)  ## lint, format, types, import contracts
+	@$(ACTIVATE) && ruff check
+	@$(ACTIVATE) && ruff format --check
+	@$(ACTIVATE) && basedpyright
+	@$(ACTIVATE) && lint-imports --no-logo
+
+ui: $(READY)  ## open the runs in MLflow
+	@$(ACTIVATE) && ebmrepro ui
+
+lock: $(READY)  ## compile requirements.lock from pyproject.toml (UPGRADE=1: to the newest versions)
+	@$(ACTIVATE) && uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
+		--no-emit-index-url --no-header --python-version $(firstword $(SUPPORTED)) \
+		$(if $(UPGRADE),--upgrade) --quiet -o requirements.lock
+
+# Through git, which removes what it ignores in the places named and cannot touch a tracked file.
+REMOVE := git clean -fdX --
+
+clean:  ## remove caches and pipeline outputs; `make repro` takes the outputs back from DVC's cache
+	@$(REMOVE) .pytest_cache .ruff_cache .hypothesis .import_linter_cache ebmrepro stages tests \
+		data models reference generated reports
+
+distclean: clean  ## remove also .venv, DVC's cache, checkpoints and MLflow's runs: everything is to be made anew
+	@$(REMOVE) .venv .dvc .ebmrepro mlflow.db* mlartifacts
+
+help:  ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 - \2/p' Makefile
+	@echo "  PYTHON=python3.12 with any of them chooses the Python: one of $(SUPPORTED)"

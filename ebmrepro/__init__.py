@@ -1,0 +1,3 @@
+"""A reproduction suite for energy-based generative models."""
+
+__version__ = "0.1.0"

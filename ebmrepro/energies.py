@@ -1,0 +1,106 @@
+"""Networks that are energies: the auto-encoder, whose energy is its reconstruction error, and the
+restricted Boltzmann machine, whose energy marginalises over its hidden units exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
+
+
+def reconstruction_error(x: Tensor, x_hat: Tensor, reduction: Reduction) -> Tensor:
+    """Distance of each image from its reconstruction, (N, ...) x (N, ...) -> (N,).
+
+    A margin is stated for one reduction: EBGAN's 10/20/80 fit `norm`, the L2 norm over the whole
+    image; MAGAN's authors take `sum_sq`; BEGAN takes `mean_abs`.
+    """
+    difference = (x - x_hat).flatten(1)
+    match reduction:
+        case "norm":
+            return torch.linalg.vector_norm(difference, dim=1)
+        case "sum_sq":
+            return difference.square().sum(1)
+        case "mean_sq":
+            return difference.square().mean(1)
+        case "mean_abs":
+            return difference.abs().mean(1)
+    raise ValueError(f"reduction: found {reduction!r}, allowed: norm, sum_sq, mean_sq, mean_abs")
+
+
+class AutoEncoder(nn.Module):
+    """D(x) = || x - Dec(Enc(x)) ||, in one of the reductions above."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, reduction: Reduction):
+        super().__init__()
+        self.encoder, self.decoder, self.reduction = encoder, decoder, reduction
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Energy of each image, (N, C, H, W) -> (N,)."""
+        return reconstruction_error(x, self.reconstruct(x), self.reduction)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encoder(x))
+
+    def with_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Energy (N,) and code (N, K) from one pass."""
+        code = self.encoder(x)
+        return reconstruction_error(x, self.decoder(code), self.reduction), code.flatten(1)
+
+
+class RBM(nn.Module):
+    """Binary-binary RBM, E(v, h) = - v'Wh - b'v - c'h; v may be real in [0, 1] (probabilities)."""
+
+    def __init__(self, visible: int, hidden: int, std: float):
+        super().__init__()
+        self.W = nn.Parameter(torch.randn(visible, hidden) * std)
+        self.b = nn.Parameter(torch.zeros(visible))
+        self.c = nn.Parameter(torch.zeros(hidden))
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Free energy F(v) = - b'v - sum_j log(1 + exp(c_j + W_j'v)), (N, V) -> (N,)."""
+        return self.free_energy(v, v @ self.W + self.c)
+
+    def free_energy(self, v: Tensor, field: Tensor) -> Tensor:
+        """F(v) where the hidden units' input `field` = v W + c, (N, H), is known already."""
+        return -(v @ self.b) - F.softplus(field).sum(1)
+
+    def up(self, v: Tensor) -> Tensor:
+        """p(h = 1 | v), (N, V) -> (N, H)."""
+        return torch.sigmoid(v @ self.W + self.c)
+
+    def down(self, h: Tensor) -> Tensor:
+        """p(v = 1 | h), (N, H) -> (N, V)."""
+        return torch.sigmoid(h @ self.W.T + self.b)
+
+    @torch.no_grad()
+    def gibbs(self, v: Tensor, steps: int, *, sample_visible: bool) -> Tensor:
+        """`steps` times v -> h -> v with h sampled; returns the probabilities of the last v.
+
+        In contrastive divergence v stays a probability (`sample_visible=False`), as in Hinton and
+        Salakhutdinov's code; a chain that is to reach the model's distribution samples it.
+        """
+        for i in range(steps):
+            probability = self.down(torch.bernoulli(self.up(v)))
+            last = i == steps - 1
+            v = torch.bernoulli(probability) if sample_visible and not last else probability
+        return v
+
+    @torch.no_grad()
+    def pseudo_likelihood(self, v: Tensor) -> Tensor:
+        """log-pseudo-likelihood sum_i log p(v_i | v_-i) of binary v, exact, (N, V) -> (N,), in
+        nats.
+
+        log p(v_i | v_-i) = log sigmoid(F(v with bit i flipped) - F(v)).
+        """
+        free = self(v)
+        total = torch.zeros_like(free)
+        for i in range(v.shape[1]):
+            flipped = v.clone()
+            flipped[:, i] = 1 - flipped[:, i]
+            total += F.logsigmoid(self(flipped) - free)
+        return total

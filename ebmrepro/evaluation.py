@@ -1,0 +1,271 @@
+"""From trained models to measurements: draw, score, then measure what lies on disk.
+
+The first half writes images (uint8) and energies; the second reads them back and never meets a
+generator, so what is measured is what anyone can look at.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ebmrepro import data, images, runs, train
+from ebmrepro.data import probes
+from ebmrepro.method import Labelled, Method
+from ebmrepro.metrics import (
+    coverage,
+    fid,
+    inception,
+    inception_score,
+    kid,
+    precision_recall,
+    pulling_away,
+    separation,
+)
+from ebmrepro.params import Evaluate, Params
+
+INCEPTION_BATCH = 50
+CONSTANT = 1.0  # grey levels: images whose pixels vary less over the sample are one image
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of a set of images in one extractor: (N, K) float32, and class probabilities (N, classes)."""
+
+    features: np.ndarray
+    probabilities: np.ndarray
+
+
+class Extractor:
+    """The last hidden layer of the suite's fine-tuned DBN classifier, of the run's first seed."""
+
+    def __init__(self, suite: str, settings: Params):
+        self.seed = settings.run.seeds[0]
+        self.dbn: Any = runs.restore(suite, "dbn", self.seed, settings)
+        weights = runs.folder(suite, "dbn", self.seed) / "model.safetensors"
+        self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+
+    @torch.no_grad()
+    def __call__(self, pictures: np.ndarray) -> Features:
+        """uint8 (N, C, H, W) -> features."""
+        x = images.from_uint8(pictures).to(train.device())
+        features = self.dbn.features(x)
+        return Features(features.cpu().numpy(), self.dbn.classify(features).cpu().numpy())
+
+
+def reference(suite: str, settings: Params) -> dict[str, Any]:
+    """Features of the real images, per extractor, and the floor: train measured against the split.
+
+    Writes reference/<suite>/dbn.npz, inception.npz where the weights are at hand, reference.json.
+    """
+    out = Path("reference") / suite
+    out.mkdir(parents=True, exist_ok=True)
+    asked = settings.suites[suite].evaluate
+    extract = Extractor(suite, settings)
+    (real, _), (seen, _) = (data.read(Path("data") / suite, s) for s in (asked.split, "train"))
+    of_real, of_train = extract(real), extract(seen)
+    np.savez(
+        out / "dbn.npz",
+        features=of_real.features,
+        probabilities=of_real.probabilities,
+        train_features=of_train.features,
+        train_probabilities=of_train.probabilities,
+    )
+    card: dict[str, Any] = {
+        "suite": suite,
+        "split": asked.split,
+        "count": len(real),
+        "extractor": f"DBN classifier of seed {extract.seed}, last hidden layer, "
+        f"{of_real.features.shape[1]} features",
+        "extractor_sha256": extract.sha256,
+        "floor": _distances(of_train, of_real, asked)[0],
+        "floor_protocol": f"the {len(seen):,} training images measured as if they were generated",
+    }
+    weights, reason = inception.find_weights()
+    if weights is None:
+        card["fid_reason"] = reason
+    else:
+        features = inception.inception_features(real, weights, INCEPTION_BATCH, train.device().type)
+        np.savez(out / "inception.npz", features=features)
+        card["inception_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    runs.write_json(out / "reference.json", card)
+    return card
+
+
+def evaluate(suite: str, name: str, seed: int, settings: Params) -> dict[str, Any]:
+    """Measure one trained model; writes results/<suite>/<name>/<seed>/ and the drawn images."""
+    asked = settings.suites[suite].evaluate
+    out = Path("results") / suite / name / str(seed)
+    drawn = Path("generated") / suite / name / f"{seed}.npy"
+    out.mkdir(parents=True, exist_ok=True)
+    drawn.parent.mkdir(parents=True, exist_ok=True)
+
+    model = runs.restore(suite, name, seed, settings)
+    generated = runs.draw(model, asked.generated, asked.seed)
+    np.save(drawn, generated)
+    images.save_png(out / "samples.png", images.grid(generated[: runs.GRID], columns=10))
+    np.savez(out / "energies.npz", **_energies(suite, model, generated, asked))
+    untrained = runs.untrained(suite, name, seed, settings)
+    at_start = runs.draw(untrained, asked.generated, asked.seed)
+
+    metrics = _measure(suite, name, seed, settings, at_start)
+    own = {**_of_the_model(suite, model, generated, asked), **_at_the_end(suite, model, name, seed)}
+    _add(metrics, own)
+    runs.write_json(out / "metrics.json", metrics)
+    return metrics
+
+
+def _measure(
+    suite: str, name: str, seed: int, settings: Params, at_start: np.ndarray
+) -> dict[str, Any]:
+    """Everything that needs only files: images, energies and the reference."""
+    asked = settings.suites[suite].evaluate
+    place = Path("reference") / suite
+    about = json.loads((place / "reference.json").read_text(encoding="utf-8"))
+    with np.load(place / "dbn.npz") as stored:
+        real = Features(stored["features"], stored["probabilities"])
+    generated = np.load(Path("generated") / suite / name / f"{seed}.npy")
+    card = json.loads((runs.folder(suite, name, seed) / "run.json").read_text(encoding="utf-8"))
+
+    extract = Extractor(suite, settings)
+    fake = extract(generated)
+    values, flags = _distances(fake, real, asked)
+    values["fd_dbn_untrained"] = _distances(extract(at_start), real, asked)[0]["fd_dbn"]
+    reasons: dict[str, str] = {}
+    if (place / "inception.npz").exists():
+        values["fid"], flags["fid"] = _fid(place, generated)
+    else:
+        values["fid"], reasons["fid"] = None, about["fid_reason"]
+    if generated.std(axis=0).mean() < CONSTANT:
+        flags["classes_covered"] = "the generator has collapsed: all its images are one"
+    with np.load(Path("results") / suite / name / str(seed) / "energies.npz") as energies:
+        values |= separation.describe({kind: energies[kind] for kind in energies.files})
+    return {
+        "schema": 1,
+        "suite": suite,
+        "method": name,
+        "seed": seed,
+        "fingerprint": card["fingerprint"],
+        "step": card["steps"],
+        "values": values,
+        "reasons": reasons,
+        "flags": {key: flag for key, flag in flags.items() if flag},
+        "protocol": {
+            "generated": f"{asked.generated:,} images, drawn from seed {asked.seed}",
+            "reference": f"{about['split']} split, {about['count']:,} images",
+            "extractor": about["extractor"],
+            "extractor_sha256": about["extractor_sha256"],
+            "energies": f"at most {asked.energies:,} images per set",
+            "precision and recall": f"k = {asked.neighbours}",
+            "classes covered": f"at least {asked.coverage_share:.0%} of the generated images at "
+            f"probability {asked.coverage_confidence} or more",
+            **({"inception_sha256": about["inception_sha256"]} if not reasons else {}),
+        },
+    }
+
+
+def _distances(
+    fake: Features, real: Features, asked: Evaluate
+) -> tuple[dict[str, float | None], dict[str, str | None]]:
+    """Fake against real in the DBN's features, and what to beware of."""
+    near = precision_recall.precision_recall(real.features, fake.features, asked.neighbours)
+    centred = fake.features - real.features.mean(axis=0)
+    values: dict[str, float | None] = {
+        "fd_dbn": fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features)),
+        "is_dbn": inception_score.inception_score(fake.probabilities, splits=1)[0],
+        "kd_dbn": kid.kernel_distance(real.features, fake.features),
+        "precision_dbn": near.precision,
+        "recall_dbn": near.recall,
+        "cos2_dbn": pulling_away.pulling_away(centred),
+        "classes_covered": coverage.classes_covered(
+            fake.probabilities, asked.coverage_share, asked.coverage_confidence
+        ),
+    }
+    counts = len(fake.features), len(real.features), real.features.shape[1]
+    return values, {"fd_dbn": fid.frechet_flag(*counts)}
+
+
+def _fid(place: Path, generated: np.ndarray) -> tuple[float, str | None]:
+    weights, reason = inception.find_weights()
+    if weights is None:
+        raise FileNotFoundError(f"the reference has Inception features, but {reason}")
+    with np.load(place / "inception.npz") as stored:
+        real = stored["features"]
+    fake = inception.inception_features(generated, weights, INCEPTION_BATCH, train.device().type)
+    distance = fid.frechet_distance(fid.gaussian(fake), fid.gaussian(real))
+    return distance, fid.frechet_flag(len(fake), len(real), real.shape[1])
+
+
+@torch.no_grad()
+def _energies(
+    suite: str, model: Method, generated: np.ndarray, asked: Evaluate
+) -> dict[str, np.ndarray]:
+    """Energy per image of each kind of image, float32."""
+    (seen, _), (real, _) = (data.read(Path("data") / suite, s) for s in ("train", asked.split))
+    real, n, seed = real[: asked.energies], asked.energies, asked.seed
+    sets = {
+        "train": seen[:n],
+        "test": real,
+        "generated": generated[:n],
+        "noise": probes.noise(model.shape, n, seed),
+        "shuffled": probes.shuffled(np.array(real), seed),
+        "patches": probes.patches(model.shape, n, seed),
+    }
+    return {kind: _in_batches(model.energy, pictures) for kind, pictures in sets.items()}
+
+
+def _in_batches(function: Any, pictures: np.ndarray, size: int = 1000) -> np.ndarray:
+    """uint8 (N, C, H, W) through a network, as float32 (N, ...)."""
+    parts = (pictures[i : i + size] for i in range(0, len(pictures), size))
+    x = (images.from_uint8(part).to(train.device()) for part in parts)
+    return np.concatenate([function(part).float().cpu().numpy() for part in x])
+
+
+@torch.no_grad()
+def _of_the_model(
+    suite: str, model: Method, generated: np.ndarray, asked: Evaluate
+) -> dict[str, float]:
+    """What needs the trained networks: codes, reconstructions, and the paper's own questions."""
+    values: dict[str, float] = {}
+    real = runs.labelled(suite, asked.split)
+    fake = images.from_uint8(generated).to(train.device())
+    if (codes := model.code(fake)) is not None:
+        values["cos2_code"] = pulling_away.pulling_away(codes.cpu().numpy())
+    if (x_hat := model.reconstruct(real.x)) is not None:
+        values["reconstruction"] = (real.x - x_hat).square().mean().sqrt().item()
+        # A reconstruction error is at least 0, so the ratio of two of them means something.
+        energies = _in_batches(model.energy, generated), model.energy(real.x).cpu().numpy()
+        values["ratio"] = separation.ratio(*energies)
+    own = model.diagnose(runs.labelled(suite, "train"), Labelled(*real))
+    return {**values, **own}
+
+
+def _at_the_end(suite: str, model: Method, name: str, seed: int) -> dict[str, float]:
+    """The algorithm's state after the last step, and its terms over the last epoch."""
+    path = runs.folder(suite, name, seed) / "curves.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    values = {key: float(cell) for key, cell in last.items() if cell}
+    own = {key: value for key, value in values.items() if key.startswith(f"{model.name}/")}
+    named = {key.rpartition("/")[2]: value for key, value in own.items()}
+    kept = {key: named[key] for key in ("k", "M_global", "margin") if key in named}
+    if "hinge/active" in values:
+        kept["hinge_active"] = values["hinge/active"]
+    return kept
+
+
+def _add(metrics: dict[str, Any], values: dict[str, float]) -> None:
+    """NaN has no place in JSON: it becomes null with a reason."""
+    for key, value in values.items():
+        known = math.isfinite(value)
+        metrics["values"][key] = value if known else None
+        if not known:
+            metrics["reasons"][key] = "not measured: the training was too short for it"

@@ -1,0 +1,1 @@
+"""One paper, one file. The name of a file is the name of a method everywhere."""

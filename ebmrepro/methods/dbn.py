@@ -1,0 +1,175 @@
+"""Deep belief network (DBN).
+
+Hinton, Osindero, Teh: A fast learning algorithm for deep belief nets. Neural Computation 18, 2006.
+Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006,
+with the constants of their released code.
+
+    symbol   here             meaning
+    v, h     v, h             visible and hidden units of one RBM; images are probabilities in [0,
+    1]
+    F(v)     rbm(v)           free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v))
+    CD-k     hp.cd_steps      v_k after k Gibbs steps from the data: h sampled, v its probability
+
+The descent of mean F(v_0) - mean F(v_k), v_k held fixed, is contrastive divergence with
+probabilities in both statistics: dW = eps (<v h>_data - <v h>_recon). Layers are trained in turn,
+each on the hidden probabilities of the layer below. Then two classifiers of the same shape are
+trained by backprop, side by side: one starts from the RBMs' weights (its softmax layer alone for
+the first `warmup_epochs`), one from random weights. Samples come from the top RBM by Gibbs
+sampling.
+
+Departures: backprop by the optimiser of the `optim` block instead of conjugate gradients; random
+weights by Glorot's rule (sigmoid units), fairer to that side than the 0.1 N(0, 1) of 2006; no
+up-down.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ebmrepro import nets
+from ebmrepro.energies import RBM
+from ebmrepro.method import Method, Turn
+from ebmrepro.params import Count, Epochs, Natural, Positive, Strict
+
+
+class DBN(Method):
+    grad_norms: torch.Tensor
+    grad_steps: torch.Tensor
+    labelled = True
+
+    class Hparams(Strict):
+        layers: list[Count]  # hidden units, bottom to top
+        init_std: Positive  # of W and of the softmax layer; 0.1
+        cd_steps: Count
+        rbm_epochs: Epochs  # per layer
+        warmup_epochs: Natural  # of the pretrained classifier, softmax layer only
+        finetune_epochs: Epochs
+        chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
+
+    def __init__(self, hp, shape, classes):
+        super().__init__(hp, shape, classes)
+        widths = [torch.Size(shape).numel(), *hp.layers]
+        self.rbms = nn.ModuleList(RBM(*pair, hp.init_std) for pair in pairwise(widths))
+        self.classifier = _classifier(widths, classes)
+        self.scratch = _classifier(widths, classes)
+        for layer in nets.linear_layers(self.scratch):
+            nn.init.zeros_(layer.bias)
+            nn.init.xavier_normal_(layer.weight)
+        # Gradient norm per layer, [pretrained, random], summed over the first epoch of all layers.
+        self.register_buffer("grad_norms", torch.zeros(2, len(widths)))
+        self.register_buffer("grad_steps", torch.zeros(2))
+
+    @property
+    def stack(self) -> list[RBM]:
+        return [rbm for rbm in self.rbms if isinstance(rbm, RBM)]
+
+    @property
+    def greedy_epochs(self):
+        return len(self.rbms) * self.hp.rbm_epochs
+
+    @property
+    def epochs(self):
+        return self.greedy_epochs + self.hp.finetune_epochs
+
+    def energy(self, x):
+        """Free energy of the first RBM, the one layer whose p(v) is known up to a constant."""
+        return self.stack[0](_visible(x))
+
+    @torch.no_grad()
+    def sample(self, n):
+        top = self.stack[-1]
+        v = torch.full((n, top.b.numel()), 0.5, device=top.b.device).bernoulli()
+        v = top.gibbs(v, self.hp.chain_steps, sample_visible=True)
+        for rbm in self.stack[-2::-1]:
+            v = rbm.down(v.bernoulli())
+        return (v * 2 - 1).unflatten(1, self.shape)
+
+    def features(self, x):
+        """Last hidden layer of the fine-tuned classifier, (N, C, H, W) -> (N, K) in (0, 1)."""
+        return self.classifier[:-1](_visible(x))
+
+    def classify(self, features):
+        """p(y | x) from `features(x)`, (N, K) -> (N, classes)."""
+        return self.classifier[-1](features).softmax(1)
+
+    def step(self, x, epoch):
+        v, y = _visible(x.x), x.y
+        if epoch < self.greedy_epochs:
+            yield self._contrastive_divergence(v, layer=epoch // self.hp.rbm_epochs)
+            return
+        age = epoch - self.greedy_epochs
+        hidden = self.classifier[:-1](v)
+        warm_up = age < self.hp.warmup_epochs
+        logits = self.classifier[-1](hidden.detach() if warm_up else hidden)
+        yield Turn("classifier", cross_entropy(logits, y), {"error/classifier": _error(logits, y)})
+        self._watch(0, self.classifier, age == self.hp.warmup_epochs)
+
+        logits = self.scratch(v)
+        yield Turn("scratch", cross_entropy(logits, y), {"error/scratch": _error(logits, y)})
+        self._watch(1, self.scratch, age == 0)
+
+    def _contrastive_divergence(self, v, layer):
+        with torch.no_grad():
+            for below in self.stack[:layer]:
+                v = below.up(v)
+        rbm = self.stack[layer]
+        field = v @ rbm.W + rbm.c  # shared by the free energy and the first Gibbs half-step
+        with torch.no_grad():
+            v_k = rbm.down(field.sigmoid().bernoulli())
+            v_k = rbm.gibbs(v_k, self.hp.cd_steps - 1, sample_visible=False)
+        contrast = (rbm.free_energy(v, field) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
+        error = (v - v_k).square().mean()
+        return Turn(f"rbms.{layer}", contrast, {f"reconstruction/rbm{layer + 1}": error})
+
+    def _watch(self, which, network, first):
+        """After a turn: add up the gradient norms of a network's first epoch."""
+        if first:
+            weights = [layer.weight for layer in nets.linear_layers(network)]
+            self.grad_norms[which] += nets.gradient_norms(weights)
+            self.grad_steps[which] += 1
+
+    @torch.no_grad()
+    def after_epoch(self, epoch, means):
+        if epoch != self.greedy_epochs - 1:
+            return
+        *body, head = nets.linear_layers(self.classifier)
+        for layer, rbm in zip(body, self.stack, strict=True):
+            layer.weight.copy_(rbm.W.T)
+            layer.bias.copy_(rbm.c)
+        head.weight.normal_(0, self.hp.init_std)
+        head.bias.zero_()
+
+    @torch.no_grad()
+    def diagnose(self, train, test):
+        v_train, v_test = _visible(train.x), _visible(test.x)
+        first, binary = self.stack[0], (v_test > 0.5).float()
+        free = {"train": first(v_train).mean().item(), "test": first(v_test).mean().item()}
+        norms = (self.grad_norms / self.grad_steps[:, None]).tolist()  # 0 / 0 is NaN: not seen
+        return {
+            "error_pretrained": _error(self.classifier(v_test), test.y).item(),
+            "error_random": _error(self.scratch(v_test), test.y).item(),
+            "free_energy_train": free["train"],
+            "free_energy_test": free["test"],
+            "free_energy_gap": free["test"] - free["train"],
+            "pseudo_likelihood_test": first.pseudo_likelihood(binary).mean().item(),
+            **{f"grad_norm_pretrained_{i}": n for i, n in enumerate(norms[0], start=1)},
+            **{f"grad_norm_random_{i}": n for i, n in enumerate(norms[1], start=1)},
+        }
+
+
+def _visible(x):
+    """Images in [-1, 1] as probabilities of visible units, (N, C, H, W) -> (N, V) in [0, 1]."""
+    return (x.flatten(1) + 1) / 2
+
+
+def _error(logits, y):
+    return (logits.argmax(1) != y).float().mean()
+
+
+def _classifier(widths, classes):
+    layers = []
+    for fan_in, fan_out in pairwise(widths):
+        layers += [nn.Linear(fan_in, fan_out), nn.Sigmoid()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], classes))

@@ -1,0 +1,50 @@
+"""Deep convolutional GAN (DCGAN): the baseline.
+
+Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks. ICLR 2016, arXiv:1511.06434.
+
+    symbol   here         meaning
+    D(x)     sigmoid(-E)  probability that x is real
+    E(x)     energy(x)    minus the critic's logit: low where D sees data
+
+Departures: where a suite's images are too small for convolutions both networks are MLPs, by its
+parameters. z ~ N(0, I), as in the authors' Torch code; the paper's text has a uniform z.
+"""
+
+import torch
+from torch.nn.functional import softplus
+
+from ebmrepro import nets
+from ebmrepro.method import Method, Turn
+from ebmrepro.params import Count, Epochs, Net, Positive, Strict
+
+
+class DCGAN(Method):
+    class Hparams(Strict):
+        epochs: Epochs
+        z: Count  # dimension of z ~ N(0, I)
+        init_std: Positive  # 0.02 in the paper
+        G: Net
+        D: Net
+
+    def __init__(self, hp, shape, classes):
+        super().__init__(hp, shape, classes)
+        self.G = nets.generator(hp.G, shape, hp.z)
+        self.D = nets.critic(hp.D, shape)
+        nets.initialise(self, hp.init_std)
+
+    def energy(self, x):
+        return -self.D(x)
+
+    def sample(self, n):
+        return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
+
+    def step(self, x, epoch):
+        with torch.no_grad():
+            x_g = self.sample(len(x))
+        real, fake = self.energy(x), self.energy(x_g)
+        loss = softplus(real).mean() + softplus(-fake).mean()  # - log D(x) - log(1 - D(G(z)))
+        yield Turn("D", loss, {"energy/real": real.mean(), "energy/fake": fake.mean()})
+
+        fake = self.energy(self.sample(len(x)))
+        yield Turn("G", softplus(fake).mean())  # - log D(G(z))

@@ -1,0 +1,79 @@
+"""EBGAN with the pulling-away term (EBGAN-PT).
+
+Zhao, Mathieu, LeCun: Energy-based Generative Adversarial Network. ICLR 2017, arXiv:1609.03126,
+section 2.4.
+
+    symbol   here             meaning
+    S        code             Enc(G(z)) of a batch, (N, s)
+    f_PT     pulling_away(S)  mean over i != j of the squared cosine of S_i and S_j, in [0, 1]
+    weight   hp.pt_weight     0.1 in the paper; in the generator's loss only
+
+The rest, and the departures, as in `ebgan.py`: D(x) = || Dec(Enc(x)) - x || in the reduction that
+`reduction` chooses; D and G move in turn, each with its own draw of z. A zero code has cosine 0
+with every other, where the paper's quotient is undefined.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize, relu
+
+from ebmrepro import nets
+from ebmrepro.energies import AutoEncoder
+from ebmrepro.method import Method, Turn
+from ebmrepro.params import Count, Epochs, Net, NonNegative, Positive, Reduction, Strict
+
+
+def pulling_away(S: Tensor) -> Tensor:
+    """f_PT(S) = 1/(N(N-1)) sum_i sum_{j != i} (S_i'S_j / (||S_i|| ||S_j||))^2, (N, s) -> scalar."""
+    n = len(S)
+    unit = normalize(S, dim=1)  # a zero code stays zero: no NaN, and no gradient either
+    cosine = unit @ unit.T
+    return (cosine.square().sum() - cosine.diagonal().square().sum()) / (n * (n - 1))
+
+
+class EBGANPT(Method):
+    class Hparams(Strict):
+        epochs: Epochs
+        z: Count  # dimension of z ~ N(0, I)
+        code: Count  # dimension s of S = Enc(x)
+        margin: Positive  # m, stated for `reduction`
+        reduction: Reduction
+        pt_weight: NonNegative
+        bounded: bool  # the decoder ends in tanh
+        G: Net
+        encoder: Net
+        decoder: Net
+
+    def __init__(self, hp, shape, classes):
+        super().__init__(hp, shape, classes)
+        self.G = nets.generator(hp.G, shape, hp.z)
+        self.D = AutoEncoder(
+            nets.encoder(hp.encoder, shape, hp.code),
+            nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
+            hp.reduction,
+        )
+
+    def energy(self, x):
+        return self.D(x)
+
+    def code(self, x):
+        return self.D.encoder(x)
+
+    def reconstruct(self, x):
+        return self.D.reconstruct(x)
+
+    def sample(self, n):
+        return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
+
+    def step(self, x, epoch):
+        m, n = self.hp.margin, len(x)
+        with torch.no_grad():
+            x_g = self.sample(n)
+        real, fake = self.D(x), self.D(x_g)
+        loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
+        terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
+        yield Turn("D", loss, {**terms, "hinge/active": (fake < m).float().mean()})
+
+        fake, S = self.D.with_code(self.sample(n))
+        f_PT = pulling_away(S)
+        yield Turn("G", fake.mean() + self.hp.pt_weight * f_PT, {"ebgan_pt/f_PT": f_PT})

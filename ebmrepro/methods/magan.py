@@ -1,0 +1,107 @@
+"""Margin adaptation for GANs (MAGAN).
+
+Wang, Cully, Chang, Demiris: MAGAN: Margin Adaptation for Generative Adversarial Networks. 2017,
+arXiv:1704.03817, algorithm 1 as the authors released it.
+
+    symbol     here                 meaning
+    D(x)       energy(x)            || x - AE(x) ||^2, summed over the image: no root, no mean
+    m_t        margin (buffer)      margin in epoch t; never rises
+    E_data^t   means["energy/real"] mean energy of real images over epoch t
+    E_G^t      means["energy/fake"] mean energy of fakes over epoch t, in G's turns
+
+First D is trained on real images alone for `pretrain_epochs`; one further pass without any move
+measures m_0 = E_data. Then, at the end of an epoch, m_{t+1} = E_data^t if and only if
+
+    (1) E_G^{t-1} <= E_G^t     the generator no longer brings its energy down,
+    (2) E_data^t < m_t         data already lie below the margin, and
+    (3) E_data^t < E_G^t       below the fakes as well.
+
+Departures: (1) is the lecture's <=, where the authors' code has <. The authors sum gradients over
+the batch; here they are averaged, which under Adamax moves only epsilon. `margin_moves: false` is
+an ablation: m stays at m_0.
+"""
+
+import torch
+from torch.nn.functional import relu
+
+from ebmrepro import nets
+from ebmrepro.energies import AutoEncoder
+from ebmrepro.method import Method, Turn
+from ebmrepro.params import Count, Epochs, Natural, Net, Reduction, Strict
+
+
+class MAGAN(Method):
+    margin: torch.Tensor
+    E_G_before: torch.Tensor
+    updates: torch.Tensor
+
+    class Hparams(Strict):
+        epochs: Epochs  # after the pretraining and the measuring pass
+        pretrain_epochs: Natural
+        margin_moves: bool
+        z: Count  # dimension of z ~ N(0, I)
+        code: Count
+        reduction: Reduction
+        bounded: bool  # the decoder ends in tanh
+        G: Net
+        encoder: Net
+        decoder: Net
+
+    def __init__(self, hp, shape, classes):
+        super().__init__(hp, shape, classes)
+        self.G = nets.generator(hp.G, shape, hp.z)
+        self.D = AutoEncoder(
+            nets.encoder(hp.encoder, shape, hp.code),
+            nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
+            hp.reduction,
+        )
+        self.register_buffer("margin", torch.zeros(()))
+        self.register_buffer("E_G_before", torch.tensor(torch.inf))  # none: (1) cannot hold
+        self.register_buffer("updates", torch.zeros(()))  # how often the margin moved
+
+    @property
+    def epochs(self):
+        return self.hp.pretrain_epochs + 1 + self.hp.epochs
+
+    def energy(self, x):
+        return self.D(x)
+
+    def code(self, x):
+        return self.D.encoder(x)
+
+    def reconstruct(self, x):
+        return self.D.reconstruct(x)
+
+    def sample(self, n):
+        return self.G(torch.randn(n, self.hp.z, device=self.margin.device))
+
+    def step(self, x, epoch):
+        if epoch <= self.hp.pretrain_epochs:
+            real = self.D(x).mean()
+            pretrains = epoch < self.hp.pretrain_epochs  # the pass after it only looks
+            yield Turn("D", real if pretrains else None, {"energy/real": real})
+            return
+        m, n = self.margin, len(x)
+        with torch.no_grad():
+            x_g = self.sample(n)
+        real, fake = self.D(torch.cat([x, x_g])).split(n)
+        loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m_t - D(G(z))]^+
+        active = (fake < m).float().mean()
+        yield Turn("D", loss, {"energy/real": real.mean(), "hinge/active": active})
+
+        fake = self.D(self.sample(n)).mean()
+        yield Turn("G", fake, {"energy/fake": fake})  # L_G = D(G(z))
+
+    def after_epoch(self, epoch, means):
+        if epoch < self.hp.pretrain_epochs:
+            return
+        E_data = means["energy/real"]
+        if epoch == self.hp.pretrain_epochs:
+            self.margin.copy_(E_data)  # m_0
+            return
+        E_G = means["energy/fake"]
+        moves = (self.E_G_before <= E_G) & (E_data < self.margin) & (E_data < E_G)
+        moves &= self.hp.margin_moves
+        self.margin.copy_(torch.where(moves, E_data, self.margin))
+        self.updates.add_(moves)
+        self.E_G_before.copy_(E_G)

@@ -1,0 +1,1 @@
+"""Measures: features -> statistics -> number, each a function of arrays."""

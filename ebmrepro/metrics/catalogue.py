@@ -1,0 +1,279 @@
+"""Every measure of metrics.json in words: its label, unit, direction and protocol, for tables."""
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from ebmrepro.metrics.separation import KINDS, OTHERS
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a number means to someone who sees it for the first time."""
+
+    label: str
+    unit: str  # "" for a pure number
+    better: Literal["lower", "higher"] | None  # None: neither is, or it depends on the aim
+    protocol: str  # one sentence; counts, seeds and hashes of a run are in its metrics.json
+    digits: int  # decimals to print
+
+
+KIND_IN_WORDS = {
+    "train": "training images",
+    "test": "test images",
+    "generated": "generated images",
+    "noise": "uniform noise",
+    "shuffled": "test images with their pixels shuffled",
+    "patches": "patches of natural photographs",
+}
+
+ENERGY_UNIT = "energy"  # differs between methods: a norm, a sum, a mean, nats
+
+_DBN = "features in the last hidden layer of the suite's DBN classifier"
+_DBN_LABEL = "class probabilities of the suite's DBN classifier on generated images"
+
+MEASURES: dict[str, Measure] = {
+    "fid": Measure(
+        "Fréchet Inception distance (FID)",
+        "",
+        "lower",
+        "Squared Fréchet distance between Gaussians fitted to the 2,048 Inception features "
+        "(network of 2015-12-05, pytorch-fid's weights) of generated and of test images; "
+        "null where the weights are not at hand.",
+        2,
+    ),
+    "fd_dbn": Measure(
+        "Fréchet distance, DBN features",
+        "",
+        "lower",
+        f"Squared Fréchet distance between Gaussians fitted to {_DBN}, generated against test "
+        "images; not comparable with FID.",
+        3,
+    ),
+    "fd_dbn_untrained": Measure(
+        "Fréchet distance of the untrained generator, DBN features",
+        "",
+        None,
+        "As the Fréchet distance in DBN features, with images of the same generator before its "
+        "first step: what no training at all scores.",
+        3,
+    ),
+    "is_dbn": Measure(
+        "Inception-type score, DBN classifier",
+        "",
+        "higher",
+        f"exp of the mean KL divergence of p(y|x) from p(y), with {_DBN_LABEL}: 1 at worst, the "
+        "number of classes at best.",
+        2,
+    ),
+    "kd_dbn": Measure(
+        "Kernel distance, DBN features",
+        "",
+        "lower",
+        "Unbiased squared MMD with KID's cubic polynomial kernel over all images at once, on "
+        f"{_DBN}, generated against test images; may be slightly negative.",
+        4,
+    ),
+    "precision_dbn": Measure(
+        "Precision, DBN features",
+        "share",
+        "higher",
+        "Share of generated images that lie within the k-nearest-neighbour balls of the test "
+        f"images, on {_DBN}: how many look real.",
+        3,
+    ),
+    "recall_dbn": Measure(
+        "Recall, DBN features",
+        "share",
+        "higher",
+        "Share of test images that lie within the k-nearest-neighbour balls of the generated "
+        f"images, on {_DBN}: how much of the data is reached.",
+        3,
+    ),
+    "cos2_dbn": Measure(
+        "Similarity of generated images, DBN features",
+        "mean squared cosine",
+        "lower",
+        f"Mean squared cosine over all pairs of generated images, on {_DBN} centred on the real "
+        "mean: 0 if all differ, 1 if all are the same; read it beside the value of real images.",
+        3,
+    ),
+    "cos2_code": Measure(
+        "Similarity of generated images, own codes",
+        "mean squared cosine",
+        "lower",
+        "The pulling-away term as a measure: mean squared cosine over all pairs of the codes that "
+        "the method's own encoder gives to generated images; not comparable between methods.",
+        3,
+    ),
+    "classes_covered": Measure(
+        "Classes covered",
+        "classes",
+        "higher",
+        "Classes that get at least a minimal share of the images at a minimal confidence, by "
+        f"{_DBN_LABEL}.",
+        1,
+    ),
+    **{
+        f"energy_{kind}": Measure(
+            f"Mean energy, {KIND_IN_WORDS[kind]}",
+            ENERGY_UNIT,
+            None,
+            f"Mean over images of the method's energy of {KIND_IN_WORDS[kind]}, in the method's "
+            "own unit; not comparable between methods.",
+            3,
+        )
+        for kind in KINDS
+    },
+    **{
+        f"energy_sd_{kind}": Measure(
+            f"Spread of energy, {KIND_IN_WORDS[kind]}",
+            ENERGY_UNIT,
+            None,
+            f"Standard deviation over images of the method's energy of {KIND_IN_WORDS[kind]}.",
+            3,
+        )
+        for kind in KINDS
+    },
+    **{
+        f"gap_{kind}": Measure(
+            f"Energy gap, {KIND_IN_WORDS[kind]}",
+            ENERGY_UNIT,
+            None if kind == "generated" else "higher",
+            f"Mean energy of {KIND_IN_WORDS[kind]} minus mean energy of test images: above 0 where "
+            "the method prefers real images.",
+            3,
+        )
+        for kind in OTHERS
+    },
+    **{
+        f"auroc_{kind}": Measure(
+            f"Detection by energy (AUROC), {KIND_IN_WORDS[kind]}",
+            "",
+            None if kind == "generated" else "higher",
+            f"Probability that a draw from {KIND_IN_WORDS[kind]} has a higher energy than a test "
+            "image, ties counted half: 1 tells them apart, 0.5 cannot, under 0.5 prefers them.",
+            3,
+        )
+        for kind in OTHERS
+    },
+    "ratio": Measure(
+        "Energy ratio, generated to real",
+        "",
+        None,
+        "Mean energy of generated images over mean energy of test images; BEGAN holds it at its "
+        "diversity ratio gamma in training.",
+        3,
+    ),
+    "hinge_active": Measure(
+        "Hinge active",
+        "share",
+        None,
+        "Share of generated images with energy under the margin, which the discriminator's loss "
+        "still pushes up.",
+        3,
+    ),
+    "k": Measure(
+        "Control variable k at the end",
+        "",
+        None,
+        "BEGAN's weight of the fake energy in the discriminator's loss, in [0, 1], after the last "
+        "step.",
+        3,
+    ),
+    "margin": Measure(
+        "Margin at the end",
+        ENERGY_UNIT,
+        None,
+        "Energy above which the discriminator leaves generated images alone, after the last step: "
+        "fixed in EBGAN, adapted in MAGAN.",
+        3,
+    ),
+    "M_global": Measure(
+        "Convergence measure M_global",
+        ENERGY_UNIT,
+        "lower",
+        "BEGAN's real energy plus the absolute deviation of the fake energy from gamma times the "
+        "real, at the end of training.",
+        3,
+    ),
+    "reconstruction": Measure(
+        "Reconstruction error",
+        "pixel value in [-1, 1]",
+        "lower",
+        "Root mean squared error per pixel of the discriminator's auto-encoder on test images.",
+        3,
+    ),
+    "error_pretrained": Measure(
+        "Test error, pretrained",
+        "share",
+        "lower",
+        "Share of test images that the classifier gets wrong which was fine-tuned by "
+        "back-propagation from the DBN's weights.",
+        4,
+    ),
+    "error_random": Measure(
+        "Test error, random start",
+        "share",
+        "lower",
+        "Share of test images that the same network gets wrong after the same fine-tuning from "
+        "random weights.",
+        4,
+    ),
+    "free_energy_train": Measure(
+        "Mean free energy, training images",
+        "nats",
+        None,
+        "Mean free energy of training images under the DBN's first RBM; known up to its constant "
+        "log Z, so only differences mean something.",
+        2,
+    ),
+    "free_energy_test": Measure(
+        "Mean free energy, test images",
+        "nats",
+        None,
+        "Mean free energy of test images under the DBN's first RBM; known up to its constant "
+        "log Z, so only differences mean something.",
+        2,
+    ),
+    "free_energy_gap": Measure(
+        "Overfitting gap in free energy",
+        "nats",
+        "lower",
+        "Mean free energy of test images minus that of training images, under the DBN's first "
+        "RBM: 0 without overfitting.",
+        2,
+    ),
+    "pseudo_likelihood_test": Measure(
+        "Log pseudo-likelihood",
+        "nats per image",
+        "higher",
+        "Mean over test images, their pixels rounded to 0 or 1, of the sum over pixels of "
+        "log p(pixel | all other pixels), under the DBN's first RBM; at most 0.",
+        2,
+    ),
+}
+
+# One measure per weight layer: how many there are is in params.yaml.
+_GRAD_NORM = re.compile(r"grad_norm_(pretrained|random)_([1-9]\d*)")
+_START = {"pretrained": "pretrained weights", "random": "random weights"}
+
+
+def describe(name: str) -> Measure:
+    """The measure of a name in metrics.json; KeyError with the nearest names if there is none."""
+    if name in MEASURES:
+        return MEASURES[name]
+    if match := _GRAD_NORM.fullmatch(name):
+        start, layer = _START[match[1]], match[2]
+        return Measure(
+            f"Gradient norm, layer {layer}, from {start}",
+            "loss per unit of weight",
+            None,
+            f"L2 norm of the loss gradient in the weights of layer {layer} (1 is next to the "
+            f"pixels), mean over the first epoch of fine-tuning from {start}.",
+            4,
+        )
+    families = ["grad_norm_pretrained_1", "grad_norm_random_1"]
+    near = get_close_matches(name, [*MEASURES, *families], n=3)
+    raise KeyError(f"no measure {name!r}" + (f": did you mean {', '.join(near)}?" if near else ""))

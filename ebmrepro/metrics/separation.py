@@ -1,0 +1,72 @@
+"""What energies tell apart: means and spreads per kind of image, gaps, detection, hinge, ratio."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ebmrepro.metrics import checks
+
+OTHERS = ("generated", "noise", "shuffled", "patches")  # kinds of image held against test
+KINDS = ("train", "test", *OTHERS)
+
+
+def describe(energies: Mapping[str, ArrayLike]) -> dict[str, float]:
+    """Statistics of energies, each (N,), of the kinds of image in `KINDS`; `test` must be there.
+
+    `energy_<kind>` is the mean and `energy_sd_<kind>` the standard deviation over images (divisor
+    N - 1), both in the energy's own unit; for each of `OTHERS`, `gap_<kind>` is its mean minus
+    that on test, and `auroc_<kind>` what the energy is worth as a detector of it (see `auroc`).
+    Kinds that are not given have no entries. KeyError on an unknown kind or without test;
+    ValueError if a value is not finite or a kind has under 2 images.
+    """
+    unknown = [kind for kind in energies if kind not in KINDS]
+    if unknown:
+        raise KeyError(f"no kind of image {unknown[0]!r}: {', '.join(KINDS)}")
+    if "test" not in energies:
+        raise KeyError("energies on test are missing; gaps and detection are measured against them")
+    e = {kind: checks.vector(f"energies on {kind}", x, length=2) for kind, x in energies.items()}
+    values = {f"energy_{kind}": float(x.mean()) for kind, x in e.items()}
+    values |= {f"energy_sd_{kind}": float(x.std(ddof=1)) for kind, x in e.items()}
+    for kind in OTHERS:
+        if kind in e:
+            values[f"gap_{kind}"] = values[f"energy_{kind}"] - values["energy_test"]
+            values[f"auroc_{kind}"] = auroc(e["test"], e[kind])
+    return values
+
+
+def auroc(negatives: ArrayLike, positives: ArrayLike) -> float:
+    """Area under the ROC curve of scores (N,) and (M,): P(positive > negative) + P(equal) / 2.
+
+    In [0, 1]: 1 if every positive scores higher, 0.5 if the scores cannot tell. Mann and Whitney
+    (1947). ValueError if a value is not finite or a side is empty.
+    """
+    low = np.sort(checks.vector("negatives", negatives))
+    high = checks.vector("positives", positives)
+    below = np.searchsorted(low, high, side="left").sum()
+    not_above = np.searchsorted(low, high, side="right").sum()
+    return float(below + not_above) / (2 * len(low) * len(high))
+
+
+def hinge_active(fake: ArrayLike, margin: float) -> float:
+    """Share of fake energies (N,) under the margin, in [0, 1]: those that [m - D(G(z))]^+ pushes.
+
+    Zhao et al. (2017), arXiv:1609.03126, equation 1. ValueError if an energy is not finite or the
+    margin is not a number.
+    """
+    if not np.isfinite(margin):
+        raise ValueError(f"margin: {margin}, expected a finite number")
+    return float((checks.vector("fake energies", fake) < margin).mean())
+
+
+def ratio(fake: ArrayLike, real: ArrayLike) -> float:
+    """E[D(G(z))] / E[D(x)] from energies (N,) and (M,); BEGAN holds it at gamma.
+
+    Berthelot et al. (2017), arXiv:1703.10717. Meant for energies that cannot be negative;
+    ValueError if one is not finite or the mean real energy is not above 0.
+    """
+    mean_real = float(checks.vector("real energies", real).mean())
+    mean_fake = float(checks.vector("fake energies", fake).mean())
+    if mean_real <= 0:
+        raise ValueError(f"mean real energy: {mean_real:.6g}, a ratio needs one above 0")
+    return mean_fake / mean_real

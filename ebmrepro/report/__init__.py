@@ -1,0 +1,94 @@
+"""The report: what the runs of params.yaml have left on disk, as pages, figures and tables.
+
+`gather` reads files to plain values, `sections` says what there is to show of them, `page`,
+`markdown` and `figures` show it. The same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ebmrepro.params import Params
+from ebmrepro.report import figures, markdown, numbers, page
+from ebmrepro.report.blocks import Picture
+from ebmrepro.report.gather import ReportError, Suite, System, gather
+from ebmrepro.report.sections import sections, slug
+
+__all__ = ["ReportError", "write"]
+
+# What `dvc metrics diff` compares: it prints a row for each.
+COMPARED = (
+    "fd_dbn",
+    "is_dbn",
+    "precision_dbn",
+    "recall_dbn",
+    "classes_covered",
+    "auroc_noise",
+    "fid",
+    "error_pretrained",
+    "error_random",
+)
+
+
+def write(params: Params, root: Path, into: Path) -> Path:
+    """Render the report of `params.run` from the files under `root`, and return the page's path.
+
+    `into` gets index.html, results.md, summary.json, overview.png, figures/ and plots/; the two
+    folders are emptied first, so that a figure of an earlier run does not stay.
+
+    Raises:
+        ReportError: a result file is there and cannot be read.
+    """
+    suites = gather(root, params)
+    content = sections(suites)
+    for folder in (into / "figures", into / "plots"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    for name, data in page.files(content):
+        (into / "figures" / name).write_bytes(data)
+    for suite in suites:
+        for system in suite.with_curve("energy/real", "energy/fake"):
+            path = into / "plots" / f"{slug(suite.name)}-{system.name}.csv"
+            path.write_text(_energies(system), encoding="utf-8")
+    overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
+    (into / "overview.png").write_bytes(overview.png)
+    (into / "summary.json").write_text(_summary(suites), encoding="utf-8")
+    (into / "results.md").write_text(markdown.markdown(content), encoding="utf-8")
+    (into / "index.html").write_text(page.html(content), encoding="utf-8")
+    return into / "index.html"
+
+
+def _summary(suites: Sequence[Suite]) -> str:
+    """Means over seeds, suite -> system -> measure; what was not measured is left out."""
+    means = {
+        suite.name: {
+            system.name: {
+                measure: round(found.mean, 6)
+                for measure in COMPARED
+                if (found := numbers.over_seeds(system, measure)) is not None
+            }
+            for system in suite.systems
+            if system.measured
+        }
+        for suite in suites
+    }
+    return json.dumps(means, indent=1, sort_keys=True) + "\n"
+
+
+def _energies(system: System) -> str:
+    """Energies over training as CSV, means over seeds, for `dvc plots`."""
+    columns = [figures.mean(system.curves(f"energy/{kind}")) for kind in ("real", "fake")]
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(["epoch", "real", "fake"])
+    for epoch, values in enumerate(zip(*columns, strict=True), start=1):
+        cells = [f"{value:.6g}" if np.isfinite(value) else "" for value in values]
+        lines.writerow([epoch, *cells])
+    return out.getvalue()

@@ -1,0 +1,120 @@
+"""What a report is made of: sections of blocks, said once, shown as a page and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ebmrepro.report.gather import Array
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `lines` after it are set as a list."""
+
+    kind: ClassVar = "text"
+    text: str
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a reader may type to get this again."""
+
+    kind: ClassVar = "command"
+    text: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as printed: `main`, with `small` (its interval) under it and notes by number."""
+
+    main: str
+    small: str = ""
+    notes: tuple[int, ...] = ()
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    small: str = ""  # unit and direction
+
+
+@dataclass(frozen=True)
+class Table:
+    kind: ClassVar = "table"
+    name: str
+    title: str
+    caption: str
+    corner: str  # heading of the first column
+    columns: Sequence[Column]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+    notes: Sequence[str] = ()
+    words: bool = False  # cells are words, set to the left
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture across the page, also a file of its own beside it."""
+
+    kind: ClassVar = "picture"
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes: drawn alone on the page, with its siblings in the figure's file."""
+
+    title: str
+    draw: Callable[[Axes], None]
+    height: float = 2.9  # inches; a panel is 4.2 wide
+
+
+@dataclass(frozen=True)
+class Figure:
+    kind: ClassVar = "figure"
+    name: str  # of its files
+    title: str
+    caption: str
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its label; without a picture, `missing` says why."""
+
+    label: str
+    png: bytes | None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    kind: ClassVar = "gallery"
+    name: str
+    title: str
+    caption: str
+    tiles: Sequence[Tile]
+    sheet: Sequence[tuple[str, Array | None]] = ()  # what its files show; none without
+
+
+Block = Text | Command | Table | Picture | Figure | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, its blocks and its subsections; `slug` is its address on the page."""
+
+    slug: str
+    title: str
+    blocks: Sequence[Block] = ()
+    sections: Sequence[Section] = ()
+    folded: bool = False  # shown as a heading that opens

@@ -1,0 +1,300 @@
+"""Drawing: panels on matplotlib axes, out as SVG for the page and as SVG and PNG files.
+
+On the page a colour is a name, so that the page's style sheet can change it in the dark: each
+colour below is drawn as a hexadecimal number that stands for a CSS variable.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from ebmrepro.metrics.interval import Interval
+from ebmrepro.report.blocks import Panel
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+INK = "#1c2024"
+MUTED = "#7a828b"
+RULE = "#dfe3e7"
+# Okabe and Ito's palette, told apart with every kind of colour vision; yellow is unreadable on
+# white. Systems take them in the order of params.yaml.
+PALETTE = ("#cc79a6", "#e69e00", "#0072b1", "#56b4e8", "#d55e01", "#009e74")
+IN_THE_DARK = ("#e08fbd", "#f0b33c", "#4aa8e8", "#8fd0f5", "#ff8a4a", "#2fc79a")
+DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+
+WIDTH = 4.2  # inches, of a panel
+DPI = 130  # of PNG files
+BINS = 40  # of a histogram
+FONT = "DejaVu Sans"
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a name is no formula, whatever it holds
+    "font.family": FONT,
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+    "figure.constrained_layout.use": True,
+    "path.simplify_threshold": 0.3,
+}
+
+
+class Colours:
+    """A colour for each method and a dash for each of its variants, the same in every figure."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        bases = list(dict.fromkeys(name.partition("__")[0] for name in names))
+        self._colour = {b: PALETTE[i % len(PALETTE)] for i, b in enumerate(bases)}
+        family = {b: [n for n in names if n.partition("__")[0] == b] for b in bases}
+        self._dash = {
+            n: DASHES[i % len(DASHES)] for ns in family.values() for i, n in enumerate(ns)
+        }
+
+    def of(self, name: str) -> str:
+        return self._colour[name.partition("__")[0]]
+
+    def dash(self, name: str) -> Any:
+        return self._dash[name]
+
+
+def inline(panel: Panel, salt: str) -> str:
+    """One panel as an `<svg>` element that takes its colours and its type from the page."""
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt}):
+        svg = _svg(_sheet([panel], 1, facecolor="none")).decode()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # HTML's parser knows both
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', svg)
+    svg = svg.replace(f"'{FONT}'", "inherit").replace("xlink:href", "href")
+    for name, colour in variables().items():
+        svg = svg.replace(colour, f"var(--{name})")
+    return svg
+
+
+def variables() -> dict[str, str]:
+    """CSS variable -> the colour that stands for it in a drawing."""
+    named = {f"c{i}": colour for i, colour in enumerate(PALETTE)}
+    return {"ink": INK, "muted": MUTED, "rule": RULE, **named}
+
+
+def files(panels: Sequence[Panel], salt: str) -> dict[str, bytes]:
+    """All panels of a figure on one white sheet, by file ending."""
+    columns = min(len(panels), 2 if len(panels) in (2, 4) else 3)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt}):
+        return _save(_sheet(panels, columns, facecolor="white"))
+
+
+def sheet(rows: Sequence[Sequence[tuple[str, Array | None]]], salt: str) -> dict[str, bytes]:
+    """Rows of titled pictures, by file ending; a missing one is a frame that says so.
+
+    rows: uint8 (h, w) or (h, w, 3) arrays with their titles, or None.
+    """
+    columns = max(len(row) for row in rows)
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt, "axes.titlelocation": "center"}):
+        canvas = Canvas(figsize=(1.75 * columns, 2.05 * len(rows)), facecolor="white")
+        axes = canvas.subplots(len(rows), columns, squeeze=False)
+        for row, line in zip(rows, axes, strict=True):
+            for ax in line:
+                ax.set_axis_off()
+            for (title, picture), ax in zip(row, line, strict=False):
+                ax.set_title(title, fontsize=10.5)
+                if picture is None:
+                    ax.text(0.5, 0.5, "not run here", ha="center", color=MUTED)
+                else:
+                    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none")
+        return _save(canvas)
+
+
+def _sheet(panels: Sequence[Panel], columns: int, facecolor: str) -> Canvas:
+    rows = -(-len(panels) // columns)
+    height = max(panel.height for panel in panels) * rows
+    canvas = Canvas(figsize=(WIDTH * columns, height), facecolor=facecolor)
+    axes = [*canvas.subplots(rows, columns, squeeze=False).flat]
+    for panel, ax in zip(panels, axes, strict=False):
+        ax.set_facecolor("none")
+        panel.draw(ax)
+        ax.set_title(panel.title)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    return canvas
+
+
+def _save(canvas: Canvas) -> dict[str, bytes]:
+    """By file ending. The layout is worked out once, by the first of the two."""
+    svg = _svg(canvas)
+    canvas.set_layout_engine("none")
+    canvas.dpi = DPI
+    png = io.BytesIO()
+    FigureCanvasAgg(canvas).print_png(png, metadata={"Software": None})
+    return {"svg": svg, "png": png.getvalue()}
+
+
+def _svg(canvas: Canvas) -> bytes:
+    # `Figure.savefig` would draw twice
+    out = io.BytesIO()
+    FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None})
+    return out.getvalue()
+
+
+# What panels draw ------------------------------------------------------------------------------
+
+
+def table(curves: Sequence[Array]) -> Array:
+    """Curves (epochs,) of unequal length as (seeds, epochs), NaN where a seed has no value."""
+    found = np.full((len(curves), max(len(curve) for curve in curves)), np.nan)
+    for row, curve in zip(found, curves, strict=True):
+        row[: len(curve)] = curve
+    return found
+
+
+def mean(curves: Sequence[Array]) -> Array:
+    """Mean over the seeds that have a value, (epochs,); NaN where none has."""
+    found = table(curves)
+    count = np.isfinite(found).sum(axis=0)
+    return np.where(count, np.nansum(found, axis=0) / np.maximum(count, 1), np.nan)
+
+
+def band(ax: Axes, curves: Sequence[Array], colour: str, label: str, dash: Any = "-") -> None:
+    """Mean over seeds against the epoch, with a band from the lowest to the highest seed.
+
+    curves: one (epochs,) array per seed, NaN where nothing was measured.
+    """
+    values = table(curves)
+    seen = np.isfinite(values).any(axis=0)
+    epochs = np.arange(1, values.shape[1] + 1)[seen]
+    if len(curves) > 1:
+        low, high = np.nanmin(values[:, seen], axis=0), np.nanmax(values[:, seen], axis=0)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
+    marker = "o" if len(epochs) == 1 else None
+    line = mean(curves)[seen]
+    ax.plot(epochs, line, color=colour, linestyle=dash, marker=marker, markersize=4, label=label)
+
+
+def level(ax: Axes, value: float, label: str, colour: str = MUTED) -> None:
+    """A dotted line that a curve is held against."""
+    ax.axhline(value, color=colour, linestyle=(0, (1, 2)), linewidth=1.3, label=label)
+
+
+def finish(ax: Axes, x: str, y: str, *, legend: bool = True, log: bool = False) -> None:
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    if log:
+        log_axis(ax.yaxis)
+    ax.margins(x=0.02)
+    if legend:
+        ax.legend(loc="best", handlelength=1.6, borderaxespad=0.2)
+
+
+def log_axis(axis: Any) -> None:
+    """A logarithmic axis whose ticks are plain numbers, few enough to read."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    steps = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps, numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_tick_params(which="minor", length=0)
+
+
+def wide(values: Sequence[Array], factor: float) -> bool:
+    """Whether positive values span so much that a linear axis would hide most of them."""
+    joined = np.concatenate([v[np.isfinite(v)] for v in values])
+    return bool(joined.min() > 0 and np.max(joined) > factor * np.min(joined))
+
+
+def ridges(ax: Axes, rows: Sequence[tuple[str, str, Sequence[Array]]], axis: str) -> None:
+    """Histograms over a common axis, one row per kind of image and one outline per seed.
+
+    rows: (label, colour, energies of each seed), drawn from the top.
+    """
+    joined = np.concatenate([seed for _, _, seeds in rows for seed in seeds])
+    low, high = np.quantile(joined, [0.001, 0.999])
+    high = high if high > low else low + 1
+    log = low > 0 and high > 20 * low
+    edges = np.geomspace(low, high, BINS + 1) if log else np.linspace(low, high, BINS + 1)
+    middles = np.sqrt(edges[1:] * edges[:-1]) if log else (edges[1:] + edges[:-1]) / 2
+    for i, (_, colour, seeds) in enumerate(reversed(rows)):
+        for seed in seeds:
+            heights = np.histogram(np.clip(seed, low, high), bins=edges)[0]
+            outline = i + 0.86 * heights / max(heights.max(), 1)
+            ax.fill_between(middles, i, outline, color=colour, alpha=0.28 / len(seeds), linewidth=0)
+            ax.plot(middles, outline, color=colour, linewidth=1, alpha=0.9)
+    ax.set_yticks(range(len(rows)), [label for label, _, _ in reversed(rows)])
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(-0.05, len(rows))
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlabel(axis)
+    if log:
+        log_axis(ax.xaxis)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def dots(ax: Axes, rows: Sequence[tuple[str, str, Sequence[float], Interval]], axis: str) -> None:
+    """A row for each system, from the top: a dot per seed, the mean as a tick, the interval."""
+    for i, (_, colour, values, found) in enumerate(reversed(rows)):
+        if found.low is not None:
+            ax.plot([found.low, found.high], [i, i], color=colour, linewidth=2.4, alpha=0.45)
+        ax.plot([found.mean], [i], marker="|", markersize=13, markeredgewidth=2.2, color=colour)
+        ax.plot(values, [i] * len(values), "o", markersize=4, color=colour, alpha=0.85)
+    ax.set_yticks(range(len(rows)), [label for label, _, _, _ in reversed(rows)])
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.set_xlabel(axis)
+    if wide([np.array(values) for _, _, values, _ in rows], 12):
+        log_axis(ax.xaxis)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def series(
+    ax: Axes, points: Sequence[tuple[float, Sequence[float], Interval]], colour: str, label: str
+) -> None:
+    """Means joined by a line, with intervals and a dot for each seed, against a number."""
+    x = [value for value, _, _ in points]
+    ax.plot(x, [found.mean for _, _, found in points], color=colour, label=label)
+    for value, seeds, found in points:
+        if found.low is not None:
+            ax.plot([value, value], [found.low, found.high], color=colour, linewidth=2.4, alpha=0.4)
+        ax.plot([value] * len(seeds), seeds, "o", markersize=4, color=colour, alpha=0.85)
+
+
+def panel(title: str, draw: Any, *args: Any, height: float = 2.9) -> Panel:
+    """A panel that draws `draw(ax, *args)`."""
+    return Panel(title, lambda ax: draw(ax, *args), height)

@@ -1,0 +1,75 @@
+"""Sections as Markdown for a repository's web page: words and tables, no figures."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+
+from ebmrepro.report.blocks import Block, Cell, Column, Command, Picture, Section, Table, Text
+
+PREFACE = """\
+# Results
+
+Written by the stage `report`; edits are lost. The figures are in `reports/index.html`, which
+`make repro` makes, or `dvc repro` in the activated environment.
+"""
+
+
+def markdown(sections: Sequence[Section]) -> str:
+    """The tables of the page, escaped, with the overview picture beside them."""
+    return "\n".join([PREFACE, *_sections(sections, 2)])
+
+
+def _sections(sections: Sequence[Section], depth: int) -> Iterator[str]:
+    for section in sections:
+        blocks = [text for block in section.blocks if (text := _block(block))]
+        parts = list(_sections(section.sections, depth + 1))
+        if blocks or parts:
+            yield f"{'#' * depth} {escape(section.title)}\n"
+            yield from blocks
+            yield from parts
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Text(text, lines):
+            items = "".join(f"- {escape(line)}\n" for line in lines)
+            return f"{escape(text)}\n" + (f"\n{items}" if items else "")
+        case Command(text):
+            return f"```sh\n{text}\n```\n"
+        case Picture():
+            return f"![{escape(block.title)}]({block.name}.png)\n\n{escape(block.caption)}\n"
+        case Table():
+            return _table(block)
+    return ""
+
+
+def _table(table: Table) -> str:
+    headings = [escape(table.corner), *map(_heading, table.columns)]
+    side = ":--" if table.words else "--:"
+    lines = [headings, [":--", *[side] * len(table.columns)]]
+    lines += [[escape(label), *map(_cell, cells)] for label, cells in table.rows]
+    rows = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    notes = "".join(f"{i}. {escape(note)}\n" for i, note in enumerate(table.notes, start=1))
+    caption = f"**{escape(table.title)}.** {escape(table.caption)}\n"
+    return f"{caption}\n{rows}" + (f"\n{notes}" if notes else "")
+
+
+def _heading(column: Column) -> str:
+    small = f"<br><sub>{escape(column.small)}</sub>" if column.small else ""
+    return escape(column.title) + small
+
+
+def _cell(cell: Cell) -> str:
+    main = f"**{escape(cell.main)}**" if cell.best else escape(cell.main)
+    notes = "".join(f"<sup>{n}</sup>" for n in cell.notes)
+    small = f"<br><sub>{escape(cell.small)}</sub>" if cell.small else ""
+    return f"{main}{notes}{small}"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown takes for nothing else: no tags, no cell borders, no emphasis."""
+    text = html.escape(" ".join(text.split()), quote=False)
+    for mark in "\\|*`[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text

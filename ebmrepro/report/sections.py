@@ -1,0 +1,627 @@
+"""The report's sections in order; each function turns results into blocks and may find nothing.
+
+A later part of the project adds its section here: a function from results to a `Section`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ebmrepro import images
+from ebmrepro.metrics import catalogue
+from ebmrepro.report import figures, numbers, pictures, words
+from ebmrepro.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Command,
+    Figure,
+    Gallery,
+    Panel,
+    Picture,
+    Section,
+    Table,
+    Text,
+    Tile,
+)
+from ebmrepro.report.figures import INK, MUTED, Colours
+from ebmrepro.report.gather import SHOWN, Array, Suite, System
+
+HEADLINE = ("fd_dbn", "precision_dbn", "recall_dbn", "classes_covered", "auroc_noise")
+QUALITY = ("fd_dbn", "fd_dbn_untrained", "kd_dbn", "is_dbn", "fid")
+VARIETY = ("precision_dbn", "recall_dbn", "classes_covered", "cos2_dbn", "cos2_code")
+DOTS = ("fd_dbn", "kd_dbn", "is_dbn", "precision_dbn", "recall_dbn", "classes_covered")
+SWEPT = ("ratio", "recall_dbn", "precision_dbn", "classes_covered", "fd_dbn", "M_global")
+CLASSIFIER = ("error_pretrained", "error_random")
+# Tables of one kind of measure each, by the beginning of its name; what none claims comes last.
+TABLES = (
+    (
+        "energy",
+        "Energies",
+        "Mean energy by kind of image, on each system's own scale.",
+        ("energy_",),
+    ),
+    ("gap", "Energy gaps", "How far above the test images' mean energy others lie.", ("gap_",)),
+    (
+        "auroc",
+        "Energy as a detector",
+        "How well energy alone tells an image of another kind from a test image: 1 always, 0.5 "
+        "never, under 0.5 the wrong way round. For generated images 0.5 is the generator's aim.",
+        ("auroc_",),
+    ),
+    (
+        "state",
+        "Where training ended",
+        "What the algorithms steer by, after the last step.",
+        ("ratio", "k", "margin", "M_global", "hinge_active", "reconstruction"),
+    ),
+)
+SPREAD = "energy_sd_"
+DRAWN = (Figure, Gallery)
+
+
+def sections(suites: Sequence[Suite]) -> Sequence[Section]:
+    """The whole report."""
+    return [summary(suites), *map(of_suite, suites), glossary(suites)]
+
+
+def slug(text: str) -> str:
+    """A page address: letters, digits and hyphens only, whatever a suite is called."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+
+
+# Summary ---------------------------------------------------------------------------------------
+
+
+def summary(suites: Sequence[Suite]) -> Section:
+    systems = {s.base: s for suite in suites for s in suite.generators}
+    what = [f"{s.title}: {words.SYSTEMS.get(s.base, 'a method')}." for s in systems.values()]
+    blocks: list[Block] = [
+        Text(
+            "An energy-based model gives every image a number, its energy: low for images like "
+            "the data, high for all others. The systems below learn such an energy, a generator "
+            "of images, or both. All were trained by the same loop and measured by the same code, "
+            "several times each, from different random seeds.",
+            what,
+        ),
+        *(Text(_ran(suite)) for suite in suites),
+    ]
+    for suite in suites:
+        blocks.append(_headline(suite))
+        blocks.extend(_fid_note(suite))
+    blocks.append(_overview(suites))
+    blocks += [
+        Text("Regenerate this report, and whatever it rests on that has changed:"),
+        Command("make repro        # or, in the activated environment: dvc repro"),
+    ]
+    return Section("summary", "Summary", blocks)
+
+
+def _ran(suite: Suite) -> str:
+    seeds = [run.seed for run in suite.systems[0].runs]
+    done = sum(len(system.measured) for system in suite.systems)
+    counts = ", ".join(f"{n:,} {split}" for split, n in suite.counts.items())
+    return (
+        f"{suite.title}: {counts or 'no'} images; {len(suite.systems)} systems, variants included, "
+        f"from seeds {', '.join(map(str, seeds))}: {done} of {len(suite.systems) * len(seeds)} "
+        f"trainings measured, each over {100 * suite.budget:g} % of the epochs that params.yaml asks for."
+    )
+
+
+def _headline(suite: Suite) -> Table:
+    columns = [m for m in HEADLINE if m in numbers.measures(suite.systems)] or list(HEADLINE[:1])
+    return numbers.table(
+        "headline",
+        f"{suite.title}: the numbers to look at first",
+        "Mean over seeds, with its 95 % interval in brackets. Bold: better than every other "
+        "system by more than the intervals. Fréchet distance sums up quality and variety; "
+        "precision is about quality alone, recall and classes covered about variety alone.",
+        suite.systems,
+        columns,
+    )
+
+
+def _overview(suites: Sequence[Suite]) -> Picture:
+    """Real images and each method's, a row for each suite."""
+    rows = [
+        [("Real", real_grid(suite, 25, 5))]
+        + [(system.title, generated_grid(system, 25, 5)) for system in suite.generators]
+        for suite in suites
+    ]
+    return Picture(
+        "overview", "Real images and each system's", words.OVERVIEW, figures.sheet(rows, "o")["png"]
+    )
+
+
+def _fid_note(suite: Suite) -> Sequence[Block]:
+    if any(numbers.over_seeds(system, "fid") for system in suite.systems):
+        return []
+    why = numbers.reasons(suite.systems, "fid")
+    return [Text(f"FID on {suite.title}: {numbers.NOT_MEASURED}: {'; '.join(why)}.")] if why else []
+
+
+# One suite -------------------------------------------------------------------------------------
+
+
+def of_suite(suite: Suite) -> Section:
+    colours = Colours([system.name for system in suite.systems])
+    top = slug(suite.name) or "suite"
+    parts = [
+        ("samples", "Generated images", [samples(suite)]),
+        ("quality", "Quality and variety", quality(suite, colours)),
+        (
+            "energies",
+            "Energy over training",
+            [*comparison(suite, colours), *energies(suite, colours)],
+        ),
+        ("control", "What the algorithms steer by", control(suite, colours)),
+        ("histograms", "The energy of each kind of image", histograms(suite, colours)),
+        ("dbn", "Deep belief network", belief_network(suite, colours)),
+        ("variants", "Variants", [*sweeps(suite, colours), *variants(suite)]),
+    ]
+    folded = [
+        ("progress", "Images over training", progress(suite)),
+        ("measures", "All measures", tables(suite)),
+        ("trainings", "Trainings", trainings(suite)),
+        ("protocol", "Protocol", protocol(suite)),
+    ]
+    return Section(
+        top,
+        suite.title,
+        [Text(f"{suite.dataset['name']}. Licence: {suite.dataset['licence']}.")]
+        if suite.dataset
+        else [],
+        [
+            Section(f"{top}-{part}", title, [_named(top, b) for b in blocks], folded=fold)
+            for fold, group in ((False, parts), (True, folded))
+            for part, title, blocks in group
+            if blocks
+        ],
+    )
+
+
+def _named(suite: str, block: Block) -> Block:
+    """Figures of different suites lie in one folder."""
+    return replace(block, name=f"{suite}-{block.name}") if isinstance(block, DRAWN) else block
+
+
+def real_grid(suite: Suite, count: int, columns: int) -> Array | None:
+    return None if suite.real is None else images.grid(suite.real[:count], columns)
+
+
+def generated_grid(system: System, count: int, columns: int) -> Array | None:
+    run = system.first
+    if run is None or run.generated is None:
+        return None
+    return images.grid(run.generated[:count], columns)
+
+
+def samples(suite: Suite) -> Gallery:
+    tiles = [
+        (f"Real ({suite.evaluate['split']})", real_grid(suite, SHOWN, 8)),
+        *((system.title, generated_grid(system, SHOWN, 8)) for system in suite.systems),
+    ]
+    return Gallery(
+        "samples",
+        "Real and generated images",
+        words.SAMPLES.format(
+            shown=SHOWN,
+            generated=f"{suite.evaluate['generated']:,}",
+            seed=_first_seed(suite),
+        ),
+        [_tile(label, grid) for label, grid in tiles],
+        tiles,
+    )
+
+
+def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
+    there = numbers.measures(suite.systems)
+    panels = [panel for m in DOTS if (panel := _dots(suite, colours, m)) is not None]
+    blocks: list[Block] = []
+    if panels:
+        blocks.append(
+            Figure("scores", "System by system, seed by seed", words.QUALITY_FIGURE, panels)
+        )
+    for name, title, caption, measures in (
+        ("quality", "Distances and scores", words.QUALITY, QUALITY),
+        ("variety", "Fidelity and variety", words.VARIETY, VARIETY),
+    ):
+        blocks.extend(_table(name, title, caption, suite, [m for m in measures if m in there]))
+    return blocks
+
+
+def _dots(suite: Suite, colours: Colours, measure: str) -> Panel | None:
+    rows = []
+    for system in suite.systems:
+        found = numbers.over_seeds(system, measure)
+        values = [v for run in system.runs if (v := run.value(measure)) is not None]
+        if found is not None:
+            rows.append((system.title, colours.of(system.name), values, found))
+    if not rows:
+        return None
+    heading = numbers.column(measure)
+    height = 1.0 + 0.24 * len(rows)
+    return figures.panel(heading.title, figures.dots, rows, heading.small, height=height)
+
+
+def energies(suite: Suite, colours: Colours) -> Sequence[Block]:
+    systems = suite.with_curve("energy/real", "energy/fake")
+    panels = [Panel(s.title, partial(_energy, s, colours)) for s in systems]
+    caption = words.ENERGIES + words.expected(words.EXPECTED_ENERGIES, (s.base for s in systems))
+    return [Figure("energies", "System by system", caption, panels)] if panels else []
+
+
+def comparison(suite: Suite, colours: Colours) -> Sequence[Block]:
+    there = {s.name: s for s in suite.with_curve("energy/real", "energy/fake")}
+    if not all(name in there for name in words.COMPARED):
+        return []
+    panels = [Panel(there[n].title, partial(_energy, there[n], colours)) for n in words.COMPARED]
+    title = " against ".join(there[name].title for name in words.COMPARED)
+    return [Figure("comparison", f"{title}: energy over training", words.COMPARISON, panels)]
+
+
+def _energy(system: System, colours: Colours, ax: Axes) -> None:
+    real, fake = system.curves("energy/real"), system.curves("energy/fake")
+    figures.band(ax, real, INK, "real")
+    figures.band(ax, fake, colours.of(system.name), "generated")
+    margin = system.hparam("margin")
+    if margin is not None:
+        figures.level(ax, margin, "margin m")
+    axis = words.energy_axis(system.numbers.get("hparams.reduction"))
+    figures.finish(ax, "epoch", axis, log=figures.wide([*real, *fake], 30))
+
+
+def control(suite: Suite, colours: Colours) -> Sequence[Block]:
+    panels = [
+        Panel(title, partial(_lines, systems, colours, column, axis))
+        for column, (title, axis) in words.CONTROLS.items()
+        if (systems := suite.with_curve(column))
+    ]
+    held = [s for s in suite.with_curve("energy/real", "energy/fake") if s.hparam("gamma")]
+    if held:
+        panels.insert(0, Panel("Ratio of energies against γ", partial(_ratio, held, colours)))
+    methods = (s.base for s in suite.systems)
+    caption = words.CONTROL + words.expected(words.EXPECTED_CONTROL, methods)
+    return [Figure("control", "Over training", caption, panels)] if panels else []
+
+
+def _lines(systems: Sequence[System], colours: Colours, column: str, axis: str, ax: Axes) -> None:
+    curves = [system.curves(column) for system in systems]
+    for system, own in zip(systems, curves, strict=True):
+        figures.band(ax, own, colours.of(system.name), system.title, colours.dash(system.name))
+    figures.finish(ax, "epoch", axis, log=figures.wide([c for own in curves for c in own], 50))
+
+
+def _ratio(systems: Sequence[System], colours: Colours, ax: Axes) -> None:
+    for system in systems:
+        ratios = [
+            run.curves["energy/fake"] / run.curves["energy/real"]
+            for run in system.runs
+            if {"energy/fake", "energy/real"} <= run.curves.keys()
+        ]
+        colour, dash = colours.of(system.name), colours.dash(system.name)
+        figures.band(ax, ratios, colour, system.title, dash)
+    for gamma in sorted({system.hparam("gamma") or 0.0 for system in systems}):
+        figures.level(ax, gamma, "")
+        ax.annotate(
+            f"γ = {gamma:g}",
+            (1, gamma),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=MUTED,
+        )
+    figures.finish(ax, "epoch", "E[D(G(z))] / E[D(x)]")
+
+
+def histograms(suite: Suite, colours: Colours) -> Sequence[Block]:
+    panels = []
+    for system in suite.systems:
+        rows = [
+            (label, colours.of(system.name) if kind == "generated" else _shade(kind), seeds)
+            for kind, label in words.IMAGE_SETS.items()
+            if (seeds := [run.energies[kind] for run in system.runs if kind in run.energies])
+        ]
+        if rows:
+            axis = words.energy_axis(system.numbers.get("hparams.reduction"))
+            if system.base == "dbn":
+                axis = "free energy of the first RBM"
+            panels.append(figures.panel(system.title, figures.ridges, rows, axis))
+    if not panels:
+        return []
+    return [Figure("histograms", "Energies after training", words.HISTOGRAMS, panels)]
+
+
+def _shade(kind: str) -> str:
+    return INK if kind in ("train", "test") else MUTED
+
+
+def sweeps(suite: Suite, colours: Colours) -> Sequence[Block]:
+    """A figure for each number of a method that variants change alone."""
+    found: list[Block] = []
+    for system in suite.generators:
+        keys: dict[str, list[System]] = {}
+        for other in suite.systems:
+            if other.base == system.base and len(other.differences) == 1:
+                keys.setdefault(other.differences[0].key, []).append(other)
+        for key, family in keys.items():
+            if all(_number(s, key) is not None for s in [system, *family]):
+                ordered = sorted([system, *family], key=lambda s: _number(s, key) or 0.0)
+                found.extend(_sweep(ordered, key, colours))
+    return found
+
+
+def _number(system: System, key: str) -> float | None:
+    value = system.numbers.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _sweep(family: Sequence[System], key: str, colours: Colours) -> Sequence[Block]:
+    symbol, leaf = words.symbol(key), key.rpartition(".")[2]
+    method = words.system(family[0].base)
+    panels = []
+    for measure in SWEPT:
+        points = []
+        for system in family:
+            interval = numbers.over_seeds(system, measure)
+            values = [v for run in system.runs if (v := run.value(measure)) is not None]
+            if interval is not None:
+                points.append((_number(system, key), values, interval))
+        if len(points) > 1:
+            heading = numbers.column(measure)
+            colour = colours.of(family[0].name)
+            draw = partial(
+                _swept, points, colour, symbol, heading, leaf == measure_of(leaf, measure)
+            )
+            panels.append(Panel(heading.title, draw))
+    if not panels:
+        return []
+    caption = words.SWEEP + words.SWEEPS.get(leaf, "")
+    return [Figure(f"sweep-{family[0].base}-{leaf}", f"{method}: {symbol} varied", caption, panels)]
+
+
+def measure_of(leaf: str, measure: str) -> str:
+    """BEGAN's ratio of energies is held at γ: there, and only there, measure and number are one."""
+    return leaf if (leaf, measure) == ("gamma", "ratio") else ""
+
+
+def _swept(points: Any, colour: str, symbol: str, heading: Column, equal: bool, ax: Axes) -> None:
+    figures.series(ax, points, colour, heading.title)
+    if equal:
+        ends = [points[0][0], points[-1][0]]
+        ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))
+    ax.set_xlabel(symbol)
+    ax.set_ylabel(heading.small)
+
+
+def variants(suite: Suite) -> Sequence[Block]:
+    rows = [
+        (
+            system.title,
+            [Cell(system.name), Cell(d.key), Cell(_shown(d.method)), Cell(_shown(d.variant))],
+        )
+        for system in suite.systems
+        for d in system.differences
+    ]
+    if not rows:
+        return []
+    columns = [
+        Column("Name in params.yaml"),
+        Column("Key"),
+        Column("Method has"),
+        Column("Variant has"),
+    ]
+    return [
+        Table(
+            "variants",
+            "What each variant changes",
+            words.VARIANTS,
+            "Variant",
+            columns,
+            rows,
+            words=True,
+        )
+    ]
+
+
+def _shown(value: object) -> str:
+    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def progress(suite: Suite) -> Sequence[Block]:
+    galleries = []
+    for system in suite.systems:
+        run = next((run for run in system.runs if run.progress), None)
+        if run is not None:
+            tiles = [Tile(f"step {step:,}", png) for step, png in run.progress]
+            caption = words.PROGRESS.format(seed=run.seed)
+            galleries.append(Gallery(f"progress-{system.name}", system.title, caption, tiles))
+    return galleries
+
+
+def tables(suite: Suite) -> Sequence[Block]:
+    """Every measure of the suite's files, in tables of a kind."""
+    left = [m for m in numbers.measures(suite.systems) if m not in (*QUALITY, *VARIETY)]
+    found: list[Block] = []
+    spread = [m for m in left if m.startswith(SPREAD)]
+    left = [m for m in left if m not in spread]
+    for name, title, caption, starts in TABLES:
+        own = [m for m in left if any(m == s or (s[-1] == "_" and m.startswith(s)) for s in starts)]
+        left = [m for m in left if m not in own]
+        found.extend(_table(name, title, caption, suite, own))
+    found[1:1] = _table(
+        "spread", "Spread of energies", "Standard deviation over images.", suite, spread
+    )
+    return [*found, *_table("others", "Other measures", "Mean over seeds.", suite, left)]
+
+
+def _table(
+    name: str, title: str, caption: str, suite: Suite, measures: Sequence[str]
+) -> Sequence[Block]:
+    """Only systems that have one of the measures: no row of dashes."""
+    systems = [s for s in suite.systems if set(measures) & set(numbers.measures([s]))]
+    if not measures or not systems:
+        return []
+    return [numbers.table(name, title, caption, systems, measures)]
+
+
+def trainings(suite: Suite) -> Sequence[Block]:
+    rows = []
+    for system in suite.systems:
+        for run in system.runs:
+            rows.append((f"{system.title}, seed {run.seed}", _training(run.training)))
+    columns = [
+        Column("Epochs"),
+        Column("Steps"),
+        Column("Parameters", "by player"),
+        Column("Fingerprint", "first 12 digits"),
+    ]
+    return [Table("trainings", "Trainings", words.TRAININGS, "Training", columns, rows, words=True)]
+
+
+def _training(told: Any) -> Sequence[Cell]:
+    if told is None:
+        return [Cell(numbers.NOT_RUN), Cell(""), Cell(""), Cell("")]
+    players = ", ".join(f"{player} {n:,}" for player, n in sorted(told["parameters"].items()))
+    epochs, steps = f"{told['epochs']:,}", f"{told['steps']:,}"
+    return [Cell(epochs), Cell(steps), Cell(players), Cell(told["fingerprint"][:12])]
+
+
+def protocol(suite: Suite) -> Sequence[Block]:
+    lines = numbers.protocol(suite)
+    return [Text("What the numbers of this suite were measured on:", lines)] if lines else []
+
+
+# The DBN ---------------------------------------------------------------------------------------
+
+
+def belief_network(suite: Suite, colours: Colours) -> Sequence[Block]:
+    system = next((s for s in suite.systems if s.base == "dbn"), None)
+    if system is None:
+        return []
+    colour = colours.of(system.name)
+    there = numbers.measures([system])
+    errors = [m for m in there if m in CLASSIFIER or m.startswith(("free_energy", "pseudo"))]
+    return [
+        *_filters(suite, system),
+        *_fine_tuning(system, colour),
+        *_gradients(system, colour),
+        *_table(
+            "dbn",
+            "The deep belief network in numbers",
+            "Mean over seeds with its 95 % interval. The same classifier is fine-tuned from the "
+            "DBN's weights and from random ones; free energies on training and test images drift "
+            "apart when an RBM learns its training images by heart.",
+            suite,
+            errors,
+        ),
+    ]
+
+
+def _filters(suite: Suite, system: System) -> Sequence[Block]:
+    run = next((run for run in system.runs if run.filters is not None), None)
+    if run is None or run.filters is None or suite.real is None:
+        return []
+    weights = pictures.filters(run.filters, suite.real.shape[1:], SHOWN)
+    tiles = [
+        ("Filters of the first RBM", images.grid(weights, 8)),
+        ("Generated by Gibbs sampling", generated_grid(system, SHOWN, 8)),
+        (f"Real ({suite.evaluate['split']})", real_grid(suite, SHOWN, 8)),
+    ]
+    return [
+        Gallery(
+            "dbn-filters",
+            "What the DBN has learnt, and what it generates",
+            words.FILTERS.format(shown=min(SHOWN, run.filters.shape[1]), seed=run.seed),
+            [_tile(label, grid) for label, grid in tiles],
+            tiles,
+        )
+    ]
+
+
+def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
+    panels = [
+        Panel(title, partial(_start, pretrained, scratch, colour, axis))
+        for kind, title, axis in (
+            ("loss", "Classification loss, training images", "cross-entropy, nats"),
+            ("error", "Classification error, training images", "share of images"),
+        )
+        if (pretrained := system.curves(f"{kind}/classifier"))
+        and (scratch := system.curves(f"{kind}/scratch"))
+    ]
+    title = "Fine-tuning with and without pretraining"
+    return [Figure("dbn-fine-tuning", title, words.FINE_TUNING, panels)] if panels else []
+
+
+def _start(
+    pretrained: Sequence[Array], scratch: Sequence[Array], colour: str, axis: str, ax: Axes
+) -> None:
+    """Both counted from the first epoch of fine-tuning, which follows the RBMs' own epochs."""
+    first = min(int(np.flatnonzero(np.isfinite(c))[0]) for c in [*pretrained, *scratch])
+    figures.band(ax, [c[first:] for c in scratch], INK, "random start")
+    figures.band(ax, [c[first:] for c in pretrained], colour, "pretrained start")
+    figures.finish(ax, "epoch of fine-tuning", axis)
+
+
+def _gradients(system: System, colour: str) -> Sequence[Block]:
+    lines = []
+    for start, label, shade in (
+        ("grad_norm_random_", "random start", INK),
+        ("grad_norm_pretrained_", "pretrained start", colour),
+    ):
+        points = []
+        for measure in numbers.measures([system]):
+            found = numbers.over_seeds(system, measure) if measure.startswith(start) else None
+            if found is not None:
+                values = [v for run in system.runs if (v := run.value(measure)) is not None]
+                points.append((float(measure.removeprefix(start)), values, found))
+        if points:
+            lines.append((sorted(points, key=lambda point: point[0]), shade, label))
+    if not lines:
+        return []
+    draw = Panel("Gradient norm by layer", partial(_layers, lines))
+    return [Figure("dbn-gradients", "Gradients by layer", words.GRADIENTS, [draw])]
+
+
+def _layers(lines: Any, ax: Axes) -> None:
+    for points, colour, label in lines:
+        figures.series(ax, points, colour, label)
+    spread = figures.wide([np.array(v) for points, _, _ in lines for _, v, _ in points], 12)
+    figures.finish(ax, "layer of weights, 1 next to the pixels", "gradient norm", log=spread)
+
+
+# Glossary --------------------------------------------------------------------------------------
+
+
+def glossary(suites: Sequence[Suite]) -> Section:
+    names = numbers.measures([system for suite in suites for system in suite.systems])
+    rows = []
+    for name in names:
+        told = catalogue.describe(name)
+        direction = told.better if told.better in ("lower", "higher") else "–"
+        cells = [Cell(name), Cell(told.unit or "–"), Cell(direction), Cell(told.protocol)]
+        rows.append((told.label, cells))
+    columns = [
+        Column("Name in files"),
+        Column("Unit"),
+        Column("Better"),
+        Column("How it is measured"),
+    ]
+    table = Table("glossary", "Measures", words.GLOSSARY, "Measure", columns, rows, words=True)
+    return Section("measures", "Measures and protocols", [table] if rows else [])
+
+
+def _tile(label: str, grid: Array | None) -> Tile:
+    png = None if grid is None else pictures.png(grid)
+    return Tile(label, png, "" if png else numbers.NOT_RUN)
+
+
+def _first_seed(suite: Suite) -> object:
+    return next((s.first.seed for s in suite.systems if s.first is not None), "–")

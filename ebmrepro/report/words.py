@@ -1,0 +1,197 @@
+"""The report's words: names of things, and what each paper leads a reader to expect of a figure.
+
+The only file of the report that knows a paper; a method it does not know gets a plain caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+SUITES = {
+    "digits": "Digits, 8 × 8 pixels",
+    "mnist": "MNIST, 28 × 28 pixels",
+    "fashion_mnist": "Fashion-MNIST, 28 × 28 pixels",
+    "cifar10": "CIFAR-10, 32 × 32 pixels",
+    "olivetti": "Olivetti faces",
+    "celeba": "CelebA, 64 × 64 pixels",
+    "lsun": "LSUN bedrooms, 64 × 64 pixels",
+    "imagenet": "ImageNet, 128 × 128 pixels",
+    "imagenet_dogs": "ImageNet dogs, 256 × 256 pixels",
+}
+
+SYSTEMS = {
+    "dbn": "deep belief network: a stack of restricted Boltzmann machines, trained layer by layer "
+    "(Hinton, Osindero and Teh, 2006)",
+    "dcgan": "the baseline: a generator against a classifier of real and fake (Radford et al., "
+    "2016)",
+    "ebgan": "a generator against an auto-encoder whose reconstruction error is the energy; fakes "
+    "are pushed up to a margin (Zhao et al., 2017)",
+    "ebgan_pt": "EBGAN with a pulling-away term, which asks the generator for different images "
+    "(Zhao et al., 2017)",
+    "began": "a generator against an auto-encoder, kept in balance by a controller k (Berthelot et "
+    "al., 2017)",
+    "magan": "EBGAN with a margin that adapts to the energy of real images (Wang et al., 2017)",
+}
+
+SYMBOLS = {"gamma": "γ", "margin": "margin", "lambda_k": "λ_k", "pt_weight": "PT weight"}
+
+REDUCTIONS = {
+    "norm": "L2 norm",
+    "sum_sq": "sum of squares",
+    "mean_sq": "mean square",
+    "mean_abs": "mean absolute error",
+}
+
+IMAGE_SETS = {
+    "train": "training images",
+    "test": "test images",
+    "generated": "generated",
+    "noise": "noise",
+    "shuffled": "shuffled pixels",
+    "patches": "natural patches",
+}
+
+# Column of curves.csv -> (title, axis)
+CONTROLS = {
+    "began/k": ("Controller k", "k_t, between 0 and 1"),
+    "began/M_global": ("Convergence measure M", "M_global, in units of energy"),
+    "magan/margin": ("Adaptive margin", "margin m_t, in units of energy"),
+    "hinge/active": ("Fakes under the margin", "share of generated images"),
+}
+
+# Two systems whose energies the lecture shows side by side.
+COMPARED = ("ebgan", "magan")
+
+OVERVIEW = (
+    "The first 25 test images, and the first 25 images of each system's first seed, not picked. A "
+    "row for each suite."
+)
+SAMPLES = (
+    "The first {shown} images of each system's {generated} generated ones (seed {seed}), not "
+    "picked, beside the first {shown} real test images. Look for three things: does each image "
+    "look like a real one, do all classes occur, and do images repeat?"
+)
+PROGRESS = (
+    "The same latent noise z, drawn once, after more and more training (seed {seed}). A change of "
+    "detail late in training is learning; a tile that turns into its neighbour is a generator "
+    "losing variety."
+)
+QUALITY_FIGURE = (
+    "Each dot is one training from its own seed, the tall tick their mean, the line its 95 % "
+    "interval (none with one seed). Two systems whose intervals overlap are not told apart by "
+    "these seeds."
+)
+QUALITY = (
+    "Mean over seeds with its 95 % interval. Distances compare generated images with real ones in "
+    "the features of the DBN's classifier; an untrained generator's distance says how bad bad is."
+)
+VARIETY = (
+    "Mean over seeds with its 95 % interval. Precision asks whether generated images are like real "
+    "ones; the other columns ask whether they are as varied."
+)
+ENERGIES = (
+    "Mean energy in every epoch, of real images (dark) and of generated ones (coloured). A line is "
+    "the mean over seeds, its band the lowest to the highest seed. Every system has its own scale "
+    "of energy, so compare lines within a panel."
+)
+EXPECTED_ENERGIES = {
+    "dcgan": "DCGAN has a classifier, no valley: the gap says which of its two networks is ahead.",
+    "ebgan": "EBGAN should end with both energies between 0 and its margin (dotted), real under "
+    "generated.",
+    "began": "BEGAN should hold the ratio of the two.",
+    "magan": "MAGAN should bring both down together.",
+}
+COMPARISON = (
+    "The lecture's two figures: energy of real (dark) and generated (coloured) images over "
+    "training, mean over seeds with a band from the lowest to the highest. With EBGAN's fixed "
+    "margin the energy of generated images is expected to stay up, apart from that of real ones; "
+    "with MAGAN's adaptive margin both are expected to fall and to come together. The scales "
+    "differ (see the axes), so compare the shapes."
+)
+CONTROL = (
+    "Quantities that an algorithm watches or steers by. A line is the mean over seeds, its band "
+    "the lowest to the highest seed."
+)
+EXPECTED_CONTROL = {
+    "ebgan": "The hinge acts on the share of generated images under the margin, and on no others.",
+    "began": "BEGAN's k_t starts at 0 and rises while γ times the energy of real images exceeds "
+    "that of generated ones, so that the ratio of the two settles at γ (dotted); its M_global "
+    "should fall as images improve.",
+    "magan": "MAGAN's margin is set by the pretrained energy of real images and never rises.",
+}
+HISTOGRAMS = (
+    "How the energy of images is distributed after training, by kind of image; one outline for "
+    "each seed, each row scaled to its own peak. A good energy puts training and test images at "
+    "the same low place and everything that is not such an image to their right. Generated images "
+    "on top of test images: the energy cannot tell them apart. Training left of test: it has "
+    "learnt images by heart."
+)
+SWEEP = (
+    "One number changed, all others as in params.yaml. Dots are seeds, the line joins their means, "
+    "bars are 95 % intervals."
+)
+SWEEPS = {
+    "gamma": " The paper expects more variety (recall, classes covered) and less fidelity "
+    "(precision) as γ, the diversity ratio, grows, and a ratio of energies equal to γ (dotted).",
+    "margin": " The paper shows images for margins from 1 to 32 and prints no number.",
+}
+FILTERS = (
+    "What the first {shown} hidden units of the DBN's first RBM look for (seed {seed}): each tile "
+    "is one unit's weights to the pixels, light positive, dark negative, scaled to its own "
+    "largest weight. Strokes and spots are expected; a tile of plain noise is a unit that has "
+    "learnt nothing."
+)
+FINE_TUNING = (
+    "The same network trained as a classifier by back-propagation, starting from the DBN's weights "
+    "(coloured) or from random ones (dark); mean over seeds, band from the lowest to the highest. "
+    "Hinton and Salakhutdinov expect the pretrained start to be nearer the optimum: lower from the "
+    "first epoch, and lower in the end."
+)
+GRADIENTS = (
+    "Norm of the gradient of each layer's weights in the first epoch of fine-tuning, pretrained "
+    "(coloured) and random (dark), with a dot for each seed. Layer 1 is next to the pixels. The "
+    "lecture expects gradients to keep their size through a pretrained network, and to shrink or "
+    "grow from layer to layer in a random one."
+)
+VARIANTS = (
+    "In which numbers each variant differs from its method, read from params.yaml. Everything else "
+    "is the same, seeds included."
+)
+TRAININGS = (
+    "What was trained. Parameters are counted by player. A fingerprint names the numbers, seed, "
+    "data and code of a training: the same fingerprint, the same result."
+)
+GLOSSARY = "Every measure of this report, with its unit, its direction and how it is computed."
+
+
+def suite(name: str) -> str:
+    return SUITES.get(name, name.replace("_", " "))
+
+
+def system(name: str, changes: Sequence[tuple[str, object]] = ()) -> str:
+    """`ebgan_pt` -> EBGAN-PT; a variant is told by the one number it changes, else by its name."""
+    method, _, variant = name.partition("__")
+    title = method.upper().replace("_", "-")
+    if len(changes) == 1:
+        key, value = changes[0]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{title}, {symbol(key)} = {value:g}"
+    return f"{title}, {variant.replace('_', ' ')}" if variant else title
+
+
+def symbol(key: str) -> str:
+    """A dotted key's last part, by its symbol in the papers where it has one."""
+    leaf = key.rpartition(".")[2]
+    return SYMBOLS.get(leaf, leaf.replace("_", " "))
+
+
+def expected(sentences: Mapping[str, str], methods: Iterable[str]) -> str:
+    """What the papers of these methods lead one to expect, after a caption."""
+    told = set(methods)
+    return "".join(f" {text}" for method, text in sentences.items() if method in told)
+
+
+def energy_axis(reduction: object) -> str:
+    """What an axis of energies says, from the `reduction` hyper-parameter where there is one."""
+    how = REDUCTIONS.get(str(reduction))
+    return f"energy ({how})" if how else "energy"

@@ -1,0 +1,30 @@
+"""Stage `reference`: features of a suite's real images, which generated ones are held against."""
+
+import environment  # noqa: F401, says what to do when the project's environment is not active
+
+# isort: split
+import typer
+
+from ebmrepro import params
+
+
+def main(suite: str) -> None:
+    """Write reference/SUITE: features per extractor, and the floor that real images reach."""
+    try:
+        settings = params.load()
+        from ebmrepro import evaluation
+
+        card = evaluation.reference(suite, settings)
+    except params.UserError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from None
+    typer.echo(
+        f"reference/{suite}: {card['extractor']}; {card['count']:,} images ({card['split']})"
+    )
+    typer.echo(
+        f"  floor: fd_dbn {card['floor']['fd_dbn']:.3f}; fid: {card.get('fid_reason', 'yes')}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,27 @@
+"""Stage `train`: train one system of one suite from one seed."""
+
+import environment  # noqa: F401, says what to do when the project's environment is not active
+
+# isort: split
+from pathlib import Path
+
+import typer
+
+from ebmrepro import params, tracking
+
+
+def main(suite: str, name: str, seed: int) -> None:
+    """Write models/SUITE/NAME/SEED: weights, curves, image grids, and what was run."""
+    try:
+        settings = params.load()
+        with tracking.following(Path(), [(suite, name, seed)]):  # mlflow loads beside torch
+            from ebmrepro import runs
+
+            runs.train_one(suite, name, seed, settings)
+    except params.UserError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,193 @@
+"""Files as the stages before the report leave them, made up: no training, no torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import save_file
+
+from ebmrepro.params import Params
+
+METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
+VARIANTS = ["began__gamma_05", "began__gamma_07"]
+KINDS = ["train", "test", "generated", "noise", "shuffled", "patches"]
+EPOCHS = 40
+
+HPARAMS: dict[str, dict[str, Any]] = {
+    "dcgan": {"epochs": EPOCHS},
+    "ebgan": {"epochs": EPOCHS, "margin": 2.0, "reduction": "norm"},
+    "ebgan_pt": {"epochs": EPOCHS, "margin": 2.0, "reduction": "norm", "pt_weight": 0.1},
+    "began": {"epochs": EPOCHS, "gamma": 0.9, "reduction": "mean_abs"},
+    "magan": {"epochs": EPOCHS, "reduction": "sum_sq"},
+    "began__gamma_05": {"epochs": EPOCHS, "gamma": 0.5, "reduction": "mean_abs"},
+    "began__gamma_07": {"epochs": EPOCHS, "gamma": 0.7, "reduction": "mean_abs"},
+}
+
+
+def params(
+    suite: str = "digits",
+    methods: list[str] = METHODS,
+    variants: list[str] = VARIANTS,
+    seeds: tuple[int, ...] = (0, 1, 2),
+) -> Params:
+    """A params.yaml as read, with just the hyper-parameters that a report looks at."""
+
+    def block(hparams: dict[str, Any]) -> dict[str, Any]:
+        adam = {"name": "adam", "lr": 1e-3, "beta1": 0.5, "beta2": 0.999}
+        return {"batch_size": 64, "grids": 3, "optim": {"G": adam}, "hparams": hparams}
+
+    names = [*methods, *variants]
+    return Params.model_validate(
+        {
+            "run": {
+                "suites": [suite],
+                "methods": methods,
+                "variants": variants,
+                "seeds": list(seeds),
+            },
+            "suites": {
+                suite: {
+                    "budget": 0.25,
+                    "data": {"source": "digits", "test": 80, "validation": 0, "split_seed": 0},
+                    "dbn": block({"layers": [32, 32]}),
+                    "evaluate": {
+                        "split": "test",
+                        "generated": 200,
+                        "energies": 100,
+                        "seed": 1000,
+                        "neighbours": 3,
+                        "coverage_share": 0.02,
+                        "coverage_confidence": 0.9,
+                    },
+                    "methods": {name: block(HPARAMS.get(name, {})) for name in names},
+                }
+            },
+        }
+    )
+
+
+def results(root: Path, settings: Params) -> None:
+    """Every file of every run that `settings` name, under `root`."""
+    for suite in settings.run.suites:
+        images = _images(np.random.default_rng(0), 80, 0.05)
+        folder = root / "data" / suite
+        folder.mkdir(parents=True)
+        np.save(folder / "train.npy", _images(np.random.default_rng(1), 160, 0.05))
+        np.save(folder / "test.npy", images)
+        _write_json(folder / "dataset.json", {"name": "Made up", "licence": "none"})
+    for index, (suite, name, seed) in enumerate(settings.run.trainings):
+        run(root, suite, name, seed, np.random.default_rng(index))
+
+
+def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) -> None:
+    """One run: what the stages `train` (or `pretrain`) and `evaluate` write."""
+    generated = _images(rng, 80, 0.3)
+    model = root / "models" / suite / name / str(seed)
+    result = root / "results" / suite / name / str(seed)
+    drawn = root / "generated" / suite / name
+    for made in (model / "samples", result, drawn):
+        made.mkdir(parents=True, exist_ok=True)
+    np.save(drawn / f"{seed}.npy", generated)
+    for step in (1, 500, 1000):
+        grid = generated[:16, 0].reshape(4, 4, 8, 8).swapaxes(1, 2).reshape(32, 32)
+        Image.fromarray(grid).save(model / "samples" / f"step_{step:07}.png")
+    key, weights = "rbms.0.W", rng.normal(size=(64, 32)).astype(np.float32)
+    save_file({key if name == "dbn" else "G.W": weights}, model / "model.safetensors")
+    told = {"fingerprint": f"{seed:064x}", "epochs": EPOCHS, "steps": 1000, "parameters": {"G": 9}}
+    _write_json(model / "run.json", told)
+    _write_curves(model / "curves.csv", name, rng)
+    measured = {
+        "schema": 1,
+        "suite": suite,
+        "method": name,
+        "seed": seed,
+        "fingerprint": told["fingerprint"],
+        "step": 1000,
+        "values": _values(name, rng),
+        "reasons": {"fid": "no Inception weights: set EBMREPRO_INCEPTION"},
+        "flags": {"kd_dbn": "only 80 images of reference"},
+        "protocol": {"generated": "200 images, seed 1000", "extractor": f"DBN of seed {seed}"},
+    }
+    _write_json(result / "metrics.json", measured)
+    centre = dict(zip(KINDS, (1.0, 1.1, 1.3, 4.0, 3.0, 2.5), strict=True))
+    sets = {k: rng.gamma(9, c / 9, 100).astype(np.float32) for k, c in centre.items()}
+    np.savez(result / "energies.npz", allow_pickle=False, **sets)
+
+
+def _images(rng: np.random.Generator, n: int, noise: float) -> np.ndarray:
+    """Ten patterns with noise, uint8 (n, 1, 8, 8)."""
+    y, x = np.mgrid[0:8, 0:8] / 7
+    kinds = np.arange(n) % 10
+    waves = [np.sin(3 * (k % 4 + 1) * x + k) * np.cos((k % 3 + 1) * 2 * y) for k in range(10)]
+    pixels = 0.5 + 0.5 * np.stack(waves)[kinds] + noise * rng.normal(size=(n, 8, 8))
+    return (255 * pixels.clip(0, 1)).astype(np.uint8)[:, None]
+
+
+def _values(name: str, rng: np.random.Generator) -> dict[str, float | None]:
+    def near(value: float, spread: float = 0.05) -> float:
+        return float(value * (1 + spread * rng.normal()))
+
+    energies = {f"energy_{kind}": near(1.0 + i) for i, kind in enumerate(KINDS)}
+    values: dict[str, float | None] = {
+        "fid": None,
+        "fd_dbn": near(2.0 if "gan" in name else 1.0, 0.2),
+        "kd_dbn": near(0.1),
+        "is_dbn": near(8.0),
+        "precision_dbn": near(0.8),
+        "recall_dbn": near(0.6),
+        "cos2_dbn": near(0.1),
+        "classes_covered": 9.0,
+        **energies,
+        **{f"energy_sd_{kind}": near(0.3) for kind in KINDS},
+        **{f"gap_{kind}": near(i) for i, kind in enumerate(KINDS[2:], start=1)},
+        **{f"auroc_{kind}": near(0.9, 0.01) for kind in KINDS[2:]},
+    }
+    if name == "dbn":
+        values |= {
+            "error_pretrained": near(0.03),
+            "error_random": near(0.04),
+            "free_energy_train": near(-30),
+            "free_energy_test": near(-29),
+            "free_energy_gap": near(1.0),
+            "pseudo_likelihood_test": near(-20),
+            **{f"grad_norm_pretrained_{i}": near(0.3) for i in (1, 2, 3)},
+            **{f"grad_norm_random_{i}": near(0.01 * 5**i) for i in (1, 2, 3)},
+        }
+    else:
+        values |= {"fd_dbn_untrained": near(90), "ratio": near(0.9), "cos2_code": near(0.2)}
+    if name.startswith("began"):
+        values |= {"k": near(0.3), "M_global": near(0.2), "ratio": HPARAMS[name]["gamma"]}
+    return values
+
+
+def _write_curves(path: Path, name: str, rng: np.random.Generator) -> None:
+    t = np.arange(EPOCHS)
+    fall = 1 + 3 * np.exp(-t / 8) + 0.03 * rng.normal(size=EPOCHS)
+    columns: dict[str, Any] = {"epoch": t + 1, "step": 25 * (t + 1)}
+    if name == "dbn":
+        late = np.where(t < 20, np.nan, np.exp(-(t - 20) / 6))
+        for kind in ("loss", "error"):
+            columns |= {f"{kind}/classifier": late, f"{kind}/scratch": 1.4 * late}
+    else:
+        columns |= {"energy/real": fall, "energy/fake": fall + 0.6, "loss/G": fall}
+    if name.startswith("began"):
+        columns |= {"began/k": np.clip(t / 60, 0, 1), "began/M_global": 1.2 * fall}
+    if name == "magan":
+        columns |= {"magan/margin": np.minimum.accumulate(4 * fall)}
+        columns["energy/fake"] = np.where(t < 3, np.nan, columns["energy/fake"])
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        lines.writerow(["" if np.isnan(value) else f"{value:.7g}" for value in row])
+    path.write_text(out.getvalue(), encoding="utf-8")
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")

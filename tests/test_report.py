@@ -1,0 +1,279 @@
+"""The report shows the runs of params.yaml, all of them and no others; its files are made up."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import made_up
+import numpy as np
+import pytest
+
+from ebmrepro import report
+from ebmrepro.params import Params
+from ebmrepro.report import figures, numbers, words
+from ebmrepro.report.gather import gather
+
+
+def written(root: Path, settings: Params) -> dict[str, bytes]:
+    """The report's files by name."""
+    into = root / "reports"
+    report.write(settings, root, into)
+    return {str(p.relative_to(into)): p.read_bytes() for p in into.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    made_up.results(folder, made_up.params())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(root: Path) -> dict[str, bytes]:
+    return written(root, made_up.params())
+
+
+@pytest.fixture(scope="module")
+def page(files: dict[str, bytes]) -> str:
+    return files["index.html"].decode()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Path, Params]:
+    """A DBN and two methods from one seed: what a test may change."""
+    settings = made_up.params(methods=["ebgan", "magan"], variants=[], seeds=(0,))
+    made_up.results(tmp_path, settings)
+    return tmp_path, settings
+
+
+class Elements(HTMLParser):
+    """Tags with their attributes, and whether every element was closed."""
+
+    VOID = frozenset({"meta", "link", "img", "path", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_every_system_of_params_is_on_the_page(page: str, files: dict[str, bytes]) -> None:
+    settings = made_up.params()
+    for title in ("DBN", "DCGAN", "EBGAN", "EBGAN-PT", "BEGAN", "MAGAN", "BEGAN, γ = 0.5"):
+        assert f'<th scope="row">{title}</th>' in page
+        assert f"| {title} |" in files["results.md"].decode()
+    for seed in settings.run.seeds:
+        assert f"BEGAN, γ = 0.7, seed {seed}" in page
+    assert numbers.NOT_RUN not in page
+
+
+def test_results_that_params_does_not_name_stay_out(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    rng = np.random.default_rng(0)
+    made_up.run(root, "digits", "dcgan", 0, rng)
+    made_up.run(root, "digits", "ebgan", 7, rng)
+    made_up.run(root, "old", "ebgan", 0, rng)
+    files = written(root, settings)
+    for name in ("index.html", "results.md", "summary.json"):
+        text = files[name].decode().lower()
+        assert "dcgan" not in text
+        assert "seed 7" not in text
+        assert '"old"' not in text
+
+
+def test_a_figure_of_an_earlier_run_does_not_stay(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    stale = root / "reports" / "figures" / "digits-sweep-began-gamma.svg"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old")
+    written(root, settings)
+    assert not stale.exists()
+
+
+def test_a_missing_run_reads_not_run_here(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    for folder in ("models", "results", "generated"):
+        shutil.rmtree(root / folder / "digits" / "magan")
+    files = written(root, settings)
+    row = re.search(r'<th scope="row">MAGAN</th>.*?</tr>', files["index.html"].decode(), re.S)
+    assert row and numbers.NOT_RUN in row[0]
+    assert "2 of 3 trainings measured" in files["results.md"].decode()
+    assert "magan" not in json.loads(files["summary.json"])["digits"]
+
+
+def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
+    files = written(tmp_path, made_up.params())
+    assert "0 of 24 trainings measured" in files["results.md"].decode()
+    assert files["index.html"].decode().count(numbers.NOT_RUN) > len(made_up.params().run.names)
+
+
+def test_a_value_that_was_not_measured_shows_its_reason(page: str, files: dict[str, bytes]) -> None:
+    reason = "no Inception weights: set EBMREPRO_INCEPTION"
+    assert f"not measured: {reason}" in page
+    assert f"Fréchet Inception distance (FID): {reason}" in page
+    assert reason in files["results.md"].decode()
+    assert "fid" not in json.loads(files["summary.json"])["digits"]["began"]
+
+
+def test_a_flag_is_noted_under_its_table(page: str) -> None:
+    assert "Kernel distance, DBN features: only 80 images of reference</li>" in page
+
+
+def test_a_value_that_is_not_finite_is_left_out_and_named(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    path = root / "results" / "digits" / "ebgan" / "0" / "metrics.json"
+    told = json.loads(path.read_text())
+    told["values"]["fd_dbn"] = float("nan")
+    path.write_text(json.dumps(told))
+    page = written(root, settings)["index.html"].decode()
+    assert "Fréchet distance, DBN features: not a finite number" in page
+    assert ">nan<" not in page
+
+
+def test_one_seed_has_no_interval(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    table = written(root, settings)["results.md"].decode()
+    row = next(line for line in table.splitlines() if line.startswith("| EBGAN |"))
+    assert "[" not in row
+    assert "**" not in row  # and nothing is the best
+
+
+def test_the_best_is_bold_only_when_intervals_do_not_overlap(small: tuple[Path, Params]) -> None:
+    root, _ = small
+    settings = made_up.params(methods=["ebgan", "magan"], variants=[], seeds=(0, 1, 2))
+    made_up.results(root / "more", settings)
+
+    def distances(values: dict[str, list[float]]) -> str:
+        for name, own in values.items():
+            for seed, value in enumerate(own):
+                path = root / "more" / "results" / "digits" / name / str(seed) / "metrics.json"
+                told = json.loads(path.read_text())
+                path.write_text(json.dumps(told | {"values": {"fd_dbn": value}}))
+        suite = gather(root / "more", settings)[0]
+        table = numbers.table("t", "", "", suite.systems, ["fd_dbn"])
+        return " ".join(label for label, cells in table.rows if cells[0].best)
+
+    apart = {"dbn": [9.0, 9.1, 9.2], "ebgan": [1.0, 1.1, 1.2], "magan": [5.0, 5.1, 5.2]}
+    assert distances(apart) == "EBGAN"
+    assert distances(apart | {"magan": [1.1, 1.2, 1.3]}) == ""
+
+
+def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
+    settings = made_up.params("<b>", ["ebgan", "<i>$x$"], ["<i>$x$__|y|"], (0,))
+    made_up.results(tmp_path, settings)
+    files = written(tmp_path, settings)
+    for name in ("index.html", "results.md"):
+        text = files[name].decode().lower()
+        assert "<b>" not in text
+        assert "<i>" not in text
+        assert "&lt;b&gt;" in text
+    assert "\\|y\\|" in files["results.md"].decode()
+    assert Elements(files["index.html"].decode()).open == []
+    assert all(re.fullmatch(r"(figures|plots)/[\w<>$|.-]+|[\w.]+", name) for name in files)
+
+
+def test_the_page_fetches_nothing(page: str) -> None:
+    elements = Elements(page)
+    assert elements.open == []
+    assert not [tag for tag, _ in elements.found if tag in ("script", "iframe", "object")]
+    for _, attributes in elements.found:
+        for key in ("src", "href", "xlink:href", "srcset"):
+            assert (attributes.get(key) or "#").startswith(("#", "data:"))
+    assert "url(http" not in page
+    assert "@import" not in page
+
+
+def test_every_entry_of_the_contents_leads_somewhere_once(page: str) -> None:
+    elements = Elements(page).found
+    ids = [a["id"] for tag, a in elements if tag in ("section", "details")]
+    links = [(a["href"] or "")[1:] for tag, a in elements if tag == "a"]
+    assert sorted(ids, key=str) == sorted(links)
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_same_results_give_the_same_bytes(
+    root: Path, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns("reports"))
+    again = written(copy, made_up.params())
+    assert {name for name in files if files[name] != again.get(name)} == set()
+    assert again.keys() == files.keys()
+
+
+def test_every_figure_is_there_as_svg_and_as_png(files: dict[str, bytes]) -> None:
+    names = {name.removeprefix("figures/") for name in files if name.startswith("figures/")}
+    stems = {name.rpartition(".")[0] for name in names}
+    assert names == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png")}
+    parts = "samples scores comparison energies control histograms dbn-filters dbn-fine-tuning"
+    assert stems == {
+        f"digits-{part}" for part in [*parts.split(), "dbn-gradients", "sweep-began-gamma"]
+    }
+
+
+def test_figures_on_the_page_take_their_colours_from_it(page: str) -> None:
+    drawings = "".join(re.findall(r"<svg.*?</svg>", page, re.S))
+    assert "var(--ink)" in drawings
+    assert not [c for c in figures.variables().values() if c in drawings]
+    assert not re.findall(r"(?:stroke|fill): #(?!fff)[0-9a-f]{6}", drawings)
+
+
+def test_the_summary_holds_means_over_seeds(root: Path, files: dict[str, bytes]) -> None:
+    values = [
+        json.loads((root / f"results/digits/dbn/{seed}/metrics.json").read_text())["values"]
+        for seed in (0, 1, 2)
+    ]
+    summary = json.loads(files["summary.json"])["digits"]
+    mean = sum(v["error_pretrained"] for v in values) / 3
+    assert summary["dbn"]["error_pretrained"] == pytest.approx(mean, abs=1e-6)
+    assert summary.keys() == set(made_up.params().run.names)
+
+
+def test_plots_hold_a_row_for_each_epoch_and_blanks_where_nothing_was_measured(
+    files: dict[str, bytes],
+) -> None:
+    rows = list(csv.DictReader(files["plots/digits-magan.csv"].decode().splitlines()))
+    assert len(rows) == made_up.EPOCHS
+    assert rows[0]["fake"] == ""
+    assert float(rows[-1]["fake"]) > float(rows[-1]["real"])
+
+
+def test_a_variant_is_told_by_what_it_changes(page: str) -> None:
+    assert words.system("began__gamma_05", [("hparams.gamma", 0.5)]) == "BEGAN, γ = 0.5"
+    assert words.system("ebgan__no_hinge", [("hparams.hinge", False)]) == "EBGAN, no hinge"
+    assert words.system("ebgan__wide", [("a", 1), ("b", 2)]) == "EBGAN, wide"
+    row = re.search(r'<th scope="row">BEGAN, γ = 0.5</th><td><span>began__gamma_05.*?</tr>', page)
+    assert row and re.findall(r"<span>(.*?)</span>", row[0])[1:] == ["hparams.gamma", "0.9", "0.5"]
+
+
+def test_a_broken_result_is_named(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    (root / "results/digits/magan/0/metrics.json").write_text("{")
+    with pytest.raises(report.ReportError, match=r"magan.0.metrics\.json: not JSON"):
+        written(root, settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(1234.5, 1, "1,234.5"), (-0.25, 2, "−0.25"), (0.0, 2, "0.00"), (0.00012, 3, "1.2e−04")],
+)
+def test_numbers_are_printed_as_read(value: float, digits: int, text: str) -> None:
+    assert numbers.number(value, digits) == text

@@ -1,0 +1,525 @@
+"""MLflow shows what the files hold, once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ebmrepro import tracking
+
+pytestmark = [
+    # Raised inside libraries that MLflow loads, by no line of ours.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+RUN = tracking.Run("digits", "began__gamma_05", 0)
+FINGERPRINT = "0123abcd"
+TESTS = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A checkout with a space and an umlaut in its path, and no tracking settings around it."""
+    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "EBMREPRO_TRACKING"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "my chéckout"
+    (folder / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+# --- made-up runs --------------------------------------------------------------------------------
+
+
+def dump(path: Path, block: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(block, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_card(root, run=RUN, fingerprint=FINGERPRINT, done=True):
+    card = {"suite": run.suite, "method": run.name, "seed": run.seed, "fingerprint": fingerprint}
+    card["params"] = {"hparams": {"gamma": 0.5}, "optim": {"D": {"lr": 1e-3, "betas": [0.5, 0.9]}}}
+    if done:
+        card |= {"epochs": 30, "steps": 300, "parameters": {"D": 10, "G": 20}}
+    dump(run.models(root) / "run.json", card)
+
+
+def curve(epochs, offset=0.0):
+    rows = [f"{e},{10 * e},{20 - e / 10 + offset:.7g},{e if e % 5 == 0 else ''}" for e in epochs]
+    return "".join(row + "\n" for row in rows)
+
+
+def write_curves(root, epochs, run=RUN, offset=0.0):
+    path = run.models(root) / "curves.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("epoch,step,energy/real,magan/margin\n" + curve(epochs, offset))
+
+
+def write_sample(root, step, run=RUN):
+    path = run.models(root) / "samples" / f"step_{step:07d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((16, 24), step % 256, np.uint8)).save(path)
+
+
+def write_results(root, values, run=RUN, fingerprint=FINGERPRINT, reasons=None):
+    block = {"schema": 1, "suite": run.suite, "method": run.name, "seed": run.seed}
+    block |= {"fingerprint": fingerprint, "step": 300, "values": values}
+    block |= {"reasons": reasons or {}, "flags": {}, "protocol": {"reference": "test, 360 images"}}
+    dump(run.results(root) / "metrics.json", block)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(run.results(root) / "samples.png")
+
+
+def write_run(root, run=RUN, fingerprint=FINGERPRINT):
+    write_card(root, run, fingerprint)
+    write_curves(root, range(1, 31), run)
+    for step in (100, 200, 300):
+        write_sample(root, step, run)
+    write_results(
+        root, {"fd_dbn": 1.25, "fid": None}, run, fingerprint, reasons={"fid": "no weights"}
+    )
+    dump(
+        root / ".ebmrepro" / "provenance" / f"{fingerprint}.json",
+        {
+            "device": "cpu",
+            "seconds": 60.0,
+            "images_per_second": 900.0,
+            "started": "2026-01-02T03:04:05+00:00",
+            "commit": "c0ffee",
+            "versions": {"torch": "2.15.0"},
+        },
+    )
+
+
+# --- what a store holds --------------------------------------------------------------------------
+
+
+def mlflow_runs(root, suite="digits"):
+    store = tracking.Store(root)
+    return list(store.client.search_runs([store.experiment(suite)]))
+
+
+def contents(root):
+    """Everything a reader of MLflow could see of its runs, by run name, without ids and times."""
+    client = tracking.Store(root).client
+    seen = {}
+    for run in mlflow_runs(root):
+        run_id = run.info.run_id
+        points = {
+            key: [(m.step, m.value) for m in client.get_metric_history(run_id, key)]
+            for key in run.data.metrics
+        }
+        images = [f.path.split("+timestamp")[0] for f in client.list_artifacts(run_id, "images")]
+        files = [f.path for f in client.list_artifacts(run_id) if not f.is_dir]
+        tags = {k: v for k, v in run.data.tags.items() if k not in ("ebm.source", "ebm.follower")}
+        seen[run.info.run_name] = {
+            "points": points,
+            "images": sorted(images),
+            "files": files,
+            "params": dict(run.data.params),
+            "tags": tags,
+            "status": run.info.status,
+        }
+    return seen
+
+
+def wait_until(true, what, seconds=40.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+def points_in(root, key="energy/real"):
+    """Steps of one metric, read past MLflow so that waiting for them disturbs nobody."""
+    path = root / "mlflow.db"
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as database:
+        return [s for (s,) in database.execute("select step from metrics where key = ?", [key])]
+
+
+def python(script, **environment):
+    """A process in a session of its own, in which this file can be imported."""
+    path = os.pathsep.join(filter(None, [environment.pop("PYTHONPATH", ""), TESTS]))
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
+        env={**os.environ, **environment, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+# --- the projection ------------------------------------------------------------------------------
+
+
+def test_everything_on_disk_is_in_the_store(root):
+    write_run(root)
+    assert tracking.sync_all(root, [RUN, ("digits", "magan", 7)]) == [RUN]
+    (seen,) = contents(root).values()
+    assert seen["points"]["energy/real"] == [(10 * e, 20 - e / 10) for e in range(1, 31)]
+    assert [step for step, _ in seen["points"]["magan/margin"]] == [50, 100, 150, 200, 250, 300]
+    assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
+    assert "eval/fid" not in seen["points"] and seen["tags"]["ebm.reason.fid"] == "no weights"
+    assert len(seen["images"]) == 2 * (3 + 1)  # full size and thumbnail; three samples, one result
+    assert seen["files"] == ["curves.csv", "metrics.json", "run.json"]
+    assert seen["params"]["hparams.gamma"] == "0.5" and seen["params"]["parameters.G"] == "20"
+    named = {"suite": "digits", "method": "began", "seed": "0", "ebm.name": "began__gamma_05"}
+    named |= {"ebm.fingerprint": FINGERPRINT, "git.commit": "c0ffee", "device": "cpu"}
+    named |= {"protocol.reference": "test, 360 images"}
+    assert named.items() <= seen["tags"].items()
+    assert seen["status"] == "FINISHED"
+    (run,) = mlflow_runs(root)
+    assert (run.info.start_time, run.info.end_time) == (1767323045_000, 1767323105_000)
+
+
+def test_nothing_is_logged_twice(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    once = contents(root)
+    for _ in range(3):
+        tracking.sync_all(root, [RUN])
+    assert contents(root) == once
+
+
+def test_a_kill_between_two_calls_duplicates_nothing(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    once = contents(root)
+    store = tracking.Store(root)
+    (run,) = mlflow_runs(root)
+    # As if the process had died after its points were stored and before it could note so.
+    store.client.delete_tag(run.info.run_id, "ebm.logged")
+    (root / "results/digits/began__gamma_05/0/samples.png").unlink()
+    tracking.sync_all(root, [RUN])
+    again = contents(root)["began__gamma_05-0"]
+    assert again["points"] == once["began__gamma_05-0"]["points"]
+    assert again["images"] == once["began__gamma_05-0"]["images"]
+
+
+def test_a_growing_curve_is_followed_row_by_row(root):
+    store = tracking.Store(root)
+    write_card(root, done=False)
+    for last in (3, 4, 9):
+        write_curves(root, range(1, last + 1))
+        with (RUN.models(root) / "curves.csv").open("a") as file:
+            file.write(f"{last + 1},{10 * last + 10},1")  # a row that is being written
+        store.sync(RUN, follower="host:1")
+        assert points_in(root) == [10 * e for e in range(1, last + 1)]
+    assert mlflow_runs(root)[0].info.status == "RUNNING"
+
+
+def test_a_column_that_appears_later_does_not_start_a_new_run(root):
+    store = tracking.Store(root)
+    write_card(root, done=False)
+    write_curves(root, range(1, 4))
+    store.sync(RUN, follower="host:1")
+    rows = ["epoch,step,pretrain/loss,energy/real,magan/margin"]
+    rows += [f"{e},{10 * e},,{20 - e / 10:.7g}," for e in range(1, 5)]
+    rows[-1] = "4,40,0.5,19.6,"
+    (RUN.models(root) / "curves.csv").write_text("\n".join(rows) + "\n")
+    store.sync(RUN, follower="host:1")
+    assert len(mlflow_runs(root)) == 1
+    assert points_in(root) == [10, 20, 30, 40] and points_in(root, "pretrain/loss") == [40]
+
+
+def test_a_long_curve_needs_several_calls_and_loses_no_point(root):
+    write_card(root)
+    write_curves(root, range(1, 1235))
+    tracking.sync_all(root, [RUN])
+    assert points_in(root) == [10 * e for e in range(1, 1235)]
+
+
+def test_a_deleted_database_comes_back_from_the_files(root):
+    other = tracking.Run("digits", "magan", 1)
+    write_run(root)
+    write_run(root, other, "beef")
+    tracking.sync_all(root, [RUN, other])
+    before = contents(root)
+    (root / "mlflow.db").rename(root / "deleted.db")
+    # In a process of its own: within one, MLflow holds on to a database that it has opened.
+    script = f"""
+        from test_tracking import *
+        root = Path({str(root)!r})
+        tracking.sync_all(root, {[RUN[:], other[:]]!r})
+        print(json.dumps(contents(root)))
+    """
+    again = python(script)
+    out, err = again.communicate(timeout=60)
+    assert (again.returncode, err) == (0, "")
+    assert json.loads(out) == json.loads(json.dumps(before))
+
+
+def test_rebuilding_replaces_what_is_there(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    before = contents(root)
+    tracking.rebuild(root, [RUN])
+    assert contents(root) == before
+
+
+def test_a_moved_checkout_gets_its_images_in_the_new_place(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    before = contents(root)
+    moved = root.rename(root.parent / "elsewhere")
+    tracking.sync_all(moved, [RUN])
+    assert contents(moved) == before
+    assert not root.exists()
+
+
+def test_other_parameters_make_another_run(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    write_run(root, fingerprint="feed")
+    tracking.sync_all(root, [RUN])
+    prints = {run.data.tags["ebm.fingerprint"] for run in mlflow_runs(root)}
+    assert prints == {FINGERPRINT, "feed"}
+
+
+def test_other_numbers_from_the_same_parameters_replace_the_run(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    write_curves(root, range(1, 31), offset=1.0)
+    tracking.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    assert seen["points"]["energy/real"][0] == (10, 20.9)
+
+
+def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    write_results(root, {"fd_dbn": 1.25, "fid": 30.0})
+    tracking.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
+    assert seen["points"]["eval/fid"] == [(300, 30.0)]
+    assert "ebm.reason.fid" not in seen["tags"]
+    write_results(root, {"fd_dbn": 1.125, "fid": 30.0})
+    tracking.sync_all(root, [RUN])
+    (run,) = mlflow_runs(root)
+    assert run.data.metrics["eval/fd_dbn"] == 1.125  # the latest of two points at one step
+
+
+def test_an_evaluation_of_another_training_is_left_out(root):
+    write_run(root)
+    write_results(root, {"fd_dbn": 9.0}, fingerprint="feed")
+    tracking.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    assert "eval/fd_dbn" not in seen["points"]
+
+
+def test_results_without_models_are_shown_and_later_completed(root):
+    write_results(root, {"fd_dbn": 1.25})
+    tracking.sync_all(root, [RUN])
+    assert contents(root)["began__gamma_05-0"]["points"] == {"eval/fd_dbn": [(300, 1.25)]}
+    write_run(root)
+    tracking.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    assert len(seen["points"]["energy/real"]) == 30 and seen["params"]["hparams.gamma"] == "0.5"
+
+
+def test_a_run_whose_follower_is_gone_is_not_shown_as_running(root):
+    write_card(root, done=False)
+    write_curves(root, range(1, 4))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    store = tracking.Store(root)
+    store.sync(RUN, follower=f"{tracking.platform.node()}:{gone.pid}")
+    assert mlflow_runs(root)[0].info.status == "RUNNING"
+    tracking.sync_all(root, [RUN])
+    assert mlflow_runs(root)[0].info.status == "KILLED"
+
+
+def test_a_damaged_file_is_named(root):
+    write_run(root)
+    (RUN.models(root) / "run.json").write_text("{")
+    with pytest.raises(tracking.TrackingError, match=r"run\.json"):
+        tracking.sync_all(root, [RUN])
+
+
+def test_the_store_stays_home_when_the_workspace_is_temporary(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    workspace = tmp_path / "experiment"
+    write_run(workspace)
+    tracking.sync_all(workspace, [RUN])
+    assert len(mlflow_runs(root)) == 1
+    assert not list(workspace.glob("mlflow*")) and (root / "mlartifacts").is_dir()
+
+
+# --- beside a training ---------------------------------------------------------------------------
+
+
+def train(root, script, run=RUN, **environment):
+    """A stage in a process of its own: follows `run`, and calls what is defined in this file."""
+    head = f"""
+        from pathlib import Path
+        from ebmrepro import tracking
+        root, run = Path({str(root)!r}), tracking.Run({run.suite!r}, {run.name!r}, {run.seed!r})
+        follower = tracking.following(root, [run])
+        from test_tracking import *
+    """
+    return python(textwrap.dedent(head) + textwrap.dedent(script), **environment)
+
+
+def test_a_training_is_seen_while_it_runs_and_finished_when_it_is(root):
+    trainer = train(
+        root,
+        """
+        with follower:
+            write_card(root, run, done=False)
+            write_curves(root, range(1, 4), run)
+            write_sample(root, 30, run)
+            wait_until(lambda: len(points_in(root)) == 3, "three points")
+            write_run(root, run)
+        assert "mlflow" not in sys.modules and "torch" not in sys.modules
+        """,
+    )
+    _, err = trainer.communicate(timeout=60)
+    assert (trainer.returncode, err) == (0, "")
+    (seen,) = contents(root).values()
+    (run,) = mlflow_runs(root)
+    assert run.data.tags["ebm.source"] == "live" and seen["status"] == "FINISHED"
+    assert [step for step, _ in seen["points"]["energy/real"]] == [10 * e for e in range(1, 31)]
+    assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("os.kill(os.getpid(), signal.SIGKILL)", "KILLED"), ("raise ArithmeticError", "FAILED")],
+)
+def test_a_training_that_dies_is_not_left_running(root, end, status):
+    trainer = train(
+        root,
+        f"""
+        with follower:
+            write_card(root, run, done=False)
+            write_curves(root, range(1, 4), run)
+            {end}
+        """,
+    )
+    trainer.communicate(timeout=60)
+    assert trainer.returncode != 0
+    wait_until(lambda: (root / "mlflow.db").exists(), "a database")
+    wait_until(lambda: [r.info.status for r in mlflow_runs(root)] == [status], status)
+    assert points_in(root) == [10, 20, 30]
+
+
+def test_ctrl_c_reaches_the_training_and_not_its_follower(root):
+    trainer = train(
+        root,
+        """
+        with follower:
+            write_card(root, run, done=False)
+            write_curves(root, range(1, 4), run)
+            print("ready", flush=True)
+            time.sleep(60)
+        """,
+    )
+    assert trainer.stdout is not None and trainer.stdout.readline() == "ready\n"
+    os.killpg(trainer.pid, signal.SIGINT)
+    _, err = trainer.communicate(timeout=60)
+    assert "MLflow" not in err
+    assert [run.info.status for run in mlflow_runs(root)] == ["KILLED"]
+    assert points_in(root) == [10, 20, 30]
+
+
+def test_four_trainings_open_a_fresh_store_at_once(root):
+    runs = [tracking.Run("digits", "magan", seed) for seed in range(4)]
+    script = """
+        with follower:
+            write_run(root, run, f"fade{run.seed}")
+    """
+    trainers = [train(root, script, run) for run in runs]
+    for trainer in trainers:
+        _, err = trainer.communicate(timeout=120)
+        assert (trainer.returncode, err) == (0, "")
+    seen = contents(root)
+    assert sorted(seen) == [f"magan-{seed}" for seed in range(4)]
+    for run in seen.values():
+        assert len(run["points"]["energy/real"]) == 30 and len(run["images"]) == 8
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_store_that_does_not_answer_costs_one_line(root):
+    trainer = train(
+        root,
+        """
+        write_run(root, run)
+        time.sleep(8)
+        began = time.monotonic()
+        follower.close("finished")
+        print(time.monotonic() - began)
+        """,
+        MLFLOW_TRACKING_URI="http://me:hunter2@127.0.0.1:9",
+    )
+    out, err = trainer.communicate(timeout=60)
+    assert trainer.returncode == 0 and float(out) < 10
+    assert len(err.splitlines()) == 1 and "track sync" in err and "hunter2" not in err
+
+
+def test_without_mlflow_training_goes_on(root, tmp_path):
+    (tmp_path / "broken" / "mlflow").mkdir(parents=True)
+    (tmp_path / "broken" / "mlflow" / "__init__.py").write_text("raise ImportError('no mlflow')")
+    trainer = train(
+        root,
+        """
+        write_run(root, run)
+        follower.close("finished")
+        """,
+        PYTHONPATH=str(tmp_path / "broken"),
+    )
+    _, err = trainer.communicate(timeout=60)
+    assert trainer.returncode == 0 and "no mlflow" in err and len(err.splitlines()) == 1
+
+
+def test_tracking_can_be_switched_off(root, monkeypatch):
+    monkeypatch.setenv("EBMREPRO_TRACKING", "off")
+    write_run(root)
+    with tracking.following(root, [RUN]):
+        pass
+    assert not (root / "mlflow.db").exists()
+    monkeypatch.setenv("EBMREPRO_TRACKING", "of")
+    with pytest.raises(ValueError, match="on or off"):
+        tracking.following(root, [RUN])
+
+
+# --- addresses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:p@ss/w:rd@host/db", "postgresql://me:***@host/db"),
+        ("https://sometoken@host/path", "https://***@host/path"),
+        ("mysql://host/db?user=me&password=hunter2", "mysql://host/db?user=me&password=***"),
+        ("sqlite:////work/mlflow.db", "sqlite:////work/mlflow.db"),
+        ("http://host:5000", "http://host:5000"),
+    ],
+)
+def test_a_password_is_never_shown(uri, shown):
+    assert tracking.masked(f"cannot reach {uri}") == f"cannot reach {shown}"
+
+
+def test_the_server_is_for_this_machine_alone_and_its_command_line_holds_no_secret(
+    root, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:hunter2@host/db")
+    command = " ".join(tracking.ui_command(root, 5000))
+    assert "--host 127.0.0.1" in command and "hunter2" not in command
