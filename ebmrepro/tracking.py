@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 POLL = 2.0  # seconds between looks at the files of a training
-PATIENCE = 30.0  # seconds a finished stage waits for its follower to catch up
+PATIENCE = 60.0  # seconds a finished stage waits for its follower to catch up
 LONGEST_PAUSE = 60.0  # seconds between attempts on a silent store, or for another process to finish
 METRICS_A_CALL = 1000  # MLflow's limits for one log_batch
 PARAMS_A_CALL = 100
@@ -403,9 +403,11 @@ class _Projection:
         self._note("curves", _digest(self.rows))
 
     def _moment(self, share: float) -> int:
-        """When a point was measured, milliseconds: now, or by the training's own clock if over."""
+        """When a point was measured, milliseconds: now in a run that was followed, else by the
+        training's own clock, which its provenance holds."""
         started, duration = self.files.started, self.files.duration
-        if self.live or started is None or duration is None:
+        followed = self.mlflow_run.data.tags.get("ebm.source") == "live"
+        if followed or started is None or duration is None:
             return round(time.time() * 1000)
         return started + round(share * duration)
 
@@ -664,8 +666,6 @@ def _follow(root: Path, runs: Sequence[Run]) -> None:
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(10)  # where cores are short, training goes first
     # Our loop is the retry; a server that hangs must not hold up the end of a stage.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -31,9 +32,27 @@ FINGERPRINT = "0123abcd"
 TESTS = str(Path(__file__).parent)
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """MLflow's tables, which take a second to make, without a run."""
+    folder = tmp_path_factory.mktemp("empty")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DVC_ROOT", raising=False)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.Store(folder)
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A checkout with a space and an umlaut in its path, and no tracking settings around it."""
+def root(fresh, empty_database):
+    """A checkout whose store is empty."""
+    shutil.copy(empty_database, fresh / "mlflow.db")
+    return fresh
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """A checkout without a store, with a space and an accent in its path."""
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "EBMREPRO_TRACKING"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "my chéckout"
@@ -368,11 +387,9 @@ def test_the_store_stays_home_when_the_workspace_is_temporary(root, tmp_path, mo
 def train(root, script, run=RUN, **environment):
     """A stage in a process of its own: follows `run`, and calls what is defined in this file."""
     head = f"""
-        from pathlib import Path
-        from ebmrepro import tracking
+        from test_tracking import *
         root, run = Path({str(root)!r}), tracking.Run({run.suite!r}, {run.name!r}, {run.seed!r})
         follower = tracking.following(root, [run])
-        from test_tracking import *
     """
     return python(textwrap.dedent(head) + textwrap.dedent(script), **environment)
 
@@ -399,47 +416,40 @@ def test_a_training_is_seen_while_it_runs_and_finished_when_it_is(root):
     assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
 
 
-@pytest.mark.parametrize(
-    ("end", "status"),
-    [("os.kill(os.getpid(), signal.SIGKILL)", "KILLED"), ("raise ArithmeticError", "FAILED")],
-)
-def test_a_training_that_dies_is_not_left_running(root, end, status):
-    trainer = train(
-        root,
-        f"""
+def test_mlflow_says_how_each_training_ended(root):
+    script = """
         with follower:
-            write_card(root, run, done=False)
-            write_curves(root, range(1, 4), run)
-            {end}
-        """,
-    )
-    trainer.communicate(timeout=60)
-    assert trainer.returncode != 0
-    wait_until(lambda: (root / "mlflow.db").exists(), "a database")
-    wait_until(lambda: [r.info.status for r in mlflow_runs(root)] == [status], status)
-    assert points_in(root) == [10, 20, 30]
-
-
-def test_ctrl_c_reaches_the_training_and_not_its_follower(root):
-    trainer = train(
-        root,
-        """
-        with follower:
-            write_card(root, run, done=False)
+            write_card(root, run, run.name, done=False)
             write_curves(root, range(1, 4), run)
             print("ready", flush=True)
-            time.sleep(60)
-        """,
-    )
-    assert trainer.stdout is not None and trainer.stdout.readline() == "ready\n"
-    os.killpg(trainer.pid, signal.SIGINT)
-    _, err = trainer.communicate(timeout=60)
-    assert "MLflow" not in err
-    assert [run.info.status for run in mlflow_runs(root)] == ["KILLED"]
-    assert points_in(root) == [10, 20, 30]
+            {end}
+    """
+    ends = {
+        "raised": "raise ArithmeticError",
+        "shot": "os.kill(os.getpid(), signal.SIGKILL)",
+        "interrupted": "time.sleep(60)",
+    }
+    trainers = {
+        name: train(root, script.format(end=end), tracking.Run("digits", name, 0))
+        for name, end in ends.items()
+    }
+    for trainer in trainers.values():
+        assert trainer.stdout is not None and trainer.stdout.readline() == "ready\n"
+    os.killpg(trainers["interrupted"].pid, signal.SIGINT)  # Ctrl-C goes to a whole group
+    for trainer in trainers.values():
+        _, err = trainer.communicate(timeout=90)
+        assert trainer.returncode != 0 and "MLflow" not in err
+    expected = {"raised-0": "FAILED", "shot-0": "KILLED", "interrupted-0": "KILLED"}
+
+    def statuses():
+        return {run.info.run_name: run.info.status for run in mlflow_runs(root)}
+
+    wait_until(lambda: statuses() == expected, expected)
+    assert sorted(points_in(root)) == [10, 10, 10, 20, 20, 20, 30, 30, 30]
 
 
-def test_four_trainings_open_a_fresh_store_at_once(root):
+def test_four_trainings_open_a_fresh_store_at_once(fresh):
+    root = fresh
     runs = [tracking.Run("digits", "magan", seed) for seed in range(4)]
     script = """
         with follower:
@@ -489,7 +499,8 @@ def test_without_mlflow_training_goes_on(root, tmp_path):
     assert trainer.returncode == 0 and "no mlflow" in err and len(err.splitlines()) == 1
 
 
-def test_tracking_can_be_switched_off(root, monkeypatch):
+def test_tracking_can_be_switched_off(fresh, monkeypatch):
+    root = fresh
     monkeypatch.setenv("EBMREPRO_TRACKING", "off")
     write_run(root)
     with tracking.following(root, [RUN]):

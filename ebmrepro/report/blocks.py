@@ -75,7 +75,8 @@ class Panel:
 
     title: str
     draw: Callable[[Axes], None]
-    height: float = 2.9  # inches; a panel is 4.2 wide
+    height: float = 2.9  # inches; a panel is figures.WIDTH wide
+    left: float = 0.75  # inches, what the labels of the vertical axis take
 
 
 @dataclass(frozen=True)

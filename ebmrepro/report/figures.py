@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib
@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ebmrepro.metrics.interval import Interval
 from ebmrepro.report.blocks import Panel
@@ -34,10 +34,12 @@ IN_THE_DARK = ("#e08fbd", "#f0b33c", "#4aa8e8", "#8fd0f5", "#ff8a4a", "#2fc79a")
 DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
 WIDTH = 4.2  # inches, of a panel
+RIGHT, TOP, BOTTOM = 0.12, 0.32, 0.5  # inches, of a panel's margins: laying out by hand is fast
 DPI = 130  # of PNG files
+TILE = 1.8  # inches, of a picture on a sheet
 BINS = 40  # of a histogram
 FONT = "DejaVu Sans"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a name is no formula, whatever it holds
     "font.family": FONT,
@@ -63,7 +65,6 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
-    "figure.constrained_layout.use": True,
     "path.simplify_threshold": 0.3,
 }
 
@@ -121,13 +122,14 @@ def sheet(rows: Sequence[Sequence[tuple[str, Array | None]]], salt: str) -> dict
     """
     columns = max(len(row) for row in rows)
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt, "axes.titlelocation": "center"}):
-        canvas = Canvas(figsize=(1.75 * columns, 2.05 * len(rows)), facecolor="white")
-        axes = canvas.subplots(len(rows), columns, squeeze=False)
-        for row, line in zip(rows, axes, strict=True):
-            for ax in line:
+        canvas = Canvas(figsize=(TILE * columns, (TILE + TOP) * len(rows)), facecolor="white")
+        for i, row in enumerate(rows):
+            for j, (title, picture) in enumerate(row):
+                ax = _axes(
+                    canvas, j * TILE + 0.06, i * (TILE + TOP) + TOP, TILE - 0.12, TILE - 0.12
+                )
                 ax.set_axis_off()
-            for (title, picture), ax in zip(row, line, strict=False):
-                ax.set_title(title, fontsize=10.5)
+                ax.set_title(title, fontsize=10 if len(title) < 16 else 8)
                 if picture is None:
                     ax.text(0.5, 0.5, "not run here", ha="center", color=MUTED)
                 else:
@@ -137,22 +139,27 @@ def sheet(rows: Sequence[Sequence[tuple[str, Array | None]]], salt: str) -> dict
 
 def _sheet(panels: Sequence[Panel], columns: int, facecolor: str) -> Canvas:
     rows = -(-len(panels) // columns)
-    height = max(panel.height for panel in panels) * rows
-    canvas = Canvas(figsize=(WIDTH * columns, height), facecolor=facecolor)
-    axes = [*canvas.subplots(rows, columns, squeeze=False).flat]
-    for panel, ax in zip(panels, axes, strict=False):
-        ax.set_facecolor("none")
+    height = max(panel.height for panel in panels)
+    canvas = Canvas(figsize=(WIDTH * columns, height * rows), facecolor=facecolor)
+    for i, panel in enumerate(panels):
+        x, y = i % columns * WIDTH, i // columns * height
+        ax = _axes(
+            canvas, x + panel.left, y + TOP, WIDTH - panel.left - RIGHT, height - TOP - BOTTOM
+        )
         panel.draw(ax)
         ax.set_title(panel.title)
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
     return canvas
 
 
+def _axes(canvas: Canvas, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place counted in inches from the top left."""
+    w, h = canvas.get_size_inches()
+    return canvas.add_axes((left / w, 1 - (top + height) / h, width / w, height / h))
+
+
 def _save(canvas: Canvas) -> dict[str, bytes]:
-    """By file ending. The layout is worked out once, by the first of the two."""
+    """By file ending; not through `Figure.savefig`, which draws everything twice."""
     svg = _svg(canvas)
-    canvas.set_layout_engine("none")
     canvas.dpi = DPI
     png = io.BytesIO()
     FigureCanvasAgg(canvas).print_png(png, metadata={"Software": None})
@@ -160,7 +167,6 @@ def _save(canvas: Canvas) -> dict[str, bytes]:
 
 
 def _svg(canvas: Canvas) -> bytes:
-    # `Figure.savefig` would draw twice
     out = io.BytesIO()
     FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None})
     return out.getvalue()
@@ -222,7 +228,7 @@ def log_axis(axis: Any) -> None:
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
     steps = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps, numticks=8))
+    axis.set_major_locator(LogLocator(subs=steps, numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
     axis.set_tick_params(which="minor", length=0)
@@ -234,53 +240,80 @@ def wide(values: Sequence[Array], factor: float) -> bool:
     return bool(joined.min() > 0 and np.max(joined) > factor * np.min(joined))
 
 
-def ridges(ax: Axes, rows: Sequence[tuple[str, str, Sequence[Array]]], axis: str) -> None:
-    """Histograms over a common axis, one row per kind of image and one outline per seed.
+Row = tuple[str, str, Sequence[Array]]  # label, colour, energies (images,) of each seed
+Dots = tuple[str, str, Sequence[float], Interval]  # label, colour, a value per seed, over seeds
 
-    rows: (label, colour, energies of each seed), drawn from the top.
-    """
+
+def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
+    """Histograms over a common axis, one row per kind of image and one outline per seed."""
     joined = np.concatenate([seed for _, _, seeds in rows for seed in seeds])
     low, high = np.quantile(joined, [0.001, 0.999])
     high = high if high > low else low + 1
-    log = low > 0 and high > 20 * low
+    log = bool(low > 0 and high > 20 * low)
     edges = np.geomspace(low, high, BINS + 1) if log else np.linspace(low, high, BINS + 1)
     middles = np.sqrt(edges[1:] * edges[:-1]) if log else (edges[1:] + edges[:-1]) / 2
-    for i, (_, colour, seeds) in enumerate(reversed(rows)):
+
+    def row(ax: Axes, i: int, at: int) -> None:
+        _, colour, seeds = rows[i]
         for seed in seeds:
             heights = np.histogram(np.clip(seed, low, high), bins=edges)[0]
-            outline = i + 0.86 * heights / max(heights.max(), 1)
-            ax.fill_between(middles, i, outline, color=colour, alpha=0.28 / len(seeds), linewidth=0)
+            outline = at - 0.4 + 0.86 * heights / max(heights.max(), 1)
+            ax.fill_between(middles, at - 0.4, outline, color=colour, alpha=0.28 / len(seeds), lw=0)
             ax.plot(middles, outline, color=colour, linewidth=1, alpha=0.9)
-    ax.set_yticks(range(len(rows)), [label for label, _, _ in reversed(rows)])
-    ax.tick_params(axis="y", length=0)
-    ax.grid(False, axis="y")
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(-0.05, len(rows))
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_xlabel(axis)
-    if log:
-        log_axis(ax.xaxis)
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+    return _rows(title, [label for label, _, _ in rows], axis, 2.9, row, (low, high), log)
 
 
-def dots(ax: Axes, rows: Sequence[tuple[str, str, Sequence[float], Interval]], axis: str) -> None:
-    """A row for each system, from the top: a dot per seed, the mean as a tick, the interval."""
-    for i, (_, colour, values, found) in enumerate(reversed(rows)):
-        if found.low is not None:
-            ax.plot([found.low, found.high], [i, i], color=colour, linewidth=2.4, alpha=0.45)
-        ax.plot([found.mean], [i], marker="|", markersize=13, markeredgewidth=2.2, color=colour)
-        ax.plot(values, [i] * len(values), "o", markersize=4, color=colour, alpha=0.85)
-    ax.set_yticks(range(len(rows)), [label for label, _, _, _ in reversed(rows)])
-    ax.tick_params(axis="y", length=0)
-    ax.grid(False, axis="y")
-    ax.spines["left"].set_visible(False)
-    ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.set_xlabel(axis)
-    if wide([np.array(values) for _, _, values, _ in rows], 12):
-        log_axis(ax.xaxis)
+def dots(title: str, rows: Sequence[Dots], axis: str) -> Panel:
+    """A row for each system: a dot per seed, the mean as a tick, the interval as a line."""
+    values = np.concatenate([np.array(seeds) for _, _, seeds, _ in rows])
+    log = wide([values], 12)
+    ends = [end for _, _, _, i in rows for end in (i.low, i.high) if end is not None]
+    low, high = min([*values, *ends]), max([*values, *ends])
+    if log:  # an interval may reach below zero, where a logarithmic axis does not: it is cut there
+        low, high = max(low, float(values.min()) / 3) / 1.1, high * 1.1
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        low, high = low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)
+
+    def row(ax: Axes, i: int, at: int) -> None:
+        _, colour, seeds, found = rows[i]
+        if found.low is not None and found.high is not None:
+            span = [max(found.low, low), found.high]
+            ax.plot(span, [at, at], color=colour, linewidth=2.4, alpha=0.45)
+        ax.plot([found.mean], [at], marker="|", markersize=13, markeredgewidth=2.2, color=colour)
+        ax.plot(seeds, [at] * len(seeds), "o", markersize=4, color=colour, alpha=0.85)
+
+    labels = [label for label, _, _, _ in rows]
+    return _rows(title, labels, axis, 1.0 + 0.24 * len(rows), row, (low, high), log)
+
+
+def _rows(
+    title: str,
+    labels: Sequence[str],
+    axis: str,
+    height: float,
+    row: Callable[[Axes, int, int], None],
+    ends: tuple[float, float],
+    log: bool,
+) -> Panel:
+    """Labelled rows over one axis, the first on top; `row(ax, i, at)` draws row i at a height."""
+
+    def draw(ax: Axes) -> None:
+        for i in range(len(labels)):
+            row(ax, i, len(labels) - 1 - i)
+        ax.set_yticks(range(len(labels)), list(reversed(labels)))
+        ax.tick_params(axis="y", length=0)
+        ax.grid(False, axis="y")
+        ax.spines["left"].set_visible(False)
+        ax.set_ylim(-0.6, len(labels) - 0.4)
+        ax.set_xlabel(axis)
+        ax.set_xlim(*ends)
+        if log:
+            log_axis(ax.xaxis)
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+    return Panel(title, draw, height, left=0.2 + 0.078 * max(map(len, labels)))
 
 
 def series(
@@ -290,11 +323,6 @@ def series(
     x = [value for value, _, _ in points]
     ax.plot(x, [found.mean for _, _, found in points], color=colour, label=label)
     for value, seeds, found in points:
-        if found.low is not None:
+        if found.low is not None and found.high is not None:
             ax.plot([value, value], [found.low, found.high], color=colour, linewidth=2.4, alpha=0.4)
         ax.plot([value] * len(seeds), seeds, "o", markersize=4, color=colour, alpha=0.85)
-
-
-def panel(title: str, draw: Any, *args: Any, height: float = 2.9) -> Panel:
-    """A panel that draws `draw(ax, *args)`."""
-    return Panel(title, lambda ax: draw(ax, *args), height)

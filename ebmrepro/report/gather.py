@@ -77,8 +77,15 @@ class System:
         return [c for c in found if c is not None and len(c) and np.isfinite(c).any()]
 
     def hparam(self, key: str) -> float | None:
-        found = self.numbers.get(f"hparams.{key}")
-        return float(found) if _is_number(found) else None
+        """A number of its `hparams`, None where it has none of that name."""
+        return self.number(f"hparams.{key}")
+
+    def number(self, key: str) -> float | None:
+        """A number of its block by its dotted key, None where that is no number."""
+        found = self.numbers.get(key)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        return float(found)
 
 
 @dataclass(frozen=True)
@@ -220,7 +227,3 @@ def _tensor(path: Path, key: str) -> Array | None:
 
     with safe_open(path, framework="numpy") as weights:
         return weights.get_tensor(key) if key in weights.keys() else None  # noqa: SIM118
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

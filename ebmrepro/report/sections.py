@@ -38,6 +38,7 @@ QUALITY = ("fd_dbn", "fd_dbn_untrained", "kd_dbn", "is_dbn", "fid")
 VARIETY = ("precision_dbn", "recall_dbn", "classes_covered", "cos2_dbn", "cos2_code")
 DOTS = ("fd_dbn", "kd_dbn", "is_dbn", "precision_dbn", "recall_dbn", "classes_covered")
 SWEPT = ("ratio", "recall_dbn", "precision_dbn", "classes_covered", "fd_dbn", "M_global")
+HELD_EQUAL = ("gamma", "ratio")  # BEGAN holds the measure at the number
 CLASSIFIER = ("error_pretrained", "error_random")
 # Tables of one kind of measure each, by the beginning of its name; what none claims comes last.
 TABLES = (
@@ -110,7 +111,7 @@ def _ran(suite: Suite) -> str:
     return (
         f"{suite.title}: {counts or 'no'} images; {len(suite.systems)} systems, variants included, "
         f"from seeds {', '.join(map(str, seeds))}: {done} of {len(suite.systems) * len(seeds)} "
-        f"trainings measured, each over {100 * suite.budget:g} % of the epochs that params.yaml asks for."
+        f"trainings measured, each over {100 * suite.budget:g} % of the epochs in params.yaml."
     )
 
 
@@ -246,8 +247,7 @@ def _dots(suite: Suite, colours: Colours, measure: str) -> Panel | None:
     if not rows:
         return None
     heading = numbers.column(measure)
-    height = 1.0 + 0.24 * len(rows)
-    return figures.panel(heading.title, figures.dots, rows, heading.small, height=height)
+    return figures.dots(heading.title, rows, heading.small)
 
 
 def energies(suite: Suite, colours: Colours) -> Sequence[Block]:
@@ -333,7 +333,7 @@ def histograms(suite: Suite, colours: Colours) -> Sequence[Block]:
             axis = words.energy_axis(system.numbers.get("hparams.reduction"))
             if system.base == "dbn":
                 axis = "free energy of the first RBM"
-            panels.append(figures.panel(system.title, figures.ridges, rows, axis))
+            panels.append(figures.ridges(system.title, rows, axis))
     if not panels:
         return []
     return [Figure("histograms", "Energies after training", words.HISTOGRAMS, panels)]
@@ -352,15 +352,10 @@ def sweeps(suite: Suite, colours: Colours) -> Sequence[Block]:
             if other.base == system.base and len(other.differences) == 1:
                 keys.setdefault(other.differences[0].key, []).append(other)
         for key, family in keys.items():
-            if all(_number(s, key) is not None for s in [system, *family]):
-                ordered = sorted([system, *family], key=lambda s: _number(s, key) or 0.0)
+            if all(s.number(key) is not None for s in [system, *family]):
+                ordered = sorted([system, *family], key=lambda s: s.number(key) or 0.0)
                 found.extend(_sweep(ordered, key, colours))
     return found
-
-
-def _number(system: System, key: str) -> float | None:
-    value = system.numbers.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _sweep(family: Sequence[System], key: str, colours: Colours) -> Sequence[Block]:
@@ -373,23 +368,17 @@ def _sweep(family: Sequence[System], key: str, colours: Colours) -> Sequence[Blo
             interval = numbers.over_seeds(system, measure)
             values = [v for run in system.runs if (v := run.value(measure)) is not None]
             if interval is not None:
-                points.append((_number(system, key), values, interval))
+                points.append((system.number(key), values, interval))
         if len(points) > 1:
             heading = numbers.column(measure)
             colour = colours.of(family[0].name)
-            draw = partial(
-                _swept, points, colour, symbol, heading, leaf == measure_of(leaf, measure)
-            )
+            equal = (leaf, measure) == HELD_EQUAL
+            draw = partial(_swept, points, colour, symbol, heading, equal)
             panels.append(Panel(heading.title, draw))
     if not panels:
         return []
     caption = words.SWEEP + words.SWEEPS.get(leaf, "")
     return [Figure(f"sweep-{family[0].base}-{leaf}", f"{method}: {symbol} varied", caption, panels)]
-
-
-def measure_of(leaf: str, measure: str) -> str:
-    """BEGAN's ratio of energies is held at γ: there, and only there, measure and number are one."""
-    return leaf if (leaf, measure) == ("gamma", "ratio") else ""
 
 
 def _swept(points: Any, colour: str, symbol: str, heading: Column, equal: bool, ax: Axes) -> None:

@@ -1,0 +1,29 @@
+"""What every test may count on: a fixed seed, one thread, no tracking, no network."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["DVC_NO_ANALYTICS"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on the settings of the person who runs it."""
+    for name in list(os.environ):
+        if name.startswith(("EBMREPRO_", "DVC_ROOT", "MLFLOW_TRACKING_URI")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    import sys
+
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(0)
+        torch.set_num_threads(1)

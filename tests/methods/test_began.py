@@ -1,0 +1,86 @@
+"""BEGAN's arithmetic, by hand. Berthelot et al. (2017)."""
+
+import pytest
+import small
+import torch
+
+from ebmrepro.method import Method
+
+
+def one_step(model: Method, real: float, fake_D: float, fake_G: float) -> list:
+    """One step of a BEGAN whose energies are given."""
+    answers = iter([torch.tensor([real] * 2 + [fake_D] * 2), torch.tensor([fake_G] * 2)])
+    model.D = torch.nn.Identity()
+    model.D.forward = lambda x: next(answers)  # type: ignore[method-assign]
+    return list(model.step(torch.zeros(2, *small.SHAPE), epoch=0))
+
+
+def began(k: float, gamma: float = 0.5, lambda_k: float = 0.1) -> Method:
+    model = small.build("began", gamma=gamma, lambda_k=lambda_k)
+    model.get_buffer("k").fill_(k)
+    return model
+
+
+def test_k_starts_at_zero():
+    assert small.build("began").get_buffer("k").item() == 0
+
+
+def test_losses_and_measure_by_hand():
+    model = began(k=0.25)
+    g, d = one_step(model, real=4.0, fake_D=2.0, fake_G=1.0)
+    assert (g.player, d.player) == ("G", "D")
+    assert g.loss.item() == 1.0  # L_G = L(G(z_G))
+    assert d.loss.item() == pytest.approx(4 - 0.25 * 2)  # L_D = L(x) - k_t L(G(z_D))
+    assert g.terms["began/M_global"].item() == pytest.approx(4 + abs(0.5 * 4 - 1))
+    assert model.get_buffer("k").item() == pytest.approx(0.25 + 0.1 * (0.5 * 4 - 1))
+
+
+def test_k_rises_exactly_when_the_fakes_are_below_gamma_times_the_real_energy():
+    for fake, sign in ((1.9, 1), (2.0, 0), (2.1, -1)):
+        model = began(k=0.5)
+        one_step(model, real=4.0, fake_D=1.0, fake_G=fake)
+        assert torch.sign(model.get_buffer("k") - 0.5).item() == sign
+
+
+@pytest.mark.parametrize(("k", "fake", "expected"), [(0.95, 0.0, 1.0), (0.05, 9.0, 0.0)])
+def test_k_stays_between_zero_and_one(k: float, fake: float, expected: float):
+    model = began(k=k, lambda_k=1.0)
+    one_step(model, real=4.0, fake_D=1.0, fake_G=fake)
+    assert model.get_buffer("k").item() == expected
+
+
+def test_the_controller_moves_after_both_turns_are_taken():
+    model = began(k=0.0)
+    turns = model.step(small.batch(model), epoch=0)
+    next(turns), next(turns)
+    assert model.get_buffer("k").item() == 0
+    assert next(turns, None) is None
+    assert model.get_buffer("k").item() != 0
+
+
+def test_z_is_uniform_and_drawn_anew_for_each_player(monkeypatch: pytest.MonkeyPatch):
+    model, drawn = began(k=0.0), []
+    monkeypatch.setattr(
+        model.G, "forward", lambda z: drawn.append(z) or torch.zeros(len(z), *small.SHAPE)
+    )
+    list(model.step(small.batch(model), epoch=0))
+    z_D, z_G = drawn
+    assert not torch.equal(z_D, z_G)
+    many = torch.cat(drawn * 1)
+    assert many.min() >= -1 and many.max() <= 1 and many.min() < 0 < many.max()
+
+
+def test_both_losses_are_taken_at_the_parameters_of_the_same_step():
+    """D and G move simultaneously: L_G is not that of an updated D, nor L_D that of an updated G."""
+    model = small.build("began", lambda_k=1.0)
+    model.get_buffer("k").fill_(0.5)
+    training, x = small.training(model, "began"), small.batch(model)
+    torch.manual_seed(1)
+    untouched = [turn.loss.item() for turn in model.step(x, 0) if turn.loss is not None]
+    model.get_buffer("k").fill_(0.5)
+    torch.manual_seed(1)
+    moved = []
+    for turn in model.step(x, 0):
+        moved.append(turn.loss.item() if turn.loss is not None else None)
+        training._take(turn)
+    assert moved == untouched

@@ -1,0 +1,96 @@
+"""MAGAN's margin, by hand. Wang et al. (2017), algorithm 1, and the lecture's three conditions."""
+
+import math
+
+import pytest
+import small
+import torch
+
+from ebmrepro.method import Method
+
+
+def magan(margin: float = 10.0, before: float = 5.0, **changes: object) -> Method:
+    model = small.build("magan", pretrain_epochs=2, **changes)
+    model.get_buffer("margin").fill_(margin)
+    model.get_buffer("E_G_before").fill_(before)
+    return model
+
+
+def after(model: Method, real: float, fake: float, epoch: int = 3) -> float:
+    means = {"energy/real": torch.tensor(real), "energy/fake": torch.tensor(fake)}
+    model.after_epoch(epoch, means)
+    return model.get_buffer("margin").item()
+
+
+def test_the_margin_moves_to_the_mean_real_energy_when_all_three_conditions_hold():
+    model = magan()
+    assert after(model, real=4.0, fake=6.0) == 4.0
+    assert model.get_buffer("E_G_before").item() == 6.0
+    assert model.get_buffer("updates").item() == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "real", "fake"),
+    [
+        ("(1) the generator still brings its energy down", 4.0, 4.9),
+        ("(2) data are not below the margin", 10.0, 12.0),
+        ("(3) data are not below the fakes", 6.0, 6.0),
+    ],
+)
+def test_one_condition_that_fails_keeps_it(why: str, real: float, fake: float):
+    assert after(magan(), real, fake) == 10.0, why
+
+
+def test_equal_synthetic_energies_count_as_no_progress():
+    assert after(magan(before=5.0), real=4.0, fake=5.0) == 4.0  # E_G^{t-1} <= E_G^t
+
+
+def test_the_margin_never_rises():
+    model = magan(margin=3.0)
+    for real, fake in [(5.0, 6.0), (2.0, 7.0), (2.5, 8.0), (1.0, 9.0)]:
+        before = model.get_buffer("margin").item()
+        assert after(model, real, fake) <= before
+
+
+def test_it_cannot_move_at_the_end_of_the_first_epoch():
+    model = small.build("magan")
+    assert model.get_buffer("E_G_before").item() == math.inf
+    model.get_buffer("margin").fill_(10.0)
+    assert after(model, real=4.0, fake=6.0) == 10.0
+
+
+def test_frozen_it_stays():
+    assert after(magan(margin_moves=False), real=4.0, fake=6.0) == 10.0
+
+
+def test_pretraining_sees_real_images_only_and_then_one_pass_only_looks():
+    model = small.build("magan", pretrain_epochs=2, epochs=1)
+    x = small.batch(model)
+    for epoch in (0, 1):
+        (turn,) = model.step(x, epoch)
+        assert turn.player == "D" and turn.loss is not None
+    (look,) = model.step(x, 2)
+    assert look.loss is None and "energy/real" in look.terms
+    assert len(list(model.step(x, 3))) == 2
+    assert model.epochs == 4
+
+
+def test_the_first_margin_is_the_mean_real_energy_after_pretraining():
+    model = small.build("magan", pretrain_epochs=2, epochs=1)
+    training = small.training(model, "magan")
+    records = training.epochs()
+    pretrained = [next(records), next(records)]
+    assert [record["magan/margin"] for record in pretrained] == [0, 0]
+    weights = {k: v.clone() for k, v in model.named_parameters()}
+    measured = next(records)
+    assert all(torch.equal(v, weights[k]) for k, v in model.named_parameters())
+    energies = torch.stack([model.energy(x).mean() for x, _ in training.batches.epoch(2)])
+    assert measured["magan/margin"] == pytest.approx(energies.mean().item(), rel=1e-6)
+
+
+def test_energies_sum_squares_over_the_image_without_root_or_mean():
+    model = small.build("magan")
+    x = torch.rand(3, *small.SHAPE)
+    x_hat = model.reconstruct(x)
+    assert x_hat is not None
+    torch.testing.assert_close(model.energy(x), (x - x_hat).square().sum((1, 2, 3)))

@@ -1,0 +1,63 @@
+"""Every shipped method at a size that a test can train, with MLPs and with convolutions."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ebmrepro import method, params
+from ebmrepro.data.batches import Batches
+from ebmrepro.method import Labelled, Method
+from ebmrepro.train import Training
+
+METHODS = params.available_methods()
+GANS = [name for name in METHODS if name != "dbn"]
+SHAPE = (1, 8, 8)
+CLASSES = 3
+N = 24
+
+MLP = {"kind": "mlp", "hidden": [12], "activation": "relu", "batch_norm": False}
+CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_norm": False}
+
+
+def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
+    """The shipped hyper-parameters of the digits suite, with small networks and `changes`."""
+    tree = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block(name)
+    values = tree.hparams.model_dump()
+    small = {key: net for key in ("G", "D", "encoder", "decoder") if key in values}
+    small |= {"z": 4, "code": 5} if "code" in values else {"z": 4} if "z" in values else {}
+    if name == "dbn":
+        small |= {"layers": [10, 8], "rbm_epochs": 2, "finetune_epochs": 3, "warmup_epochs": 1}
+        small |= {"chain_steps": 5}
+    else:
+        small |= {"epochs": 3}
+    return params.hparams_class(name).model_validate({**values, **small, **changes})
+
+
+def build(name: str, net: dict[str, Any] = MLP, seed: int = 0, **changes: Any) -> Method:
+    return method.build(name, hparams(name, net, **changes), SHAPE, CLASSES, seed)
+
+
+def pictures(n: int = N, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Blobs that differ by class: uint8 (n, 1, 8, 8) and labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % CLASSES
+    images = rng.integers(0, 60, (n, *SHAPE), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[0, 2 * label : 2 * label + 3, 2:6] += 180
+    return images, labels
+
+
+def batch(model: Method, n: int = 8) -> Any:
+    from ebmrepro.images import from_uint8
+
+    images, labels = pictures(n)
+    x = from_uint8(images)
+    return Labelled(x, torch.from_numpy(labels)) if model.labelled else x
+
+
+def training(model: Method, name: str, seed: int = 0) -> Training:
+    block = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block(name)
+    images, labels = pictures()
+    batches = Batches(images, labels if model.labelled else None, 8, seed, torch.device("cpu"))
+    return Training(model, batches, block.optim)

@@ -1,0 +1,155 @@
+"""Laws that hold for every method, whatever its paper. A new file in methods/ is tested by its name."""
+
+import copy
+import io
+import math
+
+import pytest
+import small
+import torch
+
+from ebmrepro import method, params
+from ebmrepro.train import Training
+
+
+@pytest.fixture(params=[small.MLP, small.CONV], ids=["mlp", "conv"])
+def net(request: pytest.FixtureRequest) -> dict:
+    return request.param
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_an_energy_is_one_finite_number_per_image(name: str, net: dict):
+    model = small.build(name, net).eval()
+    x = small.batch(model)
+    energy = model.energy(x.x if model.labelled else x)
+    assert energy.shape == (8,) and energy.isfinite().all()
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_an_energy_does_not_depend_on_the_company_of_an_image(name: str, net: dict):
+    model = small.build(name, net).eval()
+    x = torch.rand(6, *small.SHAPE) * 2 - 1
+    alone = torch.cat([model.energy(one) for one in x.split(1)])
+    torch.testing.assert_close(model.energy(x), alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_samples_are_images_in_range(name: str, net: dict):
+    x = small.build(name, net).eval().sample(7)
+    assert x.shape == (7, *small.SHAPE)
+    assert x.min() >= -1 and x.max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 9, 11)])
+@pytest.mark.parametrize("name", small.GANS)
+def test_networks_are_sized_by_the_data(name: str, net: dict, shape: tuple[int, int, int]):
+    model = method.build(name, small.hparams(name, net), shape, 10, seed=0).eval()
+    x = model.sample(2)
+    assert x.shape == (2, *shape) and model.energy(x).shape == (2,)
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_turn_moves_only_its_player(name: str):
+    model = small.build(name)
+    training = small.training(model, name)
+    for epoch in range(model.epochs):
+        training.epoch = epoch
+        for turn in model.step(small.batch(model), epoch):
+            before = copy.deepcopy(model.state_dict())
+            training._take(turn)
+            moved = {k for k, v in model.named_parameters() if not torch.equal(v, before[k])}
+            assert turn.loss is not None or not moved
+            assert all(key.startswith(turn.player + ".") for key in moved)
+        model.after_epoch(epoch, training._epoch())
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_every_player_moves_and_every_term_is_a_finite_scalar(name: str):
+    model = small.build(name)
+    training = small.training(model, name)
+    before = copy.deepcopy(model.state_dict())
+    records = list(training.epochs())
+    assert len(records) == model.epochs
+    assert records[-1]["step"] == model.epochs * len(training.batches)
+    assert all(math.isfinite(value) for record in records for value in record.values())
+    for key, player in training.players.items():
+        assert player.age > 0, key
+        at = [k for k, _ in model.named_parameters() if k.startswith(key + ".")]
+        assert any(not torch.equal(model.state_dict()[k], before[k]) for k in at), key
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_seed_fixes_every_bit(name: str):
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        model = small.build(name, seed=seed)
+        list(small.training(model, name, seed).epochs())
+        return model.state_dict()
+
+    once, again, other = weights(0), weights(0), weights(1)
+    assert all(torch.equal(once[key], again[key]) for key in once)
+    assert any(not torch.equal(once[key], other[key]) for key in once)
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str):
+    from ebmrepro import runs
+
+    whole = small.training(small.build(name), name)
+    expected = list(whole.epochs())
+
+    first = small.training(small.build(name), name)
+    going = first.epochs()
+    head = [next(going) for _ in range(2)]
+    file = io.BytesIO()
+    torch.save(runs._state(first, head, {}), file)
+    file.seek(0)
+
+    torch.manual_seed(99)  # another process: nothing is left of the first one's generator
+    second = small.training(small.build(name, seed=5), name)
+    rows, _ = runs._restore(second, torch.load(file, weights_only=True))
+    assert [*rows, *second.epochs()] == expected
+    state = second.method.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in whole.method.state_dict().items())
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_state_is_a_buffer_whose_identity_is_stable(name: str):
+    model = small.build(name)
+    buffers = {key: id(value) for key, value in model.named_buffers(recurse=False)}
+    list(small.training(model, name).epochs())
+    assert {key: id(value) for key, value in model.named_buffers(recurse=False)} == buffers
+    plain = {k: v for k, v in vars(model).items() if isinstance(v, float | torch.Tensor)}
+    assert not plain, "what an algorithm remembers belongs into a buffer"
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_hparams_read_without_torch_are_those_of_the_class(name: str):
+    read, real = params.hparams_class(name), method.load(name).Hparams
+    assert read.model_json_schema() == real.model_json_schema()
+
+
+def test_a_turn_of_a_player_without_an_optimiser_is_refused():
+    model = small.build("ebgan")
+    whole = small.training(model, "ebgan")
+    block = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
+    partial = Training(model, whole.batches, {"G": block.optim["G"]})
+    with pytest.raises(KeyError, match="found a turn of 'D', the optim block has G"):
+        list(partial.epochs())
+
+
+def test_an_optimiser_without_a_player_is_refused():
+    model = small.build("ebgan")
+    whole = small.training(model, "ebgan")
+    spec = whole.players["G"].spec
+    with pytest.raises(params.ParamsError, match="found X, the method's players are G, D"):
+        Training(model, whole.batches, {"G": spec, "D": spec, "X": spec})
+
+
+def test_a_term_that_is_not_finite_stops_the_run_by_name():
+    from ebmrepro.train import NotFinite
+
+    model = small.build("ebgan")
+    with torch.no_grad():
+        next(model.get_submodule("G").parameters()).fill_(math.nan)
+    with pytest.raises(NotFinite, match="ebgan: loss/D is nan in the epoch that ended at step 3"):
+        list(small.training(model, "ebgan").epochs())
