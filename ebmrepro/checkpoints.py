@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, Self
 
@@ -81,9 +82,10 @@ class Checkpoints:
         for path in reversed(self._saved()):
             try:
                 return torch.load(path, weights_only=True)
-            except (OSError, RuntimeError, EOFError, ValueError) as error:
+            except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+                reason = str(error).partition("\n")[0]
                 print(
-                    f"{path.name} is unreadable ({error}); trying the one before", file=sys.stderr
+                    f"{path.name} is unreadable ({reason}); trying the one before", file=sys.stderr
                 )
         return None
 

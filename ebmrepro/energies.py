@@ -4,13 +4,11 @@ restricted Boltzmann machine, whose energy marginalises over its hidden units ex
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
+from ebmrepro.params import Reduction
 
 
 def reconstruction_error(x: Tensor, x_hat: Tensor, reduction: Reduction) -> Tensor:
@@ -34,6 +32,8 @@ def reconstruction_error(x: Tensor, x_hat: Tensor, reduction: Reduction) -> Tens
 
 class AutoEncoder(nn.Module):
     """D(x) = || x - Dec(Enc(x)) ||, in one of the reductions above."""
+
+    reduction: Reduction
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, reduction: Reduction):
         super().__init__()

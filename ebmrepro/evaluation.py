@@ -205,9 +205,7 @@ def _fid(place: Path, generated: np.ndarray) -> tuple[float, str | None]:
 
 
 @torch.no_grad()
-def _energies(
-    suite: str, model: Method, generated: np.ndarray, asked: Evaluate
-) -> dict[str, np.ndarray]:
+def _energies(suite: str, model: Method, generated: np.ndarray, asked: Evaluate) -> dict[str, Any]:
     """Energy per image of each kind of image, float32."""
     (seen, _), (real, _) = (data.read(Path("data") / suite, s) for s in ("train", asked.split))
     real, n, seed = real[: asked.energies], asked.energies, asked.seed

@@ -46,9 +46,7 @@ class Method(nn.Module, ABC):
     in the step, so that saving, resuming, moving and logging it need no code.
     """
 
-    class Hparams(Strict):
-        """Types and meanings; the values are in params.yaml."""
-
+    Hparams: ClassVar[type[Strict]]  # types and meanings; the values are in params.yaml
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):

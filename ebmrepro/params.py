@@ -323,7 +323,9 @@ def _validate(model: type[Any], tree: object, path: Path, place: tuple[str, ...]
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        errors = error.errors(include_url=False)
+    # A misspelt key is missing under its right name as well; what stands in the file is said first.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     keys = [str(key) for key in first["loc"]]
     if place == () and keys[:1] == ["suites"]:
         keys = keys[1:]

@@ -81,6 +81,9 @@ def results(root: Path, settings: Params) -> None:
         np.save(folder / "train.npy", _images(np.random.default_rng(1), 160, 0.05))
         np.save(folder / "test.npy", images)
         _write_json(folder / "dataset.json", {"name": "Made up", "licence": "none"})
+        (root / "reference" / suite).mkdir(parents=True)
+        floor = {"floor": {"fd_dbn": 0.25, "classes_covered": 10}, "floor_protocol": "160 images"}
+        _write_json(root / "reference" / suite / "reference.json", floor)
     for index, (suite, name, seed) in enumerate(settings.run.trainings):
         run(root, suite, name, seed, np.random.default_rng(index))
 

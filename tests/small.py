@@ -34,7 +34,7 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     return params.hparams_class(name).model_validate({**values, **small, **changes})
 
 
-def build(name: str, net: dict[str, Any] = MLP, seed: int = 0, **changes: Any) -> Method:
+def build(name: str, net: dict[str, Any] = MLP, seed: int = 0, **changes: Any) -> Any:
     return method.build(name, hparams(name, net, **changes), SHAPE, CLASSES, seed)
 
 

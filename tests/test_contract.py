@@ -1,4 +1,4 @@
-"""Laws that hold for every method, whatever its paper. A new file in methods/ is tested by its name."""
+"""Laws that hold for every method, whatever its paper; a new file is tested by its name."""
 
 import copy
 import io

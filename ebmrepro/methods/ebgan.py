@@ -69,7 +69,7 @@ class EBGAN(Method):
                 loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
             case "no_hinge":
                 loss = real.mean() - fake.mean()  # L_D = D(x) - D(G(z))
-            case "real_only":
+            case _:  # real_only
                 loss = real.mean()  # L_D = D(x)
         terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
         yield Turn("D", loss, {**terms, "hinge/active": (fake < m).float().mean()})

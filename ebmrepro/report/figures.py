@@ -45,6 +45,7 @@ STYLE: dict[Any, Any] = {
     "font.family": FONT,
     "font.size": 9.5,
     "text.color": INK,
+    "axes.facecolor": "none",
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -143,11 +144,10 @@ def _sheet(panels: Sequence[Panel], columns: int, facecolor: str) -> Canvas:
     canvas = Canvas(figsize=(WIDTH * columns, height * rows), facecolor=facecolor)
     for i, panel in enumerate(panels):
         x, y = i % columns * WIDTH, i // columns * height
-        ax = _axes(
-            canvas, x + panel.left, y + TOP, WIDTH - panel.left - RIGHT, height - TOP - BOTTOM
-        )
+        width = WIDTH - panel.left - RIGHT
+        ax = _axes(canvas, x + panel.left, y + TOP, width, height - TOP - BOTTOM)
         panel.draw(ax)
-        ax.set_title(panel.title)
+        ax.set_title(panel.title, x=0.02 - panel.left / width)
     return canvas
 
 
@@ -264,18 +264,26 @@ def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
     return _rows(title, [label for label, _, _ in rows], axis, 2.9, row, (low, high), log)
 
 
-def dots(title: str, rows: Sequence[Dots], axis: str) -> Panel:
-    """A row for each system: a dot per seed, the mean as a tick, the interval as a line."""
+def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Panel:
+    """A row for each system: a dot per seed, the mean as a tick, the interval as a line.
+
+    `floor` is drawn as a dotted line, where a logarithmic axis can show it.
+    """
     values = np.concatenate([np.array(seeds) for _, _, seeds, _ in rows])
     log = wide([values], 12)
+    shown = floor is not None and (floor > 0 or not log)
     ends = [end for _, _, _, i in rows for end in (i.low, i.high) if end is not None]
+    ends += [floor] if floor is not None and shown else []
     low, high = min([*values, *ends]), max([*values, *ends])
     if log:  # an interval may reach below zero, where a logarithmic axis does not: it is cut there
-        low, high = max(low, float(values.min()) / 3) / 1.1, high * 1.1
+        least = min(float(values.min()) / 3, floor if floor and shown else np.inf)
+        low, high = max(low, least) / 1.1, high * 1.1
     else:
-        low, high = low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1)
+        low, high = low - 0.05 * (high - low or 10), high + 0.05 * (high - low or 10)
 
     def row(ax: Axes, i: int, at: int) -> None:
+        if i == 0 and floor is not None and shown:
+            ax.axvline(floor, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
         _, colour, seeds, found = rows[i]
         if found.low is not None and found.high is not None:
             span = [max(found.low, low), found.high]

@@ -97,7 +97,8 @@ class Suite:
     dataset: Mapping[str, Any]  # dataset.json
     counts: Mapping[str, int]  # split -> images
     real: Array | None  # uint8 (at most SHOWN, C, H, W), of the split compared with
-    reference: Mapping[str, Any]  # reference.json
+    floor: Mapping[str, float]  # measure -> what real training images score
+    floor_protocol: str
     systems: Sequence[System] = field(default_factory=list)
 
     @property
@@ -127,6 +128,7 @@ def _suite(root: Path, params: Params, name: str) -> Suite:
     names.sort(key=lambda n: methods.index(base(n)))  # a variant stands after its method
     blocks = {n: block.block(n) for n in names}
     real = splits[block.evaluate.split]
+    reference = _json(root / "reference" / name / "reference.json") or {}
     return Suite(
         name=name,
         title=words.suite(name),
@@ -135,7 +137,8 @@ def _suite(root: Path, params: Params, name: str) -> Suite:
         dataset=_json(data / "dataset.json") or {},
         counts={split: len(images) for split, images in splits.items() if images is not None},
         real=None if real is None else np.array(real[:SHOWN]),
-        reference=_json(root / "reference" / name / "reference.json") or {},
+        floor=reference.get("floor", {}),
+        floor_protocol=reference.get("floor_protocol", ""),
         systems=[_system(root, name, n, blocks, params.run.seeds) for n in blocks],
     )
 

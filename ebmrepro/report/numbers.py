@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import Interval, interval
+from ebmrepro.report import words
 from ebmrepro.report.blocks import Cell, Column, Table
 from ebmrepro.report.gather import Run, Suite, System
 
@@ -52,12 +53,22 @@ def column(measure: str) -> Column:
 
 
 def table(
-    name: str, title: str, caption: str, systems: Sequence[System], columns: Sequence[str]
+    name: str,
+    title: str,
+    caption: str,
+    systems: Sequence[System],
+    columns: Sequence[str],
+    floor: Mapping[str, float],
 ) -> Table:
-    """Systems down, measures across, with the number of seeds of each system."""
+    """Systems down, measures across, with the number of seeds of each system.
+
+    Where `floor` has one of the measures, what real training images score is the first row.
+    """
     notes = Notes()
     best = {measure: _best(systems, measure) for measure in columns}
     rows: list[tuple[str, Sequence[Cell]]] = []
+    if any(measure in floor for measure in columns):
+        rows.append((words.FLOOR, [*(_floor(floor, m) for m in columns), Cell(NOT_APPLICABLE)]))
     for system in systems:
         seeds = len(system.measured)
         if seeds:
@@ -120,6 +131,12 @@ def _cell(system: System, measure: str, seeds: int, notes: Notes, best: bool) ->
     if found.n != seeds:
         small = f"{small} n = {found.n}".strip()
     return Cell(number(found.mean, digits), small, tuple(cited), best)
+
+
+def _floor(floor: Mapping[str, float], measure: str) -> Cell:
+    if measure not in floor:
+        return Cell(NOT_APPLICABLE)
+    return Cell(number(floor[measure], catalogue.describe(measure).digits))
 
 
 def _remarks(system: System, measure: str) -> Sequence[str]:

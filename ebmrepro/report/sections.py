@@ -125,6 +125,7 @@ def _headline(suite: Suite) -> Table:
         "precision is about quality alone, recall and classes covered about variety alone.",
         suite.systems,
         columns,
+        suite.floor,
     )
 
 
@@ -247,7 +248,7 @@ def _dots(suite: Suite, colours: Colours, measure: str) -> Panel | None:
     if not rows:
         return None
     heading = numbers.column(measure)
-    return figures.dots(heading.title, rows, heading.small)
+    return figures.dots(heading.title, rows, heading.small, suite.floor.get(measure))
 
 
 def energies(suite: Suite, colours: Colours) -> Sequence[Block]:
@@ -425,14 +426,14 @@ def _shown(value: object) -> str:
 
 
 def progress(suite: Suite) -> Sequence[Block]:
-    galleries = []
+    galleries: list[Block] = []
     for system in suite.systems:
         run = next((run for run in system.runs if run.progress), None)
         if run is not None:
             tiles = [Tile(f"step {step:,}", png) for step, png in run.progress]
-            caption = words.PROGRESS.format(seed=run.seed)
-            galleries.append(Gallery(f"progress-{system.name}", system.title, caption, tiles))
-    return galleries
+            title = f"{system.title}, seed {run.seed}"
+            galleries.append(Gallery(f"progress-{system.name}", title, "", tiles))
+    return [Text(words.PROGRESS), *galleries] if galleries else []
 
 
 def tables(suite: Suite) -> Sequence[Block]:
@@ -458,7 +459,7 @@ def _table(
     systems = [s for s in suite.systems if set(measures) & set(numbers.measures([s]))]
     if not measures or not systems:
         return []
-    return [numbers.table(name, title, caption, systems, measures)]
+    return [numbers.table(name, title, caption, systems, measures, suite.floor)]
 
 
 def trainings(suite: Suite) -> Sequence[Block]:
@@ -484,7 +485,9 @@ def _training(told: Any) -> Sequence[Cell]:
 
 
 def protocol(suite: Suite) -> Sequence[Block]:
-    lines = numbers.protocol(suite)
+    lines = [*numbers.protocol(suite)]
+    if suite.floor_protocol:
+        lines.append(f"{words.FLOOR.lower()}: {suite.floor_protocol}")
     return [Text("What the numbers of this suite were measured on:", lines)] if lines else []
 
 

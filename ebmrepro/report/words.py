@@ -66,20 +66,21 @@ OVERVIEW = (
     "The first 25 test images, and the first 25 images of each system's first seed, not picked. A "
     "row for each suite."
 )
+FLOOR = "Real training images"
 SAMPLES = (
     "The first {shown} images of each system's {generated} generated ones (seed {seed}), not "
     "picked, beside the first {shown} real test images. Look for three things: does each image "
     "look like a real one, do all classes occur, and do images repeat?"
 )
 PROGRESS = (
-    "The same latent noise z, drawn once, after more and more training (seed {seed}). A change of "
-    "detail late in training is learning; a tile that turns into its neighbour is a generator "
-    "losing variety."
+    "For each system, from its first seed, the images of the same latent noise after more and more "
+    "training. A change of detail late in training is learning; tiles that become their "
+    "neighbours are a generator losing variety."
 )
 QUALITY_FIGURE = (
     "Each dot is one training from its own seed, the tall tick their mean, the line its 95 % "
     "interval (none with one seed). Two systems whose intervals overlap are not told apart by "
-    "these seeds."
+    "these seeds. Dotted: what real training images score, measured as if they were generated."
 )
 QUALITY = (
     "Mean over seeds with its 95 % interval. Distances compare generated images with real ones in "
@@ -90,9 +91,9 @@ VARIETY = (
     "ones; the other columns ask whether they are as varied."
 )
 ENERGIES = (
-    "Mean energy in every epoch, of real images (dark) and of generated ones (coloured). A line is "
-    "the mean over seeds, its band the lowest to the highest seed. Every system has its own scale "
-    "of energy, so compare lines within a panel."
+    "Mean energy in every epoch, of real images (uncoloured) and of generated ones (coloured). A "
+    "line is the mean over seeds, its band the lowest to the highest seed. Every system has its "
+    "own scale of energy, so compare lines within a panel."
 )
 EXPECTED_ENERGIES = {
     "dcgan": "DCGAN has a classifier, no valley: the gap says which of its two networks is ahead.",
@@ -102,7 +103,7 @@ EXPECTED_ENERGIES = {
     "magan": "MAGAN should bring both down together.",
 }
 COMPARISON = (
-    "The lecture's two figures: energy of real (dark) and generated (coloured) images over "
+    "The lecture's two figures: energy of real (uncoloured) and generated (coloured) images over "
     "training, mean over seeds with a band from the lowest to the highest. With EBGAN's fixed "
     "margin the energy of generated images is expected to stay up, apart from that of real ones; "
     "with MAGAN's adaptive margin both are expected to fall and to come together. The scales "
@@ -143,15 +144,15 @@ FILTERS = (
 )
 FINE_TUNING = (
     "The same network trained as a classifier by back-propagation, starting from the DBN's weights "
-    "(coloured) or from random ones (dark); mean over seeds, band from the lowest to the highest. "
-    "Hinton and Salakhutdinov expect the pretrained start to be nearer the optimum: lower from the "
-    "first epoch, and lower in the end."
+    "(coloured) or from random ones (uncoloured); mean over seeds, band from the lowest to the "
+    "highest. Hinton and Salakhutdinov expect the pretrained start to be nearer the optimum: lower "
+    "from the first epoch, and lower in the end."
 )
 GRADIENTS = (
     "Norm of the gradient of each layer's weights in the first epoch of fine-tuning, pretrained "
-    "(coloured) and random (dark), with a dot for each seed. Layer 1 is next to the pixels. The "
-    "lecture expects gradients to keep their size through a pretrained network, and to shrink or "
-    "grow from layer to layer in a random one."
+    "(coloured) and random (uncoloured), with a dot for each seed. Layer 1 is next to the pixels. "
+    "The lecture expects gradients to keep their size through a pretrained network, and to shrink "
+    "or grow from layer to layer in a random one."
 )
 VARIANTS = (
     "In which numbers each variant differs from its method, read from params.yaml. Everything else "

@@ -52,7 +52,8 @@ def test_k_stays_between_zero_and_one(k: float, fake: float, expected: float):
 def test_the_controller_moves_after_both_turns_are_taken():
     model = began(k=0.0)
     turns = model.step(small.batch(model), epoch=0)
-    next(turns), next(turns)
+    next(turns)
+    next(turns)
     assert model.get_buffer("k").item() == 0
     assert next(turns, None) is None
     assert model.get_buffer("k").item() != 0
@@ -71,7 +72,7 @@ def test_z_is_uniform_and_drawn_anew_for_each_player(monkeypatch: pytest.MonkeyP
 
 
 def test_both_losses_are_taken_at_the_parameters_of_the_same_step():
-    """D and G move simultaneously: L_G is not that of an updated D, nor L_D that of an updated G."""
+    """D and G move simultaneously: neither loss is that of an updated opponent."""
     model = small.build("began", lambda_k=1.0)
     model.get_buffer("k").fill_(0.5)
     training, x = small.training(model, "began"), small.batch(model)

@@ -1,4 +1,4 @@
-"""The DBN's arithmetic. Hinton, Osindero, Teh (2006); Hinton, Salakhutdinov (2006) and their code."""
+"""The DBN's arithmetic, after the two papers of 2006 and the released code."""
 
 import itertools
 import math
@@ -36,7 +36,9 @@ def test_free_energy_is_minus_log_of_the_sum_over_hidden_states():
 def test_free_energy_by_hand():
     rbm = RBM(1, 1, std=1.0)
     with torch.no_grad():
-        rbm.W.fill_(2.0), rbm.b.fill_(1.0), rbm.c.fill_(-1.0)
+        rbm.W.fill_(2.0)
+        rbm.b.fill_(1.0)
+        rbm.c.fill_(-1.0)
     # F(1) = -1 - log(1 + exp(-1 + 2))
     assert rbm(torch.ones(1, 1)).item() == pytest.approx(-1 - math.log(1 + math.e))
 

@@ -1,6 +1,7 @@
 """MAGAN's margin, by hand. Wang et al. (2017), algorithm 1, and the lecture's three conditions."""
 
 import math
+from typing import Any
 
 import pytest
 import small
@@ -9,7 +10,7 @@ import torch
 from ebmrepro.method import Method
 
 
-def magan(margin: float = 10.0, before: float = 5.0, **changes: object) -> Method:
+def magan(margin: float = 10.0, before: float = 5.0, **changes: Any) -> Method:
     model = small.build("magan", pretrain_epochs=2, **changes)
     model.get_buffer("margin").fill_(margin)
     model.get_buffer("E_G_before").fill_(before)

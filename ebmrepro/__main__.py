@@ -1,0 +1,5 @@
+"""`python -m ebmrepro` is `ebmrepro`."""
+
+from ebmrepro.cli import app
+
+app()

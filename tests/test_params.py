@@ -1,0 +1,130 @@
+"""A wrong params.yaml gets one line that names the place, what was found and what is allowed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ebmrepro import params
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+BEGAN = TEXT.index("\n    began:\n")
+
+
+def changed(tmp_path: Path, before: str, after: str, start: int = 0) -> Path:
+    """params.yaml with the first `before` after `start` replaced."""
+    assert before in TEXT[start:]
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT[:start] + TEXT[start:].replace(before, after, 1), encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(params.ParamsError) as refused:
+        params.load(path)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_the_shipped_file_is_right():
+    settings = params.load(ROOT / "params.yaml")
+    assert settings.run.suites == ["digits"]
+    assert {"dcgan", "ebgan", "ebgan_pt", "began", "magan"} <= set(settings.run.methods)
+
+
+def test_variants_differ_from_their_method_in_one_number():
+    """A variant is a complete block; only what it is about may differ."""
+    for suite in params.load(ROOT / "params.yaml").suites.values():
+        for name in suite.methods:
+            if "__" in name:
+                own = params.flatten(suite.methods[name].model_dump())
+                base = params.flatten(suite.methods[params.base(name)].model_dump())
+                assert len([key for key in own if own[key] != base.get(key)]) == 1, name
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path):
+    """YAML 1.2: 1e-4 is a number. YAML 1.1 would make it a string."""
+    path = changed(tmp_path, "lambda_k: 0.01", "lambda_k: 1e-4", BEGAN)
+    assert params.load(path).suites["digits"].block("began").hparams.lambda_k == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("gamma: 0.", "gamma: 7.", "digits.methods.began.hparams.gamma: found 7."),
+        ("gamma: 0.", "gama: 0.", "digits.methods.began.hparams.gama: unknown key; allowed are "),
+        ("lambda_k: 0.01", "lambda_k: none", "hparams.lambda_k: found 'none'; it should be"),
+        ("reduction: mean_abs", "reduction: l1", "hparams.reduction: found 'l1'; it should be"),
+        ("name: adam", "name: adma", "digits.methods.began.optim.G: found"),
+        ("lr: 0.001", "lr: -0.001", "digits.methods.began.optim.G.lr: found -0.001; it should be"),
+        ("kind: mlp", "kind: cnn", "digits.methods.began.hparams.G: found"),
+        ("batch_size: 64", "batch_size: 64.5", "digits.methods.began.batch_size: found 64.5; it"),
+        ("batch_size: 64", "batch_size: no", "digits.methods.began.batch_size: found 'no'; it"),
+        ("batch_size: 64\n      ", "", "digits.methods.began.batch_size: this key is missing"),
+    ],
+)
+def test_a_wrong_value_in_a_block_is_named(tmp_path: Path, before: str, after: str, message: str):
+    if before not in TEXT[BEGAN:]:
+        pytest.fail(f"the shipped file has no {before!r} any more: mend this test")
+    assert message in refusal(changed(tmp_path, before, after, BEGAN))
+
+
+def test_an_unknown_key_is_told_the_nearest_name(tmp_path: Path):
+    message = refusal(changed(tmp_path, "gamma: 0.", "gama: 0.", BEGAN))
+    assert message.endswith("did you mean 'gamma'?")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("    - began\n", "    - bgan\n", "no block 'bgan'; there are dcgan"),
+        ("    - digits\n", "    - digit\n", "run.suites: no suite 'digit'; there are digits"),
+        ("    - 2\n", "    - 1\n", "run.seeds: found [0, 1, 1], each may stand there once"),
+        ("source: digits", "source: digit", "digits.data.source: no source 'digit'; there are "),
+        ("split: test", "split: validation", "but digits.data.validation holds out no image"),
+        ("split: test", "split: dev", "digits.evaluate.split: found 'dev'; it should be 'test' or"),
+        ("run:\n", "run:\nrun:\n", 'found duplicate key "run"'),
+        ("run:\n", "runs:\n", "found no `run` block at the top"),
+        ("budget: 1.0", "budget: 0", "digits.budget: found 0; it should be greater than 0"),
+        ("budget: 1.0", "budget: .nan", "digits.budget: found nan; it should be"),
+    ],
+)
+def test_a_wrong_value_anywhere_is_named(tmp_path: Path, before: str, after: str, message: str):
+    assert message in refusal(changed(tmp_path, before, after))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    assert "no such file" in refusal(tmp_path / "params.yaml")
+
+
+def test_a_budget_scales_epochs_and_leaves_the_rest(tmp_path: Path):
+    whole = params.load(ROOT / "params.yaml")
+    tenth = params.load(changed(tmp_path, "budget: 1.0", "budget: 0.1"))
+    for name in whole.run.names:
+        before, after = (p.block("digits", name).hparams.model_dump() for p in (whole, tenth))
+        moved = {key for key in before if before[key] != after[key]}
+        assert moved and all(key.endswith("epochs") for key in moved), name
+        assert all(after[key] == max(1, round(before[key] / 10)) for key in moved)
+
+
+def test_check_takes_under_a_second_of_work_and_no_torch():
+    code = (
+        "import sys, time; start = time.process_time(); from ebmrepro import params; "
+        "params.load(); print(time.process_time() - start, 'torch' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    seconds, torch = answer.stdout.split()
+    assert torch == "False" and float(seconds) < 5  # a machine may be slow; torch alone takes more
+
+
+def test_check_prints_one_line_and_exits_with_2(tmp_path: Path):
+    path = changed(tmp_path, "gamma: 0.", "gamma: 7.", BEGAN)
+    command = [sys.executable, "-m", "ebmrepro", "check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=path.parent, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "digits.methods.began.hparams.gamma" in done.stderr

@@ -1,0 +1,174 @@
+"""A run on disk: curves that can be read while they grow, checkpoints, and resuming."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ebmrepro.checkpoints import Busy, Checkpoints
+from ebmrepro.curves import Curves
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_is_on_disk_as_soon_as_it_is_known(tmp_path: Path):
+    curves = Curves(tmp_path / "curves.csv")
+    for epoch in (1, 2):
+        curves.append({"epoch": epoch, "loss/D": 0.5 * epoch})
+        assert rows(curves.path)[-1] == {"epoch": str(epoch), "loss/D": f"{0.5 * epoch:.7g}"}
+
+
+def test_a_new_phase_widens_the_table_and_leaves_cells_empty(tmp_path: Path):
+    curves = Curves(tmp_path / "curves.csv")
+    curves.append({"epoch": 1, "a": 1.0})
+    curves.append({"epoch": 2, "b": 2.0})
+    assert rows(curves.path) == [
+        {"epoch": "1", "a": "1", "b": ""},
+        {"epoch": "2", "a": "", "b": "2"},
+    ]
+
+
+def test_curves_of_a_resumed_run_are_those_of_a_whole_one(tmp_path: Path):
+    records = [{"epoch": i, "loss": i / 7} for i in range(1, 5)]
+    whole, resumed = Curves(tmp_path / "a.csv"), Curves(tmp_path / "b.csv", records[:2])
+    for record in records:
+        whole.append(record)
+    for record in records[2:]:
+        resumed.append(record)
+    assert whole.path.read_bytes() == resumed.path.read_bytes()
+
+
+def test_the_last_two_checkpoints_are_kept(tmp_path: Path):
+    with Checkpoints(tmp_path, "f") as checkpoints:
+        for epoch in (1, 2, 3):
+            checkpoints.save(epoch, {"epoch": epoch, "x": torch.ones(2)})
+        assert [path.stem for path in checkpoints._saved()] == ["00000002", "00000003"]
+        state = checkpoints.latest()
+        assert state is not None and state["epoch"] == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_an_unreadable_checkpoint_is_passed_over_and_said(
+    tmp_path: Path, damage: bytes | None, capsys: pytest.CaptureFixture[str]
+):
+    with Checkpoints(tmp_path, "f") as checkpoints:
+        for epoch in (1, 2):
+            checkpoints.save(epoch, {"epoch": epoch, "x": torch.ones(200)})
+        newest = checkpoints._saved()[-1]
+        newest.write_bytes(newest.read_bytes()[:-100] if damage is None else damage)
+        state = checkpoints.latest()
+        assert state is not None and state["epoch"] == 1
+    assert f"{newest.name} is unreadable" in capsys.readouterr().err
+
+
+def test_a_run_that_ends_well_leaves_no_checkpoint_and_one_that_fails_leaves_it(tmp_path: Path):
+    with Checkpoints(tmp_path, "good") as checkpoints:
+        checkpoints.save(1, {"epoch": 1})
+    assert not checkpoints.folder.exists()
+    with pytest.raises(RuntimeError), Checkpoints(tmp_path, "bad") as checkpoints:
+        checkpoints.save(1, {"epoch": 1})
+        raise RuntimeError
+    assert checkpoints._saved()
+
+
+def test_a_second_trainer_of_the_same_run_is_refused_by_name(tmp_path: Path):
+    with (
+        Checkpoints(tmp_path, "f"),
+        pytest.raises(Busy, match=f"by process {os.getpid()}"),
+        Checkpoints(tmp_path, "f"),
+    ):
+        pass
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the parameters and the data of the digits suite."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    run_stage(folder, "data", "digits")
+    return folder
+
+
+def run_stage(folder: Path, stage: str, *arguments: str, **environment: str) -> str:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "stages" / f"{stage}.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, "EBMREPRO_TRACKING": "off", **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def small_budget(folder: Path, share: float) -> None:
+    text = (ROOT / "params.yaml").read_text().replace("budget: 1.0", f"budget: {share}", 1)
+    (folder / "params.yaml").write_text(text)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(project: Path):
+    small_budget(project, 0.2)
+    out = project / "models/digits/magan/0"
+    run_stage(project, "train", "digits", "magan", "0")
+    whole = outputs(out)
+
+    command = [sys.executable, str(ROOT / "stages/train.py"), "digits", "magan", "0"]
+    environment = {**os.environ, "EBMREPRO_TRACKING": "off", "EBMREPRO_CHECKPOINT_SECONDS": "0"}
+    for path in out.rglob("*.*"):
+        path.unlink()
+    killed = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL)
+    curves = out / "curves.csv"
+    while not curves.exists() or len(rows(curves)) < 8:
+        assert killed.poll() is None, "it was to be killed before its end"
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    for path in out.rglob("*.*"):  # as DVC does before it runs a stage again
+        path.unlink()
+
+    said = run_stage(project, "train", "digits", "magan", "0")
+    assert "going on after epoch" in said
+    assert outputs(out) == whole
+    assert not list((project / ".ebmrepro/checkpoints").iterdir())
+
+
+def test_a_checkpoint_of_other_parameters_is_never_picked_up(project: Path):
+    from ebmrepro import params, runs
+
+    here = Path.cwd()
+    try:
+        os.chdir(project)
+        identities = set()
+        for share in (0.2, 0.3):
+            small_budget(project, share)
+            settings = params.load()
+            identities |= {runs.fingerprint("digits", "magan", seed, settings) for seed in (0, 1)}
+        assert len(identities) == 4
+    finally:
+        os.chdir(here)
+
+
+def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
+    small_budget(project, 0.02)
+    run_stage(project, "train", "digits", "dcgan", "1")
+    card = json.loads((project / "models/digits/dcgan/1/run.json").read_text())
+    path = project / f".ebmrepro/provenance/{card['fingerprint']}.json"
+    machine = json.loads(path.read_text())
+    assert {"device", "seconds", "images_per_second", "started", "versions"} <= set(machine)
+    assert not {"device", "seconds", "started", "versions"} & set(card)
