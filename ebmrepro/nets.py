@@ -31,10 +31,12 @@ def activation(name: str) -> nn.Module:
     raise ValueError(f"activation: found {name!r}, allowed are relu, leaky_relu, elu")
 
 
-def encoder(spec: Spec, shape: Shape, code: int) -> nn.Sequential:
-    """Images (N, C, H, W) -> codes (N, code), with no non-linearity on the code."""
+def encoder(spec: Spec, shape: Shape, code: int, rectified: bool = False) -> nn.Sequential:
+    """Images (N, C, H, W) -> codes (N, code); `rectified` puts them through a ReLU."""
+    last = [nn.ReLU()] if rectified else []
     if isinstance(spec, MLP):
-        return nn.Sequential(nn.Flatten(), *_dense([math.prod(shape), *spec.hidden, code], spec))
+        layers = _dense([math.prod(shape), *spec.hidden, code], spec)
+        return nn.Sequential(nn.Flatten(), *layers, *last)
     sizes = _sizes(spec, shape)
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(pairwise([shape[0], *spec.channels])):
@@ -44,7 +46,7 @@ def encoder(spec: Spec, shape: Shape, code: int) -> nn.Sequential:
         layers.append(activation(spec.activation))
     height, width = sizes[-1]
     layers += [nn.Flatten(), nn.Linear(spec.channels[-1] * height * width, code)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, *last)
 
 
 def decoder(spec: Spec, shape: Shape, code: int, bounded: bool) -> nn.Sequential:

@@ -24,7 +24,15 @@ from ebmrepro.method import Labelled, Method
 from ebmrepro.params import Params
 
 PACKAGE = Path(__file__).parent
-CODE = ["method.py", "train.py", "nets.py", "energies.py", "images.py", "data/batches.py"]
+CODE = [
+    "method.py",
+    "train.py",
+    "nets.py",
+    "energies.py",
+    "images.py",
+    "optimisers.py",
+    "data/batches.py",
+]
 GRID = 100  # images per grid at fixed z, in ten columns
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
 SMALL = 1_000_000  # parameters under which a second thread costs more than it brings

@@ -223,6 +223,8 @@ def _create_database(path: Path) -> None:
     MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
     with contextlib.closing(sqlite3.connect(fresh)) as database:
         database.execute("PRAGMA journal_mode=wal")  # halves the wait of concurrent writers
+    for suffix in ("-wal", "-shm"):  # of a deleted predecessor: SQLite would replay them into this
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
     os.replace(fresh, path)
 
 
@@ -732,6 +734,7 @@ def serve(root: Path, runs: Iterable[tuple[str, str, int]], port: int) -> int:
     environment = {
         **os.environ,
         "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_REGISTRY_STORE_URI": uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of use to GenAI projects only
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "PYTHONWARNINGS": "ignore",
@@ -764,3 +767,5 @@ if __name__ == "__main__":
     _, _verb, _root, *_words = sys.argv
     _triples = zip(_words[0::3], _words[1::3], _words[2::3], strict=True)
     _follow(Path(_root), [Run(suite, name, int(seed)) for suite, name, seed in _triples])
+    # The stage is waiting, everything is committed, and to take 1,800 modules apart lasts 0.9 s.
+    os._exit(0)

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ebmrepro import optimisers
 from ebmrepro.data.batches import Batches
 from ebmrepro.method import Labelled, Method, Turn
-from ebmrepro.params import SGD, Adam, Adamax, Optim, ParamsError, UserError
+from ebmrepro.params import Optim, ParamsError, UserError
 
 Record = dict[str, float]
 
@@ -30,14 +31,13 @@ class Player:
 
     def __init__(self, module: nn.Module, spec: Optim):
         self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.spec = spec
-        self.optimiser = _optimiser(self.parameters, spec)
+        self.optimiser = optimisers.make(self.parameters, spec)
         self.age = 0  # epochs in which it has moved
         self.moved = False
 
     def take(self, loss: Tensor) -> None:
         """Descend the loss in this player's parameters, and in no others."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.clear()
         loss.backward(inputs=self.parameters)
         self.optimiser.step()
         self.moved = True
@@ -45,16 +45,15 @@ class Player:
     def end_epoch(self) -> None:
         self.age += self.moved
         self.moved = False
-        if isinstance(self.spec, SGD):
-            for group in self.optimiser.param_groups:
-                group["momentum"] = _momentum(self.spec, self.age)
+        self.optimiser.end_epoch(self.age)
 
     def state(self) -> dict[str, Any]:
-        return {"optimiser": self.optimiser.state_dict(), "age": self.age}
+        return {"moments": self.optimiser.state, "age": self.age}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.state = state["moments"]
         self.age = state["age"]
+        self.optimiser.end_epoch(self.age)
 
 
 class Training:
@@ -147,27 +146,3 @@ def _players(method: Method, optim: Mapping[str, Optim]) -> dict[str, Player]:
         else:
             players[name] = Player(module, spec)
     return players
-
-
-def _optimiser(parameters: list[nn.Parameter], spec: Optim) -> torch.optim.Optimizer:
-    match spec:
-        case Adam():
-            return torch.optim.Adam(
-                parameters, lr=spec.lr, betas=(spec.beta1, spec.beta2), fused=True
-            )
-        case Adamax():
-            return torch.optim.Adamax(parameters, lr=spec.lr, betas=(spec.beta1, spec.beta2))
-        case SGD():
-            weights = [p for p in parameters if p.ndim > 1]
-            biases = [p for p in parameters if p.ndim <= 1]
-            groups = [
-                {"params": weights, "weight_decay": spec.weight_decay},
-                {"params": biases, "weight_decay": 0.0},
-            ]
-            # torch adds the decay to the gradient before the rate multiplies it: inside the bracket
-            return torch.optim.SGD(groups, lr=spec.lr, momentum=_momentum(spec, 0), fused=True)
-
-
-def _momentum(spec: SGD, age: int) -> float:
-    phase = spec.momentum
-    return phase.initial if age < phase.epochs else phase.final

@@ -140,7 +140,8 @@ def test_a_turn_of_a_player_without_an_optimiser_is_refused():
 def test_an_optimiser_without_a_player_is_refused():
     model = small.build("ebgan")
     whole = small.training(model, "ebgan")
-    spec = whole.players["G"].spec
+    block = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
+    spec = block.optim["G"]
     with pytest.raises(params.ParamsError, match="found X, the method's players are G, D"):
         Training(model, whole.batches, {"G": spec, "D": spec, "X": spec})
 

@@ -141,6 +141,11 @@ def test_real_training_images_stand_beside_the_systems(page: str) -> None:
     assert "real training images: 160 images</li>" in page
 
 
+def test_the_summary_compares_the_classifier_with_and_without_pretraining(page: str) -> None:
+    number = r"0\.0\d{3} \[0\.0\d{3}, 0\.0\d{3}\]"
+    assert re.search(rf"test error, pretrained {number}; test error, random start {number}\.", page)
+
+
 def test_a_flag_is_noted_under_its_table(page: str) -> None:
     assert "Kernel distance, DBN features: only 80 images of reference</li>" in page
 

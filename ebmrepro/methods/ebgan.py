@@ -33,6 +33,7 @@ class EBGAN(Method):
         margin: Positive  # m, stated for `reduction`
         reduction: Reduction
         objective: Literal["hinge", "no_hinge", "real_only"]
+        rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
         G: Net
         encoder: Net
@@ -42,7 +43,7 @@ class EBGAN(Method):
         super().__init__(hp, shape, classes)
         self.G = nets.generator(hp.G, shape, hp.z)
         self.D = AutoEncoder(
-            nets.encoder(hp.encoder, shape, hp.code),
+            nets.encoder(hp.encoder, shape, hp.code, hp.rectified),
             nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
             hp.reduction,
         )

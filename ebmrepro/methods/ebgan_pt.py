@@ -39,6 +39,7 @@ class EBGANPT(Method):
         margin: Positive  # m, stated for `reduction`
         reduction: Reduction
         pt_weight: NonNegative
+        rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
         G: Net
         encoder: Net
@@ -48,7 +49,7 @@ class EBGANPT(Method):
         super().__init__(hp, shape, classes)
         self.G = nets.generator(hp.G, shape, hp.z)
         self.D = AutoEncoder(
-            nets.encoder(hp.encoder, shape, hp.code),
+            nets.encoder(hp.encoder, shape, hp.code, hp.rectified),
             nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
             hp.reduction,
         )

@@ -42,6 +42,7 @@ class MAGAN(Method):
         z: Count  # dimension of z ~ N(0, I)
         code: Count
         reduction: Reduction
+        rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
         G: Net
         encoder: Net
@@ -51,7 +52,7 @@ class MAGAN(Method):
         super().__init__(hp, shape, classes)
         self.G = nets.generator(hp.G, shape, hp.z)
         self.D = AutoEncoder(
-            nets.encoder(hp.encoder, shape, hp.code),
+            nets.encoder(hp.encoder, shape, hp.code, hp.rectified),
             nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
             hp.reduction,
         )

@@ -95,11 +95,14 @@ def summary(suites: Sequence[Suite]) -> Section:
     ]
     for suite in suites:
         blocks.append(_headline(suite))
-        blocks.extend(_fid_note(suite))
+        blocks.extend([*_classifier_note(suite), *_fid_note(suite)])
     blocks.append(_overview(suites))
     blocks += [
-        Text("Regenerate this report, and whatever it rests on that has changed:"),
-        Command("make repro        # or, in the activated environment: dvc repro"),
+        Text(
+            "Regenerate this report, and whatever it rests on that has changed (in the activated "
+            "environment, dvc repro does the same):"
+        ),
+        Command("make repro"),
     ]
     return Section("summary", "Summary", blocks)
 
@@ -139,6 +142,21 @@ def _overview(suites: Sequence[Suite]) -> Picture:
     return Picture(
         "overview", "Real images and each system's", words.OVERVIEW, figures.sheet(rows, "o")["png"]
     )
+
+
+def _classifier_note(suite: Suite) -> Sequence[Block]:
+    """The DBN's own result, which the other systems have no column for."""
+    told = []
+    for system in suite.systems:
+        for measure in CLASSIFIER:
+            found = numbers.over_seeds(system, measure)
+            if found is not None:
+                digits = catalogue.describe(measure).digits
+                value = f"{numbers.number(found.mean, digits)} {numbers.bounds(found, digits)}"
+                told.append(f"{numbers.column(measure).title.lower()} {value.strip()}")
+    if not told:
+        return []
+    return [Text(f"The DBN as a classifier of {suite.title}, as a share: {'; '.join(told)}.")]
 
 
 def _fid_note(suite: Suite) -> Sequence[Block]:
