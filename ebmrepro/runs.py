@@ -70,7 +70,8 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
     """
     out = folder(suite, name, seed)
     (out / "samples").mkdir(parents=True, exist_ok=True)
-    block, started = settings.block(suite, name), time.monotonic()
+    block = settings.block(suite, name)
+    clock, started = time.monotonic(), datetime.now(UTC)
     identity = fingerprint(suite, name, seed, settings)
     card: dict[str, Any] = {
         "suite": suite,
@@ -93,7 +94,7 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
     weights = {k: v.cpu().contiguous() for k, v in sorted(training.method.state_dict().items())}
     save_file(weights, out / "model.safetensors")
     shown = epochs_here * len(training.batches) * training.batches.size
-    _write_provenance(identity, time.monotonic() - started, shown)
+    _write_provenance(identity, started, time.monotonic() - clock, shown)
     return out
 
 
@@ -210,8 +211,11 @@ def _restore(
     return state["rows"], state["pictures"]
 
 
-def _write_provenance(identity: str, seconds: float, shown: int) -> None:
-    """What belongs to this machine and moment; beside the results, never inside them."""
+def _write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
+    """What belongs to this machine and moment; beside the results, never inside them.
+
+    After a resume, `started` and `seconds` are those of the part that ended the run.
+    """
     path = root() / ".ebmrepro" / "provenance" / f"{identity}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     where = train.device()
@@ -223,7 +227,9 @@ def _write_provenance(identity: str, seconds: float, shown: int) -> None:
             "threads": torch.get_num_threads(),
             "seconds": round(seconds, 2),
             "images_per_second": round(shown / seconds, 1),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started": started.isoformat(timespec="seconds"),
+            "stage": os.environ.get("DVC_STAGE"),
+            "experiment": os.environ.get("DVC_EXP_NAME"),
             "commit": _commit(),
             "versions": {
                 "ebmrepro": __version__,

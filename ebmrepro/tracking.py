@@ -32,6 +32,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ebmrepro.params import UserError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
@@ -46,7 +48,7 @@ CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"  # else the page 
 SMALLEST_GRID = 256  # pixels; MLflow smooths thumbnails of anything smaller
 
 
-class TrackingError(RuntimeError):
+class TrackingError(UserError):
     """The view cannot be brought up to date; the message is one line and holds no password."""
 
 
@@ -645,7 +647,7 @@ def following(root: Path, runs: Sequence[tuple[str, str, int]]) -> Follower:
 def _enabled() -> bool:
     choice = os.environ.get("EBMREPRO_TRACKING", "on")
     if choice not in ("on", "off"):
-        raise ValueError(f"EBMREPRO_TRACKING is {choice!r}: on or off")
+        raise TrackingError(f"EBMREPRO_TRACKING is {choice!r}: on or off")
     return choice == "on"
 
 

@@ -7,11 +7,15 @@ is parsed whole before its first line runs.
 """
 
 import importlib.util
+import os
 import platform
 import sys
 
-# typer as well: PYTHONPATH can make ebmrepro importable without anything it needs
-if any(importlib.util.find_spec(name) is None for name in ("ebmrepro", "typer")):
+# The package beside this file, also in the temporary workspace of `dvc exp run --temp`, where the
+# installed one is that of the original checkout.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+if importlib.util.find_spec("typer") is None:  # the first thing that a stage needs besides
     sys.stderr.write(
         f"ebmrepro is not installed for {sys.executable} (Python {platform.python_version()}): "
         "run `make`, then `source .venv/bin/activate` and `dvc repro`; or `make repro` instead\n"

@@ -1,0 +1,250 @@
+"""The pipeline end to end, as a person runs it, on a small budget in a clone of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
+GANS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
+
+# A method in one file: an energy that is the distance from the mean image, sampled from memory.
+TEMPLATE = '''
+"""The mean image as an energy: a method for a test."""
+import torch
+from ebmrepro.method import Method, Turn
+from ebmrepro.params import Epochs, Positive, Strict
+
+
+class Mean(Method):
+    class Hparams(Strict):
+        epochs: Epochs
+        spread: Positive
+
+    def __init__(self, hp, shape, classes):
+        super().__init__(hp, shape, classes)
+        self.D = torch.nn.Linear(1, torch.Size(shape).numel())
+
+    def energy(self, x):
+        return (x.flatten(1) - self.D.bias).square().sum(1)
+
+    def sample(self, n):
+        noise = torch.randn(n, self.D.bias.numel()) * self.hp.spread
+        return (self.D.bias + noise).clamp(-1, 1).unflatten(1, self.shape)
+
+    def step(self, x, epoch):
+        yield Turn("D", self.energy(x).mean(), {"energy/real": self.energy(x).mean()})
+'''
+BLOCK = """    mean:
+      batch_size: 64
+      grids: 1
+      optim:
+        D:
+          name: adam
+          lr: 0.01
+          beta1: 0.9
+          beta2: 0.999
+      hparams:
+        epochs: 2
+        spread: 0.1
+"""
+
+
+class Project:
+    """A clone of this project, with the commands that a person types in it."""
+
+    first: str  # what the first `dvc repro` printed
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("EBMREPRO", "DVC", "GIT"))},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(folder),  # the clone's own package, not the one that is installed
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@example.org",
+        }
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert (done.returncode == 0) is ok, said[-4000:]
+        return said
+
+    def dvc(self, *words: str) -> str:
+        return self.run(*DVC, *words)
+
+    def edit(self, *changes: tuple[str, str]) -> None:
+        """Replace the first match of each pattern in params.yaml."""
+        path = self.folder / "params.yaml"
+        text = path.read_text()
+        for pattern, after in changes:
+            assert re.search(pattern, text), pattern
+            text = re.sub(pattern, after, text, count=1)
+        path.write_text(text)
+
+    def wanted(self) -> set[str]:
+        """Stages that DVC would run."""
+        return set(re.findall(r"Running stage '([^']+)'", self.dvc("repro", "--dry")))
+
+    def files(self, *patterns: str) -> dict[str, bytes]:
+        found = sorted(path for pattern in patterns for path in self.folder.glob(pattern))
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+    def points(self) -> dict[str, int]:
+        """Points that MLflow holds, by run name and seed."""
+        code = (
+            "import json; from pathlib import Path; from ebmrepro import tracking as t\n"
+            "store = t.Store(Path()); client = store.client\n"
+            "found = [e for e in client.search_experiments() if e.name.startswith('ebmrepro/')]\n"
+            "out = {}\n"
+            "for run in client.search_runs([e.experiment_id for e in found], max_results=1000):\n"
+            "    key = run.data.tags['ebm.fingerprint']\n"
+            "    assert key not in out, 'a run stands there twice'\n"
+            "    out[key] = sum(len(client.get_metric_history(run.info.run_id, m))\n"
+            "                   for m in run.data.metrics)\n"
+            "print(json.dumps(out))"
+        )
+        return json.loads(self.run(sys.executable, "-W", "ignore", "-c", code).splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone whose pipeline has run once: one seed, a fiftieth of the epochs."""
+    folder = tmp_path_factory.mktemp("clone") / "ebmrepro"
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, files.split("\0")):
+        if name != "dvc.lock" and not name.startswith("results/") and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    project = Project(folder)
+    project.run("git", "init", "--quiet")
+    project.edit(
+        ("budget: 1.0", "budget: 0.02"),
+        (r"seeds:\n    - 0\n    - 1\n    - 2\n", "seeds:\n    - 0\n"),
+        ("generated: 2000", "generated: 300"),
+        (r"variants:\n(    - .*\n)+", "variants:\n    - began__gamma_05\n"),
+    )
+    project.run("git", "add", "--all")
+    project.run("git", "commit", "--quiet", "-m", "start")
+    # Untracked, which halves its time: MLflow is to be able to catch up from the files alone.
+    project.environment["EBMREPRO_TRACKING"] = "off"
+    project.first = project.dvc("repro")
+    project.environment["EBMREPRO_TRACKING"] = "on"
+    return project
+
+
+def test_it_ends_in_a_report_with_all_six_systems(project: Project):
+    assert "report: reports/index.html" in project.first
+    page = (project.folder / "reports/index.html").read_text()
+    for name in ("DBN", "DCGAN", "EBGAN", "EBGAN-PT", "BEGAN", "MAGAN"):
+        assert name in page
+    summary = json.loads((project.folder / "reports/summary.json").read_text())
+    assert set(summary["digits"]) == {"dbn", *GANS, "began__gamma_05"}
+
+
+def test_a_second_time_there_is_nothing_to_do(project: Project):
+    said = project.dvc("repro")
+    assert "up to date" in said and "Running stage" not in said
+    assert project.wanted() == set()
+
+
+def test_every_measurement_has_its_protocol(project: Project):
+    for name in ("dbn", *GANS):
+        path = project.folder / f"results/digits/{name}/0/metrics.json"
+        metrics = json.loads(path.read_text())
+        assert metrics["values"]["fid"] is None and "Inception weights" in metrics["reasons"]["fid"]
+        assert metrics["protocol"]["generated"].startswith("300 images")
+        assert metrics["protocol"]["reference"] == "test split, 360 images"
+        assert len(metrics["protocol"]["extractor_sha256"]) == 64
+
+
+def test_the_same_seed_gives_the_same_bytes(project: Project):
+    kept = ("models/digits/*/*/model.safetensors", "models/digits/*/*/curves.csv")
+    before = project.files(*kept, "results/digits/*/*/metrics.json")
+    assert len(before) == 3 * 7
+    stages = ("train@digits-magan-0", "evaluate@digits-magan")
+    project.environment["EBMREPRO_TRACKING"] = "off"
+    project.dvc("repro", "--force", "--no-run-cache", "--single-item", *stages)
+    project.environment["EBMREPRO_TRACKING"] = "on"
+    assert project.files(*kept, "results/digits/*/*/metrics.json") == before
+
+
+def test_every_run_is_in_mlflow_once_with_its_curves(project: Project):
+    project.run(sys.executable, "-m", "ebmrepro", "track", "sync")
+    points = project.points()
+    cards = project.files("models/digits/*/*/run.json").values()
+    assert set(points) == {json.loads(card)["fingerprint"] for card in cards}
+    assert min(points.values()) > 20
+
+
+def test_an_edit_reruns_what_reads_it_and_reverting_runs_nothing(project: Project):
+    points = project.points()
+    began = r"(    began:\n(?:.*\n)*?        gamma: )[0-9.]+"
+    original = (project.folder / "params.yaml").read_text()
+    project.edit((began, r"\g<1>0.61"))
+    assert project.wanted() == {"train@digits-began-0", "evaluate@digits-began", "report"}
+    project.dvc("repro")
+    assert len(project.points()) == len(points) + 1
+
+    (project.folder / "params.yaml").write_text(original)
+    said = project.dvc("repro")
+    assert "is cached - skipping run" in said and "> python" not in said
+    project.run(sys.executable, "-m", "ebmrepro", "track", "sync")
+    after = project.points()
+    assert {key: after[key] for key in points} == points
+
+
+def test_mlflow_can_be_rebuilt_from_the_files(project: Project):
+    cards = [json.loads(card) for card in project.files("models/digits/*/*/run.json").values()]
+    current = {card["fingerprint"] for card in cards}
+    before = {key: n for key, n in project.points().items() if key in current}
+    (project.folder / "mlflow.db").unlink()
+    shutil.rmtree(project.folder / "mlartifacts")
+    project.run(sys.executable, "-m", "ebmrepro", "track", "rebuild")
+    assert project.points() == before
+
+
+def test_a_new_method_takes_one_file_and_one_block(project: Project):
+    (project.folder / "ebmrepro/methods/mean.py").write_text(TEMPLATE)
+    project.edit(
+        ("  methods:\n    dcgan:\n", "  methods:\n" + BLOCK + "    dcgan:\n"),
+        ("    - dcgan\n", "    - dcgan\n    - mean\n"),
+    )
+    wanted = project.wanted()
+    assert {"train@digits-mean-0", "evaluate@digits-mean", "report"} <= wanted
+    assert not {stage for stage in wanted if stage.startswith("train@")} - {"train@digits-mean-0"}
+    project.dvc("repro")
+    metrics = json.loads((project.folder / "results/digits/mean/0/metrics.json").read_text())
+    assert metrics["values"]["auroc_noise"] > 0.9  # noise is further from the mean than digits are
+    assert "mean" in (project.folder / "reports/index.html").read_text()
+
+
+def test_a_wrong_parameter_stops_before_any_work(project: Project):
+    path = project.folder / "params.yaml"
+    original = path.read_text()
+    try:
+        project.edit(("lambda_k: ", "lamda_k: "))
+        said = project.run(*DVC, "repro", ok=False)
+        assert "lamda_k: unknown key; allowed are" in said and "did you mean 'lambda_k'" in said
+        assert "Traceback" not in said
+    finally:
+        path.write_text(original)
