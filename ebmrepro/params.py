@@ -185,7 +185,7 @@ class Params(Strict):
 
 
 def base(name: str) -> str:
-    """The method of a name: `began` of `began` and of its variant `began__gamma_05`."""
+    """The method of a name: `began` of `began` and of its variant `began__gamma_low`."""
     return name.partition("__")[0]
 
 

@@ -141,7 +141,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("budget: 1.0", "budget: 0.02"),
         (r"seeds:\n    - 0\n    - 1\n    - 2\n", "seeds:\n    - 0\n"),
         ("generated: 2000", "generated: 300"),
-        (r"variants:\n(    - .*\n)+", "variants:\n    - began__gamma_05\n"),
+        (r"variants:\n(    - .*\n)+", "variants:\n    - began__gamma_low\n"),
     )
     project.run("git", "add", "--all")
     project.run("git", "commit", "--quiet", "-m", "start")
@@ -158,7 +158,7 @@ def test_it_ends_in_a_report_with_all_six_systems(project: Project):
     for name in ("DBN", "DCGAN", "EBGAN", "EBGAN-PT", "BEGAN", "MAGAN"):
         assert name in page
     summary = json.loads((project.folder / "reports/summary.json").read_text())
-    assert set(summary["digits"]) == {"dbn", *GANS, "began__gamma_05"}
+    assert set(summary["digits"]) == {"dbn", *GANS, "began__gamma_low"}
 
 
 def test_a_second_time_there_is_nothing_to_do(project: Project):
