@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 POLL = 2.0  # seconds between looks at the files of a training
+SHORT = 20.0  # seconds; a training that ends before is logged by the report's follower
 PATIENCE = 60.0  # seconds a finished stage waits for its follower to catch up
 LONGEST_PAUSE = 60.0  # seconds between attempts on a silent store, or for another process to finish
 METRICS_A_CALL = 1000  # MLflow's limits for one log_batch
@@ -599,13 +600,13 @@ class Follower:
     stage goes on; what it missed is in the files, for `sync_all` or the next follower.
     """
 
-    def __init__(self, root: Path, runs: Sequence[tuple[str, str, int]]) -> None:
+    def __init__(self, root: Path, runs: Sequence[tuple[str, str, int]], after: float = 0) -> None:
         self._child: subprocess.Popen[str] | None = None
         if not _enabled():
             return
         words = [str(word) for run in _checked(runs) for word in run]
         command = [sys.executable, "-W", "ignore", "-m", "ebmrepro.tracking"]
-        command += ["follow", str(root), *words]
+        command += ["follow", str(root), str(after), *words]
         try:
             self._child = subprocess.Popen(
                 command,
@@ -639,9 +640,13 @@ class Follower:
             self.close("failed" if issubclass(kind, Exception) else "killed")
 
 
-def following(root: Path, runs: Sequence[tuple[str, str, int]]) -> Follower:
-    """Keep MLflow up to date on `runs` within a `with` block; see Follower."""
-    return Follower(root, runs)
+def following(root: Path, runs: Sequence[tuple[str, str, int]], after: float = 0) -> Follower:
+    """Keep MLflow up to date on `runs` within a `with` block; see Follower.
+
+    What ends well in under `after` seconds is left to a later follower: importing mlflow takes as
+    much of the machine as a short training.
+    """
+    return Follower(root, runs, after)
 
 
 def _enabled() -> bool:
@@ -660,7 +665,7 @@ def _warn(reason: str) -> None:
     )
 
 
-def _follow(root: Path, runs: Sequence[Run]) -> None:
+def _follow(root: Path, runs: Sequence[Run], after: float) -> None:
     """The child's life: look, project, wait, until standard input ends. Never raises."""
     words: list[str] = []
     ended = threading.Event()
@@ -670,6 +675,8 @@ def _follow(root: Path, runs: Sequence[Run]) -> None:
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
+    if ended.wait(after) and words[0] == "finished" and after:
+        return
     # Our loop is the retry; a server that hangs must not hold up the end of a stage.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
@@ -766,8 +773,9 @@ def _print_links(server: str, pages: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    _, _verb, _root, *_words = sys.argv
+    _, _verb, _root, _after, *_words = sys.argv
     _triples = zip(_words[0::3], _words[1::3], _words[2::3], strict=True)
-    _follow(Path(_root), [Run(suite, name, int(seed)) for suite, name, seed in _triples])
+    _runs = [Run(suite, name, int(seed)) for suite, name, seed in _triples]
+    _follow(Path(_root), _runs, float(_after))
     # The stage is waiting, everything is committed, and to take 1,800 modules apart lasts 0.9 s.
     os._exit(0)

@@ -3,28 +3,24 @@
 import environment  # noqa: F401, says what to do when the project's environment is not active
 
 # isort: split
-from pathlib import Path
-
 import typer
 
-from ebmrepro import params, tracking
+from ebmrepro import params
 
 
 def main(suite: str, name: str) -> None:
     """Write results/SUITE/NAME: metrics, energies and images of each seed."""
     try:
         settings = params.load()
-        seeds = settings.run.seeds
-        with tracking.following(Path(), [(suite, name, seed) for seed in seeds]):
-            from ebmrepro import evaluation
+        from ebmrepro import evaluation
 
-            for seed in seeds:
-                values = evaluation.evaluate(suite, name, seed, settings)["values"]
-                typer.echo(
-                    f"{suite} {name} seed {seed}: fd_dbn {values['fd_dbn']:.3f} "
-                    f"(untrained {values['fd_dbn_untrained']:.1f}), "
-                    f"classes covered {values['classes_covered']}"
-                )
+        for seed in settings.run.seeds:
+            values = evaluation.evaluate(suite, name, seed, settings)["values"]
+            typer.echo(
+                f"{suite} {name} seed {seed}: fd_dbn {values['fd_dbn']:.3f} "
+                f"(untrained {values['fd_dbn_untrained']:.1f}), "
+                f"classes covered {values['classes_covered']}"
+            )
     except params.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None

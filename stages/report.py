@@ -7,14 +7,19 @@ from pathlib import Path
 
 import typer
 
-from ebmrepro import params, report
+from ebmrepro import params, tracking
 
 
 def main() -> None:
     """Write reports/: index.html, results.md, summary.json, overview.png, figures, plots."""
     try:
-        page = report.write(params.load(), Path(), Path("reports"))
-    except (params.ParamsError, report.ReportError) as error:
+        settings = params.load()
+        # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
+        with tracking.following(Path(), list(settings.run.trainings)):
+            from ebmrepro import report
+
+            page = report.write(settings, Path(), Path("reports"))
+    except params.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
     typer.echo(f"report: {page}")

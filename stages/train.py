@@ -14,7 +14,7 @@ def main(suite: str, name: str, seed: int) -> None:
     """Write models/SUITE/NAME/SEED: weights, curves, image grids, and what was run."""
     try:
         settings = params.load()
-        with tracking.following(Path(), [(suite, name, seed)]):  # mlflow loads beside torch
+        with tracking.following(Path(), [(suite, name, seed)], after=tracking.SHORT):
             from ebmrepro import runs
 
             runs.train_one(suite, name, seed, settings)

@@ -47,7 +47,7 @@ def test_variants_differ_from_their_method_in_one_number():
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path):
     """YAML 1.2: 1e-4 is a number. YAML 1.1 would make it a string."""
-    path = changed(tmp_path, "lambda_k: 0.01", "lambda_k: 1e-4", BEGAN)
+    path = changed(tmp_path, "lambda_k: 0.1", "lambda_k: 1e-4", BEGAN)
     assert params.load(path).suites["digits"].block("began").hparams.lambda_k == 1e-4
 
 
@@ -56,10 +56,10 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path):
     [
         ("gamma: 0.", "gamma: 7.", "digits.methods.began.hparams.gamma: found 7."),
         ("gamma: 0.", "gama: 0.", "digits.methods.began.hparams.gama: unknown key; allowed are "),
-        ("lambda_k: 0.01", "lambda_k: none", "hparams.lambda_k: found 'none'; it should be"),
+        ("lambda_k: 0.1", "lambda_k: none", "hparams.lambda_k: found 'none'; it should be"),
         ("reduction: mean_abs", "reduction: l1", "hparams.reduction: found 'l1'; it should be"),
         ("name: adam", "name: adma", "digits.methods.began.optim.G: found"),
-        ("lr: 0.001", "lr: -0.001", "digits.methods.began.optim.G.lr: found -0.001; it should be"),
+        ("lr: 0.002", "lr: -0.002", "digits.methods.began.optim.G.lr: found -0.002; it should be"),
         ("kind: mlp", "kind: cnn", "digits.methods.began.hparams.G: found"),
         ("batch_size: 64", "batch_size: 64.5", "digits.methods.began.batch_size: found 64.5; it"),
         ("batch_size: 64", "batch_size: no", "digits.methods.began.batch_size: found 'no'; it"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ebmrepro.params import Block, Params, base, flatten
+from ebmrepro.params import Block, Params, UserError, base, flatten
 from ebmrepro.report import words
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 SHOWN = 64  # images of a grid: the first of their file, not picked
 
 
-class ReportError(ValueError):
+class ReportError(UserError):
     """A result file that cannot be read; the message is one line for a person."""
 
 
