@@ -61,9 +61,7 @@ class Checkpoints:
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.owner.unlink(missing_ok=True)
-        self.lock.release()
-        if kind is None:
-            Path(self.lock.lock_file).unlink(missing_ok=True)
+        self.lock.release()  # the lock file stays: to remove it would let two in
 
     def save(self, epoch: int, state: dict[str, Any]) -> None:
         """Write to a temporary name, flush to the disk, rename: never half a checkpoint."""
@@ -81,7 +79,7 @@ class Checkpoints:
         """The newest readable state, or None when there is none."""
         for path in reversed(self._saved()):
             try:
-                return torch.load(path, weights_only=True)
+                return torch.load(path, weights_only=True, map_location="cpu")
             except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
                 reason = str(error).partition("\n")[0]
                 print(

@@ -64,6 +64,9 @@ def sample(
     with one_line():
         settings = params.load()
         settings.block(suite, method)
+        weights = Path("models") / suite / method / str(seed) / "model.safetensors"
+        if not weights.exists():
+            raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
         from ebmrepro import images, runs
 
         drawn = runs.draw(runs.restore(suite, method, seed, settings), number, draw)

@@ -23,7 +23,7 @@ class Curves:
 
     def append(self, record: Mapping[str, float]) -> None:
         self.rows.append(dict(record))
-        if any(key not in self.columns for key in record):
+        if any(key not in self.columns for key in record) or not self.path.exists():
             self._widen()
             return
         with self.path.open("a", encoding="utf-8", newline="") as file:

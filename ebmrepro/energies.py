@@ -38,6 +38,8 @@ class AutoEncoder(nn.Module):
     def __init__(self, encoder: nn.Module, decoder: nn.Module, reduction: Reduction):
         super().__init__()
         self.encoder, self.decoder, self.reduction = encoder, decoder, reduction
+        norms = nn.BatchNorm1d | nn.BatchNorm2d
+        self.normed = any(isinstance(part, norms) for part in self.modules())
 
     def forward(self, x: Tensor) -> Tensor:
         """Energy of each image, (N, C, H, W) -> (N,)."""
@@ -45,6 +47,16 @@ class AutoEncoder(nn.Module):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decoder(self.encoder(x))
+
+    def pair(self, x: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies of real and generated images, in one pass where that changes nothing.
+
+        Batch normalisation would share its statistics between the two; then there are two passes.
+        """
+        if self.normed:
+            return self(x), self(x_g)
+        real, fake = self(torch.cat([x, x_g])).split([len(x), len(x_g)])
+        return real, fake
 
     def with_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Energy (N,) and code (N, K) from one pass."""

@@ -82,6 +82,11 @@ class Method(nn.Module, ABC):
         """D(x) of an auto-encoder, (N, C, H, W) -> the same shape, where the method has one."""
         return None
 
+    @property
+    def hinge(self) -> Tensor | float | None:
+        """The margin under which D still pushes fakes up, or None without a hinge."""
+        return None
+
     def diagnose(self, train: Labelled, test: Labelled) -> dict[str, float]:
         """What only this paper asks of a trained model, measured on real data; NaN if unknown."""
         return {}

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ebmrepro.params import MLP, Conv
+from ebmrepro.params import MLP, Conv, ParamsError
 
 Shape = tuple[int, int, int]
 Spec = MLP | Conv
@@ -109,8 +109,8 @@ def _sizes(spec: Conv, shape: Shape) -> list[tuple[int, int]]:
     for _ in spec.channels:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
     if min(sizes[-1]) < 1:
-        raise ValueError(
-            f"channels: found {len(spec.channels)} layers of stride 2, images of "
+        raise ParamsError(
+            f"params.yaml: channels: found {len(spec.channels)} layers of stride 2, images of "
             f"{shape[1]}x{shape[2]} allow {int(math.log2(min(shape[1:])))}"
         )
     return sizes
@@ -133,10 +133,3 @@ def _transposed(spec: Conv, shape: Shape, code: int) -> list[nn.Module]:
         lost = (after[0] - 2 * before[0], after[1] - 2 * before[1])
         layers.append(nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=lost))
     return layers
-
-
-def gradient_norms(weights: Sequence[Tensor]) -> Tensor:
-    """L2 norm of the gradient that each weight holds, (len(weights),); 0 where it holds none."""
-    return torch.stack(
-        [w.new_zeros(()) if w.grad is None else torch.linalg.vector_norm(w.grad) for w in weights]
-    )

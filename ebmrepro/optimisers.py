@@ -57,6 +57,14 @@ class Optimiser(ABC):
         self, parameters: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]]
     ) -> None: ...
 
+    def load(self, state: Sequence[dict[str, Tensor]]) -> None:
+        """Take a saved state, one dictionary per parameter, onto the parameters' devices."""
+        for parameter, own, saved in zip(self.parameters, self.state, state, strict=True):
+            if saved:
+                own.update(self._start(parameter))
+                for key, value in saved.items():
+                    own[key].copy_(value)
+
     def end_epoch(self, age: int) -> None:  # noqa: B027, most have no schedule
         """Called after the player's `age`-th epoch of moves."""
 
@@ -83,7 +91,9 @@ class _Moments(Optimiser):
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:
         zeros = torch.zeros_like
-        return {"step": torch.tensor(0.0), "first": zeros(parameter), "second": zeros(parameter)}
+        # The fused rule counts its steps on the device, the other on the host.
+        count = torch.zeros((), device=parameter.device if self.extra else "cpu")
+        return {"step": count, "first": zeros(parameter), "second": zeros(parameter)}
 
     def _update(
         self, parameters: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]]

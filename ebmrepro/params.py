@@ -49,6 +49,8 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 Epochs = Annotated[int, Field(ge=1), _Scaled()]
 Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
@@ -80,8 +82,8 @@ class Adam(Strict):
 
     name: Literal["adam"]
     lr: Positive
-    beta1: Fraction
-    beta2: Fraction
+    beta1: Decay
+    beta2: Decay
 
 
 class Adamax(Strict):
@@ -89,15 +91,15 @@ class Adamax(Strict):
 
     name: Literal["adamax"]
     lr: Positive
-    beta1: Fraction
-    beta2: Fraction
+    beta1: Decay
+    beta2: Decay
 
 
 class Momentum(Strict):
     """`initial` in the first `epochs` epochs in which the player moves, `final` afterwards."""
 
-    initial: Fraction
-    final: Fraction
+    initial: Decay
+    final: Decay
     epochs: Natural
 
 
@@ -135,12 +137,12 @@ class Evaluate(Strict):
     energies: Count  # images per set whose energy is measured, at most
     seed: int  # of the draws
     neighbours: Count  # k of improved precision and recall
-    coverage_share: Fraction  # a class is covered when this share of the images is of it ...
-    coverage_confidence: Fraction  # ... with at least this probability
+    coverage_share: Share  # a class is covered when this share of the images is of it ...
+    coverage_confidence: Share  # ... with at least this probability
 
 
 class Suite(Strict):
-    budget: Annotated[float, Field(gt=0, le=1)]  # share of every epoch count that is run
+    budget: Share  # share of every epoch count that is run
     data: Data
     dbn: Block
     evaluate: Evaluate

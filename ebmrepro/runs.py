@@ -24,6 +24,7 @@ from ebmrepro.method import Labelled, Method
 from ebmrepro.params import Params
 
 PACKAGE = Path(__file__).parent
+SCHEMA = 1  # of a checkpoint
 CODE = [
     "method.py",
     "train.py",
@@ -53,6 +54,7 @@ def fingerprint(suite: str, name: str, seed: int, settings: Params) -> str:
     code = [PACKAGE / path for path in [*CODE, f"methods/{params.base(name)}.py"]]
     return params.digest(
         {
+            "schema": SCHEMA,
             "run": [suite, name, seed],
             "params": block.model_dump(),
             "data": data.describe(Path("data") / suite)["splits"],
@@ -69,10 +71,8 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
         checkpoints.Busy: another process trains the same run.
     """
     out = folder(suite, name, seed)
-    (out / "samples").mkdir(parents=True, exist_ok=True)
-    block = settings.block(suite, name)
+    block, identity = settings.block(suite, name), fingerprint(suite, name, seed, settings)
     clock, started = time.monotonic(), datetime.now(UTC)
-    identity = fingerprint(suite, name, seed, settings)
     card: dict[str, Any] = {
         "suite": suite,
         "method": name,
@@ -80,21 +80,25 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
         "fingerprint": identity,
         "params": block.model_dump(),
     }
-    write_json(out / "run.json", card)
-    training = _training(suite, name, seed, settings)
+    # The checkpoints last until the results are written, and nobody else writes before that.
     with Checkpoints(root(), identity) as checkpoints:
-        epochs_here = _go_on(training, checkpoints, out, block.grids, f"{suite} {name} seed {seed}")
-    card |= {
-        "epochs": training.epoch,
-        "steps": training.step,
-        "parameters": {k: nets.count(m) for k, m in training.method.named_children()},
-    }
-    write_json(out / "run.json", card)
-    # Sorted and contiguous: the same weights give the same bytes.
-    weights = {k: v.cpu().contiguous() for k, v in sorted(training.method.state_dict().items())}
-    save_file(weights, out / "model.safetensors")
-    shown = epochs_here * len(training.batches) * training.batches.size
-    _write_provenance(identity, started, time.monotonic() - clock, shown)
+        (out / "samples").mkdir(parents=True, exist_ok=True)
+        write_json(out / "run.json", card)
+        training = _training(suite, name, seed, settings)
+        label = f"{suite} {name} seed {seed}"
+        epochs_here = _go_on(training, checkpoints, out, block.grids, label)
+        card |= {
+            "epochs": training.epoch,
+            "steps": training.step,
+            "parameters": {k: nets.count(m) for k, m in training.method.named_children()},
+        }
+        # Sorted and contiguous: the same weights give the same bytes.
+        state = sorted(training.method.state_dict().items())
+        weights = {key: value.cpu().contiguous() for key, value in state}
+        save_file(weights, out / "model.safetensors")
+        write_json(out / "run.json", card)
+        shown = epochs_here * len(training.batches) * training.batches.size
+        _write_provenance(identity, started, time.monotonic() - clock, shown)
     return out
 
 
@@ -168,7 +172,7 @@ def _go_on(
             file, grid = f"step_{training.step:07d}.png", _grid(training.method)
             images.save_png(out / "samples" / file, grid)
             pictures[file] = torch.from_numpy(grid)
-        if time.monotonic() - saved >= every and training.epoch < total:
+        if time.monotonic() - saved >= every:
             checkpoints.save(training.epoch, _state(training, curves.rows, pictures))
             saved = time.monotonic()
     return training.epoch - first

@@ -51,7 +51,7 @@ class Player:
         return {"moments": self.optimiser.state, "age": self.age}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.optimiser.state = state["moments"]
+        self.optimiser.load(state["moments"])
         self.age = state["age"]
         self.optimiser.end_epoch(self.age)
 
@@ -108,8 +108,8 @@ class Training:
         if turn.loss is None:
             return turn.terms
         if turn.player not in self.players:
-            raise KeyError(
-                f"{self.method.name}: found a turn of {turn.player!r}, "
+            raise ParamsError(
+                f"params.yaml: {self.method.name}: found a turn of {turn.player!r}, "
                 f"the optim block has {', '.join(self.players)}"
             )
         self.players[turn.player].take(turn.loss)
@@ -126,8 +126,11 @@ class Training:
 
 def device() -> torch.device:
     """EBMREPRO_DEVICE if set, else the GPU if there is one, else the CPU."""
-    chosen = os.environ.get("EBMREPRO_DEVICE")
-    return torch.device(chosen or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen = os.environ.get("EBMREPRO_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(chosen)
+    except RuntimeError:
+        raise UserError(f"EBMREPRO_DEVICE: found {chosen!r}, allowed are cpu, cuda") from None
 
 
 def _players(method: Method, optim: Mapping[str, Optim]) -> dict[str, Player]:

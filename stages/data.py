@@ -13,14 +13,9 @@ from ebmrepro import data, params
 def main(suite: str) -> None:
     """Write data/SUITE: images as uint8, labels, and what they are."""
     try:
-        suites = params.load().suites
-        if suite not in suites:
-            raise params.ParamsError(
-                f"params.yaml: no suite {suite!r}; there are {', '.join(suites)}"
-                f"{params.nearest(suite, suites)}"
-            )
-        dataset = data.prepare(suite, suites[suite].data, Path("data") / suite)
-    except (params.ParamsError, data.DataError) as error:
+        block = params.load().suite(suite).data
+        dataset = data.prepare(suite, block, Path("data") / suite)
+    except params.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
     counts = ", ".join(f"{name} {split['count']:,}" for name, split in dataset["splits"].items())

@@ -14,8 +14,9 @@ def main(suite: str, name: str) -> None:
         settings = params.load()
         from ebmrepro import evaluation
 
+        extract = evaluation.Extractor(suite, settings)
         for seed in settings.run.seeds:
-            values = evaluation.evaluate(suite, name, seed, settings)["values"]
+            values = evaluation.evaluate(suite, name, seed, settings, extract)["values"]
             typer.echo(
                 f"{suite} {name} seed {seed}: fd_dbn {values['fd_dbn']:.3f} "
                 f"(untrained {values['fd_dbn_untrained']:.1f}), "

@@ -19,11 +19,11 @@ def main(suite: str) -> None:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
     typer.echo(
-        f"reference/{suite}: {card['extractor']}; {card['count']:,} images ({card['split']})"
+        f"reference/{suite}: {card['count']:,} images ({card['split']}); {card['extractor']}"
     )
-    typer.echo(
-        f"  floor: fd_dbn {card['floor']['fd_dbn']:.3f}; fid: {card.get('fid_reason', 'yes')}"
-    )
+    typer.echo(f"  training images themselves reach fd_dbn {card['floor']['fd_dbn']:.3f}")
+    if "fid_reason" in card:
+        typer.echo("  fid: not measured, the Inception weights are not at hand (see README)")
 
 
 if __name__ == "__main__":

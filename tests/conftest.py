@@ -1,4 +1,4 @@
-"""What every test may count on: a fixed seed, one thread, no tracking, no network."""
+"""What every test may count on: a fixed seed, one thread, and no setting of whoever runs it."""
 
 import os
 from pathlib import Path

@@ -17,6 +17,7 @@ CLASSES = 3
 N = 24
 
 MLP = {"kind": "mlp", "hidden": [12], "activation": "relu", "batch_norm": False}
+NORMED = {**MLP, "batch_norm": True}  # in G; an auto-encoder's networks stay without
 CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_norm": False}
 
 
@@ -24,7 +25,9 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     """The shipped hyper-parameters of the digits suite, with small networks and `changes`."""
     tree = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block(name)
     values = tree.hparams.model_dump()
-    small = {key: net for key in ("G", "D", "encoder", "decoder") if key in values}
+    plain = {**net, "batch_norm": False}
+    small = {key: net if key == "G" else plain for key in ("G", "D", "encoder", "decoder")}
+    small = {key: spec for key, spec in small.items() if key in values}
     small |= {"z": 4, "code": 5} if "code" in values else {"z": 4} if "z" in values else {}
     if name == "dbn":
         small |= {"layers": [10, 8], "rbm_epochs": 2, "finetune_epochs": 3, "warmup_epochs": 1}
@@ -54,6 +57,12 @@ def batch(model: Method, n: int = 8) -> Any:
     images, labels = pictures(n)
     x = from_uint8(images)
     return Labelled(x, torch.from_numpy(labels)) if model.labelled else x
+
+
+def give_energies(model: Any, *answers: list[float]) -> None:
+    """Let D answer its calls with these energies, in this order."""
+    given = iter(answers)
+    model.D.forward = lambda x: torch.tensor(next(given))
 
 
 def training(model: Method, name: str, seed: int = 0) -> Training:

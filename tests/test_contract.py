@@ -12,7 +12,7 @@ from ebmrepro import method, params
 from ebmrepro.train import Training
 
 
-@pytest.fixture(params=[small.MLP, small.CONV], ids=["mlp", "conv"])
+@pytest.fixture(params=[small.MLP, small.CONV, small.NORMED], ids=["mlp", "conv", "normed"])
 def net(request: pytest.FixtureRequest) -> dict:
     return request.param
 
@@ -48,9 +48,28 @@ def test_networks_are_sized_by_the_data(name: str, net: dict, shape: tuple[int, 
     assert x.shape == (2, *shape) and model.energy(x).shape == (2,)
 
 
+def test_real_and_fake_share_a_pass_only_where_it_changes_nothing(net: dict):
+    """With batch normalisation in D they are two batches, as in the paper."""
+    model = small.build("ebgan", encoder=net, decoder=net)
+    x, x_g = small.batch(model), model.sample(5)
+    real, fake = model.D.pair(x, x_g)
+    torch.testing.assert_close(real, model.D(x))
+    torch.testing.assert_close(fake, model.D(x_g))
+
+
+@pytest.mark.parametrize("name", small.GANS)
+def test_each_player_draws_its_own_z(name: str, monkeypatch: pytest.MonkeyPatch):
+    model, drawn = small.build(name), []
+    forward = model.G.forward
+    monkeypatch.setattr(model.G, "forward", lambda z: drawn.append(z) or forward(z))
+    list(model.step(small.batch(model), epoch=model.epochs))
+    z_D, z_G = drawn
+    assert not torch.equal(z_D, z_G)
+
+
 @pytest.mark.parametrize("name", small.METHODS)
-def test_a_turn_moves_only_its_player(name: str):
-    model = small.build(name)
+def test_a_turn_moves_only_its_player(name: str, net: dict):
+    model = small.build(name, net)
     training = small.training(model, name)
     for epoch in range(model.epochs):
         training.epoch = epoch
@@ -133,7 +152,7 @@ def test_a_turn_of_a_player_without_an_optimiser_is_refused():
     whole = small.training(model, "ebgan")
     block = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
     partial = Training(model, whole.batches, {"G": block.optim["G"]})
-    with pytest.raises(KeyError, match="found a turn of 'D', the optim block has G"):
+    with pytest.raises(params.ParamsError, match="found a turn of 'D', the optim block has G"):
         list(partial.epochs())
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ebmrepro.images import from_uint8
+from ebmrepro.params import ParamsError
 
 
 class Batches:
@@ -32,7 +33,9 @@ class Batches:
         device: torch.device,
     ):
         if len(images) < size:
-            raise ValueError(f"batch_size: found {size}, the training split has {len(images)}")
+            raise ParamsError(
+                f"params.yaml: batch_size: found {size}, there are {len(images)} training images"
+            )
         self.images = torch.from_numpy(np.array(images)).to(device)
         self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(device)
         self.size, self.seed = size, seed

@@ -4,22 +4,24 @@ Hinton, Osindero, Teh: A fast learning algorithm for deep belief nets. Neural Co
 Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006,
 with the constants of their released code.
 
-    symbol   here             meaning
-    v, h     v, h             visible and hidden units of one RBM; images are probabilities in [0,
-    1]
-    F(v)     rbm(v)           free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v))
-    CD-k     hp.cd_steps      v_k after k Gibbs steps from the data: h sampled, v its probability
+    symbol   here            meaning
+    v, h     v, h            visible and hidden units of one RBM; images are probabilities
+    F(v)     rbm(v)          free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v))
+    CD-k     hp.cd_steps     v_k after k Gibbs steps from the data: h sampled, v its probability
 
 The descent of mean F(v_0) - mean F(v_k), v_k held fixed, is contrastive divergence with
 probabilities in both statistics: dW = eps (<v h>_data - <v h>_recon). Layers are trained in turn,
 each on the hidden probabilities of the layer below. Then two classifiers of the same shape are
-trained by backprop, side by side: one starts from the RBMs' weights (its softmax layer alone for
-the first `warmup_epochs`), one from random weights. Samples come from the top RBM by Gibbs
-sampling.
+trained by backprop, side by side and for as long: one starts from the RBMs' weights, its softmax
+layer alone for the first `warmup_epochs`; one starts from random weights. Samples come from the top
+RBM by Gibbs sampling.
 
-Departures: backprop by the optimiser of the `optim` block instead of conjugate gradients; random
-weights by Glorot's rule (sigmoid units), fairer to that side than the 0.1 N(0, 1) of 2006; no
-up-down.
+Departures:
+- Backprop by the optimiser of the `optim` block, not by conjugate gradients or steepest descent.
+- Random weights by Glorot's rule, kinder to that side than 0.1 N(0, 1) would be.
+- The warm-up takes at most half of the fine-tuning, so that a small budget fine-tunes at all.
+- No labels in the top RBM and no up-down fine-tuning: this is the network of 2006 after its greedy
+  phase. A chain starts from random bits, where the paper starts from a label.
 """
 
 from itertools import pairwise
@@ -44,7 +46,7 @@ class DBN(Method):
         init_std: Positive  # of W and of the softmax layer; 0.1
         cd_steps: Count
         rbm_epochs: Epochs  # per layer
-        warmup_epochs: Natural  # of the pretrained classifier, softmax layer only
+        warmup_epochs: Natural  # of the pretrained classifier's fine-tuning, softmax layer only
         finetune_epochs: Epochs
         chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
 
@@ -57,9 +59,9 @@ class DBN(Method):
         for layer in nets.linear_layers(self.scratch):
             nn.init.zeros_(layer.bias)
             nn.init.xavier_normal_(layer.weight)
-        # Gradient norm per layer, [pretrained, random], summed over the first epoch of all layers.
+        # Of the loss per layer, [pretrained, random], summed over the first epoch of fine-tuning.
         self.register_buffer("grad_norms", torch.zeros(2, len(widths)))
-        self.register_buffer("grad_steps", torch.zeros(2))
+        self.register_buffer("grad_steps", torch.zeros(()))
 
     @property
     def stack(self) -> list[RBM]:
@@ -100,15 +102,15 @@ class DBN(Method):
             yield self._contrastive_divergence(v, layer=epoch // self.hp.rbm_epochs)
             return
         age = epoch - self.greedy_epochs
+        if age == 0:
+            self._watch_gradients(v, y)
         hidden = self.classifier[:-1](v)
-        warm_up = age < self.hp.warmup_epochs
+        warm_up = age < min(self.hp.warmup_epochs, self.hp.finetune_epochs // 2)
         logits = self.classifier[-1](hidden.detach() if warm_up else hidden)
         yield Turn("classifier", cross_entropy(logits, y), {"error/classifier": _error(logits, y)})
-        self._watch(0, self.classifier, age == self.hp.warmup_epochs)
 
         logits = self.scratch(v)
         yield Turn("scratch", cross_entropy(logits, y), {"error/scratch": _error(logits, y)})
-        self._watch(1, self.scratch, age == 0)
 
     def _contrastive_divergence(self, v, layer):
         with torch.no_grad():
@@ -123,12 +125,13 @@ class DBN(Method):
         error = (v - v_k).square().mean()
         return Turn(f"rbms.{layer}", contrast, {f"reconstruction/rbm{layer + 1}": error})
 
-    def _watch(self, which, network, first):
-        """After a turn: add up the gradient norms of a network's first epoch."""
-        if first:
+    def _watch_gradients(self, v, y):
+        """Add up the norms of the whole loss's gradient per layer, of both networks."""
+        for which, network in enumerate((self.classifier, self.scratch)):
             weights = [layer.weight for layer in nets.linear_layers(network)]
-            self.grad_norms[which] += nets.gradient_norms(weights)
-            self.grad_steps[which] += 1
+            gradients = torch.autograd.grad(cross_entropy(network(v), y), weights)
+            self.grad_norms[which] += torch.stack([g.norm() for g in gradients])
+        self.grad_steps += 1
 
     @torch.no_grad()
     def after_epoch(self, epoch, means):
@@ -146,7 +149,7 @@ class DBN(Method):
         v_train, v_test = _visible(train.x), _visible(test.x)
         first, binary = self.stack[0], (v_test > 0.5).float()
         free = {"train": first(v_train).mean().item(), "test": first(v_test).mean().item()}
-        norms = (self.grad_norms / self.grad_steps[:, None]).tolist()  # 0 / 0 is NaN: not seen
+        norms = (self.grad_norms / self.grad_steps).tolist()
         return {
             "error_pretrained": _error(self.classifier(v_test), test.y).item(),
             "error_random": _error(self.scratch(v_test), test.y).item(),

@@ -7,8 +7,11 @@ Adversarial Networks. ICLR 2016, arXiv:1511.06434.
     D(x)     sigmoid(-E)  probability that x is real
     E(x)     energy(x)    minus the critic's logit: low where D sees data
 
-Departures: where a suite's images are too small for convolutions both networks are MLPs, by its
-parameters. z ~ N(0, I), as in the authors' Torch code; the paper's text has a uniform z.
+Departures:
+- Where a suite's images are too small for convolutions both networks are MLPs, and D has no batch
+  normalisation there.
+- Convolutions are 4x4, as in the authors' Torch code; the paper's figure has 5x5.
+- z ~ N(0, I), as in that code; the paper's text has a uniform z.
 """
 
 import torch

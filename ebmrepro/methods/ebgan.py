@@ -8,10 +8,14 @@ Zhao, Mathieu, LeCun: Energy-based Generative Adversarial Network. ICLR 2017, ar
     [.]^+    relu          hinge, per sample, then averaged over the batch
 
 Departures from the paper, and what it leaves open:
-1. D is printed as a plain norm, without a square or 1/n; `reduction` chooses, `norm` is the
-paper's. 2. D and G move in turn, each with its own draw of z; the paper's text fixes neither. 3.
-`objective` adds two ablations of the lecture: `no_hinge` descends D(x) - D(G(z)), `real_only`
-   trains the auto-encoder on real images alone. `hinge` is the paper's.
+- D is printed as a plain norm, without a square or 1/n: `reduction: norm`. The others are there
+  because public code uses them; a margin is stated for one of them.
+- D and G move in turn, each with its own draw of z; the paper's text fixes neither.
+- Codes are vectors behind a fully connected layer, in convolutional networks too, where the paper's
+  is a feature map. Batch normalisation is where the `params.yaml` block says.
+- Weights start by torch's rule; the paper's deviations are not recoverable with certainty.
+- `objective` adds two ablations of the lecture: `no_hinge` descends D(x) - D(G(z)), `real_only`
+  trains the auto-encoder on real images alone. `hinge` is the paper's.
 """
 
 from typing import Literal
@@ -57,6 +61,10 @@ class EBGAN(Method):
     def reconstruct(self, x):
         return self.D.reconstruct(x)
 
+    @property
+    def hinge(self):
+        return self.hp.margin if self.hp.objective == "hinge" else None
+
     def sample(self, n):
         return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
 
@@ -64,7 +72,7 @@ class EBGAN(Method):
         m, n = self.hp.margin, len(x)
         with torch.no_grad():
             x_g = self.sample(n)
-        real, fake = self.D(x), self.D(x_g)
+        real, fake = self.D.pair(x, x_g)
         match self.hp.objective:
             case "hinge":
                 loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
@@ -73,7 +81,9 @@ class EBGAN(Method):
             case _:  # real_only
                 loss = real.mean()  # L_D = D(x)
         terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
-        yield Turn("D", loss, {**terms, "hinge/active": (fake < m).float().mean()})
+        if self.hinge is not None:
+            terms["hinge/active"] = (fake < m).float().mean()
+        yield Turn("D", loss, terms)
 
         fake = self.D(self.sample(n)).mean()
         yield Turn("G", fake)  # L_G = D(G(z))

@@ -8,9 +8,9 @@ section 2.4.
     f_PT     pulling_away(S)  mean over i != j of the squared cosine of S_i and S_j, in [0, 1]
     weight   hp.pt_weight     0.1 in the paper; in the generator's loss only
 
-The rest, and the departures, as in `ebgan.py`: D(x) = || Dec(Enc(x)) - x || in the reduction that
-`reduction` chooses; D and G move in turn, each with its own draw of z. A zero code has cosine 0
-with every other, where the paper's quotient is undefined.
+Departures are those that `ebgan.py` names: the reduction of D, the order of turns, the code as a
+vector, torch's initial weights. One more: a zero code has cosine 0 with every other, where the
+paper's quotient is undefined.
 """
 
 import torch
@@ -63,6 +63,10 @@ class EBGANPT(Method):
     def reconstruct(self, x):
         return self.D.reconstruct(x)
 
+    @property
+    def hinge(self):
+        return self.hp.margin
+
     def sample(self, n):
         return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
 
@@ -70,7 +74,7 @@ class EBGANPT(Method):
         m, n = self.hp.margin, len(x)
         with torch.no_grad():
             x_g = self.sample(n)
-        real, fake = self.D(x), self.D(x_g)
+        real, fake = self.D.pair(x, x_g)
         loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
         terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
         yield Turn("D", loss, {**terms, "hinge/active": (fake < m).float().mean()})

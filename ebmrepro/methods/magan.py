@@ -16,9 +16,16 @@ measures m_0 = E_data. Then, at the end of an epoch, m_{t+1} = E_data^t if and o
     (2) E_data^t < m_t         data already lie below the margin, and
     (3) E_data^t < E_G^t       below the fakes as well.
 
-Departures: (1) is the lecture's <=, where the authors' code has <. The authors sum gradients over
-the batch; here they are averaged, which under Adamax moves only epsilon. `margin_moves: false` is
-an ablation: m stays at m_0.
+Departures:
+- (1) is the lecture's <=, where the authors' code has <.
+- Gradients are averaged over the batch, not summed; under Adamax this moves only epsilon.
+- Images are in [-1, 1] in every suite, where the authors' MNIST has a sigmoid and [0, 1]: energies
+  and margins are four times as large.
+- An epoch, and the measuring pass, leave out the last partial batch.
+- Convolutional auto-encoders have a fully connected code.
+- `margin_moves: false` is an ablation: m stays at m_0.
+- The `digits` suite is short and small: one epoch of pretraining (the authors: two), larger rates
+  than 5e-4, and batch normalisation in G, which the release has nowhere.
 """
 
 import torch
@@ -73,6 +80,10 @@ class MAGAN(Method):
     def reconstruct(self, x):
         return self.D.reconstruct(x)
 
+    @property
+    def hinge(self):
+        return self.margin
+
     def sample(self, n):
         return self.G(torch.randn(n, self.hp.z, device=self.margin.device))
 
@@ -85,7 +96,7 @@ class MAGAN(Method):
         m, n = self.margin, len(x)
         with torch.no_grad():
             x_g = self.sample(n)
-        real, fake = self.D(torch.cat([x, x_g])).split(n)
+        real, fake = self.D.pair(x, x_g)
         loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m_t - D(G(z))]^+
         active = (fake < m).float().mean()
         yield Turn("D", loss, {"energy/real": real.mean(), "hinge/active": active})

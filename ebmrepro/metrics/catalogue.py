@@ -217,8 +217,8 @@ MEASURES: dict[str, Measure] = {
         "Test error, random start",
         "share",
         "lower",
-        "Share of test images that the same network gets wrong after the same fine-tuning from "
-        "random weights.",
+        "Share of test images that the same network gets wrong after as many epochs of "
+        "back-propagation from random weights.",
         4,
     ),
     "free_energy_train": Measure(

@@ -155,7 +155,7 @@ def test_gradient_norms_are_measured_where_both_networks_begin():
     model = small.build("dbn")
     training = small.training(model, "dbn")
     list(training.epochs())
-    assert model.get_buffer("grad_steps").tolist() == [len(training.batches)] * 2
+    assert model.get_buffer("grad_steps").item() == len(training.batches)
     x = small.batch(model, 12)
     values = model.diagnose(x, x)
     assert {"grad_norm_pretrained_1", "grad_norm_random_3"} <= set(values)

@@ -67,6 +67,14 @@ def test_it_stands_in_the_generators_loss_alone_with_its_weight():
     assert g1 - g0 == pytest.approx(0.1 * term, rel=1e-4)
 
 
+def test_the_hinge_is_per_sample():
+    model = small.build("ebgan_pt", margin=2.0, pt_weight=0.0)
+    small.give_energies(model, [0.5, 1.5, 1.0, 4.0])
+    d = next(model.step(torch.zeros(2, *small.SHAPE), epoch=0))
+    assert d.loss.item() == pytest.approx(1 + (1 + 0) / 2)  # of the means it would be 1 + 0
+    assert d.terms["hinge/active"].item() == 0.5
+
+
 def test_it_moves_the_generator_and_not_the_encoder():
     model = small.build("ebgan_pt")
     training = small.training(model, "ebgan_pt")

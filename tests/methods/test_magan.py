@@ -60,6 +60,15 @@ def test_it_cannot_move_at_the_end_of_the_first_epoch():
     assert after(model, real=4.0, fake=6.0) == 10.0
 
 
+def test_losses_by_hand():
+    model: Any = magan(margin=2.0)
+    small.give_energies(model, [0.5, 1.5, 1.0, 4.0], [1.0, 4.0])
+    d, g = model.step(torch.zeros(2, *small.SHAPE), epoch=5)
+    assert d.loss.item() == pytest.approx(1 + (1 + 0) / 2)  # D(x) + mean [m_t - D(G(z))]^+
+    assert d.terms["hinge/active"].item() == 0.5
+    assert g.loss.item() == 2.5 and g.terms["energy/fake"].item() == 2.5  # L_G = D(G(z))
+
+
 def test_frozen_it_stays():
     assert after(magan(margin_moves=False), real=4.0, fake=6.0) == 10.0
 

@@ -1,0 +1,71 @@
+"""dvc.yaml names what its stages read: code that can move a result is a dependency of its stage."""
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+from ruamel.yaml import YAML
+
+from ebmrepro import params
+
+ROOT = Path(__file__).parents[1]
+STAGES = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
+GRAPH = grimp.build_graph("ebmrepro", cache_dir=None)
+
+# What a stage imports and no result depends on, with the reason.
+WITHOUT_EFFECT = {
+    "ebmrepro": "holds the version",
+    "ebmrepro.checkpoints": "a resumed training ends with the bytes of a whole one",
+    "ebmrepro.progress": "what a person sees meanwhile",
+    "ebmrepro.methods": "an empty package",
+    # `data` writes verified bytes that are themselves a dependency; the rest only reads them.
+    **{f"ebmrepro.data{m}": "reads data" for m in ("", ".files", ".splits")},
+}
+ENTRY = {
+    "data": ["ebmrepro.data"],
+    "pretrain": ["ebmrepro.runs", "ebmrepro.methods.dbn"],
+    "train": ["ebmrepro.runs"],
+    "train_variant": ["ebmrepro.runs", "ebmrepro.methods.began"],
+    "reference": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
+    "evaluate": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
+    "evaluate_variant": ["ebmrepro.evaluation", "ebmrepro.methods.began"],
+    "evaluate_dbn": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
+    "report": ["ebmrepro.report"],
+}
+# Imported by `evaluation` through `runs`, which trains nothing there.
+TRAINING = {f"ebmrepro.{m}" for m in ("curves", "train", "optimisers", "data.batches")}
+PROBES = "ebmrepro.data.probes"
+
+
+def is_named(module: str, deps: list[str]) -> bool:
+    path = module.replace(".", "/")
+    return any(f"{path}.py" == dep or f"{path}/".startswith(f"{dep}/") for dep in deps)
+
+
+def test_every_stage_is_looked_at():
+    assert set(ENTRY) == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_that_a_stage_runs_is_a_dependency(stage: str):
+    deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith("ebmrepro")]
+    needed = {m for entry in ENTRY[stage] for m in {entry, *GRAPH.find_upstream_modules(entry)}}
+    needed -= set(WITHOUT_EFFECT)
+    if "ebmrepro.evaluation" in needed:
+        needed -= TRAINING
+    if stage == "reference":
+        needed.discard(PROBES)  # energies are measured by `evaluate`
+    if stage in ("data", "report"):
+        needed -= {"ebmrepro.params"}  # checks the file; its values are parameters of the stage
+    missing = sorted(module for module in needed if not is_named(module, deps))
+    assert not missing
+
+
+def test_a_dependency_on_code_exists():
+    for stage in STAGES.values():
+        for dep in stage["deps"]:
+            if dep.startswith("ebmrepro"):
+                names = params.available_methods() if "${" in dep else [""]
+                for name in names:
+                    assert (ROOT / re.sub(r"\$\{.*?\}", name, dep)).exists(), dep
