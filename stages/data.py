@@ -1,6 +1,6 @@
 """Stage `data`: fetch, verify and split the images of one suite."""
 
-import environment  # noqa: F401, says what to do when the project's environment is not active
+import environment  # says what to do when the project's environment is not active
 
 # isort: split
 from pathlib import Path
@@ -23,4 +23,4 @@ def main(suite: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    environment.run(main)

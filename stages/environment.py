@@ -15,6 +15,23 @@ import sys
 # installed one is that of the original checkout.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+
+def run(main):
+    """Run a stage from its command line.
+
+    At its end the process is left at once: to take the modules of torch apart lasts as long as a
+    fifth of importing them, and everything is written by then.
+    """
+    import typer
+
+    try:
+        typer.run(main)
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
 if importlib.util.find_spec("typer") is None:  # the first thing that a stage needs besides
     sys.stderr.write(
         f"ebmrepro is not installed for {sys.executable} (Python {platform.python_version()}): "

@@ -1,6 +1,6 @@
 """Stage `evaluate`: measure one system of one suite, every seed of the run."""
 
-import environment  # noqa: F401, says what to do when the project's environment is not active
+import environment  # says what to do when the project's environment is not active
 
 # isort: split
 import typer
@@ -28,4 +28,4 @@ def main(suite: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    environment.run(main)

@@ -1,9 +1,8 @@
 """Stage `pretrain`: the DBN of one suite from one seed, layer by layer, then its classifiers."""
 
-import environment  # noqa: F401, says what to do when the project's environment is not active
+import environment  # says what to do when the project's environment is not active
 
 # isort: split
-import typer
 from train import main as train_one
 
 
@@ -13,4 +12,4 @@ def main(suite: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    environment.run(main)

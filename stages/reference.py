@@ -1,6 +1,6 @@
 """Stage `reference`: features of a suite's real images, which generated ones are held against."""
 
-import environment  # noqa: F401, says what to do when the project's environment is not active
+import environment  # says what to do when the project's environment is not active
 
 # isort: split
 import typer
@@ -27,4 +27,4 @@ def main(suite: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    environment.run(main)

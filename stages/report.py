@@ -1,6 +1,6 @@
 """Stage `report`: what the runs of params.yaml have left on disk, as pages, figures and tables."""
 
-import environment  # noqa: F401, says what to do when the project's environment is not active
+import environment  # says what to do when the project's environment is not active
 
 # isort: split
 from pathlib import Path
@@ -26,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    environment.run(main)

@@ -1,6 +1,6 @@
 """Stage `train`: train one system of one suite from one seed."""
 
-import environment  # noqa: F401, says what to do when the project's environment is not active
+import environment  # says what to do when the project's environment is not active
 
 # isort: split
 from pathlib import Path
@@ -24,4 +24,4 @@ def main(suite: str, name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    environment.run(main)
