@@ -53,6 +53,7 @@ def server(tmp_path):
         def log_message(self, format, *args):
             pass
 
+    raise_loopback()
     folder = tmp_path / "server"
     folder.mkdir()
     handler = partial(Quiet, directory=str(folder))
@@ -62,6 +63,21 @@ def server(tmp_path):
         yield folder, f"http://127.0.0.1:{http.server_port}/"
         http.shutdown()
         thread.join()
+
+
+def raise_loopback():
+    """In an empty network namespace (`unshare -n`) even 127.0.0.1 is down: bring it up there."""
+    if not sys.platform.startswith("linux"):
+        return
+    import fcntl
+
+    get_flags, set_flags, up = 0x8913, 0x8914, 1  # SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, get_flags, request))[1]
+        if not flags & up:
+            request = struct.pack("16sh14x", b"lo", flags | up)
+            fcntl.ioctl(any_socket, set_flags, request)
 
 
 def idx_file(array, magic=None, dims=None):
