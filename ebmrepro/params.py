@@ -1,14 +1,11 @@
 """The shape of params.yaml, strict and free of torch.
 
-The file is read as YAML 1.2, as DVC reads it: under YAML 1.1, `1e-4` is a string and `no` is false.
-A wrong file raises `ParamsError`, whose message is one line: place, what was found, what is
-allowed.
+`documents.py` reads the file and says what is wrong with it, in one line; here is what is allowed.
 """
 
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import json
 import typing
@@ -17,27 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import Field
+
+from ebmrepro.documents import ParamsError, Strict, known, read_yaml, validate
+from ebmrepro.documents import UserError as UserError
+from ebmrepro.documents import nearest as nearest
+from ebmrepro.documents import rule as rule
 
 METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
 SOURCE_HELPERS = {"__init__", "batches", "check", "files", "idx", "probes", "splits"}
-
-
-class UserError(ValueError):
-    """What a person can mend; the message is one line that names the place and what is allowed."""
-
-
-class ParamsError(UserError):
-    """A wrong params.yaml or command line."""
-
-
-class Strict(BaseModel):
-    """No unknown keys, no coercion, no change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class _Scaled:
@@ -176,13 +162,13 @@ class Params(Strict):
     suites: dict[str, Suite]
 
     def suite(self, name: str) -> Suite:
-        return self.suites[_known(name, self.suites, "params.yaml", "suite")]
+        return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
     def block(self, suite: str, name: str) -> Block:
         """The block of one system with the suite's budget applied to its epoch counts."""
         suite_params = self.suite(suite)
         where = f"params.yaml: {suite}.methods"
-        block = suite_params.block(_known(name, ["dbn", *suite_params.methods], where, "method"))
+        block = suite_params.block(known(name, ["dbn", *suite_params.methods], where, "method"))
         return block.model_copy(update={"hparams": _scale(block.hparams, suite_params.budget)})
 
 
@@ -198,18 +184,13 @@ def load(path: str | Path = "params.yaml") -> Params:
         ParamsError: the file is missing, is not YAML 1.2, or holds a wrong key or value.
     """
     path = Path(path)
-    try:
-        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run in the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict) or "run" not in tree:
-        raise ParamsError(f"{path}: found no `run` block at the top")
-    suites = {str(name): block for name, block in tree.items() if name != "run"}
-    params = _validate(Params, {"run": tree["run"], "suites": suites}, path, ())
-    checked = {name: _with_hparams(suite, path, name) for name, suite in params.suites.items()}
-    params = params.model_copy(update={"suites": checked})
+    tree = read_yaml(path)
+    if "run" not in tree:
+        raise ParamsError(f"{path}: run: this key is missing at the top")
+    run = validate(Run, tree.pop("run"), path, ("run",))
+    suites = {name: validate(Suite, block, path, (name,)) for name, block in tree.items()}
+    checked = {name: _with_hparams(suite, path, name) for name, suite in suites.items()}
+    params = Params(run=run, suites=checked)
     _check_run(params, path)
     return params
 
@@ -238,7 +219,7 @@ def hparams_class(name: str) -> type[Strict]:
     Running the file would import torch, which takes seconds; checking params.yaml must not.
     The class may therefore use only the names of this module and of `typing`.
     """
-    method = _known(base(name), available_methods(), "params.yaml", "method")
+    method = known(base(name), available_methods(), "params.yaml", "method")
     path = METHODS / f"{method}.py"
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef) and node.name == "Hparams":
@@ -257,28 +238,14 @@ def available_sources() -> list[str]:
     return sorted(p.stem for p in SOURCES.glob("*.py") if p.stem not in SOURCE_HELPERS)
 
 
-def nearest(found: str, allowed: typing.Iterable[str]) -> str:
-    """`; did you mean X?` when some allowed name is close, else nothing."""
-    close = difflib.get_close_matches(found, list(allowed), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _known(found: str, allowed: typing.Iterable[str], where: str, kind: str) -> str:
-    allowed = list(allowed)
-    if found in allowed:
-        return found
-    listed = ", ".join(allowed)
-    raise ParamsError(f"{where}: no {kind} {found!r}; there are {listed}{nearest(found, allowed)}")
-
-
 def _check_run(params: Params, path: Path) -> None:
     run = params.run
     for suite in run.suites:
-        _known(suite, params.suites, f"{path}: run.suites", "suite")
+        known(suite, params.suites, f"{path}: run.suites", "suite")
         there = params.suites[suite].methods
         for key, names in (("methods", run.methods), ("variants", run.variants)):
             for name in names:
-                _known(name, there, f"{path}: run.{key}: {suite}.methods", "block")
+                known(name, there, f"{path}: run.{key}: {suite}.methods", "block")
                 if ("__" in name) != (key == "variants"):
                     raise ParamsError(
                         f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
@@ -297,12 +264,12 @@ def _check_run(params: Params, path: Path) -> None:
 
 
 def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
-    _known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
+    known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
 
     def checked(block: Block, key: str, method: str) -> Block:
-        _known(base(method), available_methods(), f"{path}: {name}.{key}", "method")
+        known(base(method), available_methods(), f"{path}: {name}.{key}", "method")
         place = (name, *key.split("."), "hparams")
-        hparams = _validate(hparams_class(method), block.hparams, path, place)
+        hparams = validate(hparams_class(method), block.hparams, path, place)
         return block.model_copy(update={"hparams": hparams})
 
     methods = {m: checked(block, f"methods.{m}", m) for m, block in suite.methods.items()}
@@ -319,72 +286,3 @@ def _scale(hparams: Strict, budget: float) -> Strict:
         if any(isinstance(mark, _Scaled) for mark in field.metadata)
     }
     return hparams.model_copy(update=scaled)
-
-
-def _validate(model: type[Any], tree: object, path: Path, place: tuple[str, ...]) -> Any:
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-    # A misspelt key is missing under its right name as well; what stands in the file is said first.
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    keys = [str(key) for key in first["loc"]]
-    if place == () and keys[:1] == ["suites"]:
-        keys = keys[1:]
-    where = f"{path}: {'.'.join([*place, *_without_tags(keys, tree, place)])}"
-    found = first["input"]
-    if first["type"] == "missing":
-        raise ParamsError(f"{where}: this key is missing")
-    if first["type"] == "extra_forbidden":
-        allowed = _siblings(model, first["loc"], tree)
-        listed = ", ".join(allowed)
-        raise ParamsError(
-            f"{where}: unknown key; allowed are {listed}{nearest(str(first['loc'][-1]), allowed)}"
-        )
-    if isinstance(found, Mapping):
-        found = "a block of keys"
-    elif isinstance(found, str):
-        found = repr(found)
-    message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    raise ParamsError(f"{where}: found {found}; it {message}")
-
-
-def _without_tags(keys: list[str], tree: object, place: tuple[str, ...]) -> list[str]:
-    """Pydantic puts a union's tag into the place (`G.mlp.hidden`); the file has none."""
-    if place == () and isinstance(tree, Mapping):
-        tree = tree["suites"] if keys[:1] != ["run"] else tree
-    kept: list[str] = []
-    for key in keys:
-        if isinstance(tree, Mapping) and key in tree:
-            tree, kept = tree[key], [*kept, key]
-        elif isinstance(tree, list) and key.isdigit():
-            tree, kept = tree[int(key)] if int(key) < len(tree) else None, [*kept, key]
-        elif key == keys[-1]:
-            kept.append(key)
-    return kept
-
-
-def _siblings(model: type[Any], loc: tuple[Any, ...], tree: object) -> list[str]:
-    """The keys allowed at the place where an unknown one was found."""
-    kind: Any = model
-    for key in loc[:-1]:
-        kind = _child(kind, key)
-    return list(kind.model_fields)
-
-
-def _child(kind: Any, key: Any) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        kind = kind.model_fields[key].annotation if key in kind.model_fields else kind
-    else:
-        arguments = [a for a in typing.get_args(kind) if a is not type(None)]
-        if typing.get_origin(kind) is dict:
-            kind = arguments[1]
-        elif typing.get_origin(kind) is list:
-            kind = arguments[0]
-        else:  # a union of blocks: the key is the tag
-            kind = next(
-                a
-                for a in arguments
-                if any(key in typing.get_args(f.annotation) for f in a.model_fields.values())
-            )
-    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
