@@ -136,7 +136,7 @@ def validate(
     message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
     if first["type"] == "value_error":  # of a `rule`: begins with the key
         key, _, message = message.partition(": ")
-        raise _refusal(path, [*where, key], message)
+        raise _refusal(path, [*where, *key.split(".")], message)
     if first["type"] in KINDS:
         message = f"should be {KINDS[first['type']]}"
     raise _refusal(path, where, f"found {shown(found)}; it {message}{_hint(first, found)}")
@@ -351,16 +351,24 @@ def _keys(loc: Iterable[int | str], tree: object) -> list[str]:
     Pydantic puts a union's tag into the place (`G.mlp.hidden`); the file has none.
     """
     kept: list[str] = []
-    *front, last = loc
-    for key in front:
-        if isinstance(tree, Mapping | list):
-            try:
-                tree = tree[key]
-            except LookupError:
-                continue
+    loc = list(loc)
+    if not loc:
+        return kept
+    for key in loc[:-1]:
+        inside = _get(tree, key)
+        if inside is not tree:
+            tree = inside
             kept.append(str(key))
-    is_tag = isinstance(tree, Mapping) and last not in tree and last in tree.values()
-    return kept if is_tag else [*kept, str(last)]
+    is_tag = isinstance(tree, Mapping) and loc[-1] not in tree and loc[-1] in tree.values()
+    return kept if is_tag else [*kept, str(loc[-1])]
+
+
+def _get(tree: Any, key: int | str) -> Any:
+    """What lies at a key, or `tree` itself where it has no such key."""
+    try:
+        return tree[key]
+    except (LookupError, TypeError):
+        return tree
 
 
 def _siblings(model: type[Any], loc: Iterable[int | str]) -> list[str]:
