@@ -92,7 +92,7 @@ def test_an_unknown_key_is_told_the_nearest_name(tmp_path: Path):
         ("    - digits\n", "    - digit\n", "run.suites: no suite 'digit'; there are digits"),
         ("    - 2\n", "    - 1\n", "run.seeds: found [0, 1, 1], each may stand there once"),
         ("source: digits", "source: digit", "digits.data.source: no source 'digit'; there are "),
-        ("split: test", "split: validation", "but digits.data.validation holds out no image"),
+        ("split: test", "split: validation", "but data.validation holds out no image"),
         ("split: test", "split: dev", "digits.evaluate.split: found 'dev'; it should be 'test' or"),
         ("run:\n", "run:\nrun:\n", "run: found this key twice, in lines 4 and 5"),
         ("run:\n", "runs:\n", "run: this key is missing"),
