@@ -134,8 +134,9 @@ def validate(
         tag = found[key]
         raise _refusal(path, [*where, key], f"found {shown(tag)}; {listed}{nearest(tag, tags)}")
     message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    if first["type"] == "value_error":  # of a `rule`: begins with the key
-        key, _, message = message.partition(": ")
+    # A `rule` begins with the key.
+    if first["type"] == "value_error" and (said := re.match(r"([\w.]+): (.*)", message)):
+        key, message = said.groups()
         raise _refusal(path, [*where, *key.split(".")], message)
     if first["type"] in KINDS:
         message = f"should be {KINDS[first['type']]}"
