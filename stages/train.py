@@ -4,7 +4,6 @@ import environment  # says what to do when the project's environment is not acti
 
 # isort: split
 from pathlib import Path
-
 from typing import Annotated
 
 import typer
