@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ebmrepro.documents import UserError, nearest, shown
+from ebmrepro.documents import UserError, dotted, nearest, shown
 
 PREFIX = "EBMREPRO_"
 ALLOWED = {  # variable -> what it may hold, in words
@@ -32,7 +32,9 @@ def check(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
         if name.startswith(PREFIX) and name not in ALLOWED:
             hint = nearest(name, ALLOWED)
-            raise UserError(f"{shown(name)}: no such setting; there are {', '.join(ALLOWED)}{hint}")
+            raise UserError(
+                f"{dotted([name])}: no such setting; there are {', '.join(ALLOWED)}{hint}"
+            )
         if name in ALLOWED and value and not _fits(name, value):
             hint = nearest(value, re.findall(r"\w+", ALLOWED[name]))
             raise UserError(f"{name}: found {shown(value)}; allowed is {ALLOWED[name]}{hint}")
