@@ -397,7 +397,12 @@ def _check_name(system: str, key: str, where: str) -> None:
 
 def _check_players(block: Block, system: str, where: str) -> None:
     """Each player has an optimiser and each optimiser a player."""
-    players = declared(system)["players"]
+    players = declared(system).get("players")
+    if players is None:
+        raise ParamsError(
+            f"ebmrepro/methods/{base(system)}.py: players: found none; the class of a method names "
+            'them, such as `players = ("G", "D")`'
+        )
     listed = f"the players of {base(system)} are {', '.join(players)}"
     for found in block.optim:
         if found not in players:
