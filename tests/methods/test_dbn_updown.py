@@ -11,6 +11,7 @@ import torch
 from ebmrepro import nets
 from ebmrepro.energies import LabelledRBM
 from ebmrepro.method import Labelled
+from ebmrepro.methods.dbn_updown import _surprise
 from ebmrepro.train import Training
 
 
@@ -147,7 +148,7 @@ def test_a_clamped_chain_keeps_its_label_and_reaches_the_conditional_distributio
 
 
 def test_the_top_rbm_learns_from_probabilities_of_the_layer_below_and_the_label():
-    model, batch = small.build("dbn_updown"), None
+    model = small.build("dbn_updown")
     batch = small.batch(model)
     torch.manual_seed(7)
     (turn,) = model.step(batch, epoch=model.greedy_epochs - 1)
@@ -196,11 +197,8 @@ def test_a_delta_rule_by_hand():
     """One layer of one unit: dw = r s_before (s - p), with p = sigmoid(w s_before + b)."""
     model = untied(layers=[1], top=2)
     (G,) = layers(model.generative)
-    model.shape = (1, 1, 1)
     G.weight = torch.nn.Parameter(torch.tensor([[2.0]]))
     G.bias = torch.nn.Parameter(torch.tensor([-1.0]))
-    from ebmrepro.methods.dbn_updown import _surprise
-
     s_before, s = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.25], [1.0]])
     loss = _surprise(model.generative, [s_before, s])
     loss.backward()
