@@ -144,6 +144,8 @@ def _measure(
     reasons: dict[str, str] = {}
     if params.base(name) in ("dbn", "dbn_updown"):
         flags["fd_dbn"] = "a DBN, measured in the features of a DBN: not on a par with the others"
+    if params.base(name) == "dbn_updown":
+        flags["classes_covered"] = "labels are clamped in turn: classes are asked for, not found"
     if (place / "inception.npz").exists():
         values["fid"], flags["fid"] = _fid(place, generated)
     else:
