@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import hashlib
+import itertools
 import json
 import typing
 from collections.abc import Iterator, Mapping
@@ -17,13 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
-SOURCE_HELPERS = {"__init__", "batches", "check", "files", "idx", "probes", "splits"}
+SOURCE_HELPERS = {"__init__", "batches", "check", "corruptions", "files", "idx", "probes", "splits"}
 
 
 class UserError(ValueError):
@@ -141,11 +142,84 @@ class Evaluate(Strict):
     coverage_confidence: Share  # ... with at least this probability
 
 
+def _rising(values: list[float]) -> list[float]:
+    if any(a >= b for a, b in itertools.pairwise(values)):
+        raise ValueError("should rise from each to the next")
+    return values
+
+
+Levels = Annotated[list[Positive], Field(min_length=1), AfterValidator(_rising)]
+Lengths = Annotated[list[Count], Field(min_length=1), AfterValidator(_rising)]
+
+
+class Counting(Strict):
+    """A Markov chain over labels: what follows a label, by probability.
+
+    With what is left, every label is as likely as any other: a slip.
+    """
+
+    next: Fraction  # the next label, after the last the first
+    same: Fraction  # the same label again
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Counting:
+        if self.next + self.same >= 1:
+            raise ValueError("should leave a probability for slips: next + same under 1")
+        return self
+
+
+class Decision(Strict):
+    """Sequences of images, whose labels are found one by one and together."""
+
+    sequences: Count
+    length: Annotated[int, Field(ge=2)]
+    noise: NonNegative  # standard deviation, in units of pixel values in [-1, 1]
+    counting: Counting
+    brute_force: Annotated[int, Field(ge=2, le=6)]  # length up to which every labelling is tried
+    lengths: Lengths  # at which the cost of the search is counted
+
+
+class Ranking(Strict):
+    """Amounts of each corruption, least first; an amount of 0 is added to them."""
+
+    images: Count
+    noise: Levels  # standard deviation, in units of pixel values in [-1, 1]
+    occlusion: Levels  # share of the area
+    blur: Levels  # standard deviation in pixels
+    inversion: Levels  # 0.5 is flat grey, 1 the negative
+
+
+class Conditional(Strict):
+    bins: Count  # of a reliability diagram
+    fitted_on: Count  # images that the temperature is fitted on, at most
+
+
+class Generation(Strict):
+    images: Count
+    noise: Positive  # of the images to be denoised; standard deviation, pixel values in [-1, 1]
+    steps: Count  # of the descent of the energy, at most
+    step: Positive  # its first length, root mean square over pixels
+    samples: Count  # images drawn, by each way of drawing
+    sample_steps: Count  # of the descent from noise to a sample
+
+
+class Tour(Strict):
+    """Five questions that one energy can answer; detection asks what `evaluate` asks."""
+
+    seed: Natural  # of noise, sequences and draws
+    others: list[str]  # suites of the same image shape, to be detected as other data
+    decision: Decision
+    ranking: Ranking
+    conditional: Conditional
+    generation: Generation
+
+
 class Suite(Strict):
     budget: Share  # share of every epoch count that is run
     data: Data
     dbn: Block
     evaluate: Evaluate
+    tour: Tour
     methods: dict[str, Block]
 
     def block(self, name: str) -> Block:
@@ -289,6 +363,8 @@ def _check_run(params: Params, path: Path) -> None:
         if len(set(values)) != len(values):
             raise ParamsError(f"{path}: run.{key}: found {values}, each may stand there once")
     for name, suite in params.suites.items():
+        for other in suite.tour.others:
+            _known(other, set(params.suites) - {name}, f"{path}: {name}.tour.others", "suite")
         if suite.evaluate.split == "validation" and not suite.data.validation:
             raise ParamsError(
                 f"{path}: {name}.evaluate.split: found 'validation', but "
