@@ -6,9 +6,9 @@ Information Theory 47, 2001; min-sum is theirs in the semiring (min, +).
 
     symbol        here                 meaning
     E(y)          FactorTree.energy    sum_f theta_f(y_f), over factors f with variables y_f
-    n_{v->f}(y)   from_variable        sum of the messages to v from its factors other than f
-    m_{f->v}(y)   from_factor          min over y_f with y_v = y of theta_f + messages from the others
-    M_v(y)        sum of all m_{f->v}  min-marginal: the least energy with y_v = y
+    n_{v->f}(y)   in _with_messages    sum of the messages to v from its factors other than f
+    m_{f->v}(y)   messages             min over y_f with y_v = y of theta_f + the others' messages
+    M_v(y)        min_marginal         sum of all m_{f->v}: the least energy with y_v = y
 """
 
 from __future__ import annotations

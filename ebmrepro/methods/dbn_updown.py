@@ -173,7 +173,9 @@ class DBNUpDown(Method):
             h = rbm.up(h)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            passes = [(-self.top.free_energies(self._up(v)[-1])).log_softmax(1) for _ in range(PASSES)]
+            passes = [
+                (-self.top.free_energies(self._up(v)[-1])).log_softmax(1) for _ in range(PASSES)
+            ]
         return {
             "error_greedy": _error(-top.free_energies(h), y),
             "error_updown": _error(-self.joint_free_energy(test.x), y),

@@ -2,12 +2,12 @@
 
 Decision, ranking, detection, conditional density and generation need nothing but energies up to a
 constant (and, some of them, a gradient): no partition function. Each question is a file that
-prepares what all systems are asked, and asks one trained model. A model is asked what it can answer:
-labels need `joint_free_energy`, projection needs `reconstruct`, clamped sampling needs `complete`.
+prepares what all systems are asked, and asks one trained model what it can answer: labels need
+`joint_free_energy`, projection needs `reconstruct`, clamped sampling needs `complete`.
 
 `write` leaves results/<suite>/tour/: metrics.json, tour.npz (what the report draws), PNG grids. The
-names in metrics.json, with S the name of a system; one value for each training seed. Errors in pixels
-are root mean squares of pixel values in [-1, 1]. Names without @S do not depend on a trained model.
+names in metrics.json, with S the name of a system; one value for each training seed. Errors in
+pixels are root mean squares of values in [-1, 1]. Names without @S depend on no trained model.
 
     decision        (systems with joint_free_energy)
     error_joint@S                  share of test images whose argmin_y F(x, y) is not their label
@@ -23,9 +23,9 @@ are root mean squares of pixel values in [-1, 1]. Names without @S do not depend
     digit_error_alone_random@S     the same on sequences of labels in random order, which V does
     digit_error_scaled_random@S    not fit
     chain_gain_random@S
-    viterbi_exact@S                share of sequences, cut to `brute_force` labels, whose least energy
-    min_sum_exact@S                is that of the search over all labellings
-    evaluations_doubling_viterbi   evaluations at the largest of `lengths` over those at half of it
+    viterbi_exact@S                share of sequences, cut to `brute_force` labels, whose least
+    min_sum_exact@S                energy is that of the search over all labellings
+    evaluations_doubling_viterbi   evaluations at twice the largest of `lengths` over those at it
     evaluations_doubling_min_sum
     evaluations_step_brute_force   evaluations at `brute_force` labels over those at one fewer
 
@@ -52,8 +52,8 @@ are root mean squares of pixel values in [-1, 1]. Names without @S do not depend
 
     generation      (all systems)
     denoise_error_noisy            error of the noisy test images
-    denoise_error_linear           of the best linear filter of the training images: no energy
-    denoise_error_descent@S        after descending the energy, stopped as is best on training images
+    denoise_error_linear           of the best linear filter: no energy
+    denoise_error_descent@S        descending the energy, stopped as is best on training images
     denoise_error_projection@S     of the reconstruction, where there is one
     denoise_gain_descent@S         denoise_error_noisy - denoise_error_descent
     denoise_gain_projection@S

@@ -16,7 +16,7 @@ class Answer:
 
     values: dict[str, float] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # what the report draws
-    picture: np.ndarray | None = None  # uint8 (H, W) or (H, W, 3)
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)  # uint8 (H, W) or (H, W, 3)
 
 
 @dataclass
