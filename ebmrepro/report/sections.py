@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from ebmrepro import images
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import figures, numbers, pictures, words
+from ebmrepro.report import figures, numbers, pictures, tour, words
 from ebmrepro.report.blocks import (
     Block,
     Cell,
@@ -69,7 +69,7 @@ DRAWN = (Figure, Gallery)
 
 def sections(suites: Sequence[Suite]) -> Sequence[Section]:
     """The whole report."""
-    return [summary(suites), *map(of_suite, suites), glossary(suites)]
+    return [summary(suites), *map(of_suite, suites), *tour.section(suites), glossary(suites)]
 
 
 def slug(text: str) -> str:

@@ -27,11 +27,20 @@ def write(suite: str, settings: params.Params, root: Path = Path("results")) -> 
 
     tour.npz holds arrays as `<array>` and `<array>/<system>/<seed>`; pictures are `<picture>.png`
     and, of the run's first seed, `<picture>-<system>.png`.
+
+    Raises:
+        params.UserError: a model is not there, or the suite's data are not.
     """
+    run = settings.run
+    for system in run.names:
+        for seed in run.seeds:
+            weights = runs.folder(suite, system, seed) / "model.safetensors"
+            if not weights.exists():
+                raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
     torch.set_num_threads(1)  # the same sums in the same order on any machine
     out = root / suite / "tour"
     out.mkdir(parents=True, exist_ok=True)
-    run, given = settings.run, material.read(suite, settings)
+    given = material.read(suite, settings)
     asked = {name: question.prepare(given) for name, question in QUESTIONS.items()}
     protocols = {name: question.protocol(given) for name, question in QUESTIONS.items()}
     document, arrays = Document(), dict[str, np.ndarray]()

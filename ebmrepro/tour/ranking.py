@@ -51,9 +51,8 @@ def answer(model: Method, question: Question) -> Answer:
         E = runs.in_batches(model.energy, pictures.reshape(-1, *pictures.shape[2:]))
         E = E.reshape(levels, count).astype(np.float64)
         amounts = question.amounts[name]
-        found.values[f"tau_{name}"] = float(np.mean([rank.kendall_tau(amounts, e) for e in E.T]))
-        ordered = [rank.ordered_share(amounts, e) for e in E.T]
-        found.values[f"ordered_{name}"] = float(np.mean(ordered))
+        found.values[f"tau_{name}"] = float(rank.kendall_tau(amounts, E.T).mean())
+        found.values[f"ordered_{name}"] = float(rank.ordered_share(amounts, E.T).mean())
         spread = E[0].std() or 1.0  # a collapsed energy has none
         found.arrays[f"rise_{name}"] = (E - E[0]).mean(axis=1) / spread
     return found
