@@ -74,6 +74,43 @@ def sample(
         typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
 
 
+@app.command()
+def tour(
+    suite: Annotated[
+        str | None, typer.Argument(help="A suite of params.yaml; the first of run.suites if none.")
+    ] = None,
+) -> None:
+    """Five questions that one energy can answer, with the numbers of the trained models.
+
+    Reads what the stage `tour` has left; asks the trained models where it has left nothing.
+    """
+    with one_line():
+        settings = params.load()
+        name = suite or settings.run.suites[0]
+        asked = settings.suite(name).tour.decision
+        settings = settings.model_copy(
+            update={"run": settings.run.model_copy(update={"suites": [name]})}
+        )
+        if not (Path("results") / name / "tour" / "metrics.json").exists():
+            from ebmrepro import tour as questions
+
+            questions.write(name, settings)
+        from rich.console import Console
+
+        from ebmrepro import data
+        from ebmrepro.report import terminal
+        from ebmrepro.report import tour as answers
+        from ebmrepro.report.gather import gather
+        from ebmrepro.tour import timing
+
+        console = Console()
+        terminal.show(answers.section(gather(Path(), settings)), console)
+        classes = len(data.describe(Path("data") / name)["classes"])
+        timed = timing.search(classes, asked.lengths, asked.brute_force)
+        terminal.show([answers.times(timed)], console)
+        console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")
+
+
 @data_app.command("check")
 def data_check(suite: Suite) -> None:
     """Verify a suite's stored images, and print the error of 30 principal components on them."""

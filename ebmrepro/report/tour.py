@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from PIL import Image
 
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers
@@ -28,11 +26,13 @@ from ebmrepro.report.blocks import (
     Tile,
 )
 from ebmrepro.report.figures import INK, MUTED, Colours
-from ebmrepro.report.gather import Array, Suite, System, Tour
+from ebmrepro.report.gather import Suite, System, Tour
 
 WRONG = figures.PALETTE[4]
 DIGITS = 3  # decimals of everything but temperatures and counts
-GALLERY_COLUMNS = 10
+FARTHEST = 1e10  # labellings that the figure of costs reaches to
+FEWEST = 10  # images in a bin of the reliability diagram that is drawn
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Asked(NamedTuple):
@@ -114,9 +114,9 @@ def _decision(asked: Asked) -> Sequence[Block]:
             },
         ),
     ]
-    panels = [Panel("Cost of finding the least energy", partial(_cost, tour))]
+    panels = [Panel("Cost of finding the least energy", partial(_cost, tour), 3.4, left=0.8)]
     panels += [
-        Panel(f"{s.title}: the first sequences", partial(_examples, tour, s.name), 4.4, left=0.1)
+        Panel(f"{s.title}: the first sequences", partial(_examples, tour, s.name), 4.2, left=0.1)
         for s in systems
         if tour.seeds("labels_scaled", s.name)
     ]
@@ -129,12 +129,14 @@ def _cost(tour: Tour, ax: Axes) -> None:
     lengths, tried = tour.arrays["lengths"], tour.arrays["tried"]
     whole = tour.arrays["cost_brute_force"].astype(float)
     labels = whole[0]
-    reach = np.array([n for n in lengths if labels**n < 1e12])
+    reach = np.arange(1, 1 + int(np.log(FARTHEST) / np.log(max(labels, 2))))
     ax.plot(reach, labels**reach, color=WRONG, linestyle=(0, (1, 1.5)), label="C^T, all labellings")
     ax.plot(tried, whole, "o", markersize=4.5, color=WRONG, label="counted")
     ax.plot(lengths, tour.arrays["cost_min_sum"], color=MUTED, label="min-sum, counted")
     ax.plot(lengths, tour.arrays["cost_viterbi"], color=INK, label="Viterbi, counted")
     figures.finish(ax, "length T of the sequence", "energy terms looked at", log=True)
+    powers = range(1, 11, 2)
+    ax.set_yticks([10**n for n in powers], [f"10{str(n).translate(RAISED)}" for n in powers])
     ax.set_xscale("log", base=2)
     ax.set_xticks(lengths, [str(n) for n in lengths])
     ax.minorticks_off()
@@ -170,6 +172,32 @@ def _examples(tour: Tour, system: str, ax: Axes) -> None:
     ax.set_xlim(-1.3, length)
     ax.set_ylim(-count * block + 0.3, 0.05)
     ax.set_axis_off()
+
+
+def times(timed: Sequence[Any]) -> Section:
+    """How long the search took just now, for the terminal: rows with `length`, `viterbi`,
+    `min_sum` and `brute_force` in seconds (None where not tried) and `labellings`.
+    """
+    rows = [
+        (
+            f"T = {row.length}",
+            [
+                Cell(f"{1e3 * row.viterbi:.2f}"),
+                Cell(f"{1e3 * row.min_sum:.2f}"),
+                Cell(
+                    numbers.NOT_MEASURED
+                    if row.brute_force is None
+                    else f"{1e3 * row.brute_force:.2f}"
+                ),
+                Cell(f"{row.labellings:.0e}" if row.labellings >= 1e6 else f"{row.labellings:,}"),
+            ],
+        )
+        for row in timed
+    ]
+    columns = [Column(name, "ms") for name in ("Viterbi", "Min-sum", "All labellings")]
+    columns.append(Column("Labellings"))
+    table = Table("times", "Time of the search", words.TIMES, "Length", columns, rows)
+    return Section("tour-times", "The search, timed on this machine", [table])
 
 
 # Ranking ---------------------------------------------------------------------------------------
@@ -211,7 +239,7 @@ def _rise(asked: Asked, kind: str, legend: bool, ax: Axes) -> None:
     ax.set_xlabel(words.CORRUPTIONS[kind][1])
     ax.set_ylabel("rise of energy, in sd")
     if legend:
-        ax.legend(fontsize=6.8, ncols=2, loc="upper left")
+        ax.legend(fontsize=7.5, ncols=2, loc="lower right")
 
 
 # Detection -------------------------------------------------------------------------------------
@@ -299,21 +327,14 @@ def _reliability(asked: Asked, system: System, ax: Axes) -> None:
     ax.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
     ways = (("raw", "T = 1", INK, "o"), ("scaled", "fitted T", asked.colours.of(system.name), "s"))
     for how, label, colour, mark in ways:
-        for i, seed in enumerate(asked.tour.seeds(f"reliability_{how}", system.name)):
-            confidence, accuracy, count = seed
-            some = count > 0
-            sizes = 6 + 90 * count[some] / count.sum()
-            ax.plot(confidence[some], accuracy[some], color=colour, linewidth=0.7, alpha=0.5)
-            ax.scatter(
-                confidence[some],
-                accuracy[some],
-                sizes,
-                color=colour,
-                marker=mark,
-                alpha=0.6,
-                linewidths=0,
-                label="" if i else label,
-            )
+        seeds = np.stack(asked.tour.seeds(f"reliability_{how}", system.name))  # (seeds, 3, bins)
+        count = seeds[:, 2].sum(axis=0)
+        some = count >= FEWEST
+        sums = np.nansum(seeds[:, :2] * seeds[:, 2:], axis=0)
+        confidence, accuracy = sums[:, some] / count[some]
+        ax.plot(confidence, accuracy, color=colour, linewidth=1.1, alpha=0.8)
+        sizes = 14 + 110 * count[some] / count.sum()
+        ax.scatter(confidence, accuracy, sizes, color=colour, marker=mark, lw=0, label=label)
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, 1.04)
     ax.set_xlabel("confidence: probability of the likeliest label")
@@ -423,19 +444,8 @@ def _cell(measure: str, values: Sequence[float]) -> Cell:
 def _gallery(
     asked: Asked, name: str, title: str, caption: str, tiles: Sequence[tuple[str, str]]
 ) -> Gallery:
-    pngs = [(label, asked.tour.pictures[picture]) for label, picture in tiles]
-    return Gallery(
-        asked.name(name),
-        title,
-        caption,
-        [Tile(label, png) for label, png in pngs],
-        [(label, _pixels(png)) for label, png in pngs],
-    )
-
-
-def _pixels(png: bytes) -> Array:
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image)
+    pngs = [Tile(label, asked.tour.pictures[picture]) for label, picture in tiles]
+    return Gallery(asked.name(name), title, caption, pngs)
 
 
 def _protocol(asked: Asked) -> Sequence[Block]:

@@ -56,6 +56,8 @@ DECISION_FIGURE = (
     "alone, and the labels of the least chain energy (F / T + V); wrong ones are bold and coloured."
 )
 
+TIMES = "The least energy of a random chain, found now on this machine; the fastest of five times."
+
 RANKING = [
     Text(
         "Of two images, which is the likelier one?",
@@ -123,9 +125,9 @@ DETECTION_FIGURE = (
     "A dot for each seed, the mean as a tick, its 95 % interval as a line. Dotted: chance."
 )
 KINDS_PICTURE = (
-    "First row: test images. Below, the first images of each kind in the order of the table: noise, "
-    "the same images shuffled, patches of photographs, mirrored, turned, averaged with another "
-    "class; then other data sets, where there are any."
+    "First row: test images. Below, the first images of each kind in the order of the table: "
+    "noise, the same images shuffled, patches of photographs, mirrored, turned, averaged with "
+    "another class; then other data sets, where there are any."
 )
 
 CONDITIONAL = [
@@ -148,10 +150,10 @@ CONDITIONAL_TABLE = (
     "over bins of confidence), and log-loss, on test images, before (T = 1) and after scaling."
 )
 RELIABILITY = (
-    "Test images in bins of confidence: the share that is right against the mean probability of "
-    "the likeliest label, a line for each seed, marks as large as the bin's share of images. On "
-    "the dotted line probabilities mean what they say; above it the model is not sure enough, "
-    "below it too sure."
+    "Test images of all seeds in bins of confidence: the share that is right against the mean "
+    "probability of the likeliest label. A mark is as large as the bin's share of images; bins of "
+    "fewer than 10 images are not drawn. On the dotted line probabilities mean what they say; "
+    "above it the model is not sure enough, below it too sure."
 )
 
 GENERATION = [
@@ -200,6 +202,6 @@ SAMPLING = (
     "rows that descend the energy from uniform noise. First seed, not picked."
 )
 PROTOCOL = (
-    "Every measure of the tour by its name in results/<suite>/tour/metrics.json, where a value of a "
-    "system is called <name>@<system>."
+    "Every measure of the tour by its name in results/<suite>/tour/metrics.json, where a value of "
+    "a system is called <name>@<system>."
 )

@@ -26,7 +26,7 @@ from ebmrepro.metrics import calibration, classification
 from ebmrepro.tour.answer import Answer
 from ebmrepro.tour.material import Material, models_labels
 
-SHOWN = 4  # sequences in the report: the first
+SHOWN = 3  # sequences in the report: the first
 
 
 @dataclass(frozen=True)
