@@ -24,7 +24,7 @@ class Bins(NamedTuple):
 
     confidence: Array  # NaN in an empty bin
     accuracy: Array  # NaN in an empty bin
-    count: NDArray[np.int64]
+    images: NDArray[np.int64]
 
 
 def conditional(energies: ArrayLike, temperature: float = 1.0) -> Array:
@@ -83,8 +83,8 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int) -> Bins:
 def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int) -> float:
     """sum_b n_b / N |accuracy_b - confidence_b| over the bins of `reliability`, in [0, 1]."""
     found = reliability(probabilities, labels, bins)
-    gaps = np.abs(found.accuracy - found.confidence) * found.count
-    return float(np.nansum(gaps) / found.count.sum())
+    gaps = np.abs(found.accuracy - found.confidence) * found.images
+    return float(np.nansum(gaps) / found.images.sum())
 
 
 def _log_sum_exp(x: Array) -> Array:

@@ -22,6 +22,10 @@ from ebmrepro.report.blocks import (
     Text,
 )
 
+ACROSS = 3  # columns side by side: what 80 characters hold
+INTERVAL = 16  # characters of `[−0.123, −0.123]`
+LABEL = 18
+
 
 def show(sections: Sequence[Section], console: Console) -> None:
     """Print sections and their parts; folded parts are left to the page."""
@@ -42,26 +46,26 @@ def _block(block: Block, console: Console) -> None:
         case Command(text):
             console.print(f"    {escape(text)}")
         case Table():
-            console.print(_table(block))
-        case Figure() | Gallery() | Picture():
-            name = escape(block.title)
-            console.print(f"Picture in reports/index.html: {name}", style="dim")
+            console.print(f"\n[bold]{escape(block.title)}[/bold]. {escape(block.caption)}")
+            for first in range(0, len(block.columns), ACROSS):
+                console.print(_table(block, slice(first, first + ACROSS)))
+        case Figure():
+            place = f"reports/figures/{block.name}.png"
+            console.print(f"Picture: {escape(f'{block.title}, {place}')}", style="dim")
+        case Gallery() | Picture():
+            console.print(f"Pictures in reports/index.html: {escape(block.title)}", style="dim")
 
 
-def _table(table: Table) -> Grid:
-    grid = Grid(
-        title=escape(table.title),
-        caption=escape(table.caption),
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE,
-    )
-    grid.add_column(escape(table.corner))
-    for column in table.columns:
+def _table(table: Table, shown: slice) -> Grid:
+    """Some of the columns, beside the labels of the rows."""
+    grid = Grid(box=box.SIMPLE)
+    grid.add_column(escape(table.corner), max_width=LABEL)
+    for column in table.columns[shown]:
         heading = "\n".join(part for part in (column.title, column.small) if part)
-        grid.add_column(escape(heading), justify="left" if table.words else "right")
+        side = "left" if table.words else "right"
+        grid.add_column(escape(heading), justify=side, min_width=0 if table.words else INTERVAL)
     for label, cells in table.rows:
-        grid.add_row(escape(label), *map(_cell, cells))
+        grid.add_row(escape(label), *map(_cell, cells[shown]))
     return grid
 
 

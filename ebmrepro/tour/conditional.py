@@ -8,15 +8,13 @@ T, fitted on other images, rescales them: p(y|x) from F / T. It moves no argmin.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from ebmrepro import runs
 from ebmrepro.method import Method
 from ebmrepro.metrics import calibration, classification
 from ebmrepro.tour.answer import Answer
-from ebmrepro.tour.material import Material, models_labels
+from ebmrepro.tour.material import Material, label_energies
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,9 @@ def prepare(material: Material) -> Question:
 
 def answer(model: Method, question: Question) -> Answer | None:
     """None where the method has no energy of labels."""
-    if not models_labels(model):
+    energies = label_energies(model)
+    if energies is None:
         return None
-    energies = partial(runs.in_batches, model.joint_free_energy)
     F, y, bins = energies(question.test), question.labels, question.bins
     T = calibration.fit_temperature(energies(question.fitted_on), question.fitted_labels)
     p, scaled = calibration.conditional(F), calibration.conditional(F, T)

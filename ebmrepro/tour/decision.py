@@ -13,18 +13,19 @@ training images. In sequences of labels in random order, asked as well, V is wro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from ebmrepro import chain, images, params, runs
+from ebmrepro import chain, images, params
 from ebmrepro.chain import Chain
 from ebmrepro.data import corruptions
 from ebmrepro.method import Method
 from ebmrepro.metrics import calibration, classification
 from ebmrepro.tour.answer import Answer
-from ebmrepro.tour.material import Material, models_labels
+from ebmrepro.tour.material import Energies, Material, label_energies
 
 SHOWN = 3  # sequences in the report: the first
 
@@ -88,9 +89,9 @@ def prepare(material: Material) -> Question:
 
 def answer(model: Method, question: Question) -> Answer | None:
     """None where the method has no energy of labels."""
-    if not models_labels(model):
+    energies = label_energies(model)
+    if energies is None:
         return None
-    energies = partial(runs.in_batches, model.joint_free_energy)
     labels = question.labels
     T = calibration.fit_temperature(energies(question.fitted_on), question.fitted_labels)
     counting, found = _labelled(energies, question.counting, question.V, T)
@@ -192,11 +193,10 @@ def _sequences(material: Material, P: np.ndarray, seed: int) -> Sequences:
     return Sequences(labels, spoilt.reshape(*labels.shape, *spoilt.shape[1:]))
 
 
-def _labelled(energies, asked: Sequences, V: np.ndarray, T: float):
+def _labelled(energies: Energies, asked: Sequences, V: np.ndarray, T: float):
     """Which labels are wrong, bool (S, T), and the labels found, by way of finding them."""
     count, length = asked.labels.shape
     F = energies(asked.pictures.reshape(-1, *asked.pictures.shape[2:])).reshape(count, length, -1)
-    F = F.astype(np.float64)
 
     def together(unary: np.ndarray) -> np.ndarray:
         return np.array([chain.viterbi(Chain([*u], [V] * (length - 1))).labels for u in unary])
@@ -205,15 +205,16 @@ def _labelled(energies, asked: Sequences, V: np.ndarray, T: float):
     return {how: y != asked.labels for how, y in found.items()}, found
 
 
-def _exact(energies, question: Question) -> dict[str, float]:
+def _exact(energies: Energies, question: Question) -> dict[str, float]:
     length = question.asked.brute_force
     pictures = question.counting.pictures[:, :length]
     count, length = pictures.shape[:2]
     F = energies(pictures.reshape(-1, *pictures.shape[2:])).reshape(count, length, -1)
-    hits = {"viterbi_exact": 0, "min_sum_exact": 0}
-    for unary in F.astype(np.float64):
+    searches = {"viterbi_exact": chain.viterbi, "min_sum_exact": chain.min_sum}
+    hits = dict.fromkeys(searches, 0)
+    for unary in F:
         posed = Chain([*unary], [question.V] * (length - 1))
         least = chain.brute_force(posed).energy
-        hits["viterbi_exact"] += np.isclose(chain.viterbi(posed).energy, least, rtol=1e-12)
-        hits["min_sum_exact"] += np.isclose(chain.min_sum(posed).energy, least, rtol=1e-12)
+        for name, search in searches.items():
+            hits[name] += math.isclose(search(posed).energy, least, rel_tol=1e-12)
     return {key: hit / count for key, hit in hits.items()}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ebmrepro import data, params
+from ebmrepro import data, params, runs
 from ebmrepro.method import Method
+
+Energies = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,18 @@ def read(suite: str, settings: params.Params) -> Material:
 
 
 @torch.no_grad()
-def models_labels(model: Method) -> bool:
-    """Whether the method has an energy of images with labels."""
+def label_energies(model: Method) -> Energies | None:
+    """F(x, y) as a function of uint8 images, (N, C, H, W) -> float64 (N, classes).
+
+    None where the method has no energy of images with labels.
+    """
     where = next(model.parameters()).device
-    return model.joint_free_energy(torch.zeros((1, *model.shape), device=where)) is not None
+    if model.joint_free_energy(torch.zeros((1, *model.shape), device=where)) is None:
+        return None
+
+    def F(x: Tensor) -> Tensor:
+        found = model.joint_free_energy(x)
+        assert found is not None
+        return found
+
+    return lambda pictures: runs.in_batches(F, pictures).astype(np.float64)
