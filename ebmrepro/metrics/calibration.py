@@ -58,7 +58,7 @@ def fit_temperature(energies: ArrayLike, labels: ArrayLike) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         slope = true - (conditional(e, float(np.exp(middle))) * e).sum(axis=1).mean()
-        low, high = (low, middle) if slope < 0 else (middle, high)  # beta higher: T lower
+        low, high = (low, middle) if slope <= 0 else (middle, high)  # beta up: T down
     return float(np.exp((low + high) / 2))
 
 
