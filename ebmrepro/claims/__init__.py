@@ -1,0 +1,1 @@
+"""Claims of the papers and of the lecture, joined to measurements over seeds: verdicts."""
