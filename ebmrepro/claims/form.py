@@ -275,9 +275,7 @@ class Controller(Strict):
     tolerance: Positive
 
 
-Law = Annotated[
-    NeverRises | StaysWithin | ChangesOnlyWhen | Controller, Field(discriminator="law")
-]
+Law = Annotated[NeverRises | StaysWithin | ChangesOnlyWhen | Controller, Field(discriminator="law")]
 
 
 class EveryEpoch(Strict):
@@ -414,7 +412,9 @@ def load(settings: Params, path: Path = FILE) -> list[Claim]:
     claims = [_claim(item, index, path) for index, item in enumerate(tree)]
     for name, times in Counter(claim.id for claim in claims).items():
         if times > 1:
-            raise ClaimsError(f"{path}: {name}: id: found {times} claims of this id, ids are unique")
+            raise ClaimsError(
+                f"{path}: {name}: id: found {times} claims of this id, ids are unique"
+            )
     for claim in claims:
         _check(claim, settings, f"{path}: {claim.id}")
     return claims
@@ -427,7 +427,7 @@ def systems(statistic: object) -> list[str]:
 
 def stages(statistic: object) -> list[str]:
     """The documents that a statistic reads, each once."""
-    return list(dict.fromkeys(s.stage for _, s in _parts(statistic) if isinstance(s, Document)))
+    return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
 
 
 def _read(path: Path) -> Any:
@@ -495,7 +495,8 @@ def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str
         case "column":
             _known(name, COLUMNS, place, "column")
         case "key":
-            _check_key(claim, *name.split(" ", 1), settings, place)
+            system, _, key = name.partition(" ")
+            _check_key(claim, system, key, settings, place)
 
 
 def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
@@ -521,7 +522,7 @@ def _check_measure(name: str, place: str) -> None:
 
 def _check_key(claim: Claim, system: str, key: str, settings: Params, place: str) -> None:
     for suite in claim.suites:
-        blocks = settings.suites[suite] if suite in settings.suites else None
+        blocks = settings.suites.get(suite)
         if blocks is None or system not in ["dbn", *blocks.methods]:
             continue
         numbers = {
@@ -541,20 +542,20 @@ def _known(found: str, allowed: Iterable[str], place: str, kind: str) -> None:
         )
 
 
-def _parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
+def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
     """A statistic and all it is made of, each with its place."""
     if isinstance(statistic, list):
         for index, part in enumerate(statistic):
-            yield from _parts(part, f"{place}.{index}")
+            yield from parts(part, f"{place}.{index}")
     elif isinstance(statistic, Strict):
         yield place, statistic
         for key in type(statistic).model_fields:
-            yield from _parts(getattr(statistic, key), f"{place}.{key}")
+            yield from parts(getattr(statistic, key), f"{place}.{key}")
 
 
 def _names(statistic: object) -> Iterator[tuple[str, str, str]]:
     """(place, kind, name) of every name that must exist: of, measure, column, key."""
-    for place, part in _parts(statistic):
+    for place, part in parts(statistic):
         match part:
             case Measure(of=of, measure=measure):
                 yield from ((place, "of", of), (place, "measure", measure))
@@ -584,5 +585,3 @@ def _names(statistic: object) -> Iterator[tuple[str, str, str]]:
 def slug_of(claim_id: str) -> str:
     """Address of a claim on the report's page."""
     return f"claim-{claim_id}"
-
-
