@@ -7,18 +7,12 @@ from the small vocabulary below; there is no free text to interpret. Nothing her
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from collections.abc import Iterator
+from typing import Annotated, Literal, Union
 
 from pydantic import Field
 
-from ebmrepro import params
-from ebmrepro.metrics import catalogue
-from ebmrepro.params import Count, Params, Positive, Strict, UserError, nearest
-
-FILE = Path("reports/claims.yaml")
+from ebmrepro.params import Count, Positive, Strict
 
 PAPERS = {
     "hinton_2006": "Hinton, Osindero and Teh (2006): DBN",
@@ -114,10 +108,6 @@ PLANNED_MEASURES = {
     "error_updown_sampled": "the same, with a sampled up-pass",
     "error_updown_averaged": "the same, averaged over sampled up-passes",
 }
-
-
-class ClaimsError(UserError):
-    """A wrong claims.yaml; the message is one line."""
 
 
 # Statistics that give one number per seed ------------------------------------------------------
@@ -309,6 +299,9 @@ Statistic = Annotated[
     Field(discriminator="kind"),
 ]
 
+for _model in (Spread, Difference, Ratio, Ordering):  # they name what is defined after them
+    _model.model_rebuild(force=True)
+
 
 # Rules -----------------------------------------------------------------------------------------
 
@@ -400,146 +393,17 @@ class Claim(Strict):
     tests: Annotated[list[Test], Field(min_length=1)]  # the claim holds if each of them does
 
 
-def load(settings: Params, path: Path = FILE) -> list[Claim]:
-    """Read and check the whole file.
-
-    Raises:
-        ClaimsError: the file is missing, is not YAML 1.2, or holds what is not allowed.
-    """
-    tree = _read(path)
-    if not isinstance(tree, list) or not tree:
-        raise ClaimsError(f"{path}: found no list of claims")
-    claims = [_claim(item, index, path) for index, item in enumerate(tree)]
-    for name, times in Counter(claim.id for claim in claims).items():
-        if times > 1:
-            raise ClaimsError(
-                f"{path}: {name}: id: found {times} claims of this id, ids are unique"
-            )
-    for claim in claims:
-        _check(claim, settings, f"{path}: {claim.id}")
-    return claims
+# What a statistic is made of -------------------------------------------------------------------
 
 
 def systems(statistic: object) -> list[str]:
     """The systems whose files a statistic reads, each once."""
-    return list(dict.fromkeys(name for _, key, name in _names(statistic) if key == "of"))
+    return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "of"))
 
 
 def stages(statistic: object) -> list[str]:
     """The documents that a statistic reads, each once."""
     return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
-
-
-def _read(path: Path) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ClaimsError(f"{path}: no such file; run in the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ClaimsError(f"{path}: {' '.join(str(error).split())}") from None
-
-
-def _claim(item: object, index: int, path: Path) -> Claim:
-    known = isinstance(item, Mapping) and isinstance(item.get("id"), str)
-    name = item["id"] if known and isinstance(item, Mapping) else f"claim {index + 1}"
-    try:
-        return params._validate(Claim, item, path, (name,))
-    except params.ParamsError as error:
-        text = str(error).replace(f"{path}: {name}.", f"{path}: {name}: ", 1)
-        raise ClaimsError(text) from None
-
-
-def _check(claim: Claim, settings: Params, where: str) -> None:
-    """What a type cannot say: names that must exist, and rules that must fit."""
-    allowed = [*dict.fromkeys([*SUITES, *settings.suites]), "fundamentals"]
-    for suite in claim.suites:
-        _known(suite, allowed, f"{where}: suites", "suite")
-    if len(set(claim.suites)) != len(claim.suites):
-        raise ClaimsError(f"{where}: suites: found {claim.suites}, each may stand there once")
-    for index, test in enumerate(claim.tests):
-        place = f"{where}: tests.{index}"
-        fitting = FITS[type(test.statistic)]
-        if test.rule.kind not in fitting:
-            raise ClaimsError(
-                f"{place}.rule: found {test.rule.kind!r}; a statistic {test.statistic.kind!r} "
-                f"is decided by {', '.join(fitting)}"
-            )
-        if isinstance(test.rule, Within) and test.rule.low > test.rule.high:
-            raise ClaimsError(
-                f"{place}.rule: found low {test.rule.low} above high {test.rule.high}"
-            )
-        if claim.seeds < 2 and not test.deterministic:
-            raise ClaimsError(
-                f"{where}: seeds: found 1; one seed decides a deterministic statistic only, and "
-                f"tests.{index} is not marked so"
-            )
-        for key, kind, name in _names(test.statistic):
-            _check_name(claim, kind, name, settings, f"{place}.statistic{key}.{kind}")
-        in_fundamentals = "fundamentals" in stages(test.statistic)
-        if in_fundamentals != (claim.suites == ["fundamentals"]):
-            raise ClaimsError(
-                f"{where}: suites: found {claim.suites}; values of the stage `fundamentals` belong "
-                "to no suite, they are decided by suites: [fundamentals] and nothing else is"
-            )
-
-
-def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str) -> None:
-    match kind:
-        case "of":
-            _check_system(claim, name, settings, place)
-        case "measure":
-            _check_measure(name, place)
-        case "column":
-            _known(name, COLUMNS, place, "column")
-        case "key":
-            system, _, key = name.partition(" ")
-            _check_key(claim, system, key, settings, place)
-
-
-def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
-    methods = [*params.available_methods(), *PLANNED_SYSTEMS, "dbn_updown"]
-    _known(params.base(name), methods, place, "system")
-    here = [settings.suites[suite] for suite in claim.suites if suite in settings.suites]
-    if params.base(name) != name and here:
-        variants = {block for suite in here for block in suite.methods if "__" in block}
-        _known(name, sorted(variants), place, "variant")
-
-
-def _check_measure(name: str, place: str) -> None:
-    try:
-        catalogue.describe(name)
-    except KeyError:
-        known = [*catalogue.MEASURES, *PLANNED_MEASURES]
-        if name not in known:
-            raise ClaimsError(
-                f"{place}: no measure {name!r}; there are {len(known)}, see "
-                f"ebmrepro/metrics/catalogue.py{nearest(name, known)}"
-            ) from None
-
-
-def _check_key(claim: Claim, system: str, key: str, settings: Params, place: str) -> None:
-    for suite in claim.suites:
-        blocks = settings.suites.get(suite)
-        if blocks is None or system not in ["dbn", *blocks.methods]:
-            continue
-        numbers = {
-            dotted: value
-            for dotted, value in params.flatten(blocks.block(system).model_dump()).items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        _known(key, numbers, place, f"number of {suite}.{system}")
-
-
-def _known(found: str, allowed: Iterable[str], place: str, kind: str) -> None:
-    allowed = list(allowed)
-    if found not in allowed:
-        listed = ", ".join(allowed)
-        raise ClaimsError(
-            f"{place}: no {kind} {found!r}; there are {listed}{nearest(found, allowed)}"
-        )
 
 
 def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
@@ -553,35 +417,27 @@ def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
             yield from parts(getattr(statistic, key), f"{place}.{key}")
 
 
-def _names(statistic: object) -> Iterator[tuple[str, str, str]]:
-    """(place, kind, name) of every name that must exist: of, measure, column, key."""
+def names(statistic: object) -> Iterator[tuple[str, str, str]]:
+    """(place, kind, name) of every name that must exist; a key of params.yaml has its system before
+    it."""
     for place, part in parts(statistic):
         match part:
-            case Measure(of=of, measure=measure):
-                yield from ((place, "of", of), (place, "measure", measure))
-            case Curve(of=of, column=column):
-                yield from ((place, "of", of), (place, "column", column))
-            case Energies(of=of):
-                yield place, "of", of
-            case Number(of=of, key=key):
-                yield from ((place, "of", of), (place, "key", f"{of} {key}"))
-            case Correlation(of=of, x=x, y=y):
-                yield place, "of", of
-                yield from ((place, "column", column) for column in (x, y))
-            case AcrossRuns(of=names, x=x, y=y):
-                yield from ((place, "of", name) for name in names)
-                yield from ((place, "measure", measure) for measure in (x, y))
-            case EveryEpoch(of=of, law=law):
-                yield place, "of", of
-                if isinstance(law, Controller):
-                    yield from ((place, "key", f"{of} {key}") for key in (law.gain, law.target))
-                    yield from ((place, "column", column) for column in (law.real, law.fake))
-            case NeverRises(column=column, once=once) | ChangesOnlyWhen(column=column, once=once):
-                yield from ((place, "column", name) for name in (column, once))
-            case StaysWithin(column=column) | Controller(column=column) | Lagged(column=column):
-                yield place, "column", column
+            case Number():
+                yield f"{place}.key", "key", f"{part.of} {part.key}"
+            case EveryEpoch(law=Controller() as law):
+                yield f"{place}.law.gain", "key", f"{part.of} {law.gain}"
+                yield f"{place}.law.target", "key", f"{part.of} {law.target}"
+        for key in type(part).model_fields:
+            value = getattr(part, key)
+            if key == "of":
+                yield from ((f"{place}.of", "of", name) for name in _each(value))
+            elif key == "measure" or (isinstance(part, AcrossRuns) and key in ("x", "y")):
+                yield f"{place}.{key}", "measure", value
+            elif key in ("column", "once", "real", "fake") or (
+                isinstance(part, Correlation) and key in ("x", "y")
+            ):
+                yield f"{place}.{key}", "column", value
 
 
-def slug_of(claim_id: str) -> str:
-    """Address of a claim on the report's page."""
-    return f"claim-{claim_id}"
+def _each(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

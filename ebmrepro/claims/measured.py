@@ -18,7 +18,8 @@ import numpy as np
 
 from ebmrepro import params
 from ebmrepro.claims import form, laws
-from ebmrepro.params import Params, UserError, nearest
+from ebmrepro.documents import UserError, nearest
+from ebmrepro.params import Params
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Read = TypeVar("Read")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ebmrepro import params
 from ebmrepro.claims import form
 from ebmrepro.metrics import catalogue
@@ -73,6 +75,41 @@ def rule(told: form.Rule) -> str:
             return "below 0 at each step"
         case form.Always():
             return "0 in every run"
+
+
+def estimate(mean: float | None, low: float | None, high: float | None, n: int) -> str:
+    """`0.0123 [0.0110, 0.0136], n = 3`: two figures of the half-width decide the decimals."""
+    if mean is None:
+        return ""
+    half = None if low is None or high is None else (high - low) / 2
+    decimals = _decimals(half, 2) if half else _decimals(mean, 3)
+    text = number(mean, decimals)
+    if low is not None and high is not None:
+        text += f" [{number(low, decimals)}, {number(high, decimals)}]"
+    return f"{text}, n = {n}"
+
+
+def effect(size: float | None, unit: str) -> str:
+    match unit:
+        case "of tolerance" if size is not None:
+            return f"{100 * size:.0f} % of tolerance"
+        case "g" | "ρ" if size is not None:
+            return f"{unit} = {number(size, _decimals(size, 2))}"
+    return ""
+
+
+def number(value: float, decimals: int) -> str:
+    """With a real minus sign, and no minus before a zero."""
+    text = f"{value:,.{decimals}f}"
+    if not float(text.replace(",", "")):
+        text = text.removeprefix("-")
+    return text.replace("-", "−")
+
+
+def _decimals(size: float, figures: int) -> int:
+    if not size:
+        return 0
+    return min(max(figures - 1 - math.floor(math.log10(abs(size))), 0), 8)
 
 
 def published(claim: form.Claim) -> str:
