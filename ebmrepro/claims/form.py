@@ -84,6 +84,7 @@ COLUMNS = (
 # What claims name and no stage writes yet. Whoever writes one describes it in the catalogue (or
 # adds the method's file) and takes it out here; a test sees to that.
 PLANNED_SYSTEMS = {
+    "dbn_updown": "the generative DBN with labels",
     "autoencoder": "the deep auto-encoder 784-1000-500-250-30",
     "rbm": "RBMs of 500 hidden units",
     "ebgan_grid": "EBGAN's grid of MLPs",
@@ -418,10 +419,12 @@ def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
 
 
 def names(statistic: object) -> Iterator[tuple[str, str, str]]:
-    """(place, kind, name) of every name that must exist; a key of params.yaml has its system before
-    it."""
+    """(place, kind, name) of every name that must exist: `of` and `system` (of a document's value),
+    `measure`, `column`, and `key` of params.yaml, with its system before it."""
     for place, part in parts(statistic):
         match part:
+            case Document(value=value) if "@" in value:
+                yield f"{place}.value", "system", value.partition("@")[2]
             case Number():
                 yield f"{place}.key", "key", f"{part.of} {part.key}"
             case EveryEpoch(law=Controller() as law):

@@ -76,7 +76,7 @@ def _check(claim: Claim, settings: Params, where: str) -> None:
 
 def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str) -> None:
     match kind:
-        case "of":
+        case "of" | "system":
             _check_system(claim, name, settings, place)
         case "measure":
             _check_measure(name, place)
@@ -88,7 +88,7 @@ def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str
 
 
 def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
-    methods = [*params.available_methods(), *form.PLANNED_SYSTEMS, "dbn_updown"]
+    methods = [*params.available_methods(), *form.PLANNED_SYSTEMS]
     known(params.base(name), methods, place, "system")
     here = [settings.suites[suite] for suite in claim.suites if suite in settings.suites]
     if params.base(name) != name and here:
