@@ -79,7 +79,11 @@ def _judge(claim: Claim, files: measured.Files) -> Judgement:
     runs = [f"{name}-{seed}" for name in systems for seed in files.seeds]
     if files.suite != "fundamentals" and files.suite not in files.settings.run.suites:
         reason = f"the suite {files.suite} is not among run.suites of params.yaml"
-        return Judgement(files.suite, "not run here", reason, [], [], command, [])
+        parts = [
+            Part(told.statistic(t.statistic), told.rule(t.rule), "not run here", reason)
+            for t in claim.tests
+        ]
+        return Judgement(files.suite, "not run here", reason, parts, [], command, [])
     files.used.clear()
     parts = verdict.judge(claim, files)
     said = verdict.speaks([part.verdict for part in parts])

@@ -43,12 +43,11 @@ def statistic(told: object) -> str:
             whose = f"{title(of)}, {STAGES[stage]}" if of else STAGES[stage]
             return f"{name.replace('_', ' ')} ({whose})"
         case form.Spread(among=among):
-            first, last = statistic(among[0]), statistic(among[-1])
-            return f"largest over smallest of {len(among)}, from {first} to {last}"
+            return f"largest over smallest of {len(among)}: {statistic(among[0])}, ..."
         case form.Difference(a=a, b=b):
-            return f"{_bracketed(a)} minus {_bracketed(b)}"
+            return _pair(a, b, "minus")
         case form.Ratio(a=a, b=b):
-            return f"{_bracketed(a)} over {_bracketed(b)}"
+            return _pair(a, b, "over")
         case form.Correlation(of=of, x=x, y=y, over=over):
             return f"rank correlation of {y} with {x} ({title(of)}{OVER[over]})"
         case form.AcrossRuns(of=names, x=x, y=y):
@@ -148,6 +147,13 @@ def _protocol(measure: str) -> str:
     if measure in form.PLANNED_MEASURES:
         return ""
     return catalogue.describe(measure).protocol
+
+
+def _pair(a: object, b: object, between: str) -> str:
+    """Two numbers; what they share is said once."""
+    if isinstance(a, form.Measure) and isinstance(b, form.Measure) and a.measure == b.measure:
+        return f"{_label(a.measure)}: {title(a.of)} {between} {title(b.of)}"
+    return f"{_bracketed(a)} {between} {_bracketed(b)}"
 
 
 def _bracketed(part: object) -> str:

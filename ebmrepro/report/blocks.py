@@ -114,6 +114,15 @@ class Link:
 
 
 @dataclass(frozen=True)
+class JudgedPart:
+    verdict: str
+    here: str  # estimate, interval, n
+    effect: str
+    by: str  # statistic: rule
+    reason: str  # why it is not decided
+
+
+@dataclass(frozen=True)
 class Judged:
     """A claim's verdict on one suite, as a row; what led to it opens under the sentence."""
 
@@ -123,10 +132,7 @@ class Judged:
     suite: str
     published: str
     source: str
-    here: Sequence[str]  # a line for each part: estimate, interval, n
-    effects: Sequence[str]  # as many
-    protocol: Sequence[str]  # as many: what was measured, and the rule
-    reason: str  # why it is not decided
+    parts: Sequence[JudgedPart]
     trail: Sequence[tuple[str, Sequence[Link]]]  # from the verdict to numbers, figure, command, run
 
 

@@ -11,6 +11,7 @@ from ebmrepro.report.blocks import (
     Block,
     Command,
     Judged,
+    JudgedPart,
     Link,
     Section,
     Text,
@@ -27,13 +28,14 @@ MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", NOT_RUN_HERE: "–"} 
 VERDICTS = tuple(MARKS)
 RUN_A_SUITE = "name {suite} among run.suites of params.yaml, then make repro"
 HOW = (
-    "Each sentence of a paper or of the lecture that a measurement can decide, with the rule that "
-    "decides it. Rules were written before results were seen (reports/claims.yaml). A claim holds "
-    "if the whole 95 % interval (Student's t, over seeds) is on the rule's side, fails if it is "
-    "wholly on the other, and is undecided where the interval straddles, a seed is missing or "
-    "seeds are too few. One seed decides nothing, unless the statistic is deterministic. "
-    "Differences and ratios are paired by seed. A claim of equality holds only if the whole "
-    "interval lies within its tolerance. A law for every epoch fails with one epoch that breaks it."
+    "Each sentence of a paper or of the lecture that a measurement can decide, with the rule "
+    "that decides it. Rules were written before results were seen (reports/claims.yaml). A "
+    "claim holds if the whole 95 % interval (Student's t, over seeds) is on the rule's side, "
+    "fails if it is wholly on the other, and is undecided where the interval straddles, a seed "
+    "is missing or seeds are too few. One seed decides nothing, unless the statistic is "
+    "deterministic. Differences and ratios are paired by seed. A claim of equality holds only "
+    "if the whole interval lies within its tolerance. An interval may reach past what a "
+    "statistic can be. A law for every epoch fails with one epoch that breaks it."
 )
 MULTIPLE = (
     "Every interval is for its claim alone: nothing is corrected for the {judged} judged here. "
@@ -74,7 +76,7 @@ def section(claims: Sequence[Told], suites: Sequence[str], there: Collection[str
     titles = {claim["paper"]: claim["paper_title"] for claim in claims}
     found = counts([row.verdict for own in papers.values() for row in own])
     decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
-    total = ", ".join(f"{n} {verdict}" for verdict, n in found.items())
+    total = ", ".join(f"{verdict} {n}" for verdict, n in found.items())
     blocks: list[Block] = [
         Text(f"{len(claims)} claims, judged on {', '.join(suites)}: {total}."),
         Text(HOW),
@@ -106,7 +108,8 @@ def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
     if not others:
         return [first]
     reason = f"none of the suites {', '.join(names)} is among run.suites of params.yaml"
-    return [{**first, "suite": ", ".join(names), "reason": reason}]
+    parts = [{**part, "reason": reason} for part in first["parts"]]
+    return [{**first, "suite": ", ".join(names), "parts": parts}]
 
 
 def anchor(claim: Told, index: int, judgement: Told) -> str:
@@ -127,7 +130,6 @@ def _rows(claim: Told, suites: Sequence[str], there: Collection[str]) -> Sequenc
 
 
 def _row(claim: Told, judgement: Told, anchor: str, there: Collection[str]) -> Judged:
-    parts = judgement["parts"]
     return Judged(
         anchor=anchor,
         verdict=judgement["verdict"],
@@ -135,10 +137,16 @@ def _row(claim: Told, judgement: Told, anchor: str, there: Collection[str]) -> J
         suite=judgement["suite"],
         published=claim["published_in_words"],
         source=f"{claim['source']} ({claim['certainty_in_words']})",
-        here=[part["estimate_in_words"] for part in parts],
-        effects=[part["effect_in_words"] for part in parts],
-        protocol=[f"{part['statistic']}: {part['rule']}" for part in parts],
-        reason=judgement["reason"],
+        parts=[
+            JudgedPart(
+                verdict=part["verdict"],
+                here=part["estimate_in_words"],
+                effect=part["effect_in_words"],
+                by=f"{part['statistic']}: {part['rule']}",
+                reason=part["reason"],
+            )
+            for part in judgement["parts"]
+        ],
         trail=_trail(claim, judgement, there),
     )
 
@@ -150,19 +158,20 @@ def _trail(
     if claim["note"]:
         lines.append(("Note", [Link(claim["note"])]))
     for part in judgement["parts"]:
-        values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
-        lines.append(("By seed", [Link(f"{values} ({part['verdict']})")]))
+        if part["values"]:
+            values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
+            lines.append(("By seed", [Link(values)]))
         lines.extend(("Protocol", [Link(line)]) for line in part["protocol"])
     if judgement["files"]:
         lines.append(("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]))
     if figure := _figure(claim, judgement, there):
         lines.append(("Figure", figure))
-    if judgement["parts"]:
+    if judgement["runs"]:
         lines.append(("Command", [Link(judgement["command"])]))
     else:
         suite = judgement["suite"].partition(",")[0]
         lines.append(("To run it", [Link(RUN_A_SUITE.format(suite=suite))]))
-    if judgement["runs"] and judgement["parts"]:
+    if judgement["runs"] and judgement["suite"] != ANYWHERE:
         runs = ", ".join(judgement["runs"])
         experiment = f"ebmrepro ui, experiment ebmrepro/{judgement['suite']}, runs {runs}"
         lines.append(("MLflow", [Link(experiment)]))

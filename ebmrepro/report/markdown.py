@@ -76,18 +76,19 @@ def _verdicts(block: Verdicts) -> str:
 
 
 def _judged(row: Judged) -> list[str]:
-    def told(lines: Sequence[str]) -> str:
-        return "<br>".join(escape(line) or "–" for line in lines)
-
-    reason = f"<sub>{escape(row.reason)}</sub>" if row.reason else ""
-    here = "<br>".join(part for part in (told(row.here), reason) if part)
+    several = len(row.parts) > 1
+    here = [
+        f"{MARKS[part.verdict]} {escape(part.here)}" if several and part.here else escape(part.here)
+        for part in row.parts
+    ]
+    reasons = dict.fromkeys(part.reason for part in row.parts if part.reason)
     return [
         f'<a id="{row.anchor}"></a>{MARKS[row.verdict]} {row.verdict}<br><sub>{row.suite}</sub>',
         f"{escape(row.claim)}<br><sub>{escape(row.source)}</sub>",
         escape(row.published),
-        here,
-        told(row.effects),
-        told(row.protocol),
+        "<br>".join([line or "–" for line in here] + [f"<sub>{escape(r)}</sub>" for r in reasons]),
+        "<br>".join(escape(part.effect) or "–" for part in row.parts),
+        "<br>".join(escape(part.by) for part in row.parts),
     ]
 
 
