@@ -341,7 +341,7 @@ class Store:
         return True
 
     def _create_report(self, suite: str) -> MlflowRun:
-        # `log_table` would add rows to an earlier report's; this tag makes a table of a file.
+        # `log_table` would add rows to a report before; this tag makes a file a table.
         table = json.dumps([{"path": "claims.json", "type": "table"}])
         tags = {"suite": suite, "ebm.kind": "report", "mlflow.loggedArtifacts": table}
         return self.client.create_run(self.experiment(suite), run_name="report", tags=tags)
