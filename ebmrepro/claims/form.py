@@ -423,7 +423,7 @@ def names(statistic: object) -> Iterator[tuple[str, str, str]]:
     `measure`, `column`, and `key` of params.yaml, with its system before it."""
     for place, part in parts(statistic):
         match part:
-            case Document(value=value) if "@" in value:
+            case Document(stage="tour", value=value) if "@" in value:
                 yield f"{place}.value", "system", value.partition("@")[2]
             case Number():
                 yield f"{place}.key", "key", f"{part.of} {part.key}"

@@ -40,7 +40,8 @@ def statistic(told: object) -> str:
             return f"{key.rpartition('.')[2]} ({title(of)})"
         case form.Document(stage=stage, value=value):
             name, _, of = value.partition("@")
-            whose = f"{title(of)}, {STAGES[stage]}" if of else STAGES[stage]
+            of = title(of) if stage == "tour" else of
+            whose = f"{of}, {STAGES[stage]}" if of else STAGES[stage]
             return f"{name.replace('_', ' ')} ({whose})"
         case form.Spread(among=among):
             return f"largest over smallest of {len(among)}: {statistic(among[0])}, ..."
