@@ -48,6 +48,7 @@ PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 
 class DBNUpDown(Method):
     labelled = True
+    players = ("rbms", "generative", "top", "recognition")
 
     class Hparams(Strict):
         layers: Annotated[list[Count], Field(min_length=1)]  # hidden units under the top RBM
