@@ -41,7 +41,7 @@ def repro(root: Path, arguments: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def _warm(root: Path) -> Iterator[Mapping[str, str]]:
-    """The environment in which stages find a server to be forked from; see stages/warm.py."""
+    """The environment in which stages find a server to be forked from; see warm.py."""
     # Whatever `python` a stage is started with is the one of this environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path}
@@ -51,7 +51,7 @@ def _warm(root: Path) -> Iterator[Mapping[str, str]]:
     with tempfile.TemporaryDirectory(prefix="ebmrepro-") as private:  # only its owner may enter
         address = str(Path(private) / "warm")
         server = subprocess.Popen(
-            [sys.executable, "stages/warm.py", address],
+            [sys.executable, "-P", str(Path(__file__).with_name("warm.py")), address],
             cwd=root,
             env=environment,
             stdin=subprocess.PIPE,

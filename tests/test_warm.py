@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 STAGES = Path(__file__).parents[1] / "stages"
+WARM = STAGES.parent / "ebmrepro/warm.py"
 
 # A stage script like the project's own, with a life that a test can direct.
 STAGE = """
@@ -49,7 +50,7 @@ Server = tuple[subprocess.Popen[bytes], Path]
 
 @contextlib.contextmanager
 def serving(address: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, str(STAGES / "warm.py"), str(address)]
+    command = [sys.executable, "-P", str(WARM), str(address)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         until(address.exists)
         yield process

@@ -6,7 +6,8 @@ scripts (see `environment.py`) hand themselves over: their arguments, folder, en
 standard streams. What runs in the fork is the stage script itself, so a stage cannot tell the
 difference; plain `dvc repro` works without a server.
 
-Only libraries are imported ahead, never ebmrepro: each fork reads the code of its own checkout.
+Only libraries are imported ahead, never ebmrepro: each fork reads the code of its own checkout. For
+the same reason this file is run by its path, as no part of the package.
 Nothing here computes with torch, because threads and CUDA do not survive a fork.
 
 The conversation, on a Unix socket that only its owner can reach:
@@ -168,7 +169,7 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
         os.environ.update(environment)
         script, *arguments = request["argv"]  # type: ignore[misc]
         sys.argv = [script, *arguments]
-        sys.path[0] = str(Path(script).resolve().parent)
+        sys.path.insert(0, str(Path(script).resolve().parent))
         sys.stdin = os.fdopen(0, closefd=False)
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
