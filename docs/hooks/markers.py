@@ -22,6 +22,7 @@ MAKERS = {
         source.departures,
         results.result,
         results.samples,
+        results.verdicts,
         results.measures,
     )
 }

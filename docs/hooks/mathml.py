@@ -20,6 +20,8 @@ OPERATORS = {
     "<mi>&#x027E9;</mi>": '<mo stretchy="false" form="postfix">&#x027E9;</mo>',  # \rangle
     "<mi>&#x027FA;</mi>": "<mo>&#x027FA;</mo>",  # \iff
 }
+BARS = re.compile(r"(?<!\\left)(?<!\\right)(?=\\[lr][vV]ert\b)")
+MINUS = re.compile(r"(<mo[^>]*>(?:&#x00028;|\[|&#x0003D;|&#x0002C;)</mo>)<mo>&#x02212;</mo>")
 
 
 def on_page_content(content: str, /, *, page, **_) -> str:
@@ -41,12 +43,14 @@ def formula(latex: str, *, display: bool) -> str:
     Raises:
         ValueError: some of it has no MathML; the formula is named.
     """
+    fenced = BARS.sub(lambda at: r"\left" if latex[at.start() + 1] == "l" else r"\right", latex)
     try:
-        mathml = convert(latex, display="block" if display else "inline")
+        mathml = convert(fenced, display="block" if display else "inline")
     except Exception as error:  # latex2mathml has a dozen kinds without a common one
         raise ValueError(f"${latex}$: {type(error).__name__}") from error
     if unknown := re.search(r"\\[A-Za-z]*|(?<=>)&(?=<)", mathml):
         raise ValueError(f"${latex}$: {unknown[0]!r} has no MathML")
     for found, better in OPERATORS.items():
         mathml = mathml.replace(found, better)
+    mathml = MINUS.sub(r'\1<mo form="prefix">&#x02212;</mo>', mathml)  # a sign, not a difference
     return f'<div class="formula">{mathml}</div>' if display else mathml

@@ -59,6 +59,14 @@ def samples(suite: str, name: str, page: Any) -> str:
     )
 
 
+def verdicts(paper: str) -> str:
+    """What was found of a paper's claims: reports/claims.json, which the report writes."""
+    path = ROOT / "reports" / "claims.json"
+    if not path.is_file():
+        return f"*Verdicts on the paper's claims: {NOT_RUN}.*"
+    raise NotImplementedError(paper)
+
+
 def pictures() -> Iterator[tuple[str, Path]]:
     """(address in the site, file) of every picture of results that a page may show."""
     yield f"{PICTURES}/overview.png", ROOT / "reports" / "overview.png"

@@ -43,13 +43,17 @@ def symbols(method: str) -> str:
     if start is None:
         raise MarkerError(f"symbols: the header of {method}.py has no line `symbol  here  meaning`")
     at = [lines[start].index(head) for head in heads]
-    table = ["| symbol | in the code | meaning |", "| :-- | :-- | :-- |"]
+    rows: list[list[str]] = []
     for line in lines[start + 1 :]:
         if not line.strip():
             break
-        symbol, here, meaning = (
-            line[a:b].strip() for a, b in zip(at, [*at[1:], None], strict=True)
-        )
+        cells = [line[a:b].strip() for a, b in zip(at, [*at[1:], None], strict=True)]
+        if cells[0]:
+            rows.append(cells)
+        else:  # the row goes on
+            rows[-1] = [f"{above} {cell}".strip() for above, cell in zip(rows[-1], cells, strict=True)]
+    table = ["| symbol | in the code | meaning |", "| :-- | :-- | :-- |"]
+    for symbol, here, meaning in rows:
         table.append(f"| {_formula(symbol)} | `{here}` | {escape(meaning)} |")
     return "\n".join(table)
 
