@@ -69,7 +69,8 @@ def departures(method: str) -> str:
         raise MarkerError(f"departures: the header of {method}.py has no line `Departures ...`")
     lead, items, rest = f"Departures{told}".partition("\n- ")
     lines = f"- {rest}" if items else ""
-    return f"{escape(lead.strip())}\n\n{escape(lines.strip())}"
+    lead = "" if lead.strip() == "Departures:" else lead.strip()  # the page's own heading
+    return f"{escape(lead)}\n\n{escape(lines.strip())}".strip()
 
 
 def escape(text: str) -> str:
