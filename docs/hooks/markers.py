@@ -1,14 +1,15 @@
 """A line `{{ name(...) }}` of a page becomes what the function of that name makes of the project.
 
-`code`, `symbols` and `departures` show the source, `result`, `samples`, `verdicts` and `measures`
-what was measured. One that cannot be resolved stops the build.
+`code`, `symbols` and `departures` show the source; `result`, `samples`, `measures` and `document`
+what was measured; `verdicts` and `topic` what that says of the claims. One that cannot be resolved
+stops the build.
 """
 
 import ast
 import inspect
 import re
 
-import results
+import measured
 import source
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
@@ -20,17 +21,19 @@ MAKERS = {
         source.code,
         source.symbols,
         source.departures,
-        results.result,
-        results.samples,
-        results.verdicts,
-        results.measures,
+        measured.result,
+        measured.samples,
+        measured.verdicts,
+        measured.topic,
+        measured.document,
+        measured.measures,
     )
 }
 
 
 def on_files(files, /, *, config):
     """Pictures of results are files of the site like those under docs/."""
-    for address, path in results.pictures():
+    for address, path in measured.pictures():
         files.append(File.generated(config, address, abs_src_path=str(path)))
     return files
 
@@ -56,9 +59,12 @@ def expand(name: str, arguments: str, page=None) -> str:
     if name not in MAKERS:
         raise source.MarkerError(f"no marker {name!r}; there are {', '.join(MAKERS)}")
     maker = MAKERS[name]
+    named = {"page": page} if "page" in inspect.signature(maker).parameters else {}
     try:
         given = ast.literal_eval(f"({arguments},)") if arguments.strip() else ()
-    except SyntaxError:
-        raise source.MarkerError(f"{name}: the arguments are not literals: {arguments}") from None
-    asks_for_page = "page" in inspect.signature(maker).parameters
-    return maker(*given, **({"page": page} if asks_for_page else {}))
+        inspect.signature(maker).bind(*given, **named)
+    except (SyntaxError, TypeError, ValueError):
+        raise source.MarkerError(
+            f"{name}{inspect.signature(maker)} is given ({arguments})"
+        ) from None
+    return maker(*given, **named)

@@ -15,8 +15,8 @@ FORMULA = re.compile(
 )
 # Where the output is worse than the input, and the better.
 MENDED = {
-    r"<mi>(&#x0007E;)</mi>": "<mo>&#x0223C;</mo>",  # \\sim is a relation
-    r"<mi>(&#x027E8;)</mi>": r'<mo stretchy="false" form="prefix">\1</mo>',  # \\langle is a fence
+    r"<mi>(&#x0007E;)</mi>": "<mo>&#x0223C;</mo>",  # \sim is a relation
+    r"<mi>(&#x027E8;)</mi>": r'<mo stretchy="false" form="prefix">\1</mo>',  # \langle is a fence
     r"<mi>(&#x027E9;)</mi>": r'<mo stretchy="false" form="postfix">\1</mo>',
     r'<mo stretchy="true"([^>]*>)(?=&#x0(?:007C|2016);)': r'<mo stretchy="false"\1',  # | and ||
     # a sign, not a difference

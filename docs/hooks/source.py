@@ -51,7 +51,9 @@ def symbols(method: str) -> str:
         if cells[0]:
             rows.append(cells)
         else:  # the row goes on
-            rows[-1] = [f"{above} {cell}".strip() for above, cell in zip(rows[-1], cells, strict=True)]
+            rows[-1] = [
+                f"{above} {cell}".strip() for above, cell in zip(rows[-1], cells, strict=True)
+            ]
     table = ["| symbol | in the code | meaning |", "| :-- | :-- | :-- |"]
     for symbol, here, meaning in rows:
         table.append(f"| {_formula(symbol)} | `{here}` | {escape(meaning)} |")
