@@ -93,8 +93,8 @@ def _span(tree: ast.Module, path: str, name: str) -> tuple[int, int]:
     """First and last line of a definition, its decorators included."""
     body, node = tree.body, None
     for part in name.split("."):
-        kinds = ast.FunctionDef | ast.ClassDef
-        node = next((n for n in body if isinstance(n, kinds) and n.name == part), None)
+        found = (n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+        node = next((n for n in found if n.name == part), None)
         if node is None:
             raise MarkerError(f"code: {path} has no {name}")
         body = node.body
