@@ -42,6 +42,19 @@ def check() -> None:
         )
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def repro(context: typer.Context) -> None:
+    """Regenerate what params.yaml asks for: dvc repro, with the costly imports done once.
+
+    Takes all arguments and options of dvc repro.
+    """
+    with one_line():
+        params.load()
+        from ebmrepro import pipeline
+
+        raise typer.Exit(pipeline.repro(Path(), context.args))
+
+
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000) -> None:
     """Open the runs in MLflow, after logging those that came from DVC's cache."""
