@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmrepro import data, images, runs, train
+from ebmrepro import data, images, params, runs, train
 from ebmrepro.data import probes
 from ebmrepro.method import Labelled, Method
 from ebmrepro.metrics import (
@@ -142,7 +142,7 @@ def _measure(
     values, flags = _distances(fake, real, asked)
     values["fd_dbn_untrained"] = _distances(extract(at_start), real, asked)[0]["fd_dbn"]
     reasons: dict[str, str] = {}
-    if name == "dbn":
+    if params.base(name) in ("dbn", "dbn_updown"):
         flags["fd_dbn"] = "a DBN, measured in the features of a DBN: not on a par with the others"
     if (place / "inception.npz").exists():
         values["fid"], flags["fid"] = _fid(place, generated)

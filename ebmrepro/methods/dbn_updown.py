@@ -70,6 +70,10 @@ class DBNUpDown(Method):
         self._untie()
 
     @property
+    def stack(self) -> list[RBM]:
+        return [rbm for rbm in self.rbms if isinstance(rbm, RBM)]
+
+    @property
     def greedy_epochs(self):
         return len(self.rbms) * self.hp.rbm_epochs
 
@@ -127,10 +131,10 @@ class DBNUpDown(Method):
 
     def _contrastive_divergence(self, v, y, layer):
         with torch.no_grad():
-            for below in self.rbms[:layer]:
+            for below in self.stack[:layer]:
                 v = below.up(v)
-            rbm = self.rbms[layer]
-            if rbm is self.rbms[-1]:
+            rbm = self.stack[layer]
+            if isinstance(rbm, LabelledRBM):
                 v = rbm.join(v, y)
             v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False)
         error = (v - v_k).square().mean()
@@ -150,7 +154,7 @@ class DBNUpDown(Method):
     @torch.no_grad()
     def _untie(self):
         """Start recognition, generative weights and the top RBM from the greedy ones."""
-        *lower, top = self.rbms
+        *lower, top = self.stack
         upwards = nets.linear_layers(self.recognition)
         downwards = nets.linear_layers(self.generative)[::-1]
         for rbm, R, G in zip(lower, upwards, downwards, strict=True):
@@ -167,13 +171,13 @@ class DBNUpDown(Method):
     @torch.no_grad()
     def diagnose(self, train, test):
         v, y = _visible(test.x), test.y
-        *lower, top = self.rbms  # as the greedy phase left them
-        h = v
-        for rbm in lower:
+        h, (top,) = v, (rbm for rbm in self.stack if isinstance(rbm, LabelledRBM))
+        for rbm in self.stack[:-1]:  # as the greedy phase left them
             h = rbm.up(h)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            passes = [(-self.top.free_energies(self._up(v)[-1])).log_softmax(1) for _ in range(PASSES)]
+            sampled = [self.top.free_energies(self._up(v)[-1]) for _ in range(PASSES)]
+            passes = [(-F).log_softmax(1) for F in sampled]
         return {
             "error_greedy": _error(-top.free_energies(h), y),
             "error_updown": _error(-self.joint_free_energy(test.x), y),
@@ -196,10 +200,11 @@ def _surprise(layers, states):
     A sigmoid unit's derivative of it by its input is p - s, so that descent moves its weights by
     the delta rule r s_before (s - p), averaged over the batch, and no gradient passes the states.
     """
-    total = 0.0
-    for layer, (before, s) in zip(nets.linear_layers(layers), pairwise(states), strict=True):
-        total = total + binary_cross_entropy_with_logits(layer(before), s, reduction="sum")
-    return total / len(states[0])
+    costs = [
+        binary_cross_entropy_with_logits(layer(before), s, reduction="sum")
+        for layer, (before, s) in zip(nets.linear_layers(layers), pairwise(states), strict=True)
+    ]
+    return torch.stack(costs).sum() / len(states[0])
 
 
 def _visible(x):
