@@ -1,6 +1,6 @@
 """A line `{{ name(...) }}` of a page becomes what the function of that name makes of the project.
 
-`code`, `symbols` and `departures` show the source; `result`, `samples`, `measures` and `document`
+`code`, `block`, `symbols`, `departures` show the source; `result`, `samples`, `measures` and `document`
 what was measured; `verdicts` and `topic` what that says of the claims. One that cannot be resolved
 stops the build.
 """
@@ -19,6 +19,7 @@ MAKERS = {
     maker.__name__: maker
     for maker in (
         source.code,
+        source.block,
         source.symbols,
         source.departures,
         measured.result,

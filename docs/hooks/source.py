@@ -31,6 +31,21 @@ def code(path: str, name: str) -> str:
     return f'```{{ .python title="{title}" linenums="{first}" }}\n{lines}\n```'
 
 
+def block(path: str, key: str) -> str:
+    """A top-level block of a YAML file, as it stands there.
+
+    Raises:
+        MarkerError: there is no such file, or no such block in it.
+    """
+    file = ROOT / path
+    if not file.is_file():
+        raise MarkerError(f"block: no file {path}")
+    found = re.search(rf"^{re.escape(key)}:\n(?:[ #].*\n)*", file.read_text("utf-8"), re.MULTILINE)
+    if not found:
+        raise MarkerError(f"block: {path} has no {key}")
+    return f'```{{ .yaml title="{path}" }}\n{found[0]}```'
+
+
 def symbols(method: str) -> str:
     """The table of symbols in a method's header, its symbols set as formulae.
 
