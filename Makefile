@@ -68,7 +68,7 @@ ui: $(READY)  ## open the runs in MLflow
 	@$(ACTIVATE) && ebmrepro ui
 
 docs: $(READY)  ## build the documentation into site/ (offline)
-	@$(ACTIVATE) && NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	@$(ACTIVATE) && NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 	@echo "documentation: $(CURDIR)/site/index.html"
 
 lock: $(READY)  ## compile requirements.lock from pyproject.toml (UPGRADE=1: to the newest versions)

@@ -1,8 +1,8 @@
 """A line `{{ name(...) }}` of a page becomes what the function of that name makes of the project.
 
-`code`, `block`, `symbols`, `departures` show the source; `result`, `samples`, `measures` and `document`
-what was measured; `verdicts` and `topic` what that says of the claims. One that cannot be resolved
-stops the build.
+`code`, `block`, `symbols` and `departures` show the source; `result`, `samples`, `measures` and
+`document` what was measured; `verdicts` and `topic` what that says of the claims. One that cannot
+be resolved stops the build.
 """
 
 import ast

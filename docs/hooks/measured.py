@@ -116,14 +116,12 @@ def pictures() -> Iterator[tuple[str, Path]]:
 
 def measures() -> str:
     """Every measure of the catalogue."""
-    table = [
-        "| measure | name in files | unit | better | how it is measured |",
-        "| :-- | :-- | :-- | :-- | :-- |",
-    ]
+    table = ["| measure, name in files | unit | how it is measured |", "| :-- | :-- | :-- |"]
     for name, told in catalogue.MEASURES.items():
-        cells = (told.label, f"`{name}`", told.unit, told.better or "", told.protocol)
-        shown = [cell if cell.startswith("`") else escape(cell) for cell in cells]
-        table.append(f"| {' | '.join(shown)} |")
+        better = f"{told.better} is better" if told.better else ""
+        unit = "<br>".join(filter(None, (escape(told.unit), better)))
+        label = f"{escape(told.label)}<br>`{name}`"
+        table.append(f"| {label} | {unit} | {escape(told.protocol)} |")
     return "\n".join(table)
 
 
