@@ -108,6 +108,22 @@ class RBM(nn.Module):
         return v
 
     @torch.no_grad()
+    def fill_in(self, v: Tensor, known: Tensor, steps: int) -> Tensor:
+        """Visible units outside the mask `known`, bool (V,), given those inside, (N, V) -> (N, V).
+
+        Gibbs sampling with the known units clamped, from random bits; returns the mean of p(v | h)
+        over the second half of the chain, which estimates the mean of v given the known units.
+        """
+        state = torch.where(known, v, torch.full_like(v, 0.5).bernoulli())
+        total, burnt_in = torch.zeros_like(v), steps // 2
+        for i in range(steps):
+            probability = self.down(torch.bernoulli(self.up(state)))
+            if i >= burnt_in:
+                total += probability
+            state = torch.where(known, v, self.draw(probability))
+        return torch.where(known, v, total / (steps - burnt_in))
+
+    @torch.no_grad()
     def pseudo_likelihood(self, v: Tensor) -> Tensor:
         """log-pseudo-likelihood sum_i log p(v_i | v_-i) of binary v, exact, (N, V) -> (N,), in
         nats.

@@ -47,6 +47,8 @@ class Method(nn.Module, ABC):
     """
 
     Hparams: ClassVar[type[Strict]]  # types and meanings; the values are in params.yaml
+    players: ClassVar[tuple[str, ...]]  # submodules that `step` yields turns for; a literal, see
+    smallest_batch: ClassVar[int] = 1  # `params.declared`; and how many images a step needs
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):
@@ -80,6 +82,16 @@ class Method(nn.Module, ABC):
 
     def reconstruct(self, x: Tensor) -> Tensor | None:
         """D(x) of an auto-encoder, (N, C, H, W) -> the same shape, where the method has one."""
+        return None
+
+    def joint_free_energy(self, x: Tensor) -> Tensor | None:
+        """F(x, y) of each label y, (N, C, H, W) -> (N, classes), where the method models labels."""
+        return None
+
+    def complete(self, x: Tensor, known: Tensor) -> Tensor | None:
+        """Images whose pixels outside the mask `known`, bool (C, H, W), are inferred from those
+        inside by the method's own sampler, (N, C, H, W) -> the same shape, where it can.
+        """
         return None
 
     @property

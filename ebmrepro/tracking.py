@@ -160,6 +160,28 @@ def _curves(path: Path) -> list[dict[str, str]]:
     return [{key: cell for key, cell in row.items() if cell} for row in rows]
 
 
+def _verdicts(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]] | None:
+    """The claims that the suite decides, or that no suite does, as MLflow keeps a table."""
+    rows = [
+        [
+            claim["id"],
+            judgement["verdict"],
+            claim["claim"],
+            claim["paper_title"],
+            claim["published_in_words"],
+            "; ".join(part["estimate_in_words"] for part in judgement["parts"]),
+            "; ".join(part["effect_in_words"] for part in judgement["parts"]),
+            "; ".join(f"{part['statistic']}: {part['rule']}" for part in judgement["parts"]),
+            judgement["reason"],
+        ]
+        for claim in document["claims"]
+        for judgement in claim["judgements"]
+        if judgement["suite"] in (suite, "fundamentals")
+    ]
+    columns = ["id", "verdict", "claim", "paper", "published", "here", "effect", "rule", "reason"]
+    return {"columns": columns, "data": rows} if rows else None
+
+
 def _digest(rows: Sequence[Mapping[str, str]]) -> str:
     """How many rows were logged, and which: `31:2c26b46b68ffc68f`. Columns may move or be added."""
     text = json.dumps(rows, sort_keys=True)
@@ -295,6 +317,34 @@ class Store:
         with FileLock(self._locks / f"{files.fingerprint}.lock", timeout=LONGEST_PAUSE):
             _Projection(self, run, files, follower, ended).apply()
         return True
+
+    def sync_claims(self, suite: str) -> bool:
+        """Bring the table of verdicts in the suite's run `report` up to reports/claims.json; false
+        if there is none, or none of its claims concerns the suite."""
+        from filelock import FileLock
+
+        document = _json(self.root / "reports" / "claims.json")
+        table = _verdicts(document, suite) if document else None
+        if table is None:
+            return False
+        with FileLock(self._locks / f"report-{suite}.lock", timeout=LONGEST_PAUSE):
+            found = self.client.search_runs(
+                [self.experiment(suite)], "tags.`ebm.kind` = 'report'", max_results=1
+            )
+            run = found[0] if found else self._create_report(suite)
+            content = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:16]
+            if _logged(run).get("claims.json") != content:
+                self.client.log_dict(run.info.run_id, table, "claims.json")
+                noted = json.dumps({"claims.json": content})
+                self.client.set_tag(run.info.run_id, "ebm.logged", noted)
+                self.client.set_terminated(run.info.run_id)
+        return True
+
+    def _create_report(self, suite: str) -> MlflowRun:
+        # `log_table` would add rows to a report before; this tag makes a file a table.
+        table = json.dumps([{"path": "claims.json", "type": "table"}])
+        tags = {"suite": suite, "ebm.kind": "report", "mlflow.loggedArtifacts": table}
+        return self.client.create_run(self.experiment(suite), run_name="report", tags=tags)
 
     def find(self, suite: str, fingerprint: str) -> MlflowRun | None:
         """The run of a training, by fingerprint."""
@@ -572,6 +622,7 @@ def sync_all(root: Path, runs: Iterable[tuple[str, str, int]]) -> list[Run]:
         done = [run for run in runs if store.sync(run)]
         for suite in sorted({run.suite for run in runs}):
             store.end_abandoned(suite)
+            store.sync_claims(suite)
     return done
 
 
@@ -696,6 +747,8 @@ def _follow(root: Path, runs: Sequence[Run], after: float) -> None:
                     with contextlib.suppress(*() if over else (_HalfWritten,)):
                         store.sync(run, follower=me, ended=status)
                         seen[run] = now
+            for suite in sorted({run.suite for run in runs}) if over else ():
+                store.sync_claims(suite)
             failures = 0
         except Exception as error:
             failures, store = failures + 1, None

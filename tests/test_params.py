@@ -58,9 +58,17 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path):
         ("gamma: 0.", "gama: 0.", "digits.methods.began.hparams.gama: unknown key; allowed are "),
         ("lambda_k: 0.1", "lambda_k: none", "hparams.lambda_k: found 'none'; it should be"),
         ("reduction: mean_abs", "reduction: l1", "hparams.reduction: found 'l1'; it should be"),
-        ("name: adam", "name: adma", "digits.methods.began.optim.G: found"),
+        (
+            "name: adam",
+            "name: adm",
+            "optim.G.name: found 'adm'; allowed are adam, adamax, sgd; did",
+        ),
         ("lr: 0.002", "lr: -0.002", "digits.methods.began.optim.G.lr: found -0.002; it should be"),
-        ("kind: mlp", "kind: cnn", "digits.methods.began.hparams.G: found"),
+        (
+            "kind: mlp",
+            "kind: cnn",
+            "digits.methods.began.hparams.G.kind: found 'cnn'; allowed are mlp, conv",
+        ),
         ("batch_size: 64", "batch_size: 64.5", "digits.methods.began.batch_size: found 64.5; it"),
         ("batch_size: 64", "batch_size: no", "digits.methods.began.batch_size: found 'no'; it"),
         ("batch_size: 64\n      ", "", "digits.methods.began.batch_size: this key is missing"),
@@ -84,16 +92,22 @@ def test_an_unknown_key_is_told_the_nearest_name(tmp_path: Path):
         ("    - digits\n", "    - digit\n", "run.suites: no suite 'digit'; there are digits"),
         ("    - 2\n", "    - 1\n", "run.seeds: found [0, 1, 1], each may stand there once"),
         ("source: digits", "source: digit", "digits.data.source: no source 'digit'; there are "),
-        ("split: test", "split: validation", "but digits.data.validation holds out no image"),
+        ("split: test", "split: validation", "but data.validation holds out no image"),
         ("split: test", "split: dev", "digits.evaluate.split: found 'dev'; it should be 'test' or"),
-        ("run:\n", "run:\nrun:\n", 'found duplicate key "run"'),
-        ("run:\n", "runs:\n", "found no `run` block at the top"),
+        ("run:\n", "run:\nrun:\n", "run: found this key twice, in lines 4 and 5"),
+        ("run:\n", "runs:\n", "run: this key is missing"),
         ("budget: 1.0", "budget: 0", "digits.budget: found 0; it should be greater than 0"),
         ("budget: 1.0", "budget: .nan", "digits.budget: found nan; it should be"),
     ],
 )
 def test_a_wrong_value_anywhere_is_named(tmp_path: Path, before: str, after: str, message: str):
     assert message in refusal(changed(tmp_path, before, after))
+
+
+def test_a_method_that_names_no_players_is_told_to(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(params, "declared", lambda name: {})
+    with pytest.raises(params.ParamsError, match=r"methods/dbn.py: players: found none"):
+        params.load(ROOT / "params.yaml")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):

@@ -175,6 +175,8 @@ def test_every_measurement_has_its_protocol(project: Project):
         assert metrics["protocol"]["generated"].startswith("300 images")
         assert metrics["protocol"]["reference"] == "test split, 360 images"
         assert len(metrics["protocol"]["extractor_sha256"]) == 64
+        told = metrics["flags"].get("classes_covered", "")
+        assert ("asked for" in told) == (name == "dbn_updown")
 
 
 def test_the_same_seed_gives_the_same_bytes(project: Project):

@@ -343,6 +343,34 @@ def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
     assert run.data.metrics["eval/fd_dbn"] == 1.125  # the latest of two points at one step
 
 
+def claims(verdict: str) -> dict[str, object]:
+    part = {"statistic": "ratio", "rule": "1 ± 0.05", "estimate_in_words": "1.01, n = 3"}
+    part |= {"effect_in_words": "20 % of tolerance"}
+    judgements = [
+        {"suite": suite, "verdict": verdict, "reason": "", "parts": [part]}
+        for suite in ("digits", "mnist")
+    ]
+    claim = {"id": "began-ratio", "claim": "It settles.", "paper_title": "BEGAN"}
+    claim |= {"published_in_words": "shape only", "judgements": judgements}
+    return {"claims": [claim]}
+
+
+def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
+    dump(root / "reports" / "claims.json", claims("holds"))
+    write_card(root)
+    for verdict in ("holds", "holds", "fails"):
+        dump(root / "reports" / "claims.json", claims(verdict))
+        tracking.sync_all(root, [RUN])
+    client = tracking.Store(root).client
+    experiment = client.get_experiment_by_name("ebmrepro/digits").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`ebm.kind` = 'report'")
+    assert run.info.status == "FINISHED"
+    rows = client.load_table(experiment, "claims.json", [run.info.run_id])
+    assert rows[["id", "verdict", "here"]].values.tolist() == [
+        ["began-ratio", "fails", "1.01, n = 3"]
+    ]
+
+
 def test_an_evaluation_of_another_training_is_left_out(root):
     write_run(root)
     write_results(root, {"fd_dbn": 9.0}, fingerprint="feed")

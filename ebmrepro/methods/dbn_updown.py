@@ -48,6 +48,7 @@ PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 
 class DBNUpDown(Method):
     labelled = True
+    players = ("rbms", "generative", "top", "recognition")
 
     class Hparams(Strict):
         layers: Annotated[list[Count], Field(min_length=1)]  # hidden units under the top RBM
@@ -176,8 +177,9 @@ class DBNUpDown(Method):
             h = rbm.up(h)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            sampled = [self.top.free_energies(self._up(v)[-1]) for _ in range(PASSES)]
-            passes = [(-F).log_softmax(1) for F in sampled]
+            passes = [
+                (-self.top.free_energies(self._up(v)[-1])).log_softmax(1) for _ in range(PASSES)
+            ]
         return {
             "error_greedy": _error(-top.free_energies(h), y),
             "error_updown": _error(-self.joint_free_energy(test.x), y),

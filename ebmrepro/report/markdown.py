@@ -5,7 +5,19 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 
-from ebmrepro.report.blocks import Block, Cell, Column, Command, Picture, Section, Table, Text
+from ebmrepro.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Command,
+    Judged,
+    Picture,
+    Section,
+    Table,
+    Text,
+    Verdicts,
+)
+from ebmrepro.report.claims import MARKS
 
 PREFACE = """\
 # Results
@@ -41,6 +53,8 @@ def _block(block: Block) -> str:
             return f"![{escape(block.title)}]({block.name}.png)\n\n{escape(block.caption)}\n"
         case Table():
             return _table(block)
+        case Verdicts():
+            return _verdicts(block)
     return ""
 
 
@@ -53,6 +67,29 @@ def _table(table: Table) -> str:
     notes = "".join(f"{i}. {escape(note)}\n" for i, note in enumerate(table.notes, start=1))
     caption = f"**{escape(table.title)}.** {escape(table.caption)}\n"
     return f"{caption}\n{rows}" + (f"\n{notes}" if notes else "")
+
+
+def _verdicts(block: Verdicts) -> str:
+    lines = [["Verdict", "Claim", "Paper", "Here", "Effect", "Judged by"], [":--"] * 6]
+    lines += [_judged(row) for row in block.rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _judged(row: Judged) -> list[str]:
+    several = len(row.parts) > 1
+    here = [
+        f"{MARKS[part.verdict]} {escape(part.here)}" if several and part.here else escape(part.here)
+        for part in row.parts
+    ]
+    reasons = dict.fromkeys(part.reason for part in row.parts if part.reason)
+    return [
+        f'<a id="{row.anchor}"></a>{MARKS[row.verdict]} {row.verdict}<br><sub>{row.suite}</sub>',
+        f"{escape(row.claim)}<br><sub>{escape(row.source)}</sub>",
+        escape(row.published),
+        "<br>".join([line or "–" for line in here] + [f"<sub>{escape(r)}</sub>" for r in reasons]),
+        "<br>".join(escape(part.effect) or "–" for part in row.parts),
+        "<br>".join(escape(part.by) for part in row.parts),
+    ]
 
 
 def _heading(column: Column) -> str:
