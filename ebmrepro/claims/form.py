@@ -407,6 +407,11 @@ def stages(statistic: object) -> list[str]:
     return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
 
 
+def toured(statistic: object) -> list[str]:
+    """The systems whose answers on the tour a statistic reads, each once."""
+    return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "system"))
+
+
 def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
     """A statistic and all it is made of, each with its place."""
     if isinstance(statistic, list):

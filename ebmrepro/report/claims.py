@@ -166,12 +166,12 @@ def _trail(
         lines.append(("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]))
     if figure := _figure(claim, judgement, there):
         lines.append(("Figure", figure))
-    if judgement["runs"]:
+    if judgement["command"]:
         lines.append(("Command", [Link(judgement["command"])]))
     else:
         suite = judgement["suite"].partition(",")[0]
         lines.append(("To run it", [Link(RUN_A_SUITE.format(suite=suite))]))
-    if judgement["runs"] and judgement["suite"] != ANYWHERE:
+    if judgement["runs"]:
         runs = ", ".join(judgement["runs"])
         experiment = f"ebmrepro ui, experiment ebmrepro/{judgement['suite']}, runs {runs}"
         lines.append(("MLflow", [Link(experiment)]))
