@@ -1,5 +1,5 @@
 """`python -m ebmrepro` is `ebmrepro`."""
 
-from ebmrepro.cli import app
+from ebmrepro.cli import main
 
-app()
+main()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
-from ebmrepro import documents, params
+from ebmrepro import documents, params, settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
@@ -27,7 +31,25 @@ def one_line() -> Iterator[None]:
         yield
     except params.UserError as error:
         typer.echo(error, err=True)
-        raise typer.Exit(2) from None
+        raise SystemExit(2) from None
+    except TyperException as error:
+        program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
+        command = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        typer.echo(f"{command}: {message}; --help says what is allowed", err=True)
+        raise SystemExit(2) from None
+
+
+def run(command: typer.Typer) -> NoReturn:
+    """Run a command line and leave Python: the `ebmrepro` one, or that of a stage."""
+    with one_line():
+        settings.check(os.environ)
+        sys.exit(command(standalone_mode=False))
+
+
+def main() -> NoReturn:
+    """`ebmrepro` as people type it."""
+    run(app)
 
 
 @app.command()
@@ -94,7 +116,7 @@ def show_claims(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="On 127.0.0.1.")] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000) -> None:
     """Open the runs in MLflow, after logging those that came from DVC's cache."""
     with one_line():
         from ebmrepro import tracking
@@ -107,14 +129,18 @@ def sample(
     suite: Suite,
     method: Annotated[str, typer.Argument(help="A method or variant of the suite, or dbn.")],
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("samples.png"),
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Images to draw.")] = 100,
-    seed: Annotated[int, typer.Option(help="Seed of the trained model.")] = 0,
-    draw: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, max=10_000, help="Images to draw.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the trained model.")] = 0,
+    draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draw.")] = 0,
 ) -> None:
     """Draw images from a trained model into one picture."""
     with one_line():
         settings = params.load()
         settings.block(suite, method)
+        if out.suffix.lower() != ".png" or not out.parent.is_dir():
+            raise params.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
         weights = Path("models") / suite / method / str(seed) / "model.safetensors"
         if not weights.exists():
             raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
@@ -123,6 +149,43 @@ def sample(
         drawn = runs.draw(runs.restore(suite, method, seed, settings), number, draw)
         images.save_png(out, images.grid(drawn, columns=10))
         typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
+
+
+@app.command()
+def tour(
+    suite: Annotated[
+        str | None, typer.Argument(help="A suite of params.yaml; the first of run.suites if none.")
+    ] = None,
+) -> None:
+    """Five questions that one energy can answer, with the numbers of the trained models.
+
+    Reads what the stage `tour` has left; asks the trained models where it has left nothing.
+    """
+    with one_line():
+        settings = params.load()
+        name = suite or settings.run.suites[0]
+        asked = settings.suite(name).tour.decision
+        settings = settings.model_copy(
+            update={"run": settings.run.model_copy(update={"suites": [name]})}
+        )
+        if not (Path("results") / name / "tour" / "metrics.json").exists():
+            from ebmrepro import tour as questions
+
+            questions.write(name, settings)
+        from rich.console import Console
+
+        from ebmrepro import data
+        from ebmrepro.report import terminal
+        from ebmrepro.report import tour as answers
+        from ebmrepro.report.gather import gather
+        from ebmrepro.tour import timing
+
+        console = Console()
+        terminal.show(answers.section(gather(Path(), settings)), console)
+        classes = len(data.describe(Path("data") / name)["classes"])
+        timed = timing.search(classes, asked.lengths, asked.brute_force)
+        terminal.show([answers.times(timed)], console)
+        console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")
 
 
 @data_app.command("check")

@@ -39,12 +39,10 @@ DISPUTED = re.compile(
     r"(?=[-+.0-9])[-+]?(?=[_.]*[0-9])[0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|[-+]?0[box][0-9a-fA-F_]*"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s]+[0-9:.]+\s*(Z|[-+][0-9:]+)?)?|=|<<"
 )
-ODD = {
-    "\t": "a tab; write spaces",
-    "\x85": "a line break U+0085",
-    "\u2028": "a line break U+2028",
-    "\u2029": "a line break U+2029",
-}
+# Signs that readers of YAML forbid or take for the end of a line, or not; and tabs.
+ODD = re.compile(
+    "\r(?!\n)|[^\r\n -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 ELEVEN = {"y", "yes", "n", "no", "on", "off"}  # true or false in YAML 1.1
 
 # What pydantic calls by Python's names, in the words of a file.
@@ -133,9 +131,10 @@ def validate(
             raise _refusal(path, [*where, key], f"this key is missing; {listed}")
         tag = found[key]
         raise _refusal(path, [*where, key], f"found {shown(tag)}; {listed}{nearest(tag, tags)}")
-    message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    if first["type"] == "value_error":  # of a `rule`: begins with the key
-        key, _, message = message.partition(": ")
+    message = re.sub("^(Input|List|Value error,) ", "", first["msg"])
+    # A `rule` begins with the key.
+    if first["type"] == "value_error" and (said := re.match(r"([\w.]+): (.*)", message)):
+        key, message = said.groups()
         raise _refusal(path, [*where, *key.split(".")], message)
     if first["type"] in KINDS:
         message = f"should be {KINDS[first['type']]}"
@@ -293,10 +292,11 @@ def _text(path: Path) -> str:
         raise ParamsError(
             f"{path}: line {line}: found the byte 0x{byte:02x}; the file is to be UTF-8"
         ) from None
-    for sign, name in ODD.items():
-        if sign in text:
-            line = text.count("\n", 0, text.index(sign)) + 1
-            raise ParamsError(f"{path}: line {line}: found {name}")
+    if odd := ODD.search(text):
+        line, sign = text.count("\n", 0, odd.start()) + 1, odd[0]
+        what = f"the sign U+{ord(sign):04X}; allowed are letters, digits and what prints"
+        what = "a tab; write spaces" if sign == "\t" else what
+        raise ParamsError(f"{path}: line {line}: found {what}")
     return text
 
 

@@ -1,5 +1,6 @@
 """Networks that are energies: the auto-encoder, whose energy is its reconstruction error, and the
-restricted Boltzmann machine, whose energy marginalises over its hidden units exactly.
+restricted Boltzmann machine, without and with labels, whose energy marginalises over its hidden
+units exactly.
 """
 
 from __future__ import annotations
@@ -89,6 +90,10 @@ class RBM(nn.Module):
         """p(v = 1 | h), (N, H) -> (N, V)."""
         return torch.sigmoid(h @ self.W.T + self.b)
 
+    def draw(self, p: Tensor) -> Tensor:
+        """Visible units sampled from their probabilities, (N, V) -> (N, V) of 0 and 1."""
+        return torch.bernoulli(p)
+
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int, *, sample_visible: bool) -> Tensor:
         """`steps` times v -> h -> v with h sampled; returns the probabilities of the last v.
@@ -99,8 +104,24 @@ class RBM(nn.Module):
         for i in range(steps):
             probability = self.down(torch.bernoulli(self.up(v)))
             last = i == steps - 1
-            v = torch.bernoulli(probability) if sample_visible and not last else probability
+            v = self.draw(probability) if sample_visible and not last else probability
         return v
+
+    @torch.no_grad()
+    def fill_in(self, v: Tensor, known: Tensor, steps: int) -> Tensor:
+        """Visible units outside the mask `known`, bool (V,), given those inside, (N, V) -> (N, V).
+
+        Gibbs sampling with the known units clamped, from random bits; returns the mean of p(v | h)
+        over the second half of the chain, which estimates the mean of v given the known units.
+        """
+        state = torch.where(known, v, torch.full_like(v, 0.5).bernoulli())
+        total, burnt_in = torch.zeros_like(v), steps // 2
+        for i in range(steps):
+            probability = self.down(torch.bernoulli(self.up(state)))
+            if i >= burnt_in:
+                total += probability
+            state = torch.where(known, v, self.draw(probability))
+        return torch.where(known, v, total / (steps - burnt_in))
 
     @torch.no_grad()
     def pseudo_likelihood(self, v: Tensor) -> Tensor:
@@ -116,3 +137,50 @@ class RBM(nn.Module):
             flipped[:, i] = 1 - flipped[:, i]
             total += F.logsigmoid(self(flipped) - free)
         return total
+
+
+class LabelledRBM(RBM):
+    """RBM of features and a label: the last `classes` visible units are one softmax group, of which
+    exactly one is on.
+    """
+
+    def __init__(self, features: int, classes: int, hidden: int, std: float):
+        super().__init__(features + classes, hidden, std)
+        self.classes = classes
+
+    def join(self, features: Tensor, y: Tensor) -> Tensor:
+        """Visible units of features and labels, (N, K) and (N,) int64 -> (N, K + classes)."""
+        return torch.cat([features, F.one_hot(y, self.classes).to(features.dtype)], dim=1)
+
+    def part(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Visible units as features (N, K) and label group (N, classes)."""
+        return v[:, : -self.classes], v[:, -self.classes :]
+
+    def down(self, h: Tensor) -> Tensor:
+        """p(feature = 1 | h) beside p(label | h), the latter a softmax, (N, H) -> (N, V)."""
+        features, labels = self.part(h @ self.W.T + self.b)
+        return torch.cat([features.sigmoid(), labels.softmax(1)], dim=1)
+
+    def draw(self, p: Tensor) -> Tensor:
+        """Features sampled one by one, the label group as one draw: its states are one-hot."""
+        features, labels = self.part(p)
+        return self.join(torch.bernoulli(features), torch.multinomial(labels, 1).squeeze(1))
+
+    def free_energies(self, features: Tensor) -> Tensor:
+        """F(features, y) with each label y in turn, exact, (N, K) -> (N, classes)."""
+        n = self.classes
+        field = features @ self.W[:-n] + self.c
+        hidden = torch.stack([F.softplus(field + row).sum(1) for row in self.W[-n:]], dim=1)
+        return -(features @ self.b[:-n])[:, None] - self.b[-n:] - hidden
+
+    @torch.no_grad()
+    def recall(self, y: Tensor, steps: int) -> Tensor:
+        """Features after `steps` of Gibbs sampling from random bits, the labels clamped to `y`.
+
+        Returns the probabilities of the last step, (N,) int64 -> (N, K).
+        """
+        p = torch.full((len(y), self.b.numel() - self.classes), 0.5, device=self.b.device)
+        for _ in range(steps):
+            h = torch.bernoulli(self.up(self.join(torch.bernoulli(p), y)))
+            p, _ = self.part(self.down(h))
+        return p

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmrepro import data, images, runs, train
+from ebmrepro import data, images, params, runs, train
 from ebmrepro.data import probes
 from ebmrepro.method import Labelled, Method
 from ebmrepro.metrics import (
@@ -56,7 +56,7 @@ class Extractor:
     @torch.no_grad()
     def __call__(self, pictures: np.ndarray) -> Features:
         """uint8 (N, C, H, W) -> features."""
-        features = _in_batches(self.dbn.features, pictures)
+        features = runs.in_batches(self.dbn.features, pictures)
         classify = self.dbn.classify(torch.from_numpy(features).to(train.device()))
         return Features(features, classify.cpu().numpy())
 
@@ -142,8 +142,10 @@ def _measure(
     values, flags = _distances(fake, real, asked)
     values["fd_dbn_untrained"] = _distances(extract(at_start), real, asked)[0]["fd_dbn"]
     reasons: dict[str, str] = {}
-    if name == "dbn":
+    if params.base(name) in ("dbn", "dbn_updown"):
         flags["fd_dbn"] = "a DBN, measured in the features of a DBN: not on a par with the others"
+    if params.base(name) == "dbn_updown":
+        flags["classes_covered"] = "labels are clamped in turn: classes are asked for, not found"
     if (place / "inception.npz").exists():
         values["fid"], flags["fid"] = _fid(place, generated)
     else:
@@ -223,14 +225,7 @@ def _energies(suite: str, model: Method, generated: np.ndarray, asked: Evaluate)
         "shuffled": probes.shuffled(np.array(real), seed),
         "patches": probes.patches(model.shape, n, seed),
     }
-    return {kind: _in_batches(model.energy, pictures) for kind, pictures in sets.items()}
-
-
-def _in_batches(function: Any, pictures: np.ndarray, size: int = 1000) -> np.ndarray:
-    """uint8 (N, C, H, W) through a network, as float32 (N, ...)."""
-    parts = (pictures[i : i + size] for i in range(0, len(pictures), size))
-    x = (images.from_uint8(part).to(train.device()) for part in parts)
-    return np.concatenate([function(part).float().cpu().numpy() for part in x])
+    return {kind: runs.in_batches(model.energy, pictures) for kind, pictures in sets.items()}
 
 
 @torch.no_grad()
@@ -246,12 +241,12 @@ def _of_the_model(
     if (x_hat := model.reconstruct(real.x)) is not None:
         values["reconstruction"] = (real.x - x_hat).square().mean().sqrt().item()
         # A reconstruction error is at least 0, so the ratio of two of them means something.
-        energies = _in_batches(model.energy, generated), model.energy(real.x).cpu().numpy()
+        energies = runs.in_batches(model.energy, generated), model.energy(real.x).cpu().numpy()
         values["ratio"] = separation.ratio(*energies)
     if model.hinge is not None:
         values["margin"] = float(model.hinge)
         values["hinge_active"] = separation.hinge_active(
-            _in_batches(model.energy, generated), values["margin"]
+            runs.in_batches(model.energy, generated), values["margin"]
         )
     own = model.diagnose(runs.labelled(suite, "train"), Labelled(*real))
     return {**values, **own}

@@ -84,6 +84,16 @@ class Method(nn.Module, ABC):
         """D(x) of an auto-encoder, (N, C, H, W) -> the same shape, where the method has one."""
         return None
 
+    def joint_free_energy(self, x: Tensor) -> Tensor | None:
+        """F(x, y) of each label y, (N, C, H, W) -> (N, classes), where the method models labels."""
+        return None
+
+    def complete(self, x: Tensor, known: Tensor) -> Tensor | None:
+        """Images whose pixels outside the mask `known`, bool (C, H, W), are inferred from those
+        inside by the method's own sampler, (N, C, H, W) -> the same shape, where it can.
+        """
+        return None
+
     @property
     def hinge(self) -> Tensor | float | None:
         """The margin under which D still pushes fakes up, or None without a hinge."""

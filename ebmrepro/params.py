@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -28,7 +29,7 @@ METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
-SOURCE_HELPERS = {"__init__", "batches", "check", "files", "idx", "probes", "splits"}
+SOURCE_HELPERS = {"__init__", "batches", "check", "corruptions", "files", "idx", "probes", "splits"}
 
 
 class _Scaled:
@@ -143,11 +144,97 @@ class Evaluate(Strict):
         return self
 
 
+def _check_rises(key: str, values: list[Any]) -> None:
+    if any(a >= b for a, b in itertools.pairwise(values)):
+        raise ValueError(f"{key}: found {values}; each should be above the one before")
+
+
+Levels = Annotated[list[Positive], Field(min_length=1)]
+Shares = Annotated[list[Share], Field(min_length=1)]
+Lengths = Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1)]
+
+
+class Counting(Strict):
+    """A Markov chain over labels: what follows a label, by probability.
+
+    With what is left, every label is as likely as any other: a slip.
+    """
+
+    next: Fraction  # the next label, after the last the first
+    same: Fraction  # the same label again
+
+    @rule
+    def _slips_have_a_probability(self):
+        if self.next + self.same >= 1:
+            raise ValueError(
+                f"next: found {self.next}; next and same, {self.same}, should add up to less than 1"
+            )
+        return self
+
+
+class Decision(Strict):
+    """Sequences of images, whose labels are found one by one and together."""
+
+    sequences: Count
+    length: Annotated[int, Field(ge=2)]
+    noise: NonNegative  # standard deviation, in units of pixel values in [-1, 1]
+    counting: Counting
+    brute_force: Annotated[int, Field(ge=2, le=6)]  # length up to which every labelling is tried
+    lengths: Lengths  # at which the cost of the search is counted
+
+    @rule
+    def _lengths_rise(self):
+        _check_rises("lengths", self.lengths)
+        return self
+
+
+class Ranking(Strict):
+    """Amounts of each corruption, least first; an amount of 0 is added to them."""
+
+    images: Count
+    noise: Levels  # standard deviation, in units of pixel values in [-1, 1]
+    occlusion: Shares  # share of the area
+    blur: Levels  # standard deviation in pixels
+    inversion: Shares  # 0.5 is flat grey, 1 the negative
+
+    @rule
+    def _amounts_rise(self):
+        for key in ("noise", "occlusion", "blur", "inversion"):
+            _check_rises(key, getattr(self, key))
+        return self
+
+
+class Conditional(Strict):
+    bins: Count  # of a reliability diagram
+    fitted_on: Count  # images that the temperature is fitted on, at most
+
+
+class Generation(Strict):
+    images: Count
+    noise: Positive  # of the images to be denoised; standard deviation, pixel values in [-1, 1]
+    steps: Count  # of the descent of the energy, at most
+    step: Positive  # its first length, root mean square over pixels
+    samples: Count  # images drawn, by each way of drawing
+    sample_steps: Count  # of the descent from noise to a sample
+
+
+class Tour(Strict):
+    """Five questions that one energy can answer; detection asks what `evaluate` asks."""
+
+    seed: Natural  # of noise, sequences and draws
+    others: list[str]  # suites of the same image shape, to be detected as other data
+    decision: Decision
+    ranking: Ranking
+    conditional: Conditional
+    generation: Generation
+
+
 class Suite(Strict):
     budget: Share  # share of every epoch count that is run
     data: Data
     dbn: Block
     evaluate: Evaluate
+    tour: Tour
     methods: dict[str, Block]
 
     def block(self, name: str) -> Block:
@@ -341,6 +428,10 @@ def _check_run(params: Params, path: Path) -> None:
         values = getattr(run, key)
         if len(set(values)) != len(values):
             raise ParamsError(f"{path}: run.{key}: found {values}, each may stand there once")
+    for name, suite in params.suites.items():
+        for other in suite.tour.others:
+            others = [n for n in params.suites if n != name]
+            known(other, others, f"{path}: {name}.tour.others", "suite")
 
 
 def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
@@ -397,7 +488,12 @@ def _check_name(system: str, key: str, where: str) -> None:
 
 def _check_players(block: Block, system: str, where: str) -> None:
     """Each player has an optimiser and each optimiser a player."""
-    players = declared(system)["players"]
+    players = declared(system).get("players")
+    if players is None:
+        raise ParamsError(
+            f"ebmrepro/methods/{base(system)}.py: players: found none; the class of a method names "
+            'them, such as `players = ("G", "D")`'
+        )
     listed = f"the players of {base(system)} are {', '.join(players)}"
     for found in block.optim:
         if found not in players:

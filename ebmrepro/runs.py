@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,16 @@ def draw(model: Method, n: int, seed: int, batch: int = 1000) -> np.ndarray:
         torch.manual_seed(seed)
         sizes = [batch] * (n // batch) + ([n % batch] if n % batch else [])
         return np.concatenate([images.to_uint8(model.sample(size)) for size in sizes])
+
+
+@torch.no_grad()
+def in_batches(
+    function: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray, size: int = 1000
+) -> np.ndarray:
+    """uint8 (N, C, H, W) through a network, as float32 (N, ...)."""
+    parts = (pictures[i : i + size] for i in range(0, len(pictures), size))
+    x = (images.from_uint8(part).to(train.device()) for part in parts)
+    return np.concatenate([function(part).float().cpu().numpy() for part in x])
 
 
 def write_json(path: Path, tree: object) -> None:

@@ -127,10 +127,11 @@ class Training:
 def device() -> torch.device:
     """EBMREPRO_DEVICE if set, else the GPU if there is one, else the CPU."""
     chosen = os.environ.get("EBMREPRO_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(chosen)
-    except RuntimeError:
-        raise UserError(f"EBMREPRO_DEVICE: found {chosen!r}, allowed are cpu, cuda") from None
+    found = range(torch.cuda.device_count())
+    allowed = ["cpu", *(["cuda"] if found else []), *(f"cuda:{i}" for i in found)]
+    if chosen not in allowed:
+        raise UserError(f"EBMREPRO_DEVICE: found {chosen!r}; here are {', '.join(allowed)}")
+    return torch.device(chosen)
 
 
 def _players(method: Method, optim: Mapping[str, Optim]) -> dict[str, Player]:

@@ -55,8 +55,12 @@ def run(main):
     """
     import typer
 
+    from ebmrepro import cli
+
+    stage = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    stage.command()(main)
     try:
-        typer.run(main)
+        cli.run(stage)
     except SystemExit as end:
         sys.stdout.flush()
         sys.stderr.flush()

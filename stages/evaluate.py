@@ -12,6 +12,7 @@ def main(suite: str, name: str) -> None:
     """Write results/SUITE/NAME: metrics, energies and images of each seed."""
     try:
         settings = params.load()
+        settings.block(suite, name)
         from ebmrepro import evaluation
 
         extract = evaluation.Extractor(suite, settings)

@@ -3,10 +3,11 @@
 import environment  # says what to do when the project's environment is not active
 
 # isort: split
+from train import Seed
 from train import main as train_one
 
 
-def main(suite: str, seed: int) -> None:
+def main(suite: str, seed: Seed) -> None:
     """Write models/SUITE/dbn/SEED, as the stage `train` does for the other systems."""
     train_one(suite, "dbn", seed)
 

@@ -12,6 +12,7 @@ def main(suite: str) -> None:
     """Write reference/SUITE: features per extractor, and the floor that real images reach."""
     try:
         settings = params.load()
+        settings.suite(suite)
         from ebmrepro import evaluation
 
         card = evaluation.reference(suite, settings)

@@ -4,16 +4,20 @@ import environment  # says what to do when the project's environment is not acti
 
 # isort: split
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from ebmrepro import params, tracking
 
+Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
-def main(suite: str, name: str, seed: int) -> None:
+
+def main(suite: str, name: str, seed: Seed) -> None:
     """Write models/SUITE/NAME/SEED: weights, curves, image grids, and what was run."""
     try:
         settings = params.load()
+        settings.block(suite, name)
         with tracking.following(Path(), [(suite, name, seed)], after=tracking.SHORT):
             from ebmrepro import runs
 

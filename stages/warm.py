@@ -39,7 +39,7 @@ LIBRARIES = (
     "numpy",
     "typer",
     "pydantic",
-    "ruamel.yaml",
+    "yaml",
     "scipy.linalg",
     "scipy.special",
     "safetensors.torch",

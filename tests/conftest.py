@@ -4,10 +4,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["DVC_NO_ANALYTICS"] = "1"
+
+# EBMREPRO_SOAK=1: the long form, with other mutations at each run. Else the same ones each time.
+CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("ci", max_examples=150, derandomize=True, database=None, **CALM)
+settings.register_profile("soak", max_examples=5000, **CALM)
+settings.load_profile("soak" if os.environ.get("EBMREPRO_SOAK") == "1" else "ci")
 
 
 @pytest.fixture(autouse=True)

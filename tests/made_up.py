@@ -25,6 +25,7 @@ HPARAMS: dict[str, dict[str, Any]] = {
     "ebgan_pt": {"epochs": EPOCHS, "margin": 2.0, "reduction": "norm", "pt_weight": 0.1},
     "began": {"epochs": EPOCHS, "gamma": 0.9, "reduction": "mean_abs"},
     "magan": {"epochs": EPOCHS, "reduction": "sum_sq"},
+    "dbn_updown": {"layers": [32], "top": 32, "gibbs_steps": [2, 4]},
     "began__gamma_05": {"epochs": EPOCHS, "gamma": 0.5, "reduction": "mean_abs"},
     "began__gamma_07": {"epochs": EPOCHS, "gamma": 0.7, "reduction": "mean_abs"},
 }
@@ -80,7 +81,10 @@ def results(root: Path, settings: Params) -> None:
         folder.mkdir(parents=True)
         np.save(folder / "train.npy", _images(np.random.default_rng(1), 160, 0.05))
         np.save(folder / "test.npy", images)
-        _write_json(folder / "dataset.json", {"name": "Made up", "licence": "none"})
+        _write_json(
+            folder / "dataset.json",
+            {"name": "Made up", "licence": "none", "classes": [*"0123456789"]},
+        )
         (root / "reference" / suite).mkdir(parents=True)
         floor = {"floor": {"fd_dbn": 0.25, "classes_covered": 10}, "floor_protocol": "160 images"}
         _write_json(root / "reference" / suite / "reference.json", floor)
@@ -162,6 +166,8 @@ def _values(name: str, rng: np.random.Generator) -> dict[str, float | None]:
             **{f"grad_norm_pretrained_{i}": near(0.3) for i in (1, 2, 3)},
             **{f"grad_norm_random_{i}": near(0.01 * 5**i) for i in (1, 2, 3)},
         }
+    elif name == "dbn_updown":
+        values |= {"fd_dbn_untrained": near(90), "error_greedy": 0.06, "error_updown": near(0.03)}
     else:
         values |= {"fd_dbn_untrained": near(90), "ratio": near(0.9), "cos2_code": near(0.2)}
     if name.startswith("began"):
@@ -177,6 +183,8 @@ def _write_curves(path: Path, name: str, rng: np.random.Generator) -> None:
         late = np.where(t < 20, np.nan, np.exp(-(t - 20) / 6))
         for kind in ("loss", "error"):
             columns |= {f"{kind}/classifier": late, f"{kind}/scratch": 1.4 * late}
+    elif name == "dbn_updown":
+        columns |= {"error/label": np.where(t < 20, np.nan, np.exp(-(t - 20) / 6))}
     else:
         columns |= {"energy/real": fall, "energy/fake": fall + 0.6, "loss/G": fall}
     if name.startswith("began"):

@@ -11,7 +11,7 @@ from ebmrepro.method import Labelled, Method
 from ebmrepro.train import Training
 
 METHODS = params.available_methods()
-GANS = [name for name in METHODS if name != "dbn"]
+GANS = [name for name in METHODS if not name.startswith("dbn")]
 SHAPE = (1, 8, 8)
 CLASSES = 3
 N = 24
@@ -31,6 +31,9 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     small |= {"z": 4, "code": 5} if "code" in values else {"z": 4} if "z" in values else {}
     if name == "dbn":
         small |= {"layers": [10, 8], "rbm_epochs": 2, "finetune_epochs": 3, "warmup_epochs": 1}
+        small |= {"chain_steps": 5}
+    elif name == "dbn_updown":
+        small |= {"layers": [10, 8], "top": 12, "rbm_epochs": 2, "updown_epochs": 3}
         small |= {"chain_steps": 5}
     else:
         small |= {"epochs": 3}

@@ -147,6 +147,46 @@ def test_hparams_read_without_torch_are_those_of_the_class(name: str):
     assert read.model_json_schema() == real.model_json_schema()
 
 
+@pytest.mark.parametrize("name", small.METHODS)
+def test_players_read_without_torch_are_those_that_take_turns(name: str):
+    training = small.training(small.build(name), name)
+    list(training.epochs())  # a turn of any player that the optim block has not is refused
+    took = {key.partition(".")[0] for key, player in training.players.items() if player.age}
+    assert params.declared(name)["players"] == method.load(name).players
+    assert set(method.load(name).players) == took
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_the_smallest_batch_is_the_smallest_that_can_be_learnt_from(name: str):
+    least = method.load(name).smallest_batch
+    assert params.declared(name).get("smallest_batch", 1) == least
+
+    def is_finite(n: int) -> bool:
+        model = small.build(name)
+        turns = list(model.step(small.batch(model, n), model.epochs - 1))
+        return all(turn.loss is None or turn.loss.isfinite() for turn in turns)
+
+    assert is_finite(least) and (least == 1 or not is_finite(least - 1))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 8, 9, 28])
+def test_convolutions_are_refused_before_where_networks_refuse_them(side: int):
+    """params.py knows by the size of the images alone what nets.py finds when it builds."""
+    for depth in range(1, 7):
+        net = {**small.CONV, "channels": [2] * depth}
+        hp, shape = small.hparams("ebgan", net), (1, side, side + 3)
+        try:
+            params._check_sizes(hp, shape, "ebgan")
+            fits = True
+        except params.ParamsError:
+            fits = False
+        try:
+            method.build("ebgan", hp, shape, 10, seed=0)
+            assert fits
+        except params.ParamsError:
+            assert not fits
+
+
 def test_a_turn_of_a_player_without_an_optimiser_is_refused():
     model = small.build("ebgan")
     whole = small.training(model, "ebgan")

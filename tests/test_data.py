@@ -17,7 +17,7 @@ import pytest
 from ebmrepro import data
 from ebmrepro.data import DataError, check, digits, fashion_mnist, files, idx, mnist, probes
 from ebmrepro.data.splits import Splits, stratified
-from ebmrepro.params import Data, ParamsError, available_sources
+from ebmrepro.params import Data, ParamsError, available_sources, source_facts
 
 DIGITS = Data(source="digits", test=360, validation=180, split_seed=0)
 
@@ -225,6 +225,14 @@ def test_a_source_declares_what_it_is(name):
     assert len(set(source.CLASSES)) == len(source.CLASSES) > 1
     assert source.PCA_30 is None or source.PCA_30 > 0
     assert callable(source.fetch)
+
+
+def test_what_digits_declares_of_its_images_is_true(tmp_path):
+    """params.py checks a suite by it, long before there are images."""
+    facts = source_facts("digits")
+    made = data.prepare("digits", DIGITS, tmp_path / "digits")
+    assert tuple(made["shape"]) == facts.shape and facts.test is None
+    assert sum(split["count"] for split in made["splits"].values()) == facts.images
 
 
 def test_an_unknown_source_is_told_the_nearest_name():

@@ -104,6 +104,12 @@ def test_a_wrong_value_anywhere_is_named(tmp_path: Path, before: str, after: str
     assert message in refusal(changed(tmp_path, before, after))
 
 
+def test_a_method_that_names_no_players_is_told_to(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(params, "declared", lambda name: {})
+    with pytest.raises(params.ParamsError, match=r"methods/dbn.py: players: found none"):
+        params.load(ROOT / "params.yaml")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     assert "no such file" in refusal(tmp_path / "params.yaml")
 

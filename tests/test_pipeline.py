@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
-GANS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
+METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan", "dbn_updown"]
 
 # A method in one file: an energy that is the distance from the mean image, sampled from memory.
 TEMPLATE = '''
@@ -153,13 +153,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_it_ends_in_a_report_with_all_six_systems(project: Project):
+def test_it_ends_in_a_report_with_all_seven_systems(project: Project):
     assert "report: reports/index.html" in project.first
     page = (project.folder / "reports/index.html").read_text()
-    for name in ("DBN", "DCGAN", "EBGAN", "EBGAN-PT", "BEGAN", "MAGAN"):
+    for name in ("DBN", "DCGAN", "EBGAN", "EBGAN-PT", "BEGAN", "MAGAN", "DBN up-down"):
         assert name in page
     summary = json.loads((project.folder / "reports/summary.json").read_text())
-    assert set(summary["digits"]) == {"dbn", *GANS, "began__gamma_low"}
+    assert set(summary["digits"]) == {"dbn", *METHODS, "began__gamma_low"}
 
 
 def test_a_second_time_there_is_nothing_to_do(project: Project):
@@ -168,19 +168,21 @@ def test_a_second_time_there_is_nothing_to_do(project: Project):
 
 
 def test_every_measurement_has_its_protocol(project: Project):
-    for name in ("dbn", *GANS):
+    for name in ("dbn", *METHODS):
         path = project.folder / f"results/digits/{name}/0/metrics.json"
         metrics = json.loads(path.read_text())
         assert metrics["values"]["fid"] is None and "Inception weights" in metrics["reasons"]["fid"]
         assert metrics["protocol"]["generated"].startswith("300 images")
         assert metrics["protocol"]["reference"] == "test split, 360 images"
         assert len(metrics["protocol"]["extractor_sha256"]) == 64
+        told = metrics["flags"].get("classes_covered", "")
+        assert ("asked for" in told) == (name == "dbn_updown")
 
 
 def test_the_same_seed_gives_the_same_bytes(project: Project):
     kept = ("models/digits/*/*/model.safetensors", "models/digits/*/*/curves.csv")
     before = project.files(*kept, "results/digits/*/*/metrics.json")
-    assert len(before) == 3 * 7
+    assert len(before) == 3 * 8
     stages = ("train@digits-magan-0", "evaluate@digits-magan")
     project.environment["EBMREPRO_TRACKING"] = "off"
     project.dvc("repro", "--force", "--no-run-cache", "--single-item", *stages)

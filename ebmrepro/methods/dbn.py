@@ -98,6 +98,11 @@ class DBN(Method):
             v = rbm.down(v.bernoulli())
         return (v * 2 - 1).unflatten(1, self.shape)
 
+    def complete(self, x, known):
+        """By clamped Gibbs sampling in the first RBM, the layer of `energy`."""
+        v = self.stack[0].fill_in(_visible(x), known.flatten(), self.hp.chain_steps)
+        return (v * 2 - 1).unflatten(1, self.shape)
+
     def features(self, x):
         """Last hidden layer of the fine-tuned classifier, (N, C, H, W) -> (N, K) in (0, 1)."""
         return self.classifier[:-1](_visible(x))

@@ -221,6 +221,36 @@ MEASURES: dict[str, Measure] = {
         "back-propagation from random weights.",
         4,
     ),
+    "error_greedy": Measure(
+        "Label error after greedy training",
+        "share",
+        "lower",
+        "Share of test images whose label of lowest free energy in the top RBM is wrong, by the "
+        "weights that greedy training left, with the probabilities of a pass up.",
+        4,
+    ),
+    "error_updown": Measure(
+        "Label error after up-down",
+        "share",
+        "lower",
+        "Share of test images whose label of lowest free energy in the top RBM is wrong, with the "
+        "probabilities of a pass up.",
+        4,
+    ),
+    "error_updown_averaged": Measure(
+        "Label error after up-down, 20 sampled passes",
+        "share",
+        "lower",
+        "The same with log p(label | features) averaged over 20 sampled passes up.",
+        4,
+    ),
+    "error_updown_sampled": Measure(
+        "Label error after up-down, one sampled pass",
+        "share",
+        "lower",
+        "The same with one sampled pass up instead of its probabilities.",
+        4,
+    ),
     "free_energy_train": Measure(
         "Mean free energy, training images",
         "nats",

@@ -27,10 +27,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 INK = "#1c2024"
 MUTED = "#7a828b"
 RULE = "#dfe3e7"
-# Okabe and Ito's palette, told apart with every kind of colour vision; yellow is unreadable on
-# white. Systems take them in the order of params.yaml.
-PALETTE = ("#cc79a6", "#e69e00", "#0072b1", "#56b4e8", "#d55e01", "#009e74")
-IN_THE_DARK = ("#e08fbd", "#f0b33c", "#4aa8e8", "#8fd0f5", "#ff8a4a", "#2fc79a")
+# Okabe and Ito's palette, told apart with every kind of colour vision, with violet in the place of
+# yellow, which is unreadable on white. Systems take them in the order of params.yaml.
+PALETTE = ("#cc79a6", "#e69e00", "#0072b1", "#56b4e8", "#d55e01", "#009e74", "#8061c9")
+IN_THE_DARK = ("#e08fbd", "#f0b33c", "#4aa8e8", "#8fd0f5", "#ff8a4a", "#2fc79a", "#b09af0")
 DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
 WIDTH = 4.2  # inches, of a panel

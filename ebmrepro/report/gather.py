@@ -89,6 +89,24 @@ class System:
 
 
 @dataclass(frozen=True)
+class Tour:
+    """The answers to the five questions, as the stage `tour` leaves them."""
+
+    measured: Mapping[str, Any]  # metrics.json
+    arrays: Mapping[str, Array]  # `<array>` and `<array>/<system>/<seed>`
+    pictures: Mapping[str, bytes]  # `<picture>` and `<picture>-<system>`: PNG
+
+    def values(self, measure: str, system: str = "") -> Sequence[float]:
+        """One value per seed that has one."""
+        name = f"{measure}@{system}" if system else measure
+        return [v for v in self.measured["values"].get(name, {}).values() if v is not None]
+
+    def seeds(self, array: str, system: str) -> Sequence[Array]:
+        """An array of each seed of a system."""
+        return [v for key, v in self.arrays.items() if key.startswith(f"{array}/{system}/")]
+
+
+@dataclass(frozen=True)
 class Suite:
     name: str
     title: str
@@ -100,6 +118,7 @@ class Suite:
     floor: Mapping[str, float]  # measure -> what real training images score
     floor_protocol: str
     systems: Sequence[System] = field(default_factory=list)
+    tour: Tour | None = None
 
     @property
     def generators(self) -> Sequence[System]:
@@ -140,6 +159,7 @@ def _suite(root: Path, params: Params, name: str) -> Suite:
         floor=reference.get("floor", {}),
         floor_protocol=reference.get("floor_protocol", ""),
         systems=[_system(root, name, n, blocks, params.run.seeds) for n in blocks],
+        tour=_tour(root / "results" / name / "tour"),
     )
 
 
@@ -181,6 +201,14 @@ def _run(root: Path, suite: str, name: str, seed: int) -> Run:
         progress=[(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
         filters=_tensor(model / "model.safetensors", "rbms.0.W"),
     )
+
+
+def _tour(folder: Path) -> Tour | None:
+    measured = _json(folder / "metrics.json")
+    if measured is None:
+        return None
+    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+    return Tour(measured, _arrays(folder / "tour.npz"), pictures)
 
 
 def _json(path: Path) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from ebmrepro import images
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import claims, figures, lecture, numbers, pictures, words
+from ebmrepro.report import claims, figures, lecture, numbers, pictures, tour, words
 from ebmrepro.report.blocks import (
     Block,
     Cell,
@@ -41,6 +41,7 @@ DOTS = ("fd_dbn", "kd_dbn", "is_dbn", "precision_dbn", "recall_dbn", "classes_co
 SWEPT = ("ratio", "recall_dbn", "precision_dbn", "classes_covered", "fd_dbn", "M_global")
 HELD_EQUAL = ("gamma", "ratio")  # BEGAN holds the measure at the number
 CLASSIFIER = ("error_pretrained", "error_random")
+INFERENCE = ("error_greedy", "error_updown", "error_updown_averaged", "error_updown_sampled")
 # Tables of one kind of measure each, by the beginning of its name; what none claims comes last.
 TABLES = (
     (
@@ -70,7 +71,7 @@ DRAWN = (Figure, Gallery)
 
 def sections(suites: Sequence[Suite], judged: Sequence[claims.Told] = ()) -> Sequence[Section]:
     """The whole report; `judged` are the claims of claims.json."""
-    shown = [*map(of_suite, suites), glossary(suites)]
+    shown = [*map(of_suite, suites), *tour.section(suites), glossary(suites)]
     return [summary(suites), *_of_claims(suites, judged, shown), *shown]
 
 
@@ -190,7 +191,7 @@ def of_suite(suite: Suite) -> Section:
         ),
         ("control", "What the algorithms steer by", control(suite, colours)),
         ("histograms", "The energy of each kind of image", histograms(suite, colours)),
-        ("dbn", "Deep belief network", belief_network(suite, colours)),
+        ("dbn", "Deep belief network", [*belief_network(suite, colours), *up_down(suite, colours)]),
         ("variants", "Variants", [*sweeps(suite, colours), *variants(suite)]),
     ]
     folded = [
@@ -358,8 +359,7 @@ def histograms(suite: Suite, colours: Colours) -> Sequence[Block]:
         ]
         if rows:
             axis = words.energy_axis(system.numbers.get("hparams.reduction"))
-            if system.base == "dbn":
-                axis = "free energy of the first RBM"
+            axis = words.FREE_ENERGIES.get(system.base, axis)
             panels.append(figures.ridges(system.title, rows, axis))
     if not panels:
         return []
@@ -613,6 +613,43 @@ def _layers(lines: Any, ax: Axes) -> None:
         figures.series(ax, points, colour, label)
     spread = figures.wide([np.array(v) for points, _, _ in lines for _, v, _ in points], 12)
     figures.finish(ax, "layer of weights, 1 next to the pixels", "gradient norm", log=spread)
+
+
+def up_down(suite: Suite, colours: Colours) -> Sequence[Block]:
+    """The DBN that has labels: what it draws for each, and how it infers them."""
+    system = next((s for s in suite.systems if s.base == "dbn_updown"), None)
+    if system is None:
+        return []
+    errors = [m for m in numbers.measures([system]) if m in INFERENCE]
+    table = _table("dbn-inference", "Labels by free energy", words.INFERENCE, suite, errors)
+    return [*_drawn_labels(suite, system), *_learning_labels(system, colours), *table]
+
+
+def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
+    classes, run = len(suite.dataset.get("classes", ())), system.first
+    if not classes or run is None:
+        return []
+    shown = SHOWN // classes * classes
+    tiles = [("One column for each label", generated_grid(system, shown, classes))]
+    caption = words.LABELS.format(shown=shown, seed=run.seed)
+    title = "What up-down generates for each label"
+    return [Gallery("dbn-labels", title, caption, [_tile(*tile) for tile in tiles], tiles)]
+
+
+def _learning_labels(system: System, colours: Colours) -> Sequence[Block]:
+    curves = system.curves("error/label")
+    if not curves:
+        return []
+    steps = " then ".join(map(str, system.numbers.get("hparams.gibbs_steps", ())))
+    draw = Panel("Error of inferred labels", partial(_label_error, curves, system, colours))
+    caption = words.UP_DOWN.format(steps=steps)
+    return [Figure("dbn-updown", "Labels during up-down", caption, [draw])]
+
+
+def _label_error(curves: Sequence[Array], system: System, colours: Colours, ax: Axes) -> None:
+    first = min(int(np.flatnonzero(np.isfinite(c))[0]) for c in curves)
+    figures.band(ax, [c[first:] for c in curves], colours.of(system.name), system.title)
+    figures.finish(ax, "epoch of up-down", "share of training images", legend=False)
 
 
 # Glossary --------------------------------------------------------------------------------------

@@ -1,0 +1,42 @@
+"""What takes no energy-based model: the best linear guess, from mean and covariance alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Mean (K,) and covariance (K, K) of flattened images."""
+
+    mean: Array
+    cov: Array
+
+    @classmethod
+    def of(cls, x: Array) -> Gaussian:
+        """From images (N, K)."""
+        return cls(x.mean(axis=0), np.cov(x, rowvar=False))
+
+    def denoise(self, x: Array, sd: float) -> Array:
+        """Wiener's filter: E[x | x + noise] under the Gaussian, noise of standard deviation `sd`.
+
+        (N, K) -> (N, K).
+        """
+        gain = np.linalg.solve(self.cov + sd**2 * np.eye(len(self.mean)), self.cov)
+        return self.mean + (x - self.mean) @ gain
+
+    def complete(self, x: Array, known: NDArray[np.bool_], ridge: float = 1e-3) -> Array:
+        """E[unknown | known] under the Gaussian; `known` (K,) stays as it is, (N, K) -> (N, K).
+
+        `ridge` is added to the variances: some pixels never vary.
+        """
+        within = self.cov[np.ix_(known, known)] + ridge * np.eye(known.sum())
+        gain = np.linalg.solve(within, self.cov[np.ix_(known, ~known)])
+        out = x.copy()
+        out[:, ~known] = self.mean[~known] + (x[:, known] - self.mean[known]) @ gain
+        return out

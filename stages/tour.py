@@ -1,0 +1,25 @@
+"""Stage `tour`: five questions that one energy can answer, put to the trained models of a suite."""
+
+import environment  # says what to do when the project's environment is not active
+
+# isort: split
+import typer
+
+from ebmrepro import params
+
+
+def main(suite: str) -> None:
+    """Write results/SUITE/tour: the answers as numbers, as arrays for the report, as pictures."""
+    try:
+        settings = params.load()
+        from ebmrepro import tour
+
+        answers = tour.write(suite, settings)
+    except params.UserError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from None
+    typer.echo(f"{suite} tour: {len(answers['values'])} measures, {len(settings.run.seeds)} seeds")
+
+
+if __name__ == "__main__":
+    environment.run(main)

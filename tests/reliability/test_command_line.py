@@ -1,0 +1,203 @@
+"""A wrong command line or setting gets one line that says what was typed, and exit code 2."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ebmrepro import cli, settings
+from ebmrepro.params import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def answer(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `ebmrepro ARGUMENTS`, in this process."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/ebmrepro", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    code = end.value.code or 0
+    assert isinstance(code, int)
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("chek", "ebmrepro chek: No such command 'chek'. Did you mean 'check'?"),
+        ("data chek", "ebmrepro data chek: No such command 'chek'. Did you mean 'check'?"),
+        ("track snyc", "No such command 'snyc'. Did you mean 'sync'?"),
+        ("check digits", "ebmrepro check digits: Got unexpected extra argument(s) (digits)"),
+        ("--verbose check", "ebmrepro --verbose check: No such option: --verbose"),
+        ("sample", "ebmrepro sample: Missing argument 'suite'"),
+        ("sample digits ebgan --numbr 3", "No such option: --numbr (Possible options: --number)"),
+        ("sample digits ebgan -n 0", "ebmrepro sample digits ebgan -n 0: Invalid value for"),
+        ("sample digits ebgan -n many", "ebgan -n many: Invalid value for '--number' / '-n'"),
+        ("sample digits ebgan --draw -1", "--draw -1: Invalid value for '--draw'"),
+        ("sample digits ebgan --out no/such/x.png", "--out: found 'no/such/x.png'; allowed is"),
+        ("sample digits ebgan --out ebmrepro", "--out: found 'ebmrepro'; allowed is FILE.png"),
+        ("sample digits ebgna", "no method 'ebgna'; there are dbn, dcgan, ebgan"),
+        ("sample digit ebgan", "params.yaml: no suite 'digit'; there are digits, mnist"),
+        ("data check digit", "no suite 'digit'; there are digits, mnist, fashion_mnist; did you"),
+        ("ui --port http", "ebmrepro ui --port http: Invalid value for '--port'"),
+        ("ui --port 99999", "ebmrepro ui --port 99999: Invalid value for '--port'"),
+    ],
+)
+def test_a_wrong_argument_gets_one_line(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: str,
+    message: str,
+):
+    code, out, err = answer(capfd, monkeypatch, *arguments.split())
+    assert code == 2 and out == ""
+    assert err.endswith("\n") and err.count("\n") == 1 and message in err
+
+
+def test_a_line_break_in_an_argument_makes_no_second_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    code, _, err = answer(capfd, monkeypatch, "sample", "digits\nmnist", "ebgan")
+    assert code == 2 and err.count("\n") == 1
+    code, _, err = answer(capfd, monkeypatch, "sam\nple")
+    assert code == 2 and err.count("\n") == 1
+
+
+def test_help_and_a_bare_command_are_answered_in_full(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    code, out, _ = answer(capfd, monkeypatch, "sample", "--help")
+    assert code == 0 and "--number" in out
+    code, out, err = answer(capfd, monkeypatch)
+    assert code == 2 and "check" in out + err and "sample" in out + err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("data.py digit", "params.yaml: no suite 'digit'; there are digits, mnist, fashion_mnist"),
+        ("pretrain.py digits first", "pretrain.py digits first: Invalid value for 'seed'"),
+        ("train.py digits ebgna 0", "params.yaml: digits.methods: no method 'ebgna'; there are"),
+        ("reference.py digit", "params.yaml: no suite 'digit'; there are digits"),
+        ("evaluate.py digits ebgna", "no method 'ebgna'; there are dbn, dcgan, ebgan"),
+        ("report.py --fast", "report.py --fast: No such option: --fast"),
+    ],
+)
+def test_a_wrong_argument_of_a_stage_gets_one_line(command: str, message: str):
+    script, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, ROOT / "stages" / script, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and message in done.stderr
+
+
+WRONG = [
+    ("EBMREPRO_DEVICE", "cdua", "found 'cdua'; allowed is cpu, cuda, cuda:0, cuda:1, ...; did you"),
+    ("EBMREPRO_DEVICE", "meta", "found 'meta'; allowed is cpu, cuda"),
+    ("EBMREPRO_CHECKPOINT_SECONDS", "abc", "found 'abc'; allowed is a number from 0"),
+    ("EBMREPRO_CHECKPOINT_SECONDS", "-1", "found '-1'; allowed is a number from 0"),
+    ("EBMREPRO_CHECKPOINT_SECONDS", "nan", "found 'nan'; allowed is a number from 0"),
+    ("EBMREPRO_TRACKING", "of", "found 'of'; allowed is on, off; did you mean 'off'?"),
+    ("EBMREPRO_DATA_MIRROR", __file__, "allowed is a folder that is there"),
+    ("EBMREPRO_DATA_MIRROR", "/no/such\nfolder", "allowed is a folder that is there"),
+    ("EBMREPRO_INCEPTION_WEIGHTS", "/no/such/file", "allowed is a file that is there"),
+    ("EBMREPRO_DEVCE", "cpu", "no such setting; there are EBMREPRO_CHECKPOINT_SECONDS"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "message"), WRONG)
+def test_a_wrong_setting_is_named_before_any_work(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    message: str,
+):
+    monkeypatch.setenv(variable, value)
+    code, out, err = answer(capfd, monkeypatch, "check")
+    assert code == 2 and out == ""
+    assert err.startswith(variable) and err.count("\n") == 1 and message in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("EBMREPRO_DEVICE", "cuda:3"),
+        ("EBMREPRO_CHECKPOINT_SECONDS", "0.5"),
+        ("EBMREPRO_CHECKPOINT_SECONDS", "inf"),
+        ("EBMREPRO_DATA_MIRROR", str(ROOT)),
+        ("EBMREPRO_DATA_MIRROR", ""),
+    ],
+)
+def test_a_right_setting_passes(variable: str, value: str):
+    settings.check({variable: value, "EDITOR": "vi"})
+
+
+def test_every_setting_that_the_code_reads_is_checked():
+    """A variable that is read and not listed would be refused as misspelt."""
+    sources = [*(ROOT / "ebmrepro").rglob("*.py"), *(ROOT / "stages").glob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    assert set(re.findall(r"\bEBMREPRO_[A-Z_]+\b", text)) <= set(settings.ALLOWED)
+
+
+def test_a_device_that_is_not_here_is_named():
+    import torch
+
+    from ebmrepro import train
+
+    absent = f"cuda:{torch.cuda.device_count()}"
+    os.environ["EBMREPRO_DEVICE"] = absent
+    try:
+        with pytest.raises(UserError, match=f"EBMREPRO_DEVICE: found '{absent}'; here are cpu"):
+            train.device()
+    finally:
+        del os.environ["EBMREPRO_DEVICE"]
+
+
+def test_check_imports_neither_torch_nor_numpy_and_takes_little_of_the_machine():
+    code = (
+        "import sys, time; from ebmrepro.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(time.process_time(), {'torch', 'numpy', 'ruamel.yaml', 'mlflow'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    seconds, _, heavy = done.stdout.splitlines()[-1].partition(" ")
+    assert heavy == "set()"
+    # Half a second on an idle machine; a loaded one shares its cores. Torch alone takes 5 s.
+    assert float(seconds) < 2
+
+
+def test_a_wrong_file_is_refused_as_fast_as_a_right_one(tmp_path: Path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("budget:", "bugdet:", 1), encoding="utf-8")
+    start = os.times()
+    done = subprocess.run(
+        [sys.executable, "-m", "ebmrepro", "check"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    end = os.times()
+    assert done.returncode == 2
+    assert done.stderr == (
+        "params.yaml: digits.bugdet: unknown key; allowed are budget, data, dbn, evaluate, "
+        "methods; did you mean 'budget'?\n"
+    )
+    used = end.children_user + end.children_system - start.children_user - start.children_system
+    assert used < 2

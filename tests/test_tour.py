@@ -1,0 +1,265 @@
+"""The five questions: laws of each, on untrained models, and the stage on a made-up suite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small
+import torch
+from safetensors.torch import save_file
+
+from ebmrepro import data, images, method, params, tour
+from ebmrepro.data.splits import Splits
+from ebmrepro.tour import decision, timing
+from ebmrepro.tour.descent import descend
+from ebmrepro.tour.linear import Gaussian
+
+ROOT = Path(__file__).parents[1]
+X = images.from_uint8(small.pictures()[0])
+
+
+# Descent ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_descent_never_raises_the_energy_of_an_image(name: str):
+    model = small.build(name).eval()
+    path = [e for _, e in descend(model.energy, X, 12, 0.1)]
+    steps = torch.stack(path).diff(dim=0)
+    assert (steps <= 0).all()
+    assert (path[-1] < path[0]).float().mean() > 0.5
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_descent_leaves_what_is_known_untouched_and_stays_among_images(name: str):
+    model, free = small.build(name).eval(), torch.zeros(small.SHAPE, dtype=torch.bool)
+    free[..., 4:] = True
+    *_, (x, _) = descend(model.energy, X, 12, 0.5, free)
+    assert torch.equal(x[:, ~free], X[:, ~free])
+    assert not torch.equal(x, X)
+    assert x.abs().max() <= 1
+
+
+def test_descent_knows_no_unit_of_energy():
+    model = small.build("ebgan").eval()
+    *_, (x, _) = descend(model.energy, X, 10, 0.1)
+    *_, (y, _) = descend(lambda x: 1024 * model.energy(x), X, 10, 0.1)
+    assert torch.allclose(x, y)
+
+
+def test_descent_finds_the_bottom_of_a_bowl():
+    bottom = torch.full(small.SHAPE, 0.25)
+    *_, (x, _) = descend(lambda x: (x - bottom).square().sum((1, 2, 3)), X, 200, 0.2)
+    assert (x - bottom).abs().max() < 1e-3
+
+
+def test_descent_from_a_flat_place_stays_there():
+    *_, (x, _) = descend(lambda x: 0 * x.sum((1, 2, 3)), X, 3, 0.1)
+    assert torch.equal(x, X)
+
+
+# Completion ------------------------------------------------------------------------------------
+
+
+def test_clamped_sampling_keeps_the_known_half():
+    model, known = small.build("dbn").eval(), torch.zeros(small.SHAPE, dtype=torch.bool)
+    known[..., :4] = True
+    x = model.complete(X, known)
+    assert torch.allclose(x[:, known], X[:, known])
+    assert x.shape == X.shape and x.abs().max() <= 1
+
+
+def test_clamped_sampling_estimates_the_conditional_mean():
+    """Against p(v_unknown | v_known) of a small RBM, enumerated over the unknown units."""
+    from ebmrepro.energies import RBM
+
+    torch.manual_seed(0)
+    rbm = RBM(4, 3, 1.0)
+    known = torch.tensor([True, True, False, False])
+    v = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).repeat(4000, 1)
+    states = torch.tensor([[1, 0, a, b] for a in (0, 1) for b in (0, 1)], dtype=torch.float32)
+    with torch.no_grad():
+        weight = torch.exp(-rbm(states)).unsqueeze(1)
+        expected = (weight * states).sum(0) / weight.sum()
+    found = rbm.fill_in(v, known, 60).mean(0)
+    assert torch.allclose(found, expected, atol=0.01, rtol=0.0)
+
+
+def test_the_linear_guess_is_the_conditional_mean_of_a_gaussian():
+    random = np.random.default_rng(0)
+    mixing = random.normal(size=(5, 5))
+    x = random.normal(size=(20_000, 5)) @ mixing + 3
+    known = np.array([True, True, True, False, False])
+    fitted = Gaussian.of(x)
+    guess = fitted.complete(x, known)
+    np.testing.assert_array_equal(guess[:, known], x[:, known])
+    left = x[:, ~known] - guess[:, ~known]
+    assert np.abs(left.T @ (x[:, known] - x[:, known].mean(0)) / len(x)).max() < 0.05
+    noisy = x + random.normal(size=x.shape)
+    error, before = (np.square(y - x).mean() for y in (fitted.denoise(noisy, 1.0), noisy))
+    assert error < before
+
+
+# Decision --------------------------------------------------------------------------------------
+
+
+def test_the_chain_of_labels_counts_up_with_slips():
+    P = decision.transitions(params.Counting(next=0.8, same=0.1), 10)
+    np.testing.assert_allclose(P.sum(1), 1)
+    assert P[3, 4] == P[9, 0] == pytest.approx(0.81)
+    assert P[3, 3] == pytest.approx(0.11) and P[3, 7] == pytest.approx(0.01)
+    labels = decision.draw_labels(P, 4000, 5, np.random.RandomState(0))
+    follows = (labels[:, 1:] - labels[:, :-1]) % 10
+    assert (follows == 1).mean() == pytest.approx(0.81, abs=0.01)
+
+
+def test_the_search_is_timed_where_it_can_end():
+    first, last = timing.search(10, [2, 40], 4)
+    assert first.brute_force is not None and last.brute_force is None
+    assert last.labellings == 10**40 and last.viterbi > 0
+
+
+# The stage -------------------------------------------------------------------------------------
+
+
+class Made:
+    """A source of blobs that differ by class."""
+
+    NAME, LICENCE, CITATION, PCA_30 = "Made up", "none", "none", None
+    CLASSES = ("0", "1", "2")
+
+    @staticmethod
+    def fetch(asked: Any) -> Splits:
+        return Splits(*small.pictures(90), *small.pictures(60, seed=1))
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[params.Params, dict[str, Any]]:
+    """params.yaml, and hyper-parameters at the size of a test: read once, which takes seconds."""
+    names = ["dbn", "ebgan", "dcgan", "dbn_updown"]
+    return params.load(ROOT / "params.yaml"), {name: small.hparams(name) for name in names}
+
+
+@pytest.fixture
+def project(
+    shipped: tuple[params.Params, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> params.Params:
+    """A suite with a DBN, an auto-encoder and labels, untrained, and few questions asked."""
+    settings, hp = shipped
+    monkeypatch.chdir(tmp_path)
+    suite, names = settings.suites["digits"], ["ebgan", "dcgan", "dbn_updown"]
+    asked = suite.tour
+    asked = asked.model_copy(
+        update={
+            "decision": asked.decision.model_copy(
+                update={"sequences": 5, "length": 4, "brute_force": 3, "lengths": [1, 2, 4]}
+            ),
+            "ranking": asked.ranking.model_copy(update={"images": 12}),
+            "conditional": asked.conditional.model_copy(update={"fitted_on": 30}),
+            "generation": asked.generation.model_copy(
+                update={"images": 12, "steps": 3, "samples": 12, "sample_steps": 3}
+            ),
+        }
+    )
+    block = {n: suite.block(n).model_copy(update={"hparams": hp[n]}) for n in names}
+    dbn = suite.dbn.model_copy(update={"hparams": hp["dbn"]})
+    suite = suite.model_copy(update={"tour": asked, "methods": block, "dbn": dbn})
+    run = params.Run(suites=["digits"], methods=names, variants=[], seeds=[0, 1])
+    monkeypatch.setattr(data, "load_source", lambda name: Made)
+    data.prepare("digits", suite.data, "data/digits")
+    for name in run.names:
+        for seed in run.seeds:
+            folder = Path("models/digits") / name / str(seed)
+            folder.mkdir(parents=True)
+            model = method.build(name, hp[name], small.SHAPE, small.CLASSES, seed)
+            save_file(model.state_dict(), folder / "model.safetensors")
+    return settings.model_copy(update={"run": run, "suites": {"digits": suite}})
+
+
+def documented() -> set[str]:
+    """The names in the package's table."""
+    lines = (tour.__doc__ or "").splitlines()
+    words = [line.split()[0] for line in lines if line.startswith("    ") and line.split()]
+    names = {w.partition("@")[0] for w in words if "_" in w or "@" in w}
+    names |= {f"tau_{c}" for c in decision.corruptions.CORRUPTIONS}
+    names |= {f"ordered_{c}" for c in decision.corruptions.CORRUPTIONS}
+    kinds = ("noise", "shuffled", "patches", "mirrored", "turned", "averaged")
+    names |= {f"auroc_{k}" for k in kinds}
+    return names - {"tau_C", "ordered_C", "auroc_K"}
+
+
+def test_the_stage_answers_every_question_with_a_protocol(project: params.Params):
+    answers = tour.write("digits", project)
+    values = answers["values"]
+    assert {name.partition("@")[0] for name in values} == documented()
+    assert set(answers["protocol"]) == set(values)
+    assert all(set(seeds) == {"0", "1"} for seeds in values.values())
+    systems = {name.partition("@")[2] for name in values if name.startswith("tau_noise")}
+    assert systems == {"dbn", "ebgan", "dcgan", "dbn_updown"}
+
+    def asked(measure: str) -> set[str]:
+        return {n.partition("@")[2] for n in values if n.startswith(f"{measure}@")}
+
+    assert asked("error_joint") == asked("ece") == {"dbn_updown"}
+    assert asked("denoise_error_projection") == {"ebgan"}
+    assert asked("complete_error_gibbs") == {"dbn"}
+    assert values["viterbi_exact@dbn_updown"] == values["min_sum_exact@dbn_updown"]
+    assert values["viterbi_exact@dbn_updown"] == {"0": 1.0, "1": 1.0}
+    stored = json.loads(Path("results/digits/tour/metrics.json").read_text())
+    assert stored == answers
+
+
+def test_the_same_models_give_the_same_bytes(project: params.Params):
+    def written() -> dict[str, bytes]:
+        tour.write("digits", project)
+        return {p.name: p.read_bytes() for p in Path("results/digits/tour").iterdir()}
+
+    torch.manual_seed(1)
+    once = written()
+    torch.manual_seed(2)
+    assert written() == once
+    assert {"metrics.json", "tour.npz", "ranking.png", "sampling-dbn.png"} <= set(once)
+
+
+def test_detection_gives_the_numbers_of_the_stage_evaluate(project: params.Params):
+    """Both ask the same images of the same model."""
+    from ebmrepro import evaluation, runs
+
+    asked = project.suites["digits"].evaluate
+    model = runs.restore("digits", "ebgan", 0, project)
+    drawn = runs.draw(model, asked.energies, asked.seed)
+    energies = evaluation._energies("digits", model, drawn, asked)
+    theirs = evaluation.separation.describe(energies)
+    ours = tour.write("digits", project)["values"]
+    for kind in ("noise", "shuffled", "patches"):
+        assert ours[f"auroc_{kind}@ebgan"]["0"] == theirs[f"auroc_{kind}"]
+
+
+def test_another_suite_that_is_not_at_hand_is_null_with_the_reason(
+    project: params.Params, monkeypatch: pytest.MonkeyPatch
+):
+    class Absent(Made):
+        @staticmethod
+        def fetch(asked: Any) -> Splits:
+            raise data.DataError("missing t10k.gz: put it into DIR")
+
+    suite = project.suites["digits"]
+    monkeypatch.setattr(data, "load_source", lambda name: Absent)
+    asked = suite.model_copy(update={"tour": suite.tour.model_copy(update={"others": ["letters"]})})
+    both = project.model_copy(update={"suites": {"digits": asked, "letters": suite}})
+    answers = tour.write("digits", both)
+    assert answers["values"]["auroc_letters@ebgan"] == {"0": None, "1": None}
+    assert answers["reasons"]["auroc_letters@ebgan"] == "missing t10k.gz: put it into DIR"
+
+
+def test_a_model_that_is_not_there_is_named(project: params.Params):
+    (Path("models/digits/ebgan/1") / "model.safetensors").unlink()
+    with pytest.raises(params.UserError, match=r"ebgan/1/model.safetensors: no such file; `dvc"):
+        tour.write("digits", project)
+    assert not Path("results").exists()
