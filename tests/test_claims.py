@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ebmrepro import params
 from ebmrepro.claims import form, judgements, laws, measured, reading, told, verdict
 from ebmrepro.claims.form import Claim
+from ebmrepro.metrics import catalogue
 from ebmrepro.params import Params, ParamsError
 from ebmrepro.report import claims as shown
 from ebmrepro.report import lecture
@@ -515,6 +516,11 @@ def test_every_statistic_and_rule_of_the_shipped_claims_has_its_words():
         for test in one.tests:
             assert told.statistic(test.statistic)
             assert told.rule(test.rule)
+
+
+def test_what_is_planned_is_not_there_yet():
+    assert not set(form.PLANNED_SYSTEMS) & set(params.available_methods())
+    assert not set(form.PLANNED_MEASURES) & set(catalogue.MEASURES)
 
 
 def test_the_report_knows_every_verdict():
