@@ -227,6 +227,7 @@ def test_a_result_is_mean_interval_and_count_over_the_seeds_on_disk(made_up: Pat
 def test_results_that_are_not_there_are_said_not_to_be_run(made_up: Path):
     assert "not run here" in measured.result("mnist", ["ebgan"], ["fd_dbn"])
     assert "not run here" in measured.verdicts("ebgan")
+    assert measured.topic("ebgan") == measured.verdicts("ebgan")
     assert "not run here" in measured.document("results/digits/tour/metrics.json", ["x"])
 
 

@@ -78,6 +78,8 @@ def topic(name: str) -> str:
         MarkerError: the file has no claim of that part.
     """
     table = _claims("topic", (name,))
+    if not table.startswith("|"):
+        return table
     found = re.findall(r"\| \**([a-z ]+)\**<br>[^|]*\|$", table, re.MULTILINE)
     counts = ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict)))
     return f'??? abstract "Claims and verdicts: {counts}"\n\n{textwrap.indent(table, "    ")}'
