@@ -21,7 +21,7 @@ USABLE := $(and $(IN_PLACE),$(filter $(CURDIR),$(shell cat $(READY) 2>/dev/null)
 ACTIVATE := . .venv/bin/activate
 
 .DEFAULT_GOAL := environment
-.PHONY: environment repro test check ui lock clean distclean help unusable
+.PHONY: environment repro test check ui docs lock clean distclean help unusable
 
 environment: $(READY)  ## set up .venv (every target that needs it does so itself)
 	@echo "ready: source .venv/bin/activate"
@@ -67,6 +67,10 @@ check: $(READY)  ## lint, format, types, import contracts
 ui: $(READY)  ## open the runs in MLflow
 	@$(ACTIVATE) && ebmrepro ui
 
+docs: $(READY)  ## build the documentation into site/ (offline)
+	@$(ACTIVATE) && NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+	@echo "documentation: $(CURDIR)/site/index.html"
+
 lock: $(READY)  ## compile requirements.lock from pyproject.toml (UPGRADE=1: to the newest versions)
 	@$(ACTIVATE) && uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
 		--no-emit-index-url --no-header --python-version $(firstword $(SUPPORTED)) \
@@ -77,7 +81,7 @@ REMOVE := git clean -fdX --
 
 clean:  ## remove caches and pipeline outputs; `make repro` takes the outputs back from DVC's cache
 	@$(REMOVE) .pytest_cache .ruff_cache .hypothesis .import_linter_cache ebmrepro stages tests \
-		data models reference generated reports
+		data models reference generated reports docs site
 
 distclean: clean  ## remove also .venv, DVC's cache, checkpoints and MLflow's runs: everything is to be made anew
 	@$(REMOVE) .venv .dvc .ebmrepro mlflow.db* mlartifacts

@@ -17,9 +17,10 @@ def main() -> None:
         # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
         with tracking.following(Path(), list(settings.run.trainings)):
             from ebmrepro import report
-            from ebmrepro.claims import judgements
+            from ebmrepro.claims import judgements, reading
 
-            judgements.write(settings, Path(), Path("reports/claims.json"))
+            claims = reading.load(settings)
+            judgements.write(claims, settings, Path(), Path("reports/claims.json"))
             page = report.write(settings, Path(), Path("reports"))
     except params.UserError as error:
         typer.echo(error, err=True)

@@ -31,7 +31,7 @@ ENTRY = {
     "evaluate": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
     "evaluate_variant": ["ebmrepro.evaluation", "ebmrepro.methods.began"],
     "evaluate_dbn": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
-    "report": ["ebmrepro.report"],
+    "report": ["ebmrepro.report", "ebmrepro.claims.judgements", "ebmrepro.claims.reading"],
 }
 # Imported by `evaluation` through `runs`, which trains nothing there.
 TRAINING = {f"ebmrepro.{m}" for m in ("curves", "train", "optimisers", "data.batches")}

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import made_up
 import numpy as np
 import pytest
 
-from ebmrepro import report
+from ebmrepro import params, report
+from ebmrepro.claims import form, judgements, reading
 from ebmrepro.params import Params
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.gather import gather
@@ -21,10 +23,17 @@ from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import html
 from ebmrepro.report.sections import sections
 
+ROOT = Path(__file__).parents[1]
+CLAIMS = reading.load(params.load(ROOT / "params.yaml"), ROOT / "reports" / "claims.yaml")
 
-def written(root: Path, settings: Params) -> dict[str, bytes]:
+
+def written(
+    root: Path, settings: Params, claims: Sequence[form.Claim] = CLAIMS
+) -> dict[str, bytes]:
     """The report's files by name."""
     into = root / "reports"
+    into.mkdir(exist_ok=True)
+    judgements.write(claims, settings, root, into / "claims.json")
     report.write(settings, root, into)
     return {str(p.relative_to(into)): p.read_bytes() for p in into.rglob("*") if p.is_file()}
 
@@ -91,7 +100,7 @@ def test_every_system_of_params_is_on_the_page(page: str, files: dict[str, bytes
         assert f"| {title} |" in files["results.md"].decode()
     for seed in settings.run.seeds:
         assert f"BEGAN, γ = 0.7, seed {seed}" in page
-    assert numbers.NOT_RUN not in page
+    assert f'missing-value">{numbers.NOT_RUN}' not in page
 
 
 def test_results_that_params_does_not_name_stay_out(small: tuple[Path, Params]) -> None:
@@ -102,7 +111,7 @@ def test_results_that_params_does_not_name_stay_out(small: tuple[Path, Params]) 
     made_up.run(root, "old", "ebgan", 0, rng)
     (root / "reports" / "figures").mkdir(parents=True)
     (root / "reports" / "figures" / "digits-dcgan.svg").write_text("of an earlier run")
-    files = written(root, settings)
+    files = written(root, settings, [])  # claims name systems, run or not
     for name in ("index.html", "results.md", "summary.json"):
         text = files[name].decode().lower()
         assert "dcgan" not in text
@@ -219,19 +228,67 @@ def test_the_page_fetches_nothing(page: str) -> None:
     elements = Elements(page)
     assert elements.open == []
     assert not [tag for tag, _ in elements.found if tag in ("script", "iframe", "object")]
-    for _, attributes in elements.found:
+    for tag, attributes in elements.found:
         for key in ("src", "href", "xlink:href", "srcset"):
-            assert (attributes.get(key) or "#").startswith(("#", "data:"))
+            allowed = ("#", "data:", "../results/", "../models/") if tag == "a" else ("#", "data:")
+            assert (attributes.get(key) or "#").startswith(allowed)
     assert "url(http" not in page
     assert "@import" not in page
 
 
 def test_every_entry_of_the_contents_leads_somewhere_once(page: str) -> None:
-    elements = Elements(page).found
-    ids = [a["id"] for tag, a in elements if tag in ("section", "details")]
-    links = [(a["href"] or "")[1:] for tag, a in elements if tag == "a"]
+    contents = re.search(r"<nav.*?</nav>", page, re.S)
+    assert contents
+    ids = [
+        a["id"] for tag, a in Elements(page).found if tag in ("section", "details") and "id" in a
+    ]
+    links = [(a["href"] or "")[1:] for tag, a in Elements(contents[0]).found if tag == "a"]
     assert sorted(ids, key=str) == sorted(links)
     assert len(set(ids)) == len(ids)
+
+
+def test_no_link_within_the_page_leads_nowhere(page: str) -> None:
+    elements = Elements(page).found
+    ids = [a["id"] for _, a in elements if "id" in a]
+    targets = {a["href"] for tag, a in elements if tag == "a"}
+    assert {t[1:] for t in targets if t and t.startswith("#")} <= set(ids)
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_claim_is_on_the_page_with_its_verdict_numbers_command_and_run(
+    page: str, files: dict[str, bytes]
+) -> None:
+    told = json.loads(files["claims.json"])["claims"]
+    assert told
+    for claim in told:
+        assert page.count(f'id="claim-{claim["id"]}"') == 1
+        assert f'<a id="claim-{claim["id"]}"></a>' in files["results.md"].decode()
+    row = re.search(r'<tr id="claim-energy-detects".*?</dl>', page, re.S)
+    assert row
+    for text in (
+        "✓ holds",
+        'href="../results/digits/ebgan/0/metrics.json"',
+        'href="#digits-histograms"',
+        "dvc repro evaluate@digits-ebgan",
+        "experiment ebmrepro/digits, runs ebgan-0, ebgan-1, ebgan-2",
+    ):
+        assert text in row[0]
+
+
+def test_every_part_of_the_lecture_has_its_claims_and_figures(page: str) -> None:
+    for topic in form.TOPICS:
+        part = re.search(rf'<section id="lecture-{topic}">.*?</section>', page, re.S)
+        assert part, topic
+        assert 'href="#claim-' in part[0], topic
+    began = re.search(r'<section id="lecture-began">.*?</section>', page, re.S)
+    assert began and 'href="#digits-control"' in began[0]
+
+
+def test_a_report_without_verdicts_has_no_claims(small: tuple[Path, Params]) -> None:
+    root, settings = small
+    page, _ = told(root, settings)
+    assert 'id="claims"' not in page
+    assert 'id="lecture"' not in page
 
 
 def test_the_same_results_give_the_same_bytes(small: tuple[Path, Params]) -> None:

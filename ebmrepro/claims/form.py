@@ -84,7 +84,6 @@ COLUMNS = (
 # What claims name and no stage writes yet. Whoever writes one describes it in the catalogue (or
 # adds the method's file) and takes it out here; a test sees to that.
 PLANNED_SYSTEMS = {
-    "dbn_updown": "the generative DBN with labels",
     "autoencoder": "the deep auto-encoder 784-1000-500-250-30",
     "rbm": "RBMs of 500 hidden units",
     "ebgan_grid": "EBGAN's grid of MLPs",
@@ -104,10 +103,6 @@ PLANNED_MEASURES = {
     "pca_sum_sq": "squared error per test image of 30 principal components",
     "reconstruction_sum_sq": "squared error per test image, summed over pixels in [0, 1]",
     "reconstruction_sum_sq_random": "the same of a network trained from random weights",
-    "error_greedy": "test error after the greedy phase",
-    "error_updown": "test error after up-down",
-    "error_updown_sampled": "the same, with a sampled up-pass",
-    "error_updown_averaged": "the same, averaged over sampled up-passes",
 }
 
 
@@ -405,6 +400,11 @@ def systems(statistic: object) -> list[str]:
 def stages(statistic: object) -> list[str]:
     """The documents that a statistic reads, each once."""
     return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
+
+
+def toured(statistic: object) -> list[str]:
+    """The systems whose answers on the tour a statistic reads, each once."""
+    return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "system"))
 
 
 def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:

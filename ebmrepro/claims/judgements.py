@@ -10,7 +10,6 @@ from typing import Any
 
 from ebmrepro.claims import form, measured, told, verdict
 from ebmrepro.claims.form import Claim
-from ebmrepro.claims.reading import FILE, load
 from ebmrepro.claims.verdict import LEVEL, Part, Verdict
 from ebmrepro.params import Params
 
@@ -27,7 +26,7 @@ class Judgement:
     reason: str
     parts: Sequence[Part]
     files: Sequence[str]  # that its numbers were read from
-    command: str  # that regenerates them
+    command: str  # that regenerates them; empty where the suite is not run
     runs: Sequence[str]  # their names in MLflow's experiment of the suite
 
 
@@ -59,31 +58,30 @@ def document(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str,
     return {"schema": SCHEMA, "level": LEVEL, "claims": told_claims}
 
 
-def write(settings: Params, root: Path, path: Path, source: Path = FILE) -> dict[str, Any]:
-    """Judge every claim of `source` from the files under `root`, into claims.json at `path`.
+def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> None:
+    """Judge the claims from the files under `root`, into claims.json at `path`.
 
     Raises:
-        ParamsError: a claim is not what it may be.
         measured.DamagedError: a result file is there and cannot be read.
     """
-    found = document(load(settings, source), settings, root)
+    found = document(claims, settings, root)
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-    return found
 
 
 def _judge(claim: Claim, files: measured.Files) -> Judgement:
-    systems = list(dict.fromkeys(s for t in claim.tests for s in form.systems(t.statistic)))
-    stages = list(dict.fromkeys(s for t in claim.tests for s in form.stages(t.statistic)))
+    statistics = [test.statistic for test in claim.tests]
+    systems, stages = form.systems(statistics), form.stages(statistics)
     command = told.command(files.suite, systems, stages)
-    runs = [f"{name}-{seed}" for name in systems for seed in files.seeds]
+    trained = [*systems, *form.toured(statistics)]
+    runs = [f"{name}-{seed}" for name in dict.fromkeys(trained) for seed in files.seeds]
     if files.suite != "fundamentals" and files.suite not in files.settings.run.suites:
         reason = f"the suite {files.suite} is not among run.suites of params.yaml"
         parts = [
             Part(told.statistic(t.statistic), told.rule(t.rule), "not run here", reason)
             for t in claim.tests
         ]
-        return Judgement(files.suite, "not run here", reason, parts, [], command, [])
+        return Judgement(files.suite, "not run here", reason, parts, [], "", [])
     files.used.clear()
     parts = verdict.judge(claim, files)
     said = verdict.speaks([part.verdict for part in parts])

@@ -90,10 +90,9 @@ def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str
 def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
     methods = [*params.available_methods(), *form.PLANNED_SYSTEMS]
     known(params.base(name), methods, place, "system")
-    here = [settings.suites[suite] for suite in claim.suites if suite in settings.suites]
-    if params.base(name) != name and here:
-        variants = {block for suite in here for block in suite.methods if "__" in block}
-        known(name, sorted(variants), place, "variant")
+    variants = {block for suite in settings.suites.values() for block in suite.methods}
+    if params.base(name) != name and any(suite in settings.suites for suite in claim.suites):
+        known(name, sorted(block for block in variants if "__" in block), place, "variant")
 
 
 def _check_measure(name: str, place: str) -> None:

@@ -54,6 +54,8 @@ def statistic(told: object) -> str:
         case form.AcrossRuns(of=names, x=x, y=y):
             systems = ", ".join(map(title, names))
             return f"rank correlation of {_label(y)} with {_label(x)} over trainings ({systems})"
+        case form.Ordering(steps=steps):
+            return ", then ".join(map(statistic, steps))
         case form.EveryEpoch(of=of, law=law):
             return f"epochs in which {_law(law)} is broken ({title(of)})"
     raise TypeError(f"{type(told).__name__} is not a statistic")

@@ -242,20 +242,17 @@ def _exact(values: Sequence[float]) -> Estimate:
 
 def _effect(rule: form.Rule, found: Estimate) -> dict[str, float | str]:
     """How far from the threshold, in standard deviations over seeds, corrected for their number
-    (Hedges' g); for an equivalence, how much of the tolerance is used up."""
+    (Hedges' g); near a published value, how much of the tolerance is used up."""
     match rule:
         case form.Above(threshold=threshold) | form.Below(threshold=threshold):
             if not found.sd:
                 return {}
             correction = 1 - 3 / (4 * (found.n - 1) - 1)
             return {"effect": correction * (found.mean - threshold) / found.sd, "effect_is": "g"}
-        case form.Within(low=low, high=high):
-            centre, half = (low + high) / 2, (high - low) / 2
         case form.Near(value=value, tolerance=tolerance):
-            centre, half = value, tolerance
-        case _:
-            return {}
-    return {"effect": abs(found.mean - centre) / half, "effect_is": "of tolerance"} if half else {}
+            used = abs(found.mean - value) / tolerance
+            return {"effect": used, "effect_is": "of tolerance"}
+    return {}
 
 
 def _too_few(found: int, needed: int, of: str = "seeds") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -166,9 +166,10 @@ class Section:
     folded: bool = False  # shown as a heading that opens
 
     @property
-    def slugs(self) -> Sequence[str]:
-        """Its own address and those of all it holds."""
-        return [self.slug, *(slug for part in self.sections for slug in part.slugs)]
+    def places(self) -> Mapping[str, str]:
+        """Address -> title, of itself and of all it holds, which are told with its own title."""
+        parts = [place for part in self.sections for place in part.places.items()]
+        return {self.slug: self.title, **{at: f"{self.title}: {title}" for at, title in parts}}
 
 
 def slug(text: str) -> str:

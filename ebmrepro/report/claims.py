@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ SCOPE = (
 )
 EFFECT = (
     "Effect: how far the mean is from the rule's threshold in standard deviations over seeds "
-    "(Hedges' g); for an equality, the share of the tolerance that is used up."
+    "(Hedges' g); near a published value, the share of the tolerance that is used up."
 )
 
 
@@ -68,8 +68,8 @@ def read(path: Path) -> Sequence[Told]:
         raise ReportError(f"{path}: not claims: {error}") from error
 
 
-def section(claims: Sequence[Told], suites: Sequence[str], there: Collection[str]) -> Section:
-    """`suites` are those of the run, `there` the addresses on the page that a figure may have."""
+def section(claims: Sequence[Told], suites: Sequence[str], there: Mapping[str, str]) -> Section:
+    """`suites` are those of the run, `there` the titles on the page, by address."""
     papers: dict[str, list[Judged]] = {}
     for claim in claims:
         papers.setdefault(claim["paper"], []).extend(_rows(claim, suites, there))
@@ -117,19 +117,19 @@ def anchor(claim: Told, index: int, judgement: Told) -> str:
     return f"claim-{claim['id']}" + (f"-{slug(judgement['suite'])}" if index else "")
 
 
-def _figure(claim: Told, judgement: Told, there: Collection[str]) -> Sequence[Link]:
+def _figure(claim: Told, judgement: Told, there: Mapping[str, str]) -> Sequence[Link]:
     """Where on the page the claim's figure is."""
     part = claim["shown"]
     slugs = [part, f"{slug(judgement['suite'])}-{part}"]
-    return [Link(f"#{found}", f"#{found}") for found in slugs if found in there][:1]
+    return [Link(there[found], f"#{found}") for found in slugs if found in there][:1]
 
 
-def _rows(claim: Told, suites: Sequence[str], there: Collection[str]) -> Sequence[Judged]:
+def _rows(claim: Told, suites: Sequence[str], there: Mapping[str, str]) -> Sequence[Judged]:
     found = enumerate(shown(claim, suites))
     return [_row(claim, judgement, anchor(claim, i, judgement), there) for i, judgement in found]
 
 
-def _row(claim: Told, judgement: Told, anchor: str, there: Collection[str]) -> Judged:
+def _row(claim: Told, judgement: Told, anchor: str, there: Mapping[str, str]) -> Judged:
     return Judged(
         anchor=anchor,
         verdict=judgement["verdict"],
@@ -152,7 +152,7 @@ def _row(claim: Told, judgement: Told, anchor: str, there: Collection[str]) -> J
 
 
 def _trail(
-    claim: Told, judgement: Told, there: Collection[str]
+    claim: Told, judgement: Told, there: Mapping[str, str]
 ) -> Sequence[tuple[str, Sequence[Link]]]:
     lines: list[tuple[str, Sequence[Link]]] = [("Name", [Link(claim["id"])])]
     if claim["note"]:
@@ -166,12 +166,12 @@ def _trail(
         lines.append(("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]))
     if figure := _figure(claim, judgement, there):
         lines.append(("Figure", figure))
-    if judgement["runs"]:
+    if judgement["command"]:
         lines.append(("Command", [Link(judgement["command"])]))
     else:
         suite = judgement["suite"].partition(",")[0]
         lines.append(("To run it", [Link(RUN_A_SUITE.format(suite=suite))]))
-    if judgement["runs"] and judgement["suite"] != ANYWHERE:
+    if judgement["runs"]:
         runs = ", ".join(judgement["runs"])
         experiment = f"ebmrepro ui, experiment ebmrepro/{judgement['suite']}, runs {runs}"
         lines.append(("MLflow", [Link(experiment)]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ebmrepro.report import claims
@@ -140,9 +140,9 @@ PARTS = (
 
 
 def section(
-    judged: Sequence[claims.Told], suites: Sequence[str], there: Collection[str]
+    judged: Sequence[claims.Told], suites: Sequence[str], there: Mapping[str, str]
 ) -> Section:
-    """`there` are the addresses on the page; a figure that is not there is not linked."""
+    """`there` are the titles on the page by address; a figure that is not there is not linked."""
     parts = [
         Section(f"lecture-{part.topic}", part.title, _part(part, judged, suites, there))
         for part in PARTS
@@ -151,7 +151,7 @@ def section(
 
 
 def _part(
-    part: Part, judged: Sequence[claims.Told], suites: Sequence[str], there: Collection[str]
+    part: Part, judged: Sequence[claims.Told], suites: Sequence[str], there: Mapping[str, str]
 ) -> Sequence[Block]:
     items = [
         (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement)}"))
@@ -161,7 +161,7 @@ def _part(
         for text in [f"{claim['claim']} ({judgement['suite']})"]
     ]
     places = [
-        ("", Link(f"{words}: {address}", f"#{address}"))
+        ("", Link(f"{words} ({there[address]})", f"#{address}"))
         for words, where in part.figures
         for address in dict.fromkeys([where, *(f"{slug(suite)}-{where}" for suite in suites)])
         if address in there

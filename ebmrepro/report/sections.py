@@ -81,7 +81,7 @@ def _of_claims(
     """Claims, and the lecture that they belong to, with links to what is shown elsewhere."""
     if not judged:
         return []
-    there = {slug for section in shown for slug in section.slugs}
+    there = {at: title for section in shown for at, title in section.places.items()}
     names = [suite.name for suite in suites]
     return [claims.section(judged, names, there), lecture.section(judged, names, there)]
 

@@ -1,0 +1,195 @@
+"""Committed results in the pages, so that a page is true of the results it is built beside."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from source import ROOT, MarkerError, escape
+
+from ebmrepro.metrics import catalogue
+from ebmrepro.metrics.interval import interval
+from ebmrepro.report import numbers, words
+
+PICTURES = "assets/results"  # where the site has the pictures of results
+NOT_RUN = "not run here"
+VERDICTS = ("holds", "fails", "undecided", NOT_RUN)
+
+
+def result(suite: str, names: Sequence[str], measures: Sequence[str]) -> str:
+    """Measures down, systems across: mean over the committed seeds, its 95 % interval and n.
+
+    Raises:
+        MarkerError: a measure has no name in the catalogue.
+    """
+    runs = {name: _runs(suite, name) for name in names}
+    if not any(runs.values()):
+        return f"*{words.suite(suite)}: {NOT_RUN}.*"
+    table = [
+        f"| {words.suite(suite)} | {' | '.join(words.system(name) for name in names)} |",
+        f"| :-- |{' --: |' * len(names)}",
+    ]
+    for measure in measures:
+        try:
+            told = catalogue.describe(measure)
+        except KeyError as error:
+            raise MarkerError(f"result: {error.args[0]}") from None
+        cells = [_cell(runs[name], measure, told.digits) for name in names]
+        better = f", {told.better} is better" if told.better else ""
+        table.append(f"| {escape(told.label)}{better} | {' | '.join(cells)} |")
+    note = "Mean over training seeds, 95 % interval in brackets, number of seeds behind it."
+    return "\n".join([*table, "", f"<small>{note} From `results/{suite}/`.</small>"])
+
+
+def samples(suite: str, name: str, page: Any) -> str:
+    """What a system draws after training, from its first committed seed."""
+    found = _folders(suite, name)
+    if not found:
+        return f"*{words.system(name)} on {words.suite(suite)}: {NOT_RUN}.*"
+    link = posixpath.relpath(
+        f"{PICTURES}/{suite}-{name}.png", posixpath.dirname(page.file.src_uri) or "."
+    )
+    alt = f"Generated images of {words.system(name)}, {words.suite(suite)}"
+    caption = f"{words.system(name)}, {words.suite(suite)}, seed {found[0].name}; not selected"
+    return (
+        f'<figure markdown="span">\n![{alt}]({link}){{ .samples }}\n'
+        f"<figcaption>{caption}</figcaption>\n</figure>"
+    )
+
+
+def verdicts(*papers: str) -> str:
+    """What was found of the claims of these papers, from reports/claims.json.
+
+    Raises:
+        MarkerError: the file has no claim of one of them.
+    """
+    return _claims("paper", papers)
+
+
+def topic(name: str) -> str:
+    """What was found of all claims that a part of the lecture is about, whoever makes them.
+
+    Raises:
+        MarkerError: the file has no claim of that part.
+    """
+    table = _claims("topic", (name,))
+    if not table.startswith("|"):
+        return table
+    found = re.findall(r"\| \**([a-z ]+)\**<br>[^|]*\|$", table, re.MULTILINE)
+    counts = ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict)))
+    return f'??? abstract "Claims and verdicts: {counts}"\n\n{textwrap.indent(table, "    ")}'
+
+
+def document(path: str, names: Sequence[str]) -> str:
+    """Values of a stage's document of measurements, each with how it was taken.
+
+    Raises:
+        MarkerError: the document is there and has no such value.
+    """
+    file = ROOT / path
+    if not file.is_file():
+        return f"*`{path}`: {NOT_RUN}.*"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    table = ["| what was measured | ours |", "| :-- | --: |"]
+    for name in names:
+        if name not in found["values"]:
+            raise MarkerError(f"document: {path} has no value {name!r}")
+        values = [value for value in found["values"][name].values() if value is not None]
+        told = escape(found["protocol"].get(name, ""))
+        ours = _mean(values) if values else escape(found["reasons"].get(name, "not measured"))
+        table.append(f"| `{name}`<br><small>{told}</small> | {ours} |")
+    note = f"Mean over training seeds, 95 % interval in brackets. From `{path}`."
+    return "\n".join([*table, "", f"<small>{note}</small>"])
+
+
+def pictures() -> Iterator[tuple[str, Path]]:
+    """(address in the site, file) of every picture of results that a page may show."""
+    yield f"{PICTURES}/overview.png", ROOT / "reports" / "overview.png"
+    for folder in sorted((ROOT / "results").glob("*/*")):
+        suite, name = folder.parts[-2:]
+        if seeds := _folders(suite, name):
+            yield f"{PICTURES}/{suite}-{name}.png", seeds[0] / "samples.png"
+
+
+def measures() -> str:
+    """Every measure of the catalogue."""
+    table = ["| measure, name in files | unit | how it is measured |", "| :-- | :-- | :-- |"]
+    for name, told in catalogue.MEASURES.items():
+        better = f"{told.better} is better" if told.better else ""
+        unit = "<br>".join(filter(None, (escape(told.unit), better)))
+        label = f"{escape(told.label)}<br>`{name}`"
+        table.append(f"| {label} | {unit} | {escape(told.protocol)} |")
+    return "\n".join(table)
+
+
+def _folders(suite: str, name: str) -> Sequence[Path]:
+    found = (ROOT / "results" / suite / name).glob("*/metrics.json")
+    return sorted((path.parent for path in found), key=lambda folder: int(folder.name))
+
+
+def _runs(suite: str, name: str) -> Sequence[dict[str, Any]]:
+    texts = (f / "metrics.json" for f in _folders(suite, name))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in texts]
+
+
+def _claims(key: str, wanted: Sequence[str]) -> str:
+    path = ROOT / "reports" / "claims.json"
+    if not path.is_file():
+        return f"*Verdicts: {NOT_RUN}.*"
+    found = json.loads(path.read_text(encoding="utf-8"))["claims"]
+    known = sorted({claim[key] for claim in found if claim[key]})
+    for name in wanted:
+        if name not in known:
+            raise MarkerError(f"no claim of {key} {name!r}; there are {', '.join(known)}")
+    table = ["| claim | published | ours | verdict |", "| :-- | :-- | :-- | :-- |"]
+    for claim in found:
+        if claim[key] in wanted:
+            table += _rows(claim)
+    return "\n".join(table)
+
+
+def _rows(claim: dict[str, Any]) -> Iterator[str]:
+    """A row for each suite that was run, one that says so where none was."""
+    said = f"{claim['published_in_words']}<br><small>{escape(claim['certainty_in_words'])}</small>"
+    head = f"| {escape(claim['claim'])}<br><small>{escape(claim['source'])}</small> | {said}"
+    judged = [j for j in claim["judgements"] if j["verdict"] != NOT_RUN]
+    if not judged:
+        suites = ", ".join(j["suite"] for j in claim["judgements"])
+        yield f"{head} | – | {NOT_RUN}<br><small>decided on {escape(suites)}</small> |"
+    for judgement in judged:
+        parts = "<br>".join(_part(part) for part in judgement["parts"])
+        why = f": {escape(judgement['reason'])}" if judgement["reason"] else ""
+        where = escape(judgement["suite"])
+        yield f"{head} | {parts} | **{judgement['verdict']}**<br><small>{where}{why}</small> |"
+
+
+def _part(part: dict[str, Any]) -> str:
+    told = f"<small>{escape(part['statistic'])}; to hold: {escape(part['rule'])}</small>"
+    if part["mean"] is None:
+        return f"{NOT_RUN} {told}"
+    bounds = "" if part["low"] is None else f" [{part['low']:.3g}, {part['high']:.3g}]"
+    ours = f"{part['mean']:.3g}{bounds}, n = {part['n']}"
+    return f"{escape(ours)} {told}"
+
+
+def _mean(values: Sequence[float]) -> str:
+    found = interval(values, numbers.LEVEL)
+    bounds = "" if found.low is None else f"[{found.low:.3g}, {found.high:.3g}] "
+    return f"{found.mean:.3g}<br><small>{escape(f'{bounds}n = {found.n}')}</small>"
+
+
+def _cell(runs: Sequence[dict[str, Any]], measure: str, digits: int) -> str:
+    if not runs:
+        return NOT_RUN
+    values = [v for run in runs if (v := run["values"].get(measure)) is not None]
+    if not values:
+        return "not measured" if any(measure in run["values"] for run in runs) else "–"
+    found = interval(values, numbers.LEVEL)
+    bounds = numbers.bounds(found, digits)
+    small = escape(f"{bounds} n = {found.n}".strip())
+    return f"{numbers.number(found.mean, digits)}<br><small>{small}</small>"
