@@ -105,9 +105,9 @@ DETECTION = [
             "generated image (real only), where it is run, is a plain auto-encoder, the baseline.",
             "Where it does not: DCGAN's discriminator only knows the difference between data and "
             "its generator's images. An average of two images is as easy to reconstruct as either, "
-            "unless such images were pushed up. Near images are hard for all: a mirrored 0 or 8 is a digit. "
-            "No letters or other symbols ship with the data, and a class held out would take "
-            "another training; neither is measured.",
+            "unless such images were pushed up. Near images are hard for all: a mirrored 0 or 8 is "
+            "a digit. No letters or other symbols ship with the data, and a class held out would "
+            "take another training; neither is measured.",
         ],
     )
 ]
