@@ -18,6 +18,7 @@ from ebmrepro.params import Params, load
 METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
 VARIANTS = ["began__gamma_05", "began__gamma_07"]
 KINDS = ["train", "test", "generated", "noise", "shuffled", "patches"]
+CORRUPTIONS = ["noise", "occlusion", "blur", "inversion"]
 EPOCHS = 40
 
 HPARAMS: dict[str, dict[str, Any]] = {
@@ -130,6 +131,56 @@ def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) 
     centre = dict(zip(KINDS, (1.0, 1.1, 1.3, 4.0, 3.0, 2.5), strict=True))
     sets = {k: rng.gamma(9, c / 9, 100).astype(np.float32) for k, c in centre.items()}
     np.savez(result / "energies.npz", allow_pickle=False, **sets)
+
+
+def tour(root: Path, suite: str, systems: list[str], labelled: list[str], seeds: list[int]) -> None:
+    """What the stage `tour` writes: `labelled` of the `systems` have an energy of labels."""
+    rng = np.random.default_rng(5)
+    folder = root / "results" / suite / "tour"
+    folder.mkdir(parents=True)
+    values: dict[str, dict[str, float | None]] = {}
+    kinds = [f"auroc_{k}" for k in ("noise", "shuffled", "patches", "mirrored", "turned")]
+    everyone = [*kinds, *(f"tau_{k}" for k in CORRUPTIONS), "denoise_error_descent"]
+    everyone += ["denoise_steps", "complete_error_descent", "sample_distance_own"]
+    labels = ["error_joint", "digit_error_alone", "digit_error_scaled", "viterbi_exact"]
+    labels += ["temperature", "ece", "ece_scaled", "log_loss"]
+    for name in systems:
+        for measure in [*everyone, *(labels if name in labelled else [])]:
+            found: dict[str, float | None] = {str(s): float(rng.random()) for s in seeds}
+            values[f"{measure}@{name}"] = found
+    for measure in ("denoise_error_noisy", "complete_error_mean", "log_loss_uniform"):
+        values[measure] = {str(s): 0.5 for s in seeds}
+    measured = {
+        "schema": 1,
+        "values": values,
+        "reasons": {},
+        "protocol": {name: f"how {name.partition('@')[0]} is measured" for name in values},
+    }
+    _write_json(folder / "metrics.json", measured)
+    truth = rng.integers(0, 10, (3, 4))
+    arrays: dict[str, Any] = {
+        "lengths": np.array([1, 2, 4]),
+        "tried": np.array([1, 2, 3]),
+        "cost_viterbi": np.array([10, 110, 310]),
+        "cost_min_sum": np.array([20, 140, 380]),
+        "cost_brute_force": np.array([10, 100, 1000]),
+        "labels_true": truth,
+        "sequences": rng.integers(0, 256, (3, 8, 35), dtype=np.uint8),
+        **{f"amounts_{kind}": np.array([0, 0.5, 1]) for kind in CORRUPTIONS},
+    }
+    for name in systems:
+        for seed in seeds:
+            at = f"{name}/{seed}"
+            arrays |= {f"rise_{kind}/{at}": rng.normal(size=3) for kind in CORRUPTIONS}
+            if name in labelled:
+                arrays |= {f"labels_{how}/{at}": truth for how in ("alone", "scaled")}
+                bins = np.array([[np.nan, 0.7], [np.nan, 0.6], [0, 80]])
+                arrays |= {f"reliability_{how}/{at}": bins for how in ("raw", "scaled")}
+    np.savez(folder / "tour.npz", allow_pickle=False, **arrays)
+    pictures = ["ranking", "detection", "denoising", "completion"]
+    pictures += [f"{k}-{s}" for k in ("denoising", "completion", "sampling") for s in systems]
+    for name in pictures:
+        Image.fromarray(rng.integers(0, 256, (17, 44), dtype=np.uint8)).save(folder / f"{name}.png")
 
 
 def _images(rng: np.random.Generator, n: int, noise: float) -> np.ndarray:

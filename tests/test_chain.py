@@ -32,7 +32,8 @@ def trees(draw: st.DrawFn) -> FactorTree:
     """A forest: factors of one to three variables; whole numbers make ties."""
     sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=7))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    groups, factors = [[v] for v in range(len(sizes))], [(0,)]
+    groups = [[v] for v in range(len(sizes))]
+    factors: list[tuple[int, ...]] = [(0,)]
     for _ in range(draw(st.integers(0, 6))):
         count = int(random.integers(1, 4))
         chosen = random.permutation(len(groups))[:count]

@@ -49,10 +49,10 @@ SEQUENCE_TABLE = (
     "least energy that a search over all labellings of the first positions finds."
 )
 DECISION_FIGURE = (
-    "Left: how many energy terms are looked at to find the least energy of a sequence of T digits, "
-    "both axes logarithmic. All labellings (C^T) are out of reach after a few digits; Viterbi and "
-    "min-sum grow in proportion to T. Right: the first test sequences, not picked, from the first "
-    "seed. Under the noisy images stand the true labels, the label of least F at each position "
+    "Cost: how many energy terms are looked at to find the least energy of a sequence of T images, "
+    "both axes logarithmic. All labellings (C^T) are out of reach after a few images; Viterbi and "
+    "min-sum grow in proportion to T. Sequences: the first ones, not picked, of the first seed. "
+    "Under the noisy images stand the true labels, the label of least F at each position "
     "alone, and the labels of the least chain energy (F / T + V); wrong ones are bold and coloured."
 )
 
@@ -104,9 +104,10 @@ DETECTION = [
             "auto-encoder its reconstruction error; the variant of EBGAN that never sees a "
             "generated image (real only), where it is run, is a plain auto-encoder, the baseline.",
             "Where it does not: DCGAN's discriminator only knows the difference between data and "
-            "its generator's images. Near images are hard for all: a mirrored 0 or 8 is a digit. "
-            "No letters or other symbols ship with the data, and a class held out would take "
-            "another training; neither is measured.",
+            "its generator's images. An average of two images is as easy to reconstruct as either, "
+            "unless such images were pushed up. Near images are hard for all: a mirrored 0 or 8 is "
+            "a digit. No letters or other symbols ship with the data, and a class held out would "
+            "take another training; neither is measured.",
         ],
     )
 ]

@@ -1,0 +1,114 @@
+"""The five questions on the page and in the terminal, from made-up answers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import made_up
+import pytest
+from rich.console import Console
+
+from ebmrepro.report import page, terminal
+from ebmrepro.report.blocks import Figure, Gallery, Section, Table, Text
+from ebmrepro.report.gather import gather
+from ebmrepro.report.tour import section
+
+SYSTEMS = ["dbn", "ebgan", "magan"]
+PARTS = ["decision", "ranking", "detection", "conditional", "generation"]
+
+
+def sections(root: Path) -> Sequence[Section]:
+    return section(gather(root, made_up.params(methods=SYSTEMS[1:], variants=[], seeds=(0, 1))))
+
+
+def made(root: Path, labelled: list[str]) -> Path:
+    settings = made_up.params(methods=SYSTEMS[1:], variants=[], seeds=(0, 1))
+    made_up.results(root, settings)
+    made_up.tour(root, "digits", SYSTEMS, labelled, [0, 1])
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("project"), ["dbn"])
+
+
+def test_every_question_has_its_words_a_table_and_a_picture(root: Path):
+    (whole,) = sections(root)
+    assert whole.slug == "tour"
+    *parts, protocol = whole.sections
+    assert [part.slug for part in parts] == [f"tour-{name}" for name in PARTS]
+    for part in parts:
+        said = [line for b in part.blocks if isinstance(b, Text) for line in b.lines]
+        for what in ("Energy", "Why it should work", "Where it does not"):
+            assert any(line.startswith(f"{what}:") for line in said), (part.slug, what)
+        assert any(isinstance(block, Table) for block in part.blocks), part.slug
+        assert any(isinstance(block, Figure | Gallery) for block in part.blocks), part.slug
+        figures = [b for b in part.blocks if isinstance(b, Figure | Gallery)]
+        assert all(block.caption.endswith(".") and block.title for block in figures)
+    assert protocol.folded
+
+
+def test_a_number_on_the_page_is_the_mean_over_seeds_with_its_interval(root: Path):
+    path = root / "results/digits/tour/metrics.json"
+    values = json.loads(path.read_text())["values"]["tau_noise@ebgan"].values()
+    mean = sum(values) / 2
+    html = page.html(sections(root))
+    assert f"{mean:.3f}" in html and "[" in html
+    assert "how tau_noise is measured" in html
+
+
+def test_pictures_of_the_stage_are_on_the_page(root: Path):
+    html = page.html(sections(root))
+    assert html.count("data:image/png;base64") >= 2 + 2 + 3 * 3
+    names = dict(page.files(sections(root)))
+    assert {"digits-tour-decision.svg", "digits-tour-reliability.png"} <= set(names)
+
+
+def test_the_same_files_give_the_same_bytes(root: Path):
+    first, second = sections(root), sections(root)
+    assert page.html(first) == page.html(second)
+    assert dict(page.files(first)) == dict(page.files(second))
+
+
+def test_where_no_system_models_labels_the_page_says_so(tmp_path: Path):
+    (whole,) = sections(made(tmp_path, labelled=[]))
+    for part in (whole.sections[0], whole.sections[3]):
+        last = part.blocks[-1]
+        assert isinstance(last, Text) and "no system of this run models images" in last.text
+        assert not any(isinstance(block, Table) for block in part.blocks)
+    page.html([whole])
+
+
+def test_a_kind_of_data_that_is_not_at_hand_is_named_with_the_reason(root: Path, tmp_path: Path):
+    made(tmp_path, ["dbn"])
+    path = tmp_path / "results/digits/tour/metrics.json"
+    measured = json.loads(path.read_text())
+    for name in SYSTEMS:
+        measured["values"][f"auroc_mnist@{name}"] = {"0": None, "1": None}
+        measured["reasons"][f"auroc_mnist@{name}"] = "missing t10k.gz: put it into DIR"
+        measured["protocol"][f"auroc_mnist@{name}"] = "how"
+    path.write_text(json.dumps(measured))
+    html = page.html(sections(tmp_path))
+    assert "mnist: missing t10k.gz: put it into DIR" in html
+
+
+def test_a_suite_that_was_not_asked_has_no_section(tmp_path: Path):
+    made_up.results(tmp_path, made_up.params(methods=SYSTEMS[1:], variants=[], seeds=(0, 1)))
+    assert sections(tmp_path) == []
+
+
+def test_the_terminal_says_what_the_page_says_in_80_columns(root: Path):
+    out = io.StringIO()
+    terminal.show(sections(root), Console(file=out, width=80, no_color=True))
+    said = out.getvalue()
+    values = json.loads((root / "results/digits/tour/metrics.json").read_text())["values"]
+    for name in ("tau_noise@ebgan", "error_joint@dbn", "sample_distance_own@magan"):
+        mean = sum(values[name].values()) / 2
+        assert f"{mean:.3f}" in said, name
+    assert "Where it does not:" in said
+    assert "reports/figures/digits-tour-decision.png" in said
+    assert "…" not in said and max(map(len, said.splitlines())) <= 80
