@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 
 METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
+NOT_SUITES = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
 SOURCE_HELPERS = {"__init__", "batches", "check", "files", "idx", "probes", "splits"}
 
 
@@ -171,8 +172,154 @@ class Run(Strict):
         return ((s, n, k) for s in self.suites for n in self.names for k in self.seeds)
 
 
+class Ring(Strict):
+    """Equal Gaussians of standard deviation `sd` on a circle."""
+
+    modes: Count
+    radius: Positive
+    sd: Positive
+
+
+class Moons(Strict):
+    """Two half circles, blurred by a Gaussian of standard deviation `sd`."""
+
+    radius: Positive
+    sd: Positive
+
+
+class Pinwheel(Strict):
+    """Gaussian blades `at` a distance from the centre, twisted by radians per unit of distance."""
+
+    blades: Count
+    at: Positive
+    along: Positive  # standard deviations of a blade, outwards ...
+    across: Positive  # ... and sideways
+    twist: float
+
+
+class Checkerboard(Strict):
+    """Uniform on every other square of 4 x 4, from -`half` to `half`."""
+
+    half: Positive
+
+
+class Densities(Strict):
+    """What the networks of the plane learn."""
+
+    ring: Ring
+    moons: Moons
+    pinwheel: Pinwheel
+    checkerboard: Checkerboard
+
+
+class Domain(Strict):
+    """A flat floor with soft walls: without them Z is infinite for an energy that is a line."""
+
+    wall: Positive  # where the walls begin, on both axes
+    stiffness: Positive  # of a wall: stiffness / 2 times the squared distance behind it, in nats
+    half: Positive  # half the side of the square that grids cover
+
+
+class PlaneNet(Strict):
+    hidden: Annotated[list[Count], Field(min_length=1)]
+    spread: Positive  # of the first layer's random weights, relative to 1 / sqrt(inputs)
+
+
+class Chains(Strict):
+    """Contrastive divergence."""
+
+    steps: Count
+    batch_size: Count
+    optim: Adam
+    langevin_steps: Count  # of every chain, per step of training
+    langevin_step: Positive
+    restart: Fraction  # share of the chains that begin anew, per step of training
+
+
+class Likelihood(Strict):
+    """Maximum likelihood, Z from a grid."""
+
+    steps: Count
+    batch_size: Count
+    optim: Adam
+    grid: Count  # points per axis
+
+
+class Margin(Strict):
+    """EBGAN's loss."""
+
+    steps: Count
+    batch_size: Count
+    D: Adam
+    G: Adam
+    margin: Positive
+    code: Count
+    z: Count
+
+
+class PlaneTraining(Strict):
+    cd: Chains
+    ml: Likelihood
+    ebgan: Margin
+
+
+class PlaneSampling(Strict):
+    """Long chains on the learnt energies, and chains of several steps on the ring itself."""
+
+    chains: Count
+    moves: Count
+    step: Positive
+    steps: Annotated[list[Positive], Field(min_length=2)]  # rising, for the bias of Langevin
+    ring_chains: Count
+    bins: Count  # per axis, of the histogram; divides `grid`
+
+
+class PlaneAIS(Strict):
+    chains: Count
+    temperatures: Count
+    base_sd: Positive  # of the Gaussian at inverse temperature 0
+    step: Positive  # of the one MALA move per temperature
+
+
+class Partition(Strict):
+    """log Z of a mixture of two Gaussians in 1 to `dimensions` dimensions."""
+
+    dimensions: Annotated[int, Field(ge=2)]
+    accuracy: Positive  # nats that the grid's log Z may be off
+    sd: Positive
+    centre: Positive  # distance of either Gaussian from the origin
+    half: Positive
+    ais: PlaneAIS
+
+
+class Film(Strict):
+    frames: Annotated[int, Field(ge=2)]
+    points: Count
+    moves: Count  # Langevin moves between two frames
+    descent_step: Positive
+
+
+class Fundamentals(Strict):
+    """The stage `fundamentals`: energies of the plane."""
+
+    seeds: Annotated[list[Natural], Field(min_length=1)]
+    densities: Densities
+    train: Count  # points that are learnt from, per density and seed
+    held_out: Annotated[int, Field(ge=2)]
+    domain: Domain
+    network: PlaneNet
+    training: PlaneTraining
+    grid: Count  # points per axis where Z is measured; the half of it says how far it can be off
+    temperatures: Annotated[list[Positive], Field(min_length=1)]  # tried for EBGAN's energy
+    sampling: PlaneSampling
+    ais: PlaneAIS
+    partition: Partition
+    film: Film
+
+
 class Params(Strict):
     run: Run
+    fundamentals: Fundamentals
     suites: dict[str, Suite]
 
     def suite(self, name: str) -> Suite:
@@ -206,8 +353,9 @@ def load(path: str | Path = "params.yaml") -> Params:
         raise ParamsError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict) or "run" not in tree:
         raise ParamsError(f"{path}: found no `run` block at the top")
-    suites = {str(name): block for name, block in tree.items() if name != "run"}
-    params = _validate(Params, {"run": tree["run"], "suites": suites}, path, ())
+    own = {name: tree[name] for name in NOT_SUITES if name in tree}
+    suites = {str(name): block for name, block in tree.items() if name not in own}
+    params = _validate(Params, {**own, "suites": suites}, path, ())
     checked = {name: _with_hparams(suite, path, name) for name, suite in params.suites.items()}
     params = params.model_copy(update={"suites": checked})
     _check_run(params, path)
@@ -352,7 +500,7 @@ def _validate(model: type[Any], tree: object, path: Path, place: tuple[str, ...]
 def _without_tags(keys: list[str], tree: object, place: tuple[str, ...]) -> list[str]:
     """Pydantic puts a union's tag into the place (`G.mlp.hidden`); the file has none."""
     if place == () and isinstance(tree, Mapping):
-        tree = tree["suites"] if keys[:1] != ["run"] else tree
+        tree = tree if keys[:1] and keys[0] in NOT_SUITES else tree["suites"]
     kept: list[str] = []
     for key in keys:
         if isinstance(tree, Mapping) and key in tree:
