@@ -271,6 +271,8 @@ class PlaneSampling(Strict):
     step: Positive
     steps: Annotated[list[Positive], Field(min_length=2)]  # rising, for the bias of Langevin
     ring_chains: Count
+    ring_moves: Count
+    every: Count  # one in so many states of the second half of the moves is looked at
     bins: Count  # per axis, of the histogram; divides `grid`
 
 

@@ -20,7 +20,7 @@ falls to 0 linearly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -117,9 +117,11 @@ def scattered(draws: Draws, n: int, asked: Fundamentals) -> Tensor:
     return asked.domain.wall * (2 * draws.uniform(n, 2) - 1)
 
 
-def ways(data: Tensor, draws: Draws, asked: Fundamentals) -> Iterator[tuple[str, int, Iterator[PlaneEnergy]]]:
-    """(name, steps, training) of each way, from the same `draws`, one after the other."""
+def ways(
+    data: Tensor, draws: Callable[[str], Draws], asked: Fundamentals
+) -> Iterator[tuple[str, int, Iterator[PlaneEnergy]]]:
+    """(name, steps, training) of each way, each with draws of its own."""
     spec = asked.training
-    yield "cd", spec.cd.steps, contrastive_divergence(data, draws, spec.cd, asked)
-    yield "ml", spec.ml.steps, maximum_likelihood(data, draws, spec.ml, asked)
-    yield "ebgan", spec.ebgan.steps, margin(data, draws, spec.ebgan, asked)
+    yield "cd", spec.cd.steps, contrastive_divergence(data, draws("cd"), spec.cd, asked)
+    yield "ml", spec.ml.steps, maximum_likelihood(data, draws("ml"), spec.ml, asked)
+    yield "ebgan", spec.ebgan.steps, margin(data, draws("ebgan"), spec.ebgan, asked)
