@@ -52,7 +52,7 @@ $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 	@mv .venv/unfinished $@
 
 repro: $(READY)  ## regenerate every result that params.yaml asks for (dvc repro)
-	@$(ACTIVATE) && dvc repro
+	@$(ACTIVATE) && ebmrepro repro
 	@echo "report: $(CURDIR)/reports/index.html"
 
 test: $(READY)  ## run the tests

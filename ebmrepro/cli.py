@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ebmrepro import params
+from ebmrepro import documents, params
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
@@ -32,14 +32,65 @@ def one_line() -> Iterator[None]:
 
 @app.command()
 def check() -> None:
-    """Say whether params.yaml is right, and what `dvc repro` would train."""
+    """Say whether params.yaml and claims.yaml are right, and what `dvc repro` would train."""
     with one_line():
-        run = params.load().run
+        from ebmrepro.claims import reading
+
+        settings = params.load()
+        run, claims = settings.run, reading.load(settings)
         trainings = len(list(run.trainings))
         typer.echo(
             f"params.yaml is right: {', '.join(run.suites)}; {', '.join(run.names)}; "
             f"{len(run.seeds)} seeds; {trainings} trainings"
         )
+        typer.echo(f"{reading.FILE} is right: {len(claims)} claims")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def repro(context: typer.Context) -> None:
+    """Regenerate what params.yaml asks for: dvc repro, with the costly imports done once.
+
+    Takes all arguments and options of dvc repro.
+    """
+    with one_line():
+        params.load()
+        from ebmrepro import pipeline
+
+        raise typer.Exit(pipeline.repro(Path(), context.args))
+
+
+@app.command("claims")
+def show_claims(
+    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show one whole.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Only those that this suite decides.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Only those of this paper.")] = None,
+    verdict: Annotated[str | None, typer.Option(help="Only those of this verdict.")] = None,
+) -> None:
+    """Judge the claims of the papers and of the lecture from the result files as they are."""
+    with one_line():
+        from rich.console import Console
+
+        from ebmrepro.claims import form, judgements, reading, terminal
+        from ebmrepro.claims.verdict import VERDICTS
+
+        settings = params.load()
+        stated = reading.load(settings)
+        ids, place = [claim.id for claim in stated], "ebmrepro claims"
+        if name is not None:
+            documents.known(name, ids, place, "claim")
+            stated = [claim for claim in stated if claim.id == name]
+        for found, allowed, option in (
+            (suite, [*form.SUITES, *settings.suites, "fundamentals"], "suite"),
+            (paper, form.PAPERS, "paper"),
+            (verdict, VERDICTS, "verdict"),
+        ):
+            if found is not None:
+                documents.known(found, dict.fromkeys(allowed), f"{place}: --{option}", option)
+        judged = judgements.document(stated, settings, Path())
+        if name is not None:
+            terminal.whole(judged["claims"][0], Console())
+        else:
+            terminal.table(terminal.rows(judged, suite, paper, verdict), Console())
 
 
 @app.command()

@@ -47,6 +47,8 @@ class Method(nn.Module, ABC):
     """
 
     Hparams: ClassVar[type[Strict]]  # types and meanings; the values are in params.yaml
+    players: ClassVar[tuple[str, ...]]  # submodules that `step` yields turns for; a literal, see
+    smallest_batch: ClassVar[int] = 1  # `params.declared`; and how many images a step needs
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):

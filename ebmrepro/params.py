@@ -1,58 +1,51 @@
 """The shape of params.yaml, strict and free of torch.
 
-The file is read as YAML 1.2, as DVC reads it: under YAML 1.1, `1e-4` is a string and `no` is false.
-A wrong file raises `ParamsError`, whose message is one line: place, what was found, what is
-allowed.
+`documents.py` reads the file and says what is wrong with it, in one line; here is what is allowed.
 """
 
 from __future__ import annotations
 
 import ast
-import difflib
+import contextlib
 import hashlib
 import json
+import math
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import Field
+
+from ebmrepro.documents import ParamsError, Strict, dotted, known, read_yaml, validate
+from ebmrepro.documents import UserError as UserError
+from ebmrepro.documents import nearest as nearest
+from ebmrepro.documents import rule as rule
 
 METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
-NOT_SUITES = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
+OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
+NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
+NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 SOURCE_HELPERS = {"__init__", "batches", "check", "files", "idx", "probes", "splits"}
-
-
-class UserError(ValueError):
-    """What a person can mend; the message is one line that names the place and what is allowed."""
-
-
-class ParamsError(UserError):
-    """A wrong params.yaml or command line."""
-
-
-class Strict(BaseModel):
-    """No unknown keys, no coercion, no change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class _Scaled:
     """Marks a number of epochs, which a suite's `budget` multiplies."""
 
 
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Natural = Annotated[int, Field(ge=0, le=10**9)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
-Epochs = Annotated[int, Field(ge=1), _Scaled()]
+Epochs = Annotated[int, Field(ge=1, le=10**9), _Scaled()]
+Layers = Annotated[list[Count], Field(min_length=1)]  # widths
 Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
 
@@ -70,7 +63,7 @@ class Conv(Strict):
     """4x4 convolutions of stride 2, from the image side; a generator runs them backwards."""
 
     kind: Literal["conv"]
-    channels: Annotated[list[Count], Field(min_length=1)]
+    channels: Layers
     activation: Activation
     batch_norm: bool
 
@@ -134,12 +127,21 @@ class Data(Strict):
 
 class Evaluate(Strict):
     split: Literal["test", "validation"]  # real images that generated ones are compared with
-    generated: Count  # images drawn from each model
+    generated: Annotated[int, Field(ge=2, le=10**9)]  # images drawn from each model
     energies: Count  # images per set whose energy is measured, at most
-    seed: int  # of the draws
+    seed: Seed  # of the draws
     neighbours: Count  # k of improved precision and recall
     coverage_share: Share  # a class is covered when this share of the images is of it ...
     coverage_confidence: Share  # ... with at least this probability
+
+    @rule
+    def _neighbours_exist(self):
+        if self.neighbours >= self.generated:
+            raise ValueError(
+                f"neighbours: found {self.neighbours}; {self.generated} generated images have at "
+                f"most {self.generated - 1} neighbours each"
+            )
+        return self
 
 
 class Suite(Strict):
@@ -152,6 +154,27 @@ class Suite(Strict):
     def block(self, name: str) -> Block:
         return self.dbn if name == "dbn" else self.methods[name]
 
+    @property
+    def blocks(self) -> Iterator[tuple[str, str, Block]]:
+        """(place in the suite, name, block) of every system."""
+        yield "dbn", "dbn", self.dbn
+        yield from ((f"methods.{name}", name, block) for name, block in self.methods.items())
+
+    @rule
+    def _compared_images_exist(self):
+        data, evaluate = self.data, self.evaluate
+        if evaluate.split == "validation" and not data.validation:
+            raise ValueError(
+                "evaluate.split: found 'validation', but data.validation holds out no image"
+            )
+        real = data.test if evaluate.split == "test" else data.validation
+        if evaluate.neighbours >= real:
+            raise ValueError(
+                f"evaluate.neighbours: found {evaluate.neighbours}; {real} images in data."
+                f"{evaluate.split} have at most {real - 1} neighbours each"
+            )
+        return self
+
 
 class Run(Strict):
     """What `dvc repro` regenerates."""
@@ -159,7 +182,7 @@ class Run(Strict):
     suites: Annotated[list[str], Field(min_length=1)]
     methods: Annotated[list[str], Field(min_length=1)]
     variants: list[str]
-    seeds: Annotated[list[Natural], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
 
     @property
     def names(self) -> list[str]:
@@ -219,9 +242,15 @@ class Domain(Strict):
     stiffness: Positive  # of a wall: stiffness / 2 times the squared distance behind it, in nats
     half: Positive  # half the side of the square that grids cover
 
+    @rule
+    def _walls_inside(self):
+        if self.half <= self.wall:
+            raise ValueError(f"half: found {self.half}; it should be greater than wall: {self.wall}")
+        return self
+
 
 class PlaneNet(Strict):
-    hidden: Annotated[list[Count], Field(min_length=1)]
+    hidden: Layers
     spread: Positive  # of the first layer's random weights, relative to 1 / sqrt(inputs)
 
 
@@ -277,8 +306,8 @@ class PlaneSampling(Strict):
 
 
 class PlaneAIS(Strict):
-    chains: Count
-    temperatures: Count
+    chains: Annotated[int, Field(ge=2)]
+    temperatures: Annotated[int, Field(ge=2)]
     base_sd: Positive  # of the Gaussian at inverse temperature 0
     step: Positive  # of the one MALA move per temperature
 
@@ -304,7 +333,7 @@ class Film(Strict):
 class Fundamentals(Strict):
     """The stage `fundamentals`: energies of the plane."""
 
-    seeds: Annotated[list[Natural], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     densities: Densities
     train: Count  # points that are learnt from, per density and seed
     held_out: Annotated[int, Field(ge=2)]
@@ -318,6 +347,21 @@ class Fundamentals(Strict):
     partition: Partition
     film: Film
 
+    @rule
+    def _bins_fit(self):
+        if self.grid % (2 * self.sampling.bins):
+            raise ValueError(
+                f"grid: found {self.grid}; it should be a multiple of twice sampling.bins, "
+                f"{2 * self.sampling.bins}"
+            )
+        return self
+
+    @rule
+    def _each_seed_once(self):
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: found {self.seeds}, each may stand there once")
+        return self
+
 
 class Params(Strict):
     run: Run
@@ -325,13 +369,13 @@ class Params(Strict):
     suites: dict[str, Suite]
 
     def suite(self, name: str) -> Suite:
-        return self.suites[_known(name, self.suites, "params.yaml", "suite")]
+        return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
     def block(self, suite: str, name: str) -> Block:
         """The block of one system with the suite's budget applied to its epoch counts."""
         suite_params = self.suite(suite)
         where = f"params.yaml: {suite}.methods"
-        block = suite_params.block(_known(name, ["dbn", *suite_params.methods], where, "method"))
+        block = suite_params.block(known(name, ["dbn", *suite_params.methods], where, "method"))
         return block.model_copy(update={"hparams": _scale(block.hparams, suite_params.budget)})
 
 
@@ -347,19 +391,19 @@ def load(path: str | Path = "params.yaml") -> Params:
         ParamsError: the file is missing, is not YAML 1.2, or holds a wrong key or value.
     """
     path = Path(path)
-    try:
-        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run in the project's folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict) or "run" not in tree:
-        raise ParamsError(f"{path}: found no `run` block at the top")
-    own = {name: tree[name] for name in NOT_SUITES if name in tree}
-    suites = {str(name): block for name, block in tree.items() if name not in own}
-    params = _validate(Params, {**own, "suites": suites}, path, ())
-    checked = {name: _with_hparams(suite, path, name) for name, suite in params.suites.items()}
-    params = params.model_copy(update={"suites": checked})
+    tree = read_yaml(path)
+    for name in OWN:
+        if name not in tree:
+            raise ParamsError(f"{path}: {name}: this key is missing at the top")
+    run = validate(Run, tree.pop("run"), path, ("run",))
+    fundamentals = validate(Fundamentals, tree.pop("fundamentals"), path, ("fundamentals",))
+    if misspelt := next((name for name in tree if not NAME.fullmatch(name)), None):
+        raise ParamsError(f"{path}: {dotted([misspelt])}: {NOT_A_NAME}{nearest(misspelt, OWN)}")
+    suites = {
+        name: _with_hparams(validate(Suite, block, path, (name,)), path, name)
+        for name, block in tree.items()
+    }
+    params = Params(run=run, fundamentals=fundamentals, suites=suites)
     _check_run(params, path)
     return params
 
@@ -388,15 +432,60 @@ def hparams_class(name: str) -> type[Strict]:
     Running the file would import torch, which takes seconds; checking params.yaml must not.
     The class may therefore use only the names of this module and of `typing`.
     """
-    method = _known(base(name), available_methods(), "params.yaml", "method")
-    path = METHODS / f"{method}.py"
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef) and node.name == "Hparams":
-            code = compile(ast.Module([node], []), str(path), "exec", dont_inherit=True)
-            names = {**vars(typing), **globals(), "__name__": f"ebmrepro.methods.{method}"}
-            exec(code, names)
-            return names["Hparams"]
-    raise ParamsError(f"{path.name}: found no class Hparams")
+    node = next(n for n in _method_class(name).body if _is_hparams(n))
+    path = METHODS / f"{base(name)}.py"
+    code = compile(ast.Module([node], []), str(path), "exec", dont_inherit=True)
+    names = {**vars(typing), **globals(), "__name__": f"ebmrepro.methods.{base(name)}"}
+    exec(code, names)
+    return names["Hparams"]
+
+
+@cache
+def declared(name: str) -> dict[str, Any]:
+    """What a method's class body sets to plain values, read as `hparams_class` is.
+
+    Such are `players` and `smallest_batch`, see `method.Method`.
+    """
+    return _constants(_method_class(name).body)
+
+
+class Facts(typing.NamedTuple):
+    """What a data source's file declares about its images; None where only the data can say."""
+
+    shape: tuple[int, int, int] | None  # (C, H, W)
+    images: int | None  # in training and test split together
+    test: int | None  # in the official test split, if there is one
+
+
+@cache
+def source_facts(name: str) -> Facts:
+    """SHAPE, IMAGES and TEST of a data source, read without running its file."""
+    found = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
+    return Facts(found.get("SHAPE"), found.get("IMAGES"), found.get("TEST"))
+
+
+def _method_class(name: str) -> ast.ClassDef:
+    """The class in a method's file that holds an `Hparams`."""
+    path = METHODS / f"{known(base(name), available_methods(), 'params.yaml', 'method')}.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and any(_is_hparams(inner) for inner in node.body):
+            return node
+    raise ParamsError(f"{path.name}: found no class with a class Hparams")
+
+
+def _is_hparams(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name == "Hparams"
+
+
+def _constants(body: list[ast.stmt]) -> dict[str, Any]:
+    """Names that are set to literals among some statements."""
+    found: dict[str, Any] = {}
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                with contextlib.suppress(ValueError):  # computed: known to Python alone
+                    found[name] = ast.literal_eval(value)
+    return found
 
 
 def available_methods() -> list[str]:
@@ -407,28 +496,14 @@ def available_sources() -> list[str]:
     return sorted(p.stem for p in SOURCES.glob("*.py") if p.stem not in SOURCE_HELPERS)
 
 
-def nearest(found: str, allowed: typing.Iterable[str]) -> str:
-    """`; did you mean X?` when some allowed name is close, else nothing."""
-    close = difflib.get_close_matches(found, list(allowed), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _known(found: str, allowed: typing.Iterable[str], where: str, kind: str) -> str:
-    allowed = list(allowed)
-    if found in allowed:
-        return found
-    listed = ", ".join(allowed)
-    raise ParamsError(f"{where}: no {kind} {found!r}; there are {listed}{nearest(found, allowed)}")
-
-
 def _check_run(params: Params, path: Path) -> None:
     run = params.run
     for suite in run.suites:
-        _known(suite, params.suites, f"{path}: run.suites", "suite")
+        known(suite, params.suites, f"{path}: run.suites", "suite")
         there = params.suites[suite].methods
         for key, names in (("methods", run.methods), ("variants", run.variants)):
             for name in names:
-                _known(name, there, f"{path}: run.{key}: {suite}.methods", "block")
+                known(name, there, f"{path}: run.{key}: {suite}.methods", "block")
                 if ("__" in name) != (key == "variants"):
                     raise ParamsError(
                         f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
@@ -438,27 +513,97 @@ def _check_run(params: Params, path: Path) -> None:
         values = getattr(run, key)
         if len(set(values)) != len(values):
             raise ParamsError(f"{path}: run.{key}: found {values}, each may stand there once")
-    for name, suite in params.suites.items():
-        if suite.evaluate.split == "validation" and not suite.data.validation:
-            raise ParamsError(
-                f"{path}: {name}.evaluate.split: found 'validation', but "
-                f"{name}.data.validation holds out no image"
-            )
 
 
 def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
-    _known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
+    """The suite with the hyper-parameters of each method as its own class, all checked."""
+    known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
+    facts = source_facts(suite.data.source)
+    _check_data(suite.data, facts, f"{path}: {name}.data")
+    checked: dict[str, Block] = {}
+    for key, system, block in suite.blocks:
+        place = (name, *key.split("."))
+        where = f"{path}: {dotted(place)}"
+        _check_name(system, key, where)
+        hparams = validate(hparams_class(system), block.hparams, path, (*place, "hparams"))
+        checked[key] = block.model_copy(update={"hparams": hparams})
+        _check_players(block, system, where)
+        _check_batch(checked[key], system, _training_images(suite.data, facts), where)
+        if facts.shape:
+            _check_sizes(hparams, facts.shape, f"{where}.hparams")
+    methods = {m: checked[f"methods.{m}"] for m in suite.methods}
+    return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
-    def checked(block: Block, key: str, method: str) -> Block:
-        _known(base(method), available_methods(), f"{path}: {name}.{key}", "method")
-        place = (name, *key.split("."), "hparams")
-        hparams = _validate(hparams_class(method), block.hparams, path, place)
-        return block.model_copy(update={"hparams": hparams})
 
-    methods = {m: checked(block, f"methods.{m}", m) for m, block in suite.methods.items()}
-    return suite.model_copy(
-        update={"dbn": checked(suite.dbn, "dbn", "dbn"), "methods": methods},
-    )
+def _check_data(data: Data, facts: Facts, where: str) -> None:
+    if facts.test and data.test != facts.test:
+        raise ParamsError(
+            f"{where}.test: found {data.test}; {data.source} has an official test split, "
+            f"so it is {facts.test}"
+        )
+    if facts.images:
+        left = facts.images - data.test
+        if left < 1:
+            raise ParamsError(
+                f"{where}.test: found {data.test}; {data.source} has {facts.images} images, so at "
+                f"most {facts.images - 1}"
+            )
+        if data.validation >= left:
+            raise ParamsError(
+                f"{where}.validation: found {data.validation}; the training split has {left} "
+                f"images, so at most {left - 1}"
+            )
+
+
+def _training_images(data: Data, facts: Facts) -> float:
+    return facts.images - data.test - data.validation if facts.images else math.inf
+
+
+def _check_name(system: str, key: str, where: str) -> None:
+    if key == "methods.dbn":
+        raise ParamsError(f"{where}: the DBN's block stands beside `methods`, not in it")
+    known(base(system), available_methods(), where, "method")
+    if "__" in system and not NAME.fullmatch(system.partition("__")[2]):
+        raise ParamsError(f"{where}: found no name of a variant after `__`; {NOT_A_NAME}")
+
+
+def _check_players(block: Block, system: str, where: str) -> None:
+    """Each player has an optimiser and each optimiser a player."""
+    players = declared(system)["players"]
+    listed = f"the players of {base(system)} are {', '.join(players)}"
+    for found in block.optim:
+        if found not in players:
+            key = dotted([found])
+            raise ParamsError(
+                f"{where}.optim.{key}: unknown player; {listed}{nearest(found, players)}"
+            )
+    for player in players:
+        if player not in block.optim:
+            raise ParamsError(f"{where}.optim.{player}: this key is missing; {listed}")
+
+
+def _check_batch(block: Block, system: str, images: float, where: str) -> None:
+    size, least = block.batch_size, declared(system).get("smallest_batch", 1)
+    nets = {key: net for key, net in block.hparams if isinstance(net, MLP | Conv)}
+    why = f"{base(system)} compares the images of a batch"
+    if least < 2 and (normed := next((k for k, net in nets.items() if net.batch_norm), None)):
+        least, why = 2, f"hparams.{normed}.batch_norm takes statistics over a batch"
+    if size < least:
+        raise ParamsError(f"{where}.batch_size: found {size}; at least {least}, because {why}")
+    if size > images:
+        raise ParamsError(f"{where}.batch_size: found {size}; there are {images} training images")
+
+
+def _check_sizes(hparams: Strict, shape: tuple[int, int, int], where: str) -> None:
+    """Every convolution of stride 2 finds an image that is at least two pixels wide and high."""
+    _, height, width = shape
+    most = int(math.log2(min(height, width)))
+    for key, net in hparams:
+        if isinstance(net, Conv) and len(net.channels) > most:
+            raise ParamsError(
+                f"{where}.{key}.channels: found {len(net.channels)} layers of stride 2; images of "
+                f"{height}x{width} allow {most}"
+            )
 
 
 def _scale(hparams: Strict, budget: float) -> Strict:
@@ -469,72 +614,3 @@ def _scale(hparams: Strict, budget: float) -> Strict:
         if any(isinstance(mark, _Scaled) for mark in field.metadata)
     }
     return hparams.model_copy(update=scaled)
-
-
-def _validate(model: type[Any], tree: object, path: Path, place: tuple[str, ...]) -> Any:
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-    # A misspelt key is missing under its right name as well; what stands in the file is said first.
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    keys = [str(key) for key in first["loc"]]
-    if place == () and keys[:1] == ["suites"]:
-        keys = keys[1:]
-    where = f"{path}: {'.'.join([*place, *_without_tags(keys, tree, place)])}"
-    found = first["input"]
-    if first["type"] == "missing":
-        raise ParamsError(f"{where}: this key is missing")
-    if first["type"] == "extra_forbidden":
-        allowed = _siblings(model, first["loc"], tree)
-        listed = ", ".join(allowed)
-        raise ParamsError(
-            f"{where}: unknown key; allowed are {listed}{nearest(str(first['loc'][-1]), allowed)}"
-        )
-    if isinstance(found, Mapping):
-        found = "a block of keys"
-    elif isinstance(found, str):
-        found = repr(found)
-    message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    raise ParamsError(f"{where}: found {found}; it {message}")
-
-
-def _without_tags(keys: list[str], tree: object, place: tuple[str, ...]) -> list[str]:
-    """Pydantic puts a union's tag into the place (`G.mlp.hidden`); the file has none."""
-    if place == () and isinstance(tree, Mapping):
-        tree = tree if keys[:1] and keys[0] in NOT_SUITES else tree["suites"]
-    kept: list[str] = []
-    for key in keys:
-        if isinstance(tree, Mapping) and key in tree:
-            tree, kept = tree[key], [*kept, key]
-        elif isinstance(tree, list) and key.isdigit():
-            tree, kept = tree[int(key)] if int(key) < len(tree) else None, [*kept, key]
-        elif key == keys[-1]:
-            kept.append(key)
-    return kept
-
-
-def _siblings(model: type[Any], loc: tuple[Any, ...], tree: object) -> list[str]:
-    """The keys allowed at the place where an unknown one was found."""
-    kind: Any = model
-    for key in loc[:-1]:
-        kind = _child(kind, key)
-    return list(kind.model_fields)
-
-
-def _child(kind: Any, key: Any) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        kind = kind.model_fields[key].annotation if key in kind.model_fields else kind
-    else:
-        arguments = [a for a in typing.get_args(kind) if a is not type(None)]
-        if typing.get_origin(kind) is dict:
-            kind = arguments[1]
-        elif typing.get_origin(kind) is list:
-            kind = arguments[0]
-        else:  # a union of blocks: the key is the tag
-            kind = next(
-                a
-                for a in arguments
-                if any(key in typing.get_args(f.annotation) for f in a.model_fields.values())
-            )
-    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind

@@ -16,6 +16,37 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+def hand_over(address):
+    """Let a process that has torch imported already run this stage; see `warm.py`.
+
+    Returns when there is none at `address`, so that the stage starts as it would without. Otherwise
+    this process stays as the stage's face: it passes signals on and ends as the fork ends.
+    """
+    import json
+    import signal
+    import socket
+
+    request = {"argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
+    try:
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        server.connect(address)
+        socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
+    except OSError:
+        return
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: server.send(bytes([number])))
+    answer = server.recv(2)
+    if not answer:
+        sys.stderr.write("the process that ran this stage is gone; `ebmrepro repro` goes on\n")
+        os._exit(1)
+    killed, how = answer
+    if killed:
+        if how != signal.SIGKILL:
+            signal.signal(how, signal.SIG_DFL)
+        os.kill(os.getpid(), how)
+    os._exit(how)
+
+
 def run(main):
     """Run a stage from its command line.
 
@@ -38,3 +69,6 @@ if importlib.util.find_spec("typer") is None:  # the first thing that a stage ne
         "run `make`, then `source .venv/bin/activate` and `dvc repro`; or `make repro` instead\n"
     )
     sys.exit(2)
+
+if "EBMREPRO_WARM" in os.environ:
+    hand_over(os.environ.pop("EBMREPRO_WARM"))

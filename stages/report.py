@@ -11,13 +11,15 @@ from ebmrepro import params, tracking
 
 
 def main() -> None:
-    """Write reports/: index.html, results.md, summary.json, overview.png, figures, plots."""
+    """Write reports/: index.html, results.md, *.json, overview.png, figures, plots."""
     try:
         settings = params.load()
         # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
         with tracking.following(Path(), list(settings.run.trainings)):
             from ebmrepro import report
+            from ebmrepro.claims import judgements
 
+            judgements.write(settings, Path(), Path("reports/claims.json"))
             page = report.write(settings, Path(), Path("reports"))
     except params.UserError as error:
         typer.echo(error, err=True)

@@ -33,7 +33,11 @@ def test_began_covers_at_least_eight_at_the_best_of_its_gammas():
     assert max(mean(values(name, "classes_covered")) for name in gammas) >= 8
 
 
-@pytest.mark.parametrize("name", RUN.names)
+# Variants that take a part of EBGAN away are there to fail; BEGAN's gammas are BEGAN.
+WHOLE = [name for name in RUN.names if "__" not in name or params.base(name) == "began"]
+
+
+@pytest.mark.parametrize("name", WHOLE)
 def test_training_brings_the_distance_to_a_quarter_of_an_untrained_generators(name: str):
     pairs = zip(values(name, "fd_dbn"), values(name, "fd_dbn_untrained"), strict=True)
     assert all(trained <= untrained / 4 for trained, untrained in pairs)

@@ -27,7 +27,10 @@ DATASET = "dataset.json"
 
 
 class Source(Protocol):
-    """What a file of this folder declares."""
+    """What a file of this folder declares.
+
+    Where they are known beforehand, also SHAPE, IMAGES and TEST: see `params.Facts`.
+    """
 
     NAME: str  # in words
     LICENCE: str

@@ -21,6 +21,8 @@ CITATION = (
     "Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
     "Repository, 1998"
 )
+SHAPE = (1, 8, 8)
+IMAGES = 1797
 CLASSES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 PCA_30 = None
 

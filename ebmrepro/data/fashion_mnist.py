@@ -12,6 +12,9 @@ CITATION = (
     "Xiao, Rasul and Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine "
     "learning algorithms, arXiv:1708.07747, 2017"
 )
+SHAPE = (1, 28, 28)
+IMAGES = 70_000
+TEST = 10_000
 CLASSES = (
     "T-shirt/top",
     "trouser",

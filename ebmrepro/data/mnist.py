@@ -12,6 +12,9 @@ CITATION = (
     "LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, "
     "Proceedings of the IEEE 86(11), 1998"
 )
+SHAPE = (1, 28, 28)
+IMAGES = 70_000
+TEST = 10_000
 CLASSES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 PCA_30 = 13.87  # Hinton and Salakhutdinov, Science 313 (2006)
 

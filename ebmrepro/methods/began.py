@@ -31,6 +31,7 @@ from ebmrepro.params import Count, Epochs, Fraction, Net, Positive, Reduction, S
 
 
 class BEGAN(Method):
+    players = ("G", "D")
     k: torch.Tensor
 
     class Hparams(Strict):

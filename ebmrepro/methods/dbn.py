@@ -33,22 +33,32 @@ from torch.nn.functional import cross_entropy
 from ebmrepro import nets
 from ebmrepro.energies import RBM
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Natural, Positive, Strict
+from ebmrepro.params import Count, Epochs, Layers, Natural, Positive, Strict, rule
 
 
 class DBN(Method):
     grad_norms: torch.Tensor
     grad_steps: torch.Tensor
+    players = ("rbms", "classifier", "scratch")
     labelled = True
 
     class Hparams(Strict):
-        layers: list[Count]  # hidden units, bottom to top
+        layers: Layers  # hidden units, bottom to top
         init_std: Positive  # of W and of the softmax layer; 0.1
         cd_steps: Count
         rbm_epochs: Epochs  # per layer
         warmup_epochs: Natural  # of the pretrained classifier's fine-tuning, softmax layer only
         finetune_epochs: Epochs
         chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
+
+        @rule
+        def _fine_tunes(self):
+            if self.warmup_epochs >= self.finetune_epochs:
+                raise ValueError(
+                    f"warmup_epochs: found {self.warmup_epochs}; it is a part of the "
+                    f"{self.finetune_epochs} finetune_epochs, so at most {self.finetune_epochs - 1}"
+                )
+            return self
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)

@@ -23,6 +23,8 @@ from ebmrepro.params import Count, Epochs, Net, Positive, Strict
 
 
 class DCGAN(Method):
+    players = ("G", "D")
+
     class Hparams(Strict):
         epochs: Epochs
         z: Count  # dimension of z ~ N(0, I)

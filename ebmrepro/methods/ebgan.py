@@ -30,6 +30,8 @@ from ebmrepro.params import Count, Epochs, Net, Positive, Reduction, Strict
 
 
 class EBGAN(Method):
+    players = ("G", "D")
+
     class Hparams(Strict):
         epochs: Epochs
         z: Count  # dimension of z ~ N(0, I)

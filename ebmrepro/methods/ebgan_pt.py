@@ -32,6 +32,9 @@ def pulling_away(S: Tensor) -> Tensor:
 
 
 class EBGANPT(Method):
+    players = ("G", "D")
+    smallest_batch = 2  # f_PT compares pairs
+
     class Hparams(Strict):
         epochs: Epochs
         z: Count  # dimension of z ~ N(0, I)

@@ -34,10 +34,11 @@ from torch.nn.functional import relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Natural, Net, Reduction, Strict
+from ebmrepro.params import Count, Epochs, Natural, Net, Reduction, Strict, rule
 
 
 class MAGAN(Method):
+    players = ("G", "D")
     margin: torch.Tensor
     E_G_before: torch.Tensor
     updates: torch.Tensor
@@ -54,6 +55,15 @@ class MAGAN(Method):
         G: Net
         encoder: Net
         decoder: Net
+
+        @rule
+        def _margin_means_something(self):
+            if not self.margin_moves and not self.pretrain_epochs:
+                raise ValueError(
+                    "margin_moves: found False with pretrain_epochs 0; the margin would stay at "
+                    "the energy of an untrained D; pretrain_epochs of 1 or more is allowed"
+                )
+            return self
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)

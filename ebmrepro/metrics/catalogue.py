@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from ebmrepro.metrics.separation import KINDS, OTHERS
+from ebmrepro.metrics.kinds import KINDS, OTHERS
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ebmrepro.metrics import checks
-
-OTHERS = ("generated", "noise", "shuffled", "patches")  # kinds of image held against test
-KINDS = ("train", "test", *OTHERS)
+from ebmrepro.metrics.kinds import KINDS, OTHERS
 
 
 def describe(energies: Mapping[str, ArrayLike]) -> dict[str, float]:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from ebmrepro.params import Params
-from ebmrepro.report import figures, markdown, numbers, page
-from ebmrepro.report.blocks import Picture
+from ebmrepro.report import claims, figures, markdown, numbers, page
+from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import ReportError, Suite, System, gather
-from ebmrepro.report.sections import sections, slug
+from ebmrepro.report.sections import sections
 
 __all__ = ["ReportError", "write"]
 
@@ -40,14 +40,15 @@ COMPARED = (
 def write(params: Params, root: Path, into: Path) -> Path:
     """Render the report of `params.run` from the files under `root`, and return the page's path.
 
-    `into` gets index.html, results.md, summary.json, overview.png, figures/ and plots/; the two
-    folders are emptied first, so that a figure of an earlier run does not stay.
+    The verdicts are those of claims.json in `into`; without it the report has no claims. `into`
+    gets index.html, results.md, summary.json, overview.png, figures/ and plots/; the two folders
+    are emptied first, so that a figure of an earlier run does not stay.
 
     Raises:
         ReportError: a result file is there and cannot be read.
     """
     suites = gather(root, params)
-    content = sections(suites)
+    content = sections(suites, claims.read(into / "claims.json"))
     for folder in (into / "figures", into / "plots"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -107,7 +107,46 @@ class Gallery:
     sheet: Sequence[tuple[str, Array | None]] = ()  # what its files show; none without
 
 
-Block = Text | Command | Table | Picture | Figure | Gallery
+@dataclass(frozen=True)
+class Link:
+    text: str
+    href: str = ""  # a place on the page (`#slug`) or a file beside it; none: plain text
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim's verdict on one suite, as a row; what led to it opens under the sentence."""
+
+    anchor: str
+    verdict: str
+    claim: str
+    suite: str
+    published: str
+    source: str
+    here: Sequence[str]  # a line for each part: estimate, interval, n
+    effects: Sequence[str]  # as many
+    protocol: Sequence[str]  # as many: what was measured, and the rule
+    reason: str  # why it is not decided
+    trail: Sequence[tuple[str, Sequence[Link]]]  # from the verdict to numbers, figure, command, run
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    kind: ClassVar = "verdicts"
+    title: str
+    rows: Sequence[Judged]
+
+
+@dataclass(frozen=True)
+class Links:
+    """A list of places; `mark` and `verdict` stand before those that are claims."""
+
+    kind: ClassVar = "links"
+    title: str
+    items: Sequence[tuple[str, Link]]  # (verdict or "", where)
+
+
+Block = Text | Command | Table | Picture | Figure | Gallery | Verdicts | Links
 
 
 @dataclass(frozen=True)
@@ -119,3 +158,13 @@ class Section:
     blocks: Sequence[Block] = ()
     sections: Sequence[Section] = ()
     folded: bool = False  # shown as a heading that opens
+
+    @property
+    def slugs(self) -> Sequence[str]:
+        """Its own address and those of all it holds."""
+        return [self.slug, *(slug for part in self.sections for slug in part.slugs)]
+
+
+def slug(text: str) -> str:
+    """A page address: letters, digits and hyphens only, whatever a suite is called."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")

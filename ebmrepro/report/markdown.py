@@ -5,7 +5,19 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 
-from ebmrepro.report.blocks import Block, Cell, Column, Command, Picture, Section, Table, Text
+from ebmrepro.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Command,
+    Judged,
+    Picture,
+    Section,
+    Table,
+    Text,
+    Verdicts,
+)
+from ebmrepro.report.claims import MARKS
 
 PREFACE = """\
 # Results
@@ -41,6 +53,8 @@ def _block(block: Block) -> str:
             return f"![{escape(block.title)}]({block.name}.png)\n\n{escape(block.caption)}\n"
         case Table():
             return _table(block)
+        case Verdicts():
+            return _verdicts(block)
     return ""
 
 
@@ -53,6 +67,28 @@ def _table(table: Table) -> str:
     notes = "".join(f"{i}. {escape(note)}\n" for i, note in enumerate(table.notes, start=1))
     caption = f"**{escape(table.title)}.** {escape(table.caption)}\n"
     return f"{caption}\n{rows}" + (f"\n{notes}" if notes else "")
+
+
+def _verdicts(block: Verdicts) -> str:
+    lines = [["Verdict", "Claim", "Paper", "Here", "Effect", "Judged by"], [":--"] * 6]
+    lines += [_judged(row) for row in block.rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _judged(row: Judged) -> list[str]:
+    def told(lines: Sequence[str]) -> str:
+        return "<br>".join(escape(line) or "–" for line in lines)
+
+    reason = f"<sub>{escape(row.reason)}</sub>" if row.reason else ""
+    here = "<br>".join(part for part in (told(row.here), reason) if part)
+    return [
+        f'<a id="{row.anchor}"></a>{MARKS[row.verdict]} {row.verdict}<br><sub>{row.suite}</sub>',
+        f"{escape(row.claim)}<br><sub>{escape(row.source)}</sub>",
+        escape(row.published),
+        here,
+        told(row.effects),
+        told(row.protocol),
+    ]
 
 
 def _heading(column: Column) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ebmrepro.report import figures, numbers
+from ebmrepro.report import claims, figures, numbers
 from ebmrepro.report.blocks import Block, Figure, Gallery, Panel, Section
 
 TEMPLATE = "page.html.j2"
@@ -34,7 +34,7 @@ def html(sections: Sequence[Section]) -> str:
     }
     quiet = (numbers.NOT_RUN, numbers.NOT_MEASURED, numbers.NOT_APPLICABLE)
     page = environment.get_template(TEMPLATE)
-    return page.render(sections=sections, colours=colours, quiet=quiet)
+    return page.render(sections=sections, colours=colours, quiet=quiet, marks=claims.MARKS)
 
 
 def files(sections: Sequence[Section]) -> Iterator[tuple[str, bytes]]:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from ebmrepro import images
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import figures, numbers, pictures, words
+from ebmrepro.report import claims, figures, lecture, numbers, pictures, words
 from ebmrepro.report.blocks import (
     Block,
     Cell,
@@ -29,6 +29,7 @@ from ebmrepro.report.blocks import (
     Table,
     Text,
     Tile,
+    slug,
 )
 from ebmrepro.report.figures import INK, MUTED, Colours
 from ebmrepro.report.gather import SHOWN, Array, Suite, System
@@ -67,14 +68,21 @@ SPREAD = "energy_sd_"
 DRAWN = (Figure, Gallery)
 
 
-def sections(suites: Sequence[Suite]) -> Sequence[Section]:
-    """The whole report."""
-    return [summary(suites), *map(of_suite, suites), glossary(suites)]
+def sections(suites: Sequence[Suite], judged: Sequence[claims.Told] = ()) -> Sequence[Section]:
+    """The whole report; `judged` are the claims of claims.json."""
+    shown = [*map(of_suite, suites), glossary(suites)]
+    return [summary(suites), *_of_claims(suites, judged, shown), *shown]
 
 
-def slug(text: str) -> str:
-    """A page address: letters, digits and hyphens only, whatever a suite is called."""
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+def _of_claims(
+    suites: Sequence[Suite], judged: Sequence[claims.Told], shown: Sequence[Section]
+) -> Sequence[Section]:
+    """Claims, and the lecture that they belong to, with links to what is shown elsewhere."""
+    if not judged:
+        return []
+    there = {slug for section in shown for slug in section.slugs}
+    names = [suite.name for suite in suites]
+    return [claims.section(judged, names, there), lecture.section(judged, names, there)]
 
 
 # Summary ---------------------------------------------------------------------------------------

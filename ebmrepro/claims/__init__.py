@@ -1,0 +1,7 @@
+"""Claims of the papers and of the lecture, joined to measurements over seeds: verdicts.
+
+`form` says what reports/claims.yaml may hold and `reading` reads it; `measured` finds a statistic's
+numbers in the result files, with `laws` for what a curve obeys in every epoch; `verdict` decides;
+`told` puts it in words, `judgements` into claims.json, `terminal` on the screen. Nothing here is
+ever looked up in MLflow, and nothing imports torch.
+"""

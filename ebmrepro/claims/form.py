@@ -1,0 +1,446 @@
+"""The form of reports/claims.yaml: what a claim is, what may decide it, and what is refused.
+
+A claim is a sentence with a source and one or more tests. A test is a statistic, which gives one
+number per seed, and a rule, which says what that number must be for the claim to hold. Both come
+from the small vocabulary below; there is no free text to interpret. Nothing here reads a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Union
+
+from pydantic import Field
+
+from ebmrepro.params import Count, Positive, Strict
+
+PAPERS = {
+    "hinton_2006": "Hinton, Osindero and Teh (2006): DBN",
+    "hinton_salakhutdinov_2006": "Hinton and Salakhutdinov (2006): deep auto-encoder, pretraining",
+    "salakhutdinov_murray_2008": "Salakhutdinov and Murray (2008): likelihoods of RBM and DBN",
+    "ebgan": "Zhao, Mathieu and LeCun (2017): EBGAN",
+    "ebgan_pt": "Zhao, Mathieu and LeCun (2017), section 2.4: EBGAN-PT",
+    "began": "Berthelot, Schumm and Metz (2017): BEGAN",
+    "magan": "Wang, Cully, Chang and Demiris (2017): MAGAN",
+    "dcgan": "Radford, Metz and Chintala (2016): DCGAN, the baseline",
+    "lecture": "The lecture",
+}
+
+TOPICS = {
+    "why-not-probabilities": "Why not probabilities",
+    "ratio": "The ratio",
+    "five-questions": "Five questions one energy answers",
+    "decision-making": "Decision making with small and with large label sets",
+    "training-intuition": "Training, the intuition",
+    "inference-intuition": "Inference, the intuition",
+    "dbn": "Deep belief network",
+    "ebgan": "EBGAN",
+    "ebgan-pt": "EBGAN-PT",
+    "began": "BEGAN",
+    "magan": "MAGAN",
+}
+
+# How sure the source is: the marks of the notes on the papers, and `ours` for what no paper says.
+CERTAINTY = {
+    "V-text": "verified in the paper's text",
+    "V-code": "verified in the authors' code",
+    "V-2nd": "verified in a third party's text or code",
+    "derived": "arithmetic from verified facts",
+    "memory": "recalled, not verified",
+    "memory, low": "recalled faintly, not verified",
+    "ours": "ours",
+}
+
+SUITES = (
+    "digits",
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "olivetti",
+    "celeba",
+    "lsun",
+    "imagenet",
+    "imagenet_dogs",
+)
+DOCUMENTS = ("fundamentals", "tour")  # stages that write a document of measurements
+COLUMNS = (
+    "epoch",
+    "energy/real",
+    "energy/fake",
+    "hinge/active",
+    "loss/D",
+    "loss/G",
+    "loss/classifier",
+    "loss/scratch",
+    "error/classifier",
+    "error/scratch",
+    "began/k",
+    "began/M_global",
+    "magan/margin",
+    "magan/updates",
+    "ebgan_pt/f_PT",
+)
+
+# What claims name and no stage writes yet. Whoever writes one describes it in the catalogue (or
+# adds the method's file) and takes it out here; a test sees to that.
+PLANNED_SYSTEMS = {
+    "dbn_updown": "the generative DBN with labels",
+    "autoencoder": "the deep auto-encoder 784-1000-500-250-30",
+    "rbm": "RBMs of 500 hidden units",
+    "ebgan_grid": "EBGAN's grid of MLPs",
+    "ebgan_ln": "a ladder network whose cost is EBGAN's",
+    "ladder": "the same ladder network without it",
+}
+PLANNED_MEASURES = {
+    "error_100": "test error with 100 labels",
+    "error_200": "test error with 200 labels",
+    "error_1000": "test error with 1,000 labels",
+    "grid_auroc": "probability that a drawn EBGAN scores a higher I' than a drawn GAN, ties half",
+    "inception_score": "Inception Score over ten splits of 50,000 images",
+    "log_likelihood_cd1": "mean test log-likelihood by AIS after CD-1, nats",
+    "log_likelihood_cd25": "mean test log-likelihood by AIS after CD-25, nats",
+    "log_likelihood_bound": "lower bound of the DBN's mean test log-likelihood, nats",
+    "mean_image_sum_sq": "squared error per test image of the mean training image",
+    "pca_sum_sq": "squared error per test image of 30 principal components",
+    "reconstruction_sum_sq": "squared error per test image, summed over pixels in [0, 1]",
+    "reconstruction_sum_sq_random": "the same of a network trained from random weights",
+    "error_greedy": "test error after the greedy phase",
+    "error_updown": "test error after up-down",
+    "error_updown_sampled": "the same, with a sampled up-pass",
+    "error_updown_averaged": "the same, averaged over sampled up-passes",
+}
+
+
+# Statistics that give one number per seed ------------------------------------------------------
+
+
+class Measure(Strict):
+    """A measure of a system, from its metrics.json."""
+
+    kind: Literal["measure"]
+    of: str
+    measure: str
+
+
+class Curve(Strict):
+    """One number of a curve in a system's curves.csv; epochs in which it is blank do not count."""
+
+    kind: Literal["curve"]
+    of: str
+    column: str
+    take: Literal["first", "last", "mean", "lowest", "highest"]
+    over: Literal["all", "second half", "last quarter"]
+
+
+class Energies(Strict):
+    """Mean over images of energy ** power, from energies.npz: 2 turns a norm into a sum_sq."""
+
+    kind: Literal["energies"]
+    of: str
+    images: Literal["train", "test", "generated", "noise", "shuffled", "patches"]
+    power: Literal[1, 2]
+
+
+class Number(Strict):
+    """A number of a system's block in params.yaml, by its dotted key."""
+
+    kind: Literal["number"]
+    of: str
+    key: str
+
+
+class Document(Strict):
+    """A value of the document of measurements of a stage that belongs to no system."""
+
+    kind: Literal["document"]
+    stage: Literal["fundamentals", "tour"]
+    value: Annotated[str, Field(pattern=r"^[a-z0-9_]+(@[a-z0-9_]+)?$")]
+
+
+class Spread(Strict):
+    """The largest of several positive numbers over the smallest."""
+
+    kind: Literal["spread"]
+    among: Annotated[list[Scalar], Field(min_length=2)]
+
+
+class Difference(Strict):
+    """a - b, paired by seed."""
+
+    kind: Literal["difference"]
+    a: Scalar
+    b: Scalar
+
+
+class Ratio(Strict):
+    """a / b, paired by seed."""
+
+    kind: Literal["ratio"]
+    a: Scalar
+    b: Scalar
+
+
+class Correlation(Strict):
+    """Spearman's rank correlation of two columns of one run, over epochs."""
+
+    kind: Literal["correlation"]
+    of: str
+    x: str
+    y: str
+    over: Literal["all", "second half", "last quarter"]
+
+
+# Statistics of another kind --------------------------------------------------------------------
+
+
+class AcrossRuns(Strict):
+    """Spearman's rank correlation of two measures over all trainings of some systems."""
+
+    kind: Literal["correlation across runs"]
+    of: Annotated[list[str], Field(min_length=1)]
+    x: str
+    y: str
+
+
+class Ordering(Strict):
+    """Several numbers in a row; each step to the next is paired by seed."""
+
+    kind: Literal["ordering"]
+    steps: Annotated[list[Scalar], Field(min_length=2)]
+
+
+class Lagged(Strict):
+    """A column in an epoch, or some epochs before."""
+
+    column: str
+    epochs_before: Literal[0, 1]
+
+
+class Condition(Strict):
+    left: Lagged
+    relation: Literal["<", "<="]
+    right: Lagged
+
+
+class NeverRises(Strict):
+    law: Literal["never rises"]
+    column: str
+    once: str  # judged from the first epoch in which this column has a value
+
+
+class StaysWithin(Strict):
+    law: Literal["stays within"]
+    column: str
+    low: float
+    high: float
+
+
+class ChangesOnlyWhen(Strict):
+    """The column differs from the epoch before only where all conditions hold."""
+
+    law: Literal["changes only when"]
+    column: str
+    once: str
+    conditions: Annotated[list[Condition], Field(min_length=1)]
+
+
+class Controller(Strict):
+    """Integral control: the change over an epoch is gain * steps * (target * real - fake).
+
+    Judged where the column lies further than `clearance` from `low` and `high`, at which it is
+    held, before and after the epoch; `tolerance` is for what rounding adds up to. Before the first
+    epoch the column is at `start`: it must then end where no less than the law, and no more than
+    the law without fakes, can take it.
+    """
+
+    law: Literal["integral control"]
+    column: str
+    gain: str  # key of params.yaml
+    target: str  # key of params.yaml
+    real: str
+    fake: str
+    start: float
+    low: float
+    high: float
+    clearance: Positive
+    tolerance: Positive
+
+
+Law = Annotated[NeverRises | StaysWithin | ChangesOnlyWhen | Controller, Field(discriminator="law")]
+
+
+class EveryEpoch(Strict):
+    """In how many epochs of a run its curves break a law."""
+
+    kind: Literal["every epoch"]
+    of: str
+    law: Law
+
+
+Scalar = Annotated[
+    Union[Measure, Curve, Energies, Number, Document, Spread, Difference, Ratio, Correlation],  # noqa: UP007 (forward reference)
+    Field(discriminator="kind"),
+]
+SCALARS = (Measure, Curve, Energies, Number, Document, Spread, Difference, Ratio, Correlation)
+Statistic = Annotated[
+    Union[  # noqa: UP007 (forward reference)
+        Measure,
+        Curve,
+        Energies,
+        Number,
+        Document,
+        Spread,
+        Difference,
+        Ratio,
+        Correlation,
+        AcrossRuns,
+        Ordering,
+        EveryEpoch,
+    ],
+    Field(discriminator="kind"),
+]
+
+for _model in (Spread, Difference, Ratio, Ordering):  # they name what is defined after them
+    _model.model_rebuild(force=True)
+
+
+# Rules -----------------------------------------------------------------------------------------
+
+
+class Above(Strict):
+    """The whole interval lies above."""
+
+    kind: Literal["above"]
+    threshold: float
+
+
+class Below(Strict):
+    kind: Literal["below"]
+    threshold: float
+
+
+class Within(Strict):
+    """Equivalence: the whole interval lies from `low` to `high`."""
+
+    kind: Literal["within"]
+    low: float
+    high: float
+
+
+class Near(Strict):
+    """Equivalence with a published value: the whole interval lies within `tolerance` of it."""
+
+    kind: Literal["near"]
+    value: float
+    tolerance: Positive
+
+
+class Rising(Strict):
+    """Each step of an ordering goes up."""
+
+    kind: Literal["rising"]
+
+
+class Falling(Strict):
+    kind: Literal["falling"]
+
+
+class Always(Strict):
+    """No epoch of any run breaks the law."""
+
+    kind: Literal["always"]
+
+
+Rule = Annotated[
+    Above | Below | Within | Near | Rising | Falling | Always, Field(discriminator="kind")
+]
+FITS: dict[type, tuple[str, ...]] = {
+    **dict.fromkeys(SCALARS, ("above", "below", "within", "near")),
+    AcrossRuns: ("above", "below"),
+    Ordering: ("rising", "falling"),
+    EveryEpoch: ("always",),
+}
+
+
+# Claims ----------------------------------------------------------------------------------------
+
+
+class Test(Strict):
+    __test__ = False  # pytest would take it for one
+
+    statistic: Statistic
+    rule: Rule
+    # The same on every machine and for every seed: one value decides, and all of them must.
+    deterministic: bool = False
+
+
+class Published(Strict):
+    value: float
+    unit: str
+
+
+class Claim(Strict):
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    claim: Annotated[str, Field(min_length=1)]  # the sentence
+    paper: Literal[*PAPERS]  # type: ignore[valid-type]
+    source: Annotated[str, Field(min_length=1)]  # table, figure or section
+    certainty: Literal[*CERTAINTY]  # type: ignore[valid-type]
+    topic: Literal[*TOPICS] | None = None  # type: ignore[valid-type]  # of the lecture
+    published: Literal["shape only"] | list[Published]
+    suites: Annotated[list[str], Field(min_length=1)]  # that can decide it
+    seeds: Count  # fewer never decide it
+    shown: str  # part of a suite's section with its figure
+    note: str = ""
+    tests: Annotated[list[Test], Field(min_length=1)]  # the claim holds if each of them does
+
+
+# What a statistic is made of -------------------------------------------------------------------
+
+
+def systems(statistic: object) -> list[str]:
+    """The systems whose files a statistic reads, each once."""
+    return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "of"))
+
+
+def stages(statistic: object) -> list[str]:
+    """The documents that a statistic reads, each once."""
+    return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
+
+
+def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:
+    """A statistic and all it is made of, each with its place."""
+    if isinstance(statistic, list):
+        for index, part in enumerate(statistic):
+            yield from parts(part, f"{place}.{index}")
+    elif isinstance(statistic, Strict):
+        yield place, statistic
+        for key in type(statistic).model_fields:
+            yield from parts(getattr(statistic, key), f"{place}.{key}")
+
+
+def names(statistic: object) -> Iterator[tuple[str, str, str]]:
+    """(place, kind, name) of every name that must exist: `of` and `system` (of a document's value),
+    `measure`, `column`, and `key` of params.yaml, with its system before it."""
+    for place, part in parts(statistic):
+        match part:
+            case Document(value=value) if "@" in value:
+                yield f"{place}.value", "system", value.partition("@")[2]
+            case Number():
+                yield f"{place}.key", "key", f"{part.of} {part.key}"
+            case EveryEpoch(law=Controller() as law):
+                yield f"{place}.law.gain", "key", f"{part.of} {law.gain}"
+                yield f"{place}.law.target", "key", f"{part.of} {law.target}"
+        for key in type(part).model_fields:
+            value = getattr(part, key)
+            if key == "of":
+                yield from ((f"{place}.of", "of", name) for name in _each(value))
+            elif key == "measure" or (isinstance(part, AcrossRuns) and key in ("x", "y")):
+                yield f"{place}.{key}", "measure", value
+            elif key in ("column", "once", "real", "fake") or (
+                isinstance(part, Correlation) and key in ("x", "y")
+            ):
+                yield f"{place}.{key}", "column", value
+
+
+def _each(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

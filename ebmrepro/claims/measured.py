@@ -1,0 +1,280 @@
+"""What a statistic is in the files of a run: one number per seed, or the reason why there is none.
+
+A number that is missing, null or not finite is never passed on: whoever asks gets `Missing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ebmrepro import params
+from ebmrepro.claims import form, laws
+from ebmrepro.documents import UserError, nearest
+from ebmrepro.params import Params
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Read = TypeVar("Read")
+
+
+class Missing(Exception):
+    """There is no such number here; the message says why."""
+
+
+class Absent(Missing):
+    """It was not measured: no file, or no entry in it."""
+
+
+class DamagedError(UserError):
+    """A result file that cannot be read; the message is one line."""
+
+
+@dataclass
+class Files:
+    """The result files of one suite's runs under `root`, each read once.
+
+    `suite` is `fundamentals` for the values that belong to no suite.
+    """
+
+    root: Path
+    suite: str
+    settings: Params
+    _read: dict[Path, Any] = field(default_factory=dict)
+    used: dict[Path, None] = field(default_factory=dict)  # paths asked for, in order
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(self.settings.run.seeds)
+
+    def seeds_of(self, statistic: object) -> list[int]:
+        """The seeds that must have a number: those of the run, and of a stage that no run's seeds
+        reach, those that its document has for any part of the statistic."""
+        if self.suite != "fundamentals":
+            return self.seeds
+        try:
+            values = self._document("fundamentals")[1].get("values", {})
+        except Missing:
+            return self.seeds
+        names = [part.value for _, part in form.parts(statistic) if isinstance(part, form.Document)]
+        found = {int(seed) for name in names for seed in values.get(name, {})}
+        return sorted(found) or self.seeds
+
+    def measure(self, name: str, measure: str, seed: int) -> float:
+        self._expect(name)
+        path = Path("results") / self.suite / name / str(seed) / "metrics.json"
+        metrics = self._open(path, _json)
+        if measure not in metrics.get("values", {}):
+            raise Absent(f"{path}: holds no {measure}")
+        value = metrics["values"][measure]
+        if value is None:
+            why = metrics.get("reasons", {}).get(measure, "no reason is given")
+            raise Missing(f"{measure} of {name} is null: {why}")
+        return self._finite(value, f"{measure} of {name}")
+
+    def curves(self, name: str, seed: int) -> Mapping[str, Array]:
+        """Column -> (epochs,), NaN where a cell is blank."""
+        self._expect(name)
+        return self._open(Path("models") / self.suite / name / str(seed) / "curves.csv", _curves)
+
+    def energies(self, name: str, kind: str, seed: int) -> Array:
+        self._expect(name)
+        path = Path("results") / self.suite / name / str(seed) / "energies.npz"
+        archive = self._open(path, _arrays)
+        if kind not in archive:
+            raise Absent(f"{path}: holds no {kind}")
+        return archive[kind]
+
+    def number(self, name: str, key: str) -> float:
+        blocks = self.settings.suites[self.suite]
+        if name not in ["dbn", *blocks.methods]:
+            raise Missing(f"params.yaml has no block {self.suite}.methods.{name}")
+        found = params.flatten(blocks.block(name).model_dump()).get(key)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise Missing(f"params.yaml: {self.suite}.methods.{name}.{key} is no number")
+        return float(found)
+
+    def document(self, stage: str, value: str, seed: int) -> float:
+        path, found = self._document(stage)
+        values = found.get("values", {})
+        if value not in values:
+            raise Absent(f"{path}: holds no {value}{nearest(value, values)}")
+        if str(seed) not in values[value]:
+            raise Absent(f"{path}: {value} was not measured for seed {seed}")
+        number = values[value][str(seed)]
+        if number is None:
+            why = found.get("reasons", {}).get(value, "no reason is given")
+            raise Missing(f"{value} is null: {why}")
+        return self._finite(number, value)
+
+    def protocols(self, statistic: object) -> list[str]:
+        """What documents say of those of their values that are in the statistic."""
+        lines = []
+        for _, part in form.parts(statistic):
+            if isinstance(part, form.Document):
+                with contextlib.suppress(Missing):
+                    lines.append(self._document(part.stage)[1].get("protocol", {}).get(part.value))
+        return list(dict.fromkeys(line for line in lines if line))
+
+    def _document(self, stage: str) -> tuple[Path, Mapping[str, Any]]:
+        where = Path("results") / ("" if stage == "fundamentals" else self.suite) / stage
+        path = where / "metrics.json"
+        return path, self._open(path, _json)
+
+    def _expect(self, name: str) -> None:
+        if name not in self.settings.run.names:
+            raise Absent(f"{name} is not among run.methods and run.variants of params.yaml")
+
+    def _open(self, path: Path, read: Callable[[Path], Read]) -> Read:
+        if not (self.root / path).exists():
+            raise Absent(f"{path}: no such file")
+        self.used[path] = None
+        if path not in self._read:
+            try:
+                self._read[path] = read(self.root / path)
+            except (ValueError, OSError, EOFError) as error:
+                raise DamagedError(f"{path}: cannot be read: {error}") from error
+        return self._read[path]
+
+    @staticmethod
+    def _finite(value: float, what: str) -> float:
+        if not math.isfinite(value):
+            raise Missing(f"{what} is not a finite number")
+        return float(value)
+
+
+def scalar(statistic: object, files: Files, seed: int) -> float:
+    """The value of a statistic that gives one finite number per seed.
+
+    Raises:
+        Missing: a part of it is not there, or the result is not finite.
+    """
+    match statistic:
+        case form.Measure(of=of, measure=measure):
+            return files.measure(of, measure, seed)
+        case form.Curve(of=of, column=column, take=take, over=over):
+            return _taken(_column(files, of, column, seed, over), take)
+        case form.Energies(of=of, images=kind, power=power):
+            energies = files.energies(of, kind, seed).astype(np.float64)
+            if not np.isfinite(energies).all():
+                raise Missing(f"an energy of {kind} under {of} is not finite")
+            return float((energies**power).mean())
+        case form.Number(of=of, key=key):
+            return files.number(of, key)
+        case form.Document(stage=stage, value=value):
+            return files.document(stage, value, seed)
+        case form.Spread(among=among):
+            values = [scalar(part, files, seed) for part in among]
+            if min(values) <= 0:
+                raise Missing(f"a spread needs positive numbers, found {min(values):g}")
+            return max(values) / min(values)
+        case form.Difference(a=a, b=b):
+            return scalar(a, files, seed) - scalar(b, files, seed)
+        case form.Ratio(a=a, b=b):
+            over, under = scalar(a, files, seed), scalar(b, files, seed)
+            if under == 0:
+                raise Missing("a ratio divides by 0")
+            return over / under
+        case form.Correlation(of=of, x=x, y=y, over=over):
+            pair = [_column(files, of, column, seed, over, dense=False) for column in (x, y)]
+            return spearman(*pair)
+    raise TypeError(f"{type(statistic).__name__} is not one number per seed")
+
+
+def broken(statistic: form.EveryEpoch, files: Files, seed: int) -> laws.Judged:
+    """In how many epochs the run breaks the law, of how many in which it could be told.
+
+    Raises:
+        Missing: a curve is not there, or the law could be told in no epoch.
+    """
+    curves = files.curves(statistic.of, seed)
+
+    def number(key: str) -> float:
+        return files.number(statistic.of, key)
+
+    try:
+        judged = laws.judge(statistic.law, curves, number)
+    except KeyError as error:
+        path = Path("models") / files.suite / statistic.of / str(seed) / "curves.csv"
+        raise Missing(f"{path}: holds no column {error.args[0]}") from None
+    if not judged.epochs:
+        raise Missing(f"no epoch of {statistic.of} tells whether {laws.subject(statistic.law)}")
+    return judged
+
+
+def spearman(x: Array, y: Array) -> float:
+    """Rank correlation over the places where both are known, ties at their mean rank."""
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[both], y[both]
+    if len(x) < 3:
+        raise Missing(f"a rank correlation needs 3 points, found {len(x)}")
+    ranks = _ranks(x), _ranks(y)
+    if any(r.std() == 0 for r in ranks):
+        raise Missing("a rank correlation with a constant is not defined")
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _ranks(x: Array) -> Array:
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def _column(
+    files: Files, of: str, column: str, seed: int, over: str, *, dense: bool = True
+) -> Array:
+    """A part of a curve; `dense` leaves out the epochs in which it is blank."""
+    curves = files.curves(of, seed)
+    path = Path("models") / files.suite / of / str(seed) / "curves.csv"
+    if column not in curves:
+        raise Missing(f"{path}: holds no column {column}")
+    curve = curves[column]
+    part = {"all": 1.0, "second half": 0.5, "last quarter": 0.25}[over]
+    curve = curve[len(curve) - max(1, round(len(curve) * part)) :]
+    if np.isinf(curve).any():
+        raise Missing(f"{path}: {column} is not finite")
+    curve = curve[np.isfinite(curve)] if dense else curve
+    if not len(curve):
+        raise Missing(f"{path}: {column} has no value there")
+    return curve
+
+
+def _taken(curve: Array, take: str) -> float:
+    match take:
+        case "first":
+            return float(curve[0])
+        case "last":
+            return float(curve[-1])
+        case "mean":
+            return float(curve.mean())
+        case "lowest":
+            return float(curve.min())
+        case _:
+            return float(curve.max())
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _arrays(path: Path) -> Mapping[str, Array]:
+    with np.load(path) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def _curves(path: Path) -> Mapping[str, Array]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.reader(lines))
+    if not rows:
+        return {}
+    header, *rows = rows
+    table = np.array(
+        [[float(cell) if cell else np.nan for cell in row] for row in rows], dtype=np.float64
+    ).reshape(len(rows), len(header))
+    return dict(zip(header, table.T, strict=True))

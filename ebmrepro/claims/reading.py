@@ -1,0 +1,121 @@
+"""Reading reports/claims.yaml: what is wrong with it is one line that names file, claim and key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from ebmrepro import params
+from ebmrepro.claims import form
+from ebmrepro.claims.form import Claim
+from ebmrepro.documents import ParamsError, known, nearest, read_yaml, validate
+from ebmrepro.metrics import catalogue
+from ebmrepro.params import Params
+
+FILE = Path("reports/claims.yaml")
+
+
+def load(settings: Params, path: Path = FILE) -> list[Claim]:
+    """Read and check the whole file.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML 1.2, or holds what is not allowed.
+    """
+    tree = read_yaml(path)
+    if list(tree) != ["claims"] or not isinstance(tree["claims"], list) or not tree["claims"]:
+        raise ParamsError(f"{path}: found {', '.join(tree)}; a list `claims` is all there is")
+    claims = [_claim(item, index, path) for index, item in enumerate(tree["claims"])]
+    for name, times in Counter(claim.id for claim in claims).items():
+        if times > 1:
+            raise ParamsError(f"{path}: {name}.id: found {times} claims of this id, ids are unique")
+    for claim in claims:
+        _check(claim, settings, f"{path}: {claim.id}.")
+    return claims
+
+
+def _claim(item: object, index: int, path: Path) -> Claim:
+    """One claim; its place in messages is its id, or its number where it has none."""
+    name = item.get("id") if isinstance(item, Mapping) else None
+    return validate(Claim, item, path, (name if isinstance(name, str) else f"claim {index + 1}",))
+
+
+def _check(claim: Claim, settings: Params, where: str) -> None:
+    """What a type cannot say: names that must exist, and rules that must fit."""
+    allowed = [*dict.fromkeys([*form.SUITES, *settings.suites]), "fundamentals"]
+    for suite in claim.suites:
+        known(suite, allowed, f"{where}suites", "suite")
+    if len(set(claim.suites)) != len(claim.suites):
+        raise ParamsError(f"{where}suites: found {claim.suites}, each may stand there once")
+    for index, test in enumerate(claim.tests):
+        place = f"{where}tests.{index}"
+        fitting = form.FITS[type(test.statistic)]
+        if test.rule.kind not in fitting:
+            raise ParamsError(
+                f"{place}.rule: found {test.rule.kind!r}; a statistic {test.statistic.kind!r} "
+                f"is decided by {', '.join(fitting)}"
+            )
+        if isinstance(test.rule, form.Within) and test.rule.low > test.rule.high:
+            raise ParamsError(
+                f"{place}.rule: found low {test.rule.low} above high {test.rule.high}"
+            )
+        if claim.seeds < 2 and not test.deterministic:
+            raise ParamsError(
+                f"{where}seeds: found 1; one seed decides a deterministic statistic only, and "
+                f"tests.{index} is not marked so"
+            )
+        for key, kind, name in form.names(test.statistic):
+            _check_name(claim, kind, name, settings, f"{place}.statistic{key}")
+        in_fundamentals = "fundamentals" in form.stages(test.statistic)
+        if in_fundamentals != (claim.suites == ["fundamentals"]):
+            raise ParamsError(
+                f"{where}suites: found {claim.suites}; values of the stage `fundamentals` belong "
+                "to no suite, they are decided by suites: [fundamentals] and nothing else is"
+            )
+
+
+def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str) -> None:
+    match kind:
+        case "of" | "system":
+            _check_system(claim, name, settings, place)
+        case "measure":
+            _check_measure(name, place)
+        case "column":
+            known(name, form.COLUMNS, place, "column")
+        case "key":
+            system, _, key = name.partition(" ")
+            _check_key(claim, system, key, settings, place)
+
+
+def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
+    methods = [*params.available_methods(), *form.PLANNED_SYSTEMS]
+    known(params.base(name), methods, place, "system")
+    here = [settings.suites[suite] for suite in claim.suites if suite in settings.suites]
+    if params.base(name) != name and here:
+        variants = {block for suite in here for block in suite.methods if "__" in block}
+        known(name, sorted(variants), place, "variant")
+
+
+def _check_measure(name: str, place: str) -> None:
+    try:
+        catalogue.describe(name)
+    except KeyError:
+        there = [*catalogue.MEASURES, *form.PLANNED_MEASURES]
+        if name not in there:
+            raise ParamsError(
+                f"{place}: no measure {name!r}; there are {len(there)}, see "
+                f"ebmrepro/metrics/catalogue.py{nearest(name, there)}"
+            ) from None
+
+
+def _check_key(claim: Claim, system: str, key: str, settings: Params, place: str) -> None:
+    for suite in claim.suites:
+        blocks = settings.suites.get(suite)
+        if blocks is None or system not in ["dbn", *blocks.methods]:
+            continue
+        numbers = {
+            dotted: value
+            for dotted, value in params.flatten(blocks.block(system).model_dump()).items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        known(key, numbers, place, f"number of {suite}.{system}")

@@ -1,0 +1,126 @@
+"""Claims in the terminal: a table of many, or one whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+Told = Mapping[str, Any]  # a claim or a judgement of claims.json
+
+MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", "not run here": "–"}
+COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow", "not run here": "dim"}
+
+
+def rows(document: Told, suite: str | None, paper: str | None, verdict: str | None) -> list[Any]:
+    """(claim, judgement) of those that are asked for; None asks for all."""
+    return [
+        (claim, judgement)
+        for claim in document["claims"]
+        for judgement in claim["judgements"]
+        if suite in (None, judgement["suite"])
+        and paper in (None, claim["paper"])
+        and verdict in (None, judgement["verdict"])
+    ]
+
+
+def table(found: Sequence[Any], console: Console) -> None:
+    for paper in dict.fromkeys(claim["paper_title"] for claim, _ in found):
+        shown = Table(title=paper, title_justify="left", title_style="bold", expand=True)
+        shown.add_column("Verdict", no_wrap=True)
+        shown.add_column("Claim", ratio=3)
+        shown.add_column("Suite", no_wrap=True)
+        shown.add_column("Paper", ratio=2)
+        shown.add_column("Here, 95 % interval over seeds", ratio=3)
+        for claim, judgement in found:
+            if claim["paper_title"] == paper:
+                shown.add_row(
+                    _verdict(judgement["verdict"]),
+                    Text.assemble((claim["id"], "bold"), " ", claim["claim"]),
+                    Text(judgement["suite"]),
+                    Text(claim["published_in_words"]),
+                    Text("\n".join(_here(judgement))),
+                )
+        console.print(shown)
+    counts = {verdict: sum(j["verdict"] == verdict for _, j in found) for verdict in MARKS}
+    console.print(Text(", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)))
+
+
+def whole(claim: Told, console: Console) -> None:
+    """One claim with everything that leads to its verdicts."""
+    console.print(Panel(Text(claim["claim"]), title=claim["id"], title_align="left"))
+    console.print(
+        _pairs(
+            [
+                ("Paper", claim["paper_title"]),
+                ("Source", f"{claim['source']} ({claim['certainty_in_words']})"),
+                ("Published", claim["published_in_words"]),
+                ("Note", claim["note"]),
+            ]
+        )
+    )
+    for judgement in claim["judgements"]:
+        parts: list[RenderableType] = [_verdict(judgement["verdict"])]
+        if judgement["reason"]:
+            parts.append(Text(judgement["reason"]))
+        for part in judgement["parts"]:
+            values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
+            parts.append(
+                _pairs(
+                    [
+                        ("Statistic", part["statistic"]),
+                        ("Rule", part["rule"]),
+                        ("Here", part["estimate_in_words"]),
+                        ("Effect", part["effect_in_words"]),
+                        ("Verdict", part["verdict"]),
+                        ("By seed", values),
+                        ("Protocol", " ".join(part["protocol"])),
+                    ]
+                )
+            )
+        parts.append(
+            _pairs(
+                [
+                    ("Files", ", ".join(judgement["files"])),
+                    ("Command", judgement["command"]),
+                    ("MLflow", _runs(judgement)),
+                ]
+            )
+        )
+        console.print(Panel(Group(*parts), title=judgement["suite"], title_align="left"))
+
+
+def _verdict(verdict: str) -> Text:
+    return Text(f"{MARKS[verdict]} {verdict}", style=COLOURS[verdict])
+
+
+def _here(judgement: Told) -> Iterator[str]:
+    for part in judgement["parts"]:
+        if part["estimate_in_words"]:
+            yield f"{part['estimate_in_words']} ({part['rule']})"
+    if judgement["reason"]:
+        yield judgement["reason"]
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column()
+    for key, value in pairs:
+        if value:
+            shown.add_row(key, Text(value))
+    return shown
+
+
+def _runs(judgement: Told) -> str:
+    if not judgement["runs"]:
+        return ""
+    return f"experiment ebmrepro/{judgement['suite']}: {', '.join(judgement['runs'])}"
+
+
+def _value(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"

@@ -1,0 +1,192 @@
+"""Statistics, rules and where they come from, in words."""
+
+from __future__ import annotations
+
+import math
+
+from ebmrepro import params
+from ebmrepro.claims import form
+from ebmrepro.metrics import catalogue
+
+TAKEN = {
+    "first": "first value of",
+    "last": "last value of",
+    "mean": "mean of",
+    "lowest": "lowest value of",
+    "highest": "highest value of",
+}
+OVER = {"all": "", "second half": ", second half", "last quarter": ", last quarter"}
+STAGES = {"fundamentals": "the plane", "tour": "the tour"}
+PAIRED = (form.Difference, form.Ratio)
+
+
+def title(name: str) -> str:
+    """`ebgan__no_hinge` -> EBGAN, no hinge."""
+    method, _, variant = name.partition("__")
+    method = method.upper().replace("_", "-")
+    return f"{method}, {variant.replace('_', ' ')}" if variant else method
+
+
+def statistic(told: object) -> str:
+    match told:
+        case form.Measure(of=of, measure=measure):
+            return f"{_label(measure)} ({title(of)})"
+        case form.Curve(of=of, column=column, take=take, over=over):
+            return f"{TAKEN[take]} {column} ({title(of)}{OVER[over]})"
+        case form.Energies(of=of, images=kind, power=power):
+            squared = "squared energy" if power == 2 else "energy"
+            return f"mean {squared} of {catalogue.KIND_IN_WORDS[kind]} ({title(of)})"
+        case form.Number(of=of, key=key):
+            return f"{key.rpartition('.')[2]} ({title(of)})"
+        case form.Document(stage=stage, value=value):
+            name, _, of = value.partition("@")
+            whose = f"{title(of)}, {STAGES[stage]}" if of else STAGES[stage]
+            return f"{name.replace('_', ' ')} ({whose})"
+        case form.Spread(among=among):
+            first, last = statistic(among[0]), statistic(among[-1])
+            return f"largest over smallest of {len(among)}, from {first} to {last}"
+        case form.Difference(a=a, b=b):
+            return f"{_bracketed(a)} minus {_bracketed(b)}"
+        case form.Ratio(a=a, b=b):
+            return f"{_bracketed(a)} over {_bracketed(b)}"
+        case form.Correlation(of=of, x=x, y=y, over=over):
+            return f"rank correlation of {y} with {x} ({title(of)}{OVER[over]})"
+        case form.AcrossRuns(of=names, x=x, y=y):
+            systems = ", ".join(map(title, names))
+            return f"rank correlation of {_label(y)} with {_label(x)} over trainings ({systems})"
+        case form.EveryEpoch(of=of, law=law):
+            return f"epochs in which {_law(law)} is broken ({title(of)})"
+    raise TypeError(f"{type(told).__name__} is not a statistic")
+
+
+def rule(told: form.Rule) -> str:
+    match told:
+        case form.Above(threshold=threshold):
+            return f"above {threshold:g}"
+        case form.Below(threshold=threshold):
+            return f"below {threshold:g}"
+        case form.Within(low=low, high=high):
+            return f"{low:g}" if low == high else f"from {low:g} to {high:g}"
+        case form.Near(value=value, tolerance=tolerance):
+            return f"{value:g} ± {tolerance:g}"
+        case form.Rising():
+            return "above 0 at each step"
+        case form.Falling():
+            return "below 0 at each step"
+        case form.Always():
+            return "0 in every run"
+
+
+def estimate(mean: float | None, low: float | None, high: float | None, n: int) -> str:
+    """`0.0123 [0.0110, 0.0136], n = 3`: two figures of the half-width decide the decimals."""
+    if mean is None:
+        return ""
+    half = None if low is None or high is None else (high - low) / 2
+    decimals = _decimals(half, 2) if half else _decimals(mean, 3)
+    text = number(mean, decimals)
+    if low is not None and high is not None:
+        text += f" [{number(low, decimals)}, {number(high, decimals)}]"
+    return f"{text}, n = {n}"
+
+
+def effect(size: float | None, unit: str) -> str:
+    match unit:
+        case "of tolerance" if size is not None:
+            return f"{100 * size:.0f} % of tolerance"
+        case "g" | "ρ" if size is not None:
+            return f"{unit} = {number(size, _decimals(size, 2))}"
+    return ""
+
+
+def number(value: float, decimals: int) -> str:
+    """With a real minus sign, and no minus before a zero."""
+    text = f"{value:,.{decimals}f}"
+    if not float(text.replace(",", "")):
+        text = text.removeprefix("-")
+    return text.replace("-", "−")
+
+
+def _decimals(size: float, figures: int) -> int:
+    if not size:
+        return 0
+    return min(max(figures - 1 - math.floor(math.log10(abs(size))), 0), 8)
+
+
+def published(claim: form.Claim) -> str:
+    if isinstance(claim.published, str):
+        return claim.published
+    return "; ".join(f"{p.value:g} {p.unit}" for p in claim.published)
+
+
+def protocols(told: object) -> list[str]:
+    """How each measure in a statistic is measured, each once."""
+    lines = []
+    for _, part in form.parts(told):
+        match part:
+            case form.Measure(measure=measure):
+                lines.append(_protocol(measure))
+            case form.AcrossRuns(x=x, y=y):
+                lines += [_protocol(x), _protocol(y)]
+                lines.append("Interval by Fisher's transformation, over trainings.")
+            case form.Curve() | form.Correlation():
+                lines.append("Curves are means over an epoch of training.")
+            case form.Energies():
+                lines.append("Energies per image, as evaluated after training.")
+            case form.EveryEpoch():
+                lines.append("Counted in curves.csv, epoch by epoch.")
+    return list(dict.fromkeys(line for line in lines if line))
+
+
+def _label(measure: str) -> str:
+    if measure in form.PLANNED_MEASURES:
+        return form.PLANNED_MEASURES[measure]
+    label = catalogue.describe(measure).label
+    return label if label[1:2].isupper() or label.startswith("Fr") else label[0].lower() + label[1:]
+
+
+def _protocol(measure: str) -> str:
+    if measure in form.PLANNED_MEASURES:
+        return ""
+    return catalogue.describe(measure).protocol
+
+
+def _bracketed(part: object) -> str:
+    words = statistic(part)
+    return f"[{words}]" if isinstance(part, (*PAIRED, form.Spread)) else words
+
+
+def _law(law: form.Law) -> str:
+    match law:
+        case form.NeverRises(column=column):
+            return f"“{column} never rises”"
+        case form.StaysWithin(column=column, low=low, high=high):
+            return f"“{column} stays from {low:g} to {high:g}”"
+        case form.ChangesOnlyWhen(column=column, conditions=conditions):
+            told = " and ".join(
+                f"{_lagged(c.left)} {c.relation} {_lagged(c.right)}" for c in conditions
+            )
+            return f"“{column} changes only when {told}”"
+        case form.Controller(column=column, gain=gain, target=target, real=real, fake=fake):
+            gain, target = (key.rpartition(".")[2] for key in (gain, target))
+            return f"“{column} changes by {gain} × steps × ({target} × {real} − {fake})”"
+
+
+def _lagged(side: form.Lagged) -> str:
+    return f"{side.column} of the epoch before" if side.epochs_before else side.column
+
+
+def command(suite: str, systems: list[str], stages: list[str]) -> str:
+    """What regenerates the numbers, with all that they rest on."""
+    if suite == "fundamentals":
+        return "dvc repro fundamentals"
+    targets = [
+        f"{_evaluation(name)}@{suite}{'' if name == 'dbn' else f'-{name}'}" for name in systems
+    ]
+    targets += [f"{stage}@{suite}" for stage in stages]
+    return f"dvc repro {' '.join(targets)}"
+
+
+def _evaluation(name: str) -> str:
+    if name == "dbn":
+        return "evaluate_dbn"
+    return "evaluate" if params.base(name) == name else "evaluate_variant"

@@ -1,0 +1,69 @@
+"""`dvc repro` with the costly imports done once for all stages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ebmrepro.params import UserError
+
+PATIENCE = 5.0  # seconds that the server has to go when it is told
+
+
+def repro(root: Path, arguments: Sequence[str]) -> int:
+    """Run `dvc repro` in the project at `root` and return its exit status.
+
+    Raises:
+        UserError: `root` holds no pipeline.
+    """
+    if not (root / "dvc.yaml").exists():
+        raise UserError(f"{root.resolve()}: no dvc.yaml here; run in the project's folder")
+    with _warm(root) as environment:
+        command = [sys.executable, "-P", "-m", "dvc", "repro", *arguments]
+        dvc = subprocess.Popen(command, cwd=root, env=environment)
+
+        def pass_on(number: int, _: object) -> None:
+            # Ctrl-C reaches dvc by itself: the terminal sends it to everyone.
+            if number != signal.SIGINT:
+                dvc.send_signal(number)
+
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, pass_on)
+        status = dvc.wait()
+        return 128 - status if status < 0 else status
+
+
+@contextlib.contextmanager
+def _warm(root: Path) -> Iterator[Mapping[str, str]]:
+    """The environment in which stages find a server to be forked from; see stages/warm.py."""
+    # Whatever `python` a stage is started with is the one of this environment.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path}
+    if not sys.platform.startswith("linux"):  # elsewhere a Unix socket has no messages
+        yield environment
+        return
+    with tempfile.TemporaryDirectory(prefix="ebmrepro-") as private:  # only its owner may enter
+        address = str(Path(private) / "warm")
+        server = subprocess.Popen(
+            [sys.executable, "stages/warm.py", address],
+            cwd=root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the stages, which it reaches through dvc
+        )
+        assert server.stdin is not None
+        try:
+            yield {**environment, "EBMREPRO_WARM": address}
+        finally:
+            server.stdin.close()
+            try:
+                server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

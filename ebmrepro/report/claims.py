@@ -1,0 +1,173 @@
+"""The claims with their verdicts, as claims.json has them: a table for each paper."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ebmrepro.report.blocks import (
+    Block,
+    Command,
+    Judged,
+    Link,
+    Section,
+    Text,
+    Verdicts,
+    slug,
+)
+from ebmrepro.report.gather import ReportError
+
+Told = Mapping[str, Any]
+
+ANYWHERE = "fundamentals"  # what belongs to no suite
+NOT_RUN_HERE = "not run here"
+MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", NOT_RUN_HERE: "–"}  # not colour alone
+VERDICTS = tuple(MARKS)
+RUN_A_SUITE = "name {suite} among run.suites of params.yaml, then make repro"
+HOW = (
+    "Each sentence of a paper or of the lecture that a measurement can decide, with the rule that "
+    "decides it. Rules were written before results were seen (reports/claims.yaml). A claim holds "
+    "if the whole 95 % interval (Student's t, over seeds) is on the rule's side, fails if it is "
+    "wholly on the other, and is undecided where the interval straddles, a seed is missing or "
+    "seeds are too few. One seed decides nothing, unless the statistic is deterministic. "
+    "Differences and ratios are paired by seed. A claim of equality holds only if the whole "
+    "interval lies within its tolerance. A law for every epoch fails with one epoch that breaks it."
+)
+MULTIPLE = (
+    "Every interval is for its claim alone: nothing is corrected for the {judged} judged here. "
+    "Where a true effect lies just on the threshold, one in forty such claims is expected to be "
+    "called held and one in forty failed by chance. A claim of several parts holds only if each "
+    "does, which needs no correction; it fails if one part fails, so the more parts, the likelier "
+    "that chance fails it."
+)
+SCOPE = (
+    "Claims about images of 8 × 8 pixels are not the papers' own experiments. What needs another "
+    "suite reads not run here, with the reason."
+)
+EFFECT = (
+    "Effect: how far the mean is from the rule's threshold in standard deviations over seeds "
+    "(Hedges' g); for an equality, the share of the tolerance that is used up."
+)
+
+
+def read(path: Path) -> Sequence[Told]:
+    """The claims of claims.json; none where the file is not there.
+
+    Raises:
+        ReportError: it cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["claims"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReportError(f"{path}: not claims: {error}") from error
+
+
+def section(claims: Sequence[Told], suites: Sequence[str], there: Collection[str]) -> Section:
+    """`suites` are those of the run, `there` the addresses on the page that a figure may have."""
+    papers: dict[str, list[Judged]] = {}
+    for claim in claims:
+        papers.setdefault(claim["paper"], []).extend(_rows(claim, suites, there))
+    titles = {claim["paper"]: claim["paper_title"] for claim in claims}
+    found = counts([row.verdict for own in papers.values() for row in own])
+    decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
+    total = ", ".join(f"{n} {verdict}" for verdict, n in found.items())
+    blocks: list[Block] = [
+        Text(f"{len(claims)} claims, judged on {', '.join(suites)}: {total}."),
+        Text(HOW),
+        Text(MULTIPLE.format(judged=decided)),
+        Text(EFFECT),
+        Text(SCOPE),
+        Text("The same in a terminal, from the result files as they are, and one claim whole:"),
+        Command(f"ebmrepro claims\nebmrepro claims {claims[0]['id']}"),
+    ]
+    parts = [
+        Section(f"claims-{slug(paper)}", titles[paper], [Verdicts(titles[paper], own)])
+        for paper, own in papers.items()
+    ]
+    return Section("claims", "Claims and verdicts", blocks, parts)
+
+
+def counts(verdicts: Sequence[str]) -> dict[str, int]:
+    """How often each verdict was given, in the order of VERDICTS; none that was not."""
+    return {v: verdicts.count(v) for v in VERDICTS if v in verdicts}
+
+
+def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
+    """The judgements of suites that were run; where none was, one that says so for all."""
+    run = [j for j in claim["judgements"] if j["suite"] in (*suites, ANYWHERE)]
+    if run:
+        return run
+    first, *others = claim["judgements"]
+    names = [first["suite"], *(other["suite"] for other in others)]
+    if not others:
+        return [first]
+    reason = f"none of the suites {', '.join(names)} is among run.suites of params.yaml"
+    return [{**first, "suite": ", ".join(names), "reason": reason}]
+
+
+def anchor(claim: Told, index: int, judgement: Told) -> str:
+    """The first row of a claim has the claim's own address."""
+    return f"claim-{claim['id']}" + (f"-{slug(judgement['suite'])}" if index else "")
+
+
+def _figure(claim: Told, judgement: Told, there: Collection[str]) -> Sequence[Link]:
+    """Where on the page the claim's figure is."""
+    part = claim["shown"]
+    slugs = [part, f"{slug(judgement['suite'])}-{part}"]
+    return [Link(f"#{found}", f"#{found}") for found in slugs if found in there][:1]
+
+
+def _rows(claim: Told, suites: Sequence[str], there: Collection[str]) -> Sequence[Judged]:
+    found = enumerate(shown(claim, suites))
+    return [_row(claim, judgement, anchor(claim, i, judgement), there) for i, judgement in found]
+
+
+def _row(claim: Told, judgement: Told, anchor: str, there: Collection[str]) -> Judged:
+    parts = judgement["parts"]
+    return Judged(
+        anchor=anchor,
+        verdict=judgement["verdict"],
+        claim=claim["claim"],
+        suite=judgement["suite"],
+        published=claim["published_in_words"],
+        source=f"{claim['source']} ({claim['certainty_in_words']})",
+        here=[part["estimate_in_words"] for part in parts],
+        effects=[part["effect_in_words"] for part in parts],
+        protocol=[f"{part['statistic']}: {part['rule']}" for part in parts],
+        reason=judgement["reason"],
+        trail=_trail(claim, judgement, there),
+    )
+
+
+def _trail(
+    claim: Told, judgement: Told, there: Collection[str]
+) -> Sequence[tuple[str, Sequence[Link]]]:
+    lines: list[tuple[str, Sequence[Link]]] = [("Name", [Link(claim["id"])])]
+    if claim["note"]:
+        lines.append(("Note", [Link(claim["note"])]))
+    for part in judgement["parts"]:
+        values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
+        lines.append(("By seed", [Link(f"{values} ({part['verdict']})")]))
+        lines.extend(("Protocol", [Link(line)]) for line in part["protocol"])
+    if judgement["files"]:
+        lines.append(("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]))
+    if figure := _figure(claim, judgement, there):
+        lines.append(("Figure", figure))
+    if judgement["parts"]:
+        lines.append(("Command", [Link(judgement["command"])]))
+    else:
+        suite = judgement["suite"].partition(",")[0]
+        lines.append(("To run it", [Link(RUN_A_SUITE.format(suite=suite))]))
+    if judgement["runs"] and judgement["parts"]:
+        runs = ", ".join(judgement["runs"])
+        experiment = f"ebmrepro ui, experiment ebmrepro/{judgement['suite']}, runs {runs}"
+        lines.append(("MLflow", [Link(experiment)]))
+    return list(dict.fromkeys((key, tuple(links)) for key, links in lines))
+
+
+def _value(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}".replace("-", "−")

@@ -1,0 +1,200 @@
+"""A process with torch imported, from which the stages of one `ebmrepro repro` are forked.
+
+Importing torch takes seconds and a stage of the digits suite little more, so that a pipeline of
+forty stages spends half its time on imports. `ebmrepro repro` starts this server, and the stage
+scripts (see `environment.py`) hand themselves over: their arguments, folder, environment and
+standard streams. What runs in the fork is the stage script itself, so a stage cannot tell the
+difference; plain `dvc repro` works without a server.
+
+Only libraries are imported ahead, never ebmrepro: each fork reads the code of its own checkout.
+Nothing here computes with torch, because threads and CUDA do not survive a fork.
+
+The conversation, on a Unix socket that only its owner can reach:
+
+    client -> server   one message with the three streams attached: JSON {argv, cwd, environment}
+    client -> server   one byte per signal that the stage received
+    server -> client   two bytes: 0 and the exit status, or 1 and the signal that ended the fork
+
+A client that goes away has been killed: its fork gets SIGTERM, and SIGKILL if it does not go.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+# What some stage imports besides the standard library, the costliest first.
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "typer",
+    "pydantic",
+    "ruamel.yaml",
+    "scipy.linalg",
+    "scipy.special",
+    "safetensors.torch",
+    "PIL.PngImagePlugin",
+    "PIL.JpegImagePlugin",
+    "rich.progress",
+    "filelock",
+    "jinja2",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+)
+GRACE = 20.0  # seconds between SIGTERM and SIGKILL for a fork whose client was killed
+MESSAGE = 1 << 20  # bytes of the longest first message
+
+
+class Server:
+    """Forks a process per client, passes signals on and reports how the process ended."""
+
+    def __init__(self, address: str):
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(address)
+        self.listener.listen(64)  # clients wait here while the libraries are being imported
+        self.clients: dict[socket.socket, int] = {}  # connection -> its fork
+        self.abandoned: dict[int, float] = {}  # fork whose client is gone -> when to kill it
+        self.selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Until standard input ends: then `ebmrepro repro` is over, or was killed."""
+        woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _noted)
+        for readable in (self.listener, woken, sys.stdin):
+            self.selector.register(readable, selectors.EVENT_READ)
+        while True:
+            for key, _ in self.selector.select(timeout=1.0 if self.abandoned else None):
+                if key.fileobj is sys.stdin:
+                    return
+                if key.fileobj is self.listener:
+                    self._accept()
+                elif key.fileobj == woken:
+                    os.read(woken, 4096)
+                elif isinstance(key.fileobj, socket.socket):
+                    self._listen(key.fileobj)
+            self._reap()
+
+    def _accept(self) -> None:
+        client, _ = self.listener.accept()
+        message, streams, _, _ = socket.recv_fds(client, MESSAGE, 3)
+        if len(streams) != 3:  # killed before it could ask
+            for stream in streams:
+                os.close(stream)
+            client.close()
+            return
+        child = os.fork()
+        if child == 0:
+            for connection in (self.listener, client, *self.clients):
+                connection.close()
+            self.selector.close()
+            _become(json.loads(message), streams)
+        for stream in streams:
+            os.close(stream)
+        self.clients[client] = child
+        self.selector.register(client, selectors.EVENT_READ)
+
+    def _listen(self, client: socket.socket) -> None:
+        """A signal to pass on, or the end of the client."""
+        child = self.clients.get(client)
+        if child is None:  # reaped a moment ago
+            return
+        try:
+            message = client.recv(1)
+        except ConnectionError:
+            message = b""
+        if message:
+            _kill(child, message[0])
+            return
+        self._forget(client)
+        self.abandoned[child] = time.monotonic() + GRACE
+        _kill(child, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        for client, child in list(self.clients.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                killed = os.WIFSIGNALED(status)
+                how = os.WTERMSIG(status) if killed else os.WEXITSTATUS(status)
+                with contextlib.suppress(OSError):
+                    client.send(bytes([killed, how]))
+                self._forget(client)
+        for child, deadline in list(self.abandoned.items()):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                del self.abandoned[child]
+            elif time.monotonic() > deadline:
+                _kill(child, signal.SIGKILL)
+
+    def _forget(self, client: socket.socket) -> None:
+        del self.clients[client]
+        self.selector.unregister(client)
+        client.close()
+
+
+def _noted(number: int, frame: FrameType | None) -> None:
+    """The wake-up pipe has woken the loop already; without a handler there would be no signal."""
+
+
+def _kill(process: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _become(request: dict[str, object], streams: list[int]) -> None:
+    """In the fork: run the client's script as if Python had just been started with it."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setpgid(0, 0)  # signals come from the client alone, not from the terminal as well
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(str(request["cwd"]))
+        environment = request["environment"]
+        assert isinstance(environment, dict)
+        os.environ.clear()
+        os.environ.update(environment)
+        script, *arguments = request["argv"]  # type: ignore[misc]
+        sys.argv = [script, *arguments]
+        sys.path[0] = str(Path(script).resolve().parent)
+        sys.stdin = os.fdopen(0, closefd=False)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        runpy.run_path(script, run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        status = 130
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def main(address: str) -> None:
+    server = Server(address)
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    # A thread would not exist in a fork, and what it holds would stay locked there.
+    assert threading.active_count() == 1, threading.enumerate()
+    server.serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
