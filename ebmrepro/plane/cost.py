@@ -67,6 +67,11 @@ def by_dimension(asked: Fundamentals, out: Measured) -> None:
         told = f"log10 of k^{d}, k = {k} points per axis as needed in {last} dimensions; {same}"
         value = d * math.log10(k)
         out.add(f"points_log10_d{d}@grid", dict.fromkeys(_seeds(asked), value), told)
+    dimensions = torch.arange(1, last + 1, dtype=torch.float64)
+    counts = torch.tensor([k**d for d, k in enumerate(points, start=1)], dtype=torch.float64)
+    together = torch.corrcoef(torch.stack([dimensions, counts.log()]))[0, 1].item()
+    told = f"correlation of log(evaluations by grid) with the dimension, 1 to {last}; {same}"
+    out.add("grid_cost_log_linearity", dict.fromkeys(_seeds(asked), together), told)
     for kind in ("grid", "ais"):
         ends = [out.values[f"evaluations_d{d}@{kind}"] for d in (1, last)]
         growth = {s: (ends[1][s] / ends[0][s]) ** (1 / (last - 1)) for s in _seeds(asked)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -125,9 +125,33 @@ def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
         f"change of E(x') - E(x) when {SHIFT:g} is added to E everywhere; {pairs}",
     )
     plane.add(
-        out, "log_ratio_error", way, (without - true).abs().median(1).values,
+        out, "log_ratio_to_truth", way, (without - true).abs().median(1).values,
         "|log p(x)/p(x') by the energy - by the true density|, median over the same pairs, in nats",
     )
+
+
+def summarise(plane: Plane, out: Measured) -> None:
+    """What the lecture says of all energies alike, over densities and ways."""
+    ways = ("cd", "ml", "ebgan")
+    seeds = [str(seed) for seed in plane.asked.seeds]
+
+    def over(measure: str, names: Sequence[str]) -> dict[str, list[float]]:
+        found = [out.values[f"{measure}_{d}@{w}"] for w in names for d in plane.densities]
+        return {seed: [values[seed] for values in found] for seed in seeds}
+
+    gaps = over("log_ratio_gap", ways)
+    out.add(
+        "log_ratio_error",
+        {seed: max(values) for seed, values in gaps.items()},
+        "largest of log_ratio_gap over densities and ways of training, in nats",
+    )
+    for name, names in (("kl_untrained", ["untrained"]), ("kl_trained", ways)):
+        out.add(
+            name,
+            {seed: sum(v) / len(v) for seed, v in over("kl", names).items()},
+            "mean of KL(p_data || p_model) over the densities"
+            + (", nats" if len(names) == 1 else " and the three ways of training, nats"),
+        )
 
 
 def annealed(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from ebmrepro.params import Fundamentals
 from ebmrepro.plane import cost, learning, sampling, train
 from ebmrepro.plane.energies import PlaneEnergy
@@ -13,8 +15,10 @@ from ebmrepro.plane.members import Measured, Plane
 def measure(asked: Fundamentals, say: Callable[[str], None]) -> Measured:
     """Train, sample, and compute Z; `say` hears which part is under way.
 
-    The same parameters give the same values, arrays and frames; only the seconds differ.
+    The same parameters give the same values, arrays and frames; only the seconds differ. All is
+    done on one thread: networks of a thousand weights gain nothing from a second.
     """
+    torch.set_num_threads(1)
     plane, out = Plane(asked), Measured()
     learning.truth(plane, out)
     trained: dict[str, PlaneEnergy] = {}
@@ -28,6 +32,7 @@ def measure(asked: Fundamentals, say: Callable[[str], None]) -> Measured:
             learning.fit(plane, out, way, energy)
             learning.ratios(plane, out, way, energy)
             learning.annealed(plane, out, way, energy)
+    learning.summarise(plane, out)
     say("samplers")
     with out.timed("samplers"):
         sampling.error(plane, out, trained["ml"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ class Measured:
         start = time.perf_counter()
         yield
         self.seconds[task] = round(time.perf_counter() - start, 3)
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(path, allow_pickle=False, **self.arrays)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -99,6 +103,14 @@ class Plane:
         """One measure of each density, `<measure>_<density>@<way>`."""
         for name, by_seed in self.by_density(per_member):
             out.add(f"{measure}_{name}@{way}", by_seed, protocol)
+
+    def mean(self, per_member: Tensor) -> dict[str, float]:
+        """Mean over the densities, {seed: value}."""
+        found: dict[str, float] = {}
+        for _, by_seed in self.by_density(per_member):
+            for seed, value in by_seed.items():
+                found[seed] = found.get(seed, 0.0) + value / len(self.densities)
+        return found
 
     def by_density(self, per_member: Tensor) -> Iterator[tuple[str, dict[str, float]]]:
         """(density, {seed: value}) of a value per member, (M,)."""

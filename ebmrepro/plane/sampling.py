@@ -26,30 +26,41 @@ SAMPLERS: dict[str, Sampler] = {"langevin": samplers.langevin, "mala": samplers.
 
 
 def error(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
-    """Chains on the learnt energies, from noise and from exact draws."""
+    """Chains on the learnt energies, from noise and from exact draws.
+
+    Looked at is the second half of each chain, one state in `every`: the floor has as many points.
+    """
     spec, grid = plane.asked.sampling, plane.exact.grid
     energies = plane.exact.energies(energy)
     mass = energies.neg().softmax(1)
+    wanted = range(spec.moves // 2, spec.moves, spec.every)
+    n = spec.chains * len(wanted)
     told = (
         f"total variation between the model's exact mass in {spec.bins} x {spec.bins} bins and "
-        f"{spec.chains} points; energies learnt by maximum likelihood"
+        f"{n:,} points; energies learnt by maximum likelihood"
     )
-    floor = plane.exact.draw(energies, spec.chains, plane.draws("floor"))
+    floor = plane.exact.draw(energies, n, plane.draws("floor"))
     floor = total_variation(floor, mass, grid, spec.bins)
     plane.add(out, "tv", "exact", floor, f"{told}: independent exact draws, the floor")
     for name, sampler in SAMPLERS.items():
         draws = plane.draws(f"sample {name}")
         noise = train.scattered(draws, spec.chains, plane.asked)
         start = torch.cat([noise, plane.exact.draw(energies, spec.chains, draws)], 1)
-        end = samplers.after(spec.moves, sampler(energy, start, spec.step, draws))
-        from_noise, from_exact = end.split(spec.chains, 1)
-        moved = f"{told}: after {spec.moves} moves of step {spec.step:g}"
-        for measure, points, where in (
-            ("tv_noise", from_noise, "from uniform noise"),
-            ("tv_kept", from_exact, "from exact draws, which a right sampler keeps exact"),
+        states = list(islice(sampler(energy, start, spec.step, draws), spec.moves))
+        kept = [states[i].split(spec.chains, 1) for i in wanted]
+        moved = f"{told}: states of {spec.chains} chains, step {spec.step:g}, {spec.moves} moves"
+        for i, (measure, where) in enumerate(
+            (
+                ("tv_noise", "begun at uniform noise"),
+                ("tv_kept", "begun at exact draws, which a right sampler keeps exact"),
+            )
         ):
+            points = torch.cat([state[i] for state in kept], 1)
             distance = total_variation(points, mass, grid, spec.bins)
             plane.add(out, measure, name, distance, f"{moved}, {where}")
+            if (measure, name) == ("tv_noise", "langevin"):
+                over = "mean over the densities of the "
+                out.add("langevin_distance", plane.mean(distance), f"{over}{moved}, {where}")
 
 
 def steps(plane: Plane, out: Measured) -> None:

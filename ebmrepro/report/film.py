@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from ebmrepro.params import Fundamentals
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scene = tuple[Array, Array]  # energies (k, k), first axis x, and points (N, 2)
@@ -19,6 +22,21 @@ Scene = tuple[Array, Array]  # energies (k, k), first axis x, and points (N, 2)
 SHADES = ((8, 34, 64), (24, 84, 130), (74, 140, 182), (158, 198, 220), (240, 244, 247))
 POINT = (255, 122, 26)
 PAPER, WORDS = (255, 255, 255), (28, 32, 36)
+TITLES = {
+    "ring": "Ring of Gaussians",
+    "moons": "Two moons",
+    "pinwheel": "Pinwheel",
+    "checkerboard": "Checkerboard",
+}
+WAYS = {
+    "cd": "Contrastive divergence",
+    "ml": "Maximum likelihood",
+    "ebgan": "EBGAN",
+}
+TOP = 8.0  # nats above the bottom from which on all is palest: e^-8 is a third of a thousandth
+SLIDING = {"langevin": ("Langevin", TOP), "descent": ("Gradient descent", TOP)}
+CELL = 150  # pixels of a surface in a film
+FRAME, HOLD = 220, 2500  # milliseconds of a picture, and of the last
 EDGE = 18  # pixels of a sheet's labels
 GAP = 4
 
@@ -101,6 +119,38 @@ def still(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=80, method=3)
     return out.getvalue()
+
+
+def write(
+    training: Sequence[Mapping[tuple[str, str], Scene]],
+    sliding: Sequence[Mapping[tuple[str, str], Scene]],
+    asked: Fundamentals,
+    into: Path,
+) -> None:
+    """Both films of the plane, and the last picture of each for who wants no movement."""
+    domain, wall = asked.domain.half, asked.domain.wall
+    for name, scenes, rows in (
+        ("training", training, training_rows(asked)),
+        ("sliding", sliding, SLIDING),
+    ):
+        sheets = []
+        for scene in scenes:
+            cut = {key: (crop(energy, domain, wall), x) for key, (energy, x) in scene.items()}
+            sheets.append(sheet(cut, rows, TITLES, wall, CELL))
+        (into / f"{name}.webp").write_bytes(animation(sheets, FRAME, HOLD))
+        (into / f"{name}-last.webp").write_bytes(still(sheets[-1]))
+
+
+def training_rows(asked: Fundamentals) -> dict[str, tuple[str, float]]:
+    """Ways of training with their titles, and how high the palest shade is.
+
+    EBGAN's energies are distances between 0 and about the margin, not nats.
+    """
+    return {
+        "cd": (WAYS["cd"], TOP),
+        "ml": (WAYS["ml"], TOP),
+        "ebgan": (WAYS["ebgan"], asked.training.ebgan.margin),
+    }
 
 
 def _write(
