@@ -245,7 +245,9 @@ class Domain(Strict):
     @rule
     def _walls_inside(self):
         if self.half <= self.wall:
-            raise ValueError(f"half: found {self.half}; it should be greater than wall: {self.wall}")
+            raise ValueError(
+                f"half: found {self.half}; it should be greater than wall: {self.wall}"
+            )
         return self
 
 

@@ -5,7 +5,7 @@ sampler is an endless iterator over the states that follow `x`: who calls takes 
 Z occurs nowhere: a gradient of the energy does not know it, and neither does a difference.
 
 Sources: Roberts and Tweedie (1996), Exponential convergence of Langevin distributions and their
-discrete approximations, Bernoulli 2(4): the Langevin algorithm, its bias, and the correction (MALA).
+discrete approximations, Bernoulli 2(4): the Langevin algorithm, its bias, and its correction, MALA.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ class Draws:
 
     def indices(self, below: int, *shape: int) -> Tensor:
         """Whole numbers in [0, below), (M, *shape)."""
-        return torch.stack(
-            [torch.randint(below, shape, generator=g) for g in self.generators]
-        )
+        return torch.stack([torch.randint(below, shape, generator=g) for g in self.generators])
 
 
 def gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:

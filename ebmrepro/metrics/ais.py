@@ -68,7 +68,9 @@ def log_weights(path: Path, betas: Sequence[float]) -> Tensor:
         ValueError: `betas` do not rise from 0 to 1.
     """
     if len(betas) < 2 or betas[0] != 0 or betas[-1] != 1 or any(b <= a for a, b in pairwise(betas)):
-        raise ValueError(f"betas: found {len(betas)} from {betas[:1]}, want them to rise from 0 to 1")
+        raise ValueError(
+            f"betas: found {len(betas)} from {betas[:1]}, want them to rise from 0 to 1"
+        )
     x = path.start()
     total = torch.zeros(x.shape[:-1], dtype=torch.float64)
     for before, beta in pairwise(betas):

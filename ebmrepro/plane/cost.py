@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ebmrepro import partition
 from ebmrepro.metrics import ais
-from ebmrepro.params import Fundamentals
+from ebmrepro.params import Fundamentals, ParamsError
 from ebmrepro.partition import Grid
 from ebmrepro.plane.learning import betas
 from ebmrepro.plane.members import Measured, stream
 from ebmrepro.samplers import Draws
 
+LARGEST = 30_000_000  # points of a grid
 FAR = (64, 784)  # dimensions that a grid is extrapolated to: the pixels of digits and of MNIST
 
 
@@ -85,10 +86,19 @@ def smallest(
     """The fewest points per axis that hold log Z to `accuracy`, and one more does so as well.
 
     The second condition keeps out an error that is small only where it changes its sign.
+
+    Raises:
+        ParamsError: the accuracy is out of reach of a grid of LARGEST points.
     """
     k, good = 1, 0
     while good < 2:
         k += 1
+        if k**dimension > LARGEST:
+            raise ParamsError(
+                f"params.yaml: fundamentals.partition: no grid of up to {LARGEST:,} points has "
+                f"log Z to accuracy {accuracy:g} in {dimension} dimensions; allow a larger error, "
+                "fewer dimensions, or a half that loses less of the density"
+            )
         found = partition.log_z(energy, Grid(half, k, dimension)).item()
         good = good + 1 if abs(found - log_z) <= accuracy else 0
     return k - 1

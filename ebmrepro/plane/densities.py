@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ebmrepro import params
 
-ARC = 400  # nodes of the integral over a half circle
+ARC = 200  # nodes of the integral over a half circle
 
 
 class Density(ABC):

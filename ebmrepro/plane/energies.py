@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class Stack(nn.Module):
     def __init__(self, widths: Sequence[int], spread: float, draws: Draws):
         super().__init__()
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for i, (wide, out) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (wide, out) in enumerate(pairwise(widths)):
             scale = (spread if i == 0 else 1.0) / math.sqrt(wide)
             shift = 2 * spread * (2 * draws.uniform(1, out) - 1)
             self.weights.append(nn.Parameter(scale * draws.normal(wide, out)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -44,18 +45,17 @@ def follow(
     """
     film = plane.asked.film
     exact = Exact(Grid(plane.asked.domain.half, FRAME_GRID, 2), plane.log_p)
-    due = np.unique(np.geomspace(1, steps + 1, film.frames).round().astype(int) - 1)
-    due = np.unique(np.concatenate([due, np.linspace(0, steps, film.frames).round().astype(int)]))
-    due = due[np.linspace(0, len(due) - 1, film.frames).round().astype(int)]
+    # Denser at the beginning, where most happens; a short training has steps with two frames.
+    due = [round(steps * (i / (film.frames - 1)) ** 2) for i in range(film.frames)]
     draws = plane.draws(f"film {way}")
     x = train.scattered(draws, film.points, plane.asked)
     curve: list[Tensor] = []
-    for step, energy in enumerate(training):
+    energy = next(training)  # one object, that moves on as the training does
+    for step, _ in enumerate(chain([energy], training)):
         if step == 0 and way == "ml":
             _untrained(plane, out, energy)
-        if step in due:
+        for _ in range(due.count(step)):
             energies = exact.energies(energy)
-            curve.append(exact.fit(energies).kl)
             scene = {
                 (way, name): (
                     picture(energies[plane.first(name)], exact.grid),
@@ -63,12 +63,13 @@ def follow(
                 )
                 for name in plane.densities
             }
-            if len(out.training) < len(curve):
+            if len(out.training) == len(curve):
                 out.training.append({})
-            out.training[len(curve) - 1] |= scene
+            out.training[len(curve)] |= scene
+            curve.append(exact.fit(energies).kl)
             moves = samplers.langevin(energy, x, plane.asked.sampling.step, draws)
             x = samplers.after(film.moves, moves)
-    out.arrays[f"steps/{way}"] = due.astype(np.float64)
+    out.arrays[f"steps/{way}"] = np.array(due, dtype=np.float64)
     for name in plane.densities:
         rows = [i for i, (own, _) in enumerate(plane.members) if own == name]
         out.arrays[f"kl/{name}/{way}"] = _numpy(torch.stack(curve)[:, rows].T)
@@ -91,12 +92,18 @@ def fit(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     losses = [mean / t + plane.exact.fit(energies / t).log_z for t in tried]
     best = tried[torch.stack(losses).argmin(0)]
     plane.add(
-        out, "temperature", way, best,
+        out,
+        "temperature",
+        way,
+        best,
         "T at which exp(-E / T) / Z gives the training points the highest likelihood, of those in "
         "params.yaml",
     )
     plane.add(
-        out, "kl_fitted", way, plane.exact.fit(energies / best[:, None]).kl,
+        out,
+        "kl_fitted",
+        way,
+        plane.exact.fit(energies / best[:, None]).kl,
         "KL(p_data || p_model) in nats on the grid, of exp(-E / T) / Z at the fitted T",
     )
 
@@ -117,15 +124,24 @@ def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     true = plane.log_p(x).double() - plane.log_p(other).double()
     pairs = f"largest over {half:,} pairs of held-out points, in nats"
     plane.add(
-        out, "log_ratio_gap", way, (without - with_z).abs().amax(1),
+        out,
+        "log_ratio_gap",
+        way,
+        (without - with_z).abs().amax(1),
         f"|E(x') - E(x) - (log p(x) - log p(x'))|, with Z in both p; {pairs}",
     )
     plane.add(
-        out, "log_ratio_shift", way, (without - shifted).abs().amax(1),
+        out,
+        "log_ratio_shift",
+        way,
+        (without - shifted).abs().amax(1),
         f"change of E(x') - E(x) when {SHIFT:g} is added to E everywhere; {pairs}",
     )
     plane.add(
-        out, "log_ratio_to_truth", way, (without - true).abs().median(1).values,
+        out,
+        "log_ratio_to_truth",
+        way,
+        (without - true).abs().median(1).values,
         "|log p(x)/p(x') by the energy - by the true density|, median over the same pairs, in nats",
     )
 
@@ -170,11 +186,17 @@ def annealed(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None
     gap = torch.tensor([f.log_z for f in found], dtype=torch.float64) - log_z
     plane.add(out, "log_z_ais_error", way, gap, f"log Z by AIS less log Z by grid, nats; {told}")
     plane.add(
-        out, "log_z_ais_half_width", way, torch.tensor([f.high - f.log_z for f in found]),
+        out,
+        "log_z_ais_half_width",
+        way,
+        torch.tensor([f.high - f.log_z for f in found]),
         f"half the 95 % interval of log Z, nats; {told}",
     )
     plane.add(
-        out, "ais_effective", way, torch.tensor([f.effective / f.chains for f in found]),
+        out,
+        "ais_effective",
+        way,
+        torch.tensor([f.effective / f.chains for f in found]),
         f"effective sample size as a share of the chains; {told}",
     )
 
@@ -197,9 +219,7 @@ def _untrained(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
         out.arrays[f"energy/{name}/untrained"] = picture(row, plane.exact.grid)
 
 
-def _describe(
-    plane: Plane, out: Measured, way: str, energy: PlaneEnergy, energies: Tensor
-) -> None:
+def _describe(plane: Plane, out: Measured, way: str, energy: PlaneEnergy, energies: Tensor) -> None:
     grid, found = plane.exact.grid, plane.exact.fit(energies)
     coarse = partition.log_z(energy, Grid(grid.half, grid.k // 2, 2))
     with torch.no_grad():
@@ -208,22 +228,32 @@ def _describe(
     size = f"{grid.k} x {grid.k} points"
     plane.add(out, "log_z", way, found.log_z, f"nats, midpoint rule on {size}")
     plane.add(
-        out, "log_z_grid_error", way, (found.log_z - coarse).abs(),
+        out,
+        "log_z_grid_error",
+        way,
+        (found.log_z - coarse).abs(),
         f"change of log Z from {grid.k // 2} points per axis to {grid.k}, nats",
     )
     plane.add(
-        out, "log_likelihood", way, held_out,
+        out,
+        "log_likelihood",
+        way,
+        held_out,
         f"mean of -E(x) - log Z in nats, {plane.asked.held_out:,} held-out points, Z by grid",
     )
+    plane.add(out, "kl", way, found.kl, f"KL(p_data || p_model) in nats, both on a grid of {size}")
     plane.add(
-        out, "kl", way, found.kl, f"KL(p_data || p_model) in nats, both on a grid of {size}"
-    )
-    plane.add(
-        out, "energy_sd", way, energies[:, inside].std(1),
+        out,
+        "energy_sd",
+        way,
+        energies[:, inside].std(1),
         "standard deviation of the energy over the square within the walls, nats",
     )
     plane.add(
-        out, "linear_share", way, _linear_share(energies[:, inside], plane.exact.points[inside]),
+        out,
+        "linear_share",
+        way,
+        _linear_share(energies[:, inside], plane.exact.points[inside]),
         "share of the energy's variance over that square that the best plane a + b'x explains",
     )
 

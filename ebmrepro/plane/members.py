@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class Measured:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, by_seed: Mapping[str, float], protocol: str) -> None:
+        """One value per seed."""
         self.values[name] = {seed: float(value) for seed, value in by_seed.items()}
         self.protocol[name] = protocol
 
@@ -52,10 +54,16 @@ class Measured:
         np.savez_compressed(path, allow_pickle=False, **self.arrays)
 
     def document(self) -> dict[str, Any]:
+        """What metrics.json holds; NaN has no place in JSON: it becomes null with a reason."""
+        values = {
+            name: {seed: v if math.isfinite(v) else None for seed, v in by_seed.items()}
+            for name, by_seed in self.values.items()
+        }
+        lost = [name for name, by_seed in values.items() if None in by_seed.values()]
         return {
             "schema": 1,
-            "values": self.values,
-            "reasons": {},
+            "values": values,
+            "reasons": dict.fromkeys(lost, "the measured value is not finite"),
             "protocol": self.protocol,
         }
 
@@ -97,9 +105,7 @@ class Plane:
         """The member that pictures show: the first seed's."""
         return self.members.index((name, self.asked.seeds[0]))
 
-    def add(
-        self, out: Measured, measure: str, way: str, per_member: Tensor, protocol: str
-    ) -> None:
+    def add(self, out: Measured, measure: str, way: str, per_member: Tensor, protocol: str) -> None:
         """One measure of each density, `<measure>_<density>@<way>`."""
         for name, by_seed in self.by_density(per_member):
             out.add(f"{measure}_{name}@{way}", by_seed, protocol)
@@ -128,5 +134,3 @@ class Plane:
 def stream(*names: object) -> int:
     """A seed of its own for each use, so that no two uses share their random numbers."""
     return int.from_bytes(hashlib.sha256(repr(names).encode()).digest()[:7], "big")
-
-

@@ -7,7 +7,7 @@ draws are not at 0: their histogram has chance in it. That floor is measured bes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor
@@ -98,7 +98,7 @@ def steps(plane: Plane, out: Measured) -> None:
             distance = total_variation(points, mass, grid, spec.bins)
             add(f"tv_step_{i}@{name}", distance, f"total variation of {told_step}")
             if name == "mala":
-                moved = [(a != b).any(-1).double().mean(1) for a, b in zip(states, states[1:], strict=False)]
+                moved = [(a != b).any(-1).double().mean(1) for a, b in pairwise(states)]
                 told_share = f"share of moves accepted, {told_step}"
                 add(f"acceptance_step_{i}@{name}", torch.stack(moved).mean(0), told_share)
 
@@ -116,7 +116,9 @@ def slide(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
         "langevin": samplers.langevin(energy, start, plane.asked.sampling.step, draws),
         "descent": samplers.descend(energy, start, film.descent_step),
     }
-    paths = {kind: [start, *_every(film.moves, chain, film.frames - 1)] for kind, chain in moving.items()}
+    paths = {
+        kind: [start, *_every(film.moves, chain, film.frames - 1)] for kind, chain in moving.items()
+    }
     for i in range(film.frames):
         out.sliding.append(
             {

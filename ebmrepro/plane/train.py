@@ -6,9 +6,10 @@ All three push the energy down at the data and up elsewhere; they differ in wher
     ml     everywhere, by exp(-E) / Z: Z is a sum over a grid, which only the plane affords
     ebgan  where a generator puts its points, up to a margin m
 
-Sources: Hinton (2002), Training products of experts by minimizing contrastive divergence; Tieleman
-(2008), Training restricted Boltzmann machines using approximations to the likelihood gradient; Zhao,
-Mathieu and LeCun (2017), Energy-based generative adversarial network, arXiv:1609.03126.
+Sources: Hinton (2002), Training products of experts by minimizing contrastive divergence;
+Tieleman (2008), Training restricted Boltzmann machines using approximations to the likelihood
+gradient; Zhao, Mathieu and LeCun (2017), Energy-based generative adversarial network,
+arXiv:1609.03126.
 
 Departures. From Hinton: chains go on from step to step (Tieleman) and a share begins anew in the
 square, because chains of a few moves that begin at the data leave deep valleys where no data are.

@@ -108,7 +108,13 @@ def animation(pictures: Sequence[Image.Image], milliseconds: int, hold: int) -> 
     first, *others = pictures
     shown = [milliseconds] * len(others) + [hold]
     first.save(
-        out, "WEBP", save_all=True, append_images=others, duration=shown, loop=0, quality=70,
+        out,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=shown,
+        loop=0,
+        quality=70,
         method=3,
     )
     return out.getvalue()
@@ -153,9 +159,7 @@ def training_rows(asked: Fundamentals) -> dict[str, tuple[str, float]]:
     }
 
 
-def _write(
-    picture: Image.Image, text: str, box: tuple[int, int, int, int], font: Any
-) -> None:
+def _write(picture: Image.Image, text: str, box: tuple[int, int, int, int], font: Any) -> None:
     """Text in the middle of a box (left, top, width, height)."""
     left, top, width, height = box
     ImageDraw.Draw(picture).text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from PIL import Image
 
 from ebmrepro.metrics.interval import Interval, interval
 from ebmrepro.params import Fundamentals
@@ -31,7 +30,7 @@ from ebmrepro.report.blocks import (
     Text,
     Tile,
 )
-from ebmrepro.report.figures import INK, MUTED, PALETTE
+from ebmrepro.report.figures import MUTED, PALETTE
 from ebmrepro.report.gather import ReportError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -39,11 +38,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 SLUG = "plane"
 WAYS = ("cd", "ml", "ebgan")
 COLOURS = {"cd": PALETTE[2], "ml": PALETTE[5], "ebgan": PALETTE[4]}
-SHOWN = ("ring", "pinwheel")  # densities whose trajectories are drawn
-PATHS = 14  # points of them
+SHOWN = ("ring", "moons", "pinwheel")  # densities whose trajectories are drawn
+PATHS = 12  # points of them
 TILE = 256  # pixels of a surface
 DOTS = 150  # points on it
 SQUARE = 4.3  # inches: the height at which a panel's axes are square
+LEVELS = (0.5, 1, 2, 3, 4, 6, 8, 12)  # nats, of contours
 FAR = (64, 784)
 
 
@@ -128,7 +128,7 @@ def _gallery(found: Found, density: str) -> Gallery:
     return Gallery(
         f"plane-{density}",
         film.TITLES[density],
-        words.GALLERY[density],
+        words.GALLERY[density] + words.SHADES,
         [Tile(title, pictures.png(pixels)) for title, pixels in tiles],
         tiles,
     )
@@ -145,7 +145,9 @@ def _surface(found: Found, energy: Array, top: float, points: Array) -> Array:
 def _film(found: Found, name: str, title: str, caption: str) -> Sequence[Block]:
     if name not in found.films:
         return []
-    return [Animation(f"plane-{name}", title, caption, found.films[name], found.films[f"{name}-last"])]
+    return [
+        Animation(f"plane-{name}", title, caption, found.films[name], found.films[f"{name}-last"])
+    ]
 
 
 # Training --------------------------------------------------------------------------------------
@@ -186,18 +188,19 @@ def _likelihood(found: Found) -> Sequence[Block]:
                     ("kl", 3),
                     ("kl_fitted", 3),
                     ("log_z", 3),
-                    ("log_z_grid_error", 6),
                     ("energy_sd", 2),
                 )
             ]
+            errors = found.values(f"log_z_grid_error_{density}@{way}")
+            cells.append(Cell(f"{max(errors):.0e}" if errors else numbers.NOT_APPLICABLE))
             rows.append((f"{title}: {words.ROWS[way]}", cells))
     columns = [
         Column("Log-likelihood of held-out points", "nats per point; higher is better"),
         Column("KL(p_data || p_model)", "nats; lower is better"),
         Column("The same at the best temperature", "nats; lower is better"),
         Column("log Z", "nats"),
-        Column("Its error by the grid", "nats"),
         Column("Spread of the energy", "standard deviation, nats"),
+        Column("Error of log Z", "nats, the seed with the largest"),
     ]
     title = "Exact numbers of each energy"
     return [Table("plane-likelihood", title, words.LIKELIHOOD, "Energy", columns, rows)]
@@ -231,17 +234,27 @@ def _ratio(found: Found) -> Sequence[Block]:
 def _sampling(found: Found) -> Sequence[Block]:
     paths = [
         Panel(
-            f"{film.TITLES[density]}: {title.lower()}",
+            f"{film.TITLES[density]}: {title}",
             partial(_paths, found, density, kind),
             SQUARE,
             left=0.42,
         )
-        for density in SHOWN
         for kind, (title, _) in film.SLIDING.items()
+        for density in SHOWN
     ]
+    panels = [Panel("Ring: bias against step", partial(_bias, found), 2.6)]
+    panels += [_distances(found, density) for density in film.TITLES]
+    return [
+        *_film(found, "sliding", "The same noise, two ways down", words.SLIDING),
+        Figure("plane-paths", "Paths of single points", words.PATHS, paths),
+        Figure("plane-samplers", "How far samplers are off", words.SAMPLERS, panels),
+        _steps(found),
+    ]
+
+
+def _distances(found: Found, density: str) -> Panel:
     rows = [
-        (f"{title}: {words.STARTS[measure, sampler]}", colour, found.values(name), over)
-        for density, title in film.TITLES.items()
+        (words.STARTS[measure, sampler], colour, found.values(name), over)
         for (measure, sampler), colour in (
             (("tv", "exact"), MUTED),
             (("tv_kept", "mala"), PALETTE[5]),
@@ -251,23 +264,15 @@ def _sampling(found: Found) -> Sequence[Block]:
         )
         if (over := found.over_seeds(name := f"{measure}_{density}@{sampler}")) is not None
     ]
-    panels = [Panel("Bias against step", partial(_bias, found), 3.1)]
-    if rows:
-        panels.append(figures.dots("Distance from the exact density", rows, "total variation", None))
-    return [
-        *_film(found, "sliding", "The same noise, two ways down", words.SLIDING),
-        Figure("plane-paths", "Paths of single points", words.PATHS, paths),
-        Figure("plane-samplers", "How far samplers are off", words.SAMPLERS, panels),
-        _steps(found),
-    ]
+    return figures.dots(film.TITLES[density], rows, "total variation", None)
 
 
 def _paths(found: Found, density: str, kind: str, ax: Axes) -> None:
     domain = found.asked.domain
     energy = film.crop(found.arrays[f"energy/{density}/ml"], domain.half, domain.wall)
     axis = domain.wall * (2 * (np.arange(len(energy)) + 0.5) / len(energy) - 1)
-    levels = energy.min() + np.array([0.5, 1, 2, 3, 4, 6, 8, 12])
-    ax.contour(axis, axis, energy.T, levels=levels, colors=MUTED, linewidths=0.6, alpha=0.7)
+    height = (energy - energy.min()).T
+    ax.contour(axis, axis, height, levels=LEVELS, colors=MUTED, linewidths=0.6, alpha=0.7)
     for path in found.arrays[f"path/{density}/{kind}"][:, :PATHS].swapaxes(0, 1):
         ax.plot(*path.T, color=PALETTE[4], linewidth=0.9, alpha=0.75)
         ax.plot(*path[0], "o", markersize=3, color=PALETTE[2])
@@ -401,7 +406,9 @@ def _far(found: Found) -> Table:
             rows.append((str(d), [Cell(words.PICTURED[d]), *words.far(power.mean)]))
     columns = [Column("As many pixels as"), Column("Points of the grid"), Column("In words")]
     caption = words.FAR.format(last=last)
-    return Table("plane-far", "The grid, extrapolated", caption, "Dimension", columns, rows, words=True)
+    return Table(
+        "plane-far", "The grid, extrapolated", caption, "Dimension", columns, rows, words=True
+    )
 
 
 def _annealed(found: Found) -> Table:
