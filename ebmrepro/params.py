@@ -27,6 +27,7 @@ from ebmrepro.documents import rule as rule
 
 METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
+OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 SOURCE_HELPERS = {"__init__", "batches", "check", "corruptions", "files", "idx", "probes", "splits"}
@@ -281,8 +282,179 @@ class Run(Strict):
         return ((s, n, k) for s in self.suites for n in self.names for k in self.seeds)
 
 
+class Ring(Strict):
+    """Equal Gaussians of standard deviation `sd` on a circle."""
+
+    modes: Count
+    radius: Positive
+    sd: Positive
+
+
+class Moons(Strict):
+    """Two half circles, blurred by a Gaussian of standard deviation `sd`."""
+
+    radius: Positive
+    sd: Positive
+
+
+class Pinwheel(Strict):
+    """Gaussian blades `at` a distance from the centre, twisted by radians per unit of distance."""
+
+    blades: Count
+    at: Positive
+    along: Positive  # standard deviations of a blade, outwards ...
+    across: Positive  # ... and sideways
+    twist: float
+
+
+class Checkerboard(Strict):
+    """Uniform on every other square of 4 x 4, from -`half` to `half`."""
+
+    half: Positive
+
+
+class Densities(Strict):
+    """What the networks of the plane learn."""
+
+    ring: Ring
+    moons: Moons
+    pinwheel: Pinwheel
+    checkerboard: Checkerboard
+
+
+class Domain(Strict):
+    """A flat floor with soft walls: without them Z is infinite for an energy that is a line."""
+
+    wall: Positive  # where the walls begin, on both axes
+    stiffness: Positive  # of a wall: stiffness / 2 times the squared distance behind it, in nats
+    half: Positive  # half the side of the square that grids cover
+
+    @rule
+    def _walls_inside(self):
+        if self.half <= self.wall:
+            raise ValueError(
+                f"half: found {self.half}; it should be greater than wall: {self.wall}"
+            )
+        return self
+
+
+class PlaneNet(Strict):
+    hidden: Layers
+    spread: Positive  # of the first layer's random weights, relative to 1 / sqrt(inputs)
+
+
+class Chains(Strict):
+    """Contrastive divergence."""
+
+    steps: Count
+    batch_size: Count
+    optim: Adam
+    langevin_steps: Count  # of every chain, per step of training
+    langevin_step: Positive
+    restart: Fraction  # share of the chains that begin anew, per step of training
+
+
+class Likelihood(Strict):
+    """Maximum likelihood, Z from a grid."""
+
+    steps: Count
+    batch_size: Count
+    optim: Adam
+    grid: Count  # points per axis
+
+
+class Margin(Strict):
+    """EBGAN's loss."""
+
+    steps: Count
+    batch_size: Count
+    D: Adam
+    G: Adam
+    margin: Positive
+    code: Count
+    z: Count
+
+
+class PlaneTraining(Strict):
+    cd: Chains
+    ml: Likelihood
+    ebgan: Margin
+
+
+class PlaneSampling(Strict):
+    """Long chains on the learnt energies, and chains of several steps on the ring itself."""
+
+    chains: Count
+    moves: Count
+    step: Positive
+    steps: Annotated[list[Positive], Field(min_length=2)]  # rising, for the bias of Langevin
+    ring_chains: Count
+    ring_moves: Count
+    every: Count  # one in so many states of the second half of the moves is looked at
+    bins: Count  # per axis, of the histogram; divides `grid`
+
+
+class PlaneAIS(Strict):
+    chains: Annotated[int, Field(ge=2)]
+    temperatures: Annotated[int, Field(ge=2)]
+    base_sd: Positive  # of the Gaussian at inverse temperature 0
+    step: Positive  # of the one MALA move per temperature
+
+
+class Partition(Strict):
+    """log Z of a mixture of two Gaussians in 1 to `dimensions` dimensions."""
+
+    dimensions: Annotated[int, Field(ge=2)]
+    accuracy: Positive  # nats that the grid's log Z may be off
+    sd: Positive
+    centre: Positive  # distance of either Gaussian from the origin
+    half: Positive
+    ais: PlaneAIS
+
+
+class Film(Strict):
+    frames: Annotated[int, Field(ge=2)]
+    points: Count
+    moves: Count  # Langevin moves between two frames
+    descent_step: Positive
+
+
+class Fundamentals(Strict):
+    """The stage `fundamentals`: energies of the plane."""
+
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    densities: Densities
+    train: Count  # points that are learnt from, per density and seed
+    held_out: Annotated[int, Field(ge=2)]
+    domain: Domain
+    network: PlaneNet
+    training: PlaneTraining
+    grid: Count  # points per axis where Z is measured; the half of it says how far it can be off
+    temperatures: Annotated[list[Positive], Field(min_length=1)]  # tried for EBGAN's energy
+    sampling: PlaneSampling
+    ais: PlaneAIS
+    partition: Partition
+    film: Film
+
+    @rule
+    def _bins_fit(self):
+        if self.grid % (2 * self.sampling.bins):
+            raise ValueError(
+                f"grid: found {self.grid}; it should be a multiple of twice sampling.bins, "
+                f"{2 * self.sampling.bins}"
+            )
+        return self
+
+    @rule
+    def _each_seed_once(self):
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: found {self.seeds}, each may stand there once")
+        return self
+
+
 class Params(Strict):
     run: Run
+    fundamentals: Fundamentals
     suites: dict[str, Suite]
 
     def suite(self, name: str) -> Suite:
@@ -309,16 +481,18 @@ def load(path: str | Path = "params.yaml") -> Params:
     """
     path = Path(path)
     tree = read_yaml(path)
-    if "run" not in tree:
-        raise ParamsError(f"{path}: run: this key is missing at the top")
+    for name in OWN:
+        if name not in tree:
+            raise ParamsError(f"{path}: {name}: this key is missing at the top")
     run = validate(Run, tree.pop("run"), path, ("run",))
+    fundamentals = validate(Fundamentals, tree.pop("fundamentals"), path, ("fundamentals",))
     if misspelt := next((name for name in tree if not NAME.fullmatch(name)), None):
-        raise ParamsError(f"{path}: {dotted([misspelt])}: {NOT_A_NAME}{nearest(misspelt, ['run'])}")
+        raise ParamsError(f"{path}: {dotted([misspelt])}: {NOT_A_NAME}{nearest(misspelt, OWN)}")
     suites = {
         name: _with_hparams(validate(Suite, block, path, (name,)), path, name)
         for name, block in tree.items()
     }
-    params = Params(run=run, suites=suites)
+    params = Params(run=run, fundamentals=fundamentals, suites=suites)
     _check_run(params, path)
     return params
 

@@ -72,7 +72,7 @@ def small(tmp_path: Path) -> tuple[Path, Params]:
 class Elements(HTMLParser):
     """Tags with their attributes, and whether every element was closed."""
 
-    VOID = frozenset({"meta", "link", "img", "path", "br"})
+    VOID = frozenset({"meta", "link", "img", "path", "source", "br"})
 
     def __init__(self, page: str) -> None:
         super().__init__()

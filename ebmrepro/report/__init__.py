@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ebmrepro.params import Params
-from ebmrepro.report import claims, figures, markdown, numbers, page
+from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import ReportError, Suite, System, gather
 from ebmrepro.report.sections import sections
@@ -48,7 +48,8 @@ def write(params: Params, root: Path, into: Path) -> Path:
         ReportError: a result file is there and cannot be read.
     """
     suites = gather(root, params)
-    content = sections(suites, claims.read(into / "claims.json"))
+    told = claims.read(into / "claims.json")
+    content = sections(suites, told, plane.read(root, params.fundamentals))
     for folder in (into / "figures", into / "plots"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -70,6 +70,18 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Animation:
+    """A picture that moves, and its last one for a reader who has asked for no movement."""
+
+    kind: ClassVar = "animation"
+    name: str  # of its file
+    title: str
+    caption: str
+    webp: bytes
+    still: bytes
+
+
+@dataclass(frozen=True)
 class Panel:
     """One pair of axes: drawn alone on the page, with its siblings in the figure's file."""
 
@@ -152,7 +164,7 @@ class Links:
     items: Sequence[tuple[str, Link]]  # (verdict or "", where)
 
 
-Block = Text | Command | Table | Picture | Figure | Gallery | Verdicts | Links
+Block = Text | Command | Table | Picture | Animation | Figure | Gallery | Verdicts | Links
 
 
 @dataclass(frozen=True)

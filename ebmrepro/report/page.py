@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ebmrepro.report import claims, figures, numbers
-from ebmrepro.report.blocks import Block, Figure, Gallery, Panel, Section
+from ebmrepro.report.blocks import Animation, Block, Figure, Gallery, Panel, Section
 
 TEMPLATE = "page.html.j2"
 
@@ -38,13 +38,15 @@ def html(sections: Sequence[Section]) -> str:
 
 
 def files(sections: Sequence[Section]) -> Iterator[tuple[str, bytes]]:
-    """(file name, bytes) of every figure, as PNG and as SVG."""
+    """(file name, bytes) of every figure, as PNG and as SVG, and of every animation."""
     for block in _blocks(sections):
         if isinstance(block, Figure):
             drawn = figures.files(block.panels, block.name)
         elif isinstance(block, Gallery) and block.sheet:
             rows = [block.sheet[i : i + 4] for i in range(0, len(block.sheet), 4)]
             drawn = figures.sheet(rows, block.name)
+        elif isinstance(block, Animation):
+            drawn = {"webp": block.webp}
         else:
             continue
         for ending, data in drawn.items():
@@ -62,5 +64,6 @@ def _svg(panel: Panel, figure: str, index: int) -> Markup:
     return Markup(figures.inline(panel, f"{figure}-{index}"))
 
 
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def _data_uri(picture: bytes) -> str:
+    kind = "webp" if picture.startswith(b"RIFF") else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

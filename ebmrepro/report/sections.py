@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from ebmrepro import images
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import claims, figures, lecture, numbers, pictures, tour, words
+from ebmrepro.report import claims, figures, lecture, numbers, pictures, plane, tour, words
 from ebmrepro.report.blocks import (
     Block,
     Cell,
@@ -69,9 +69,18 @@ SPREAD = "energy_sd_"
 DRAWN = (Figure, Gallery)
 
 
-def sections(suites: Sequence[Suite], judged: Sequence[claims.Told] = ()) -> Sequence[Section]:
+def sections(
+    suites: Sequence[Suite],
+    judged: Sequence[claims.Told] = (),
+    fundamentals: plane.Found | None = None,
+) -> Sequence[Section]:
     """The whole report; `judged` are the claims of claims.json."""
-    shown = [*map(of_suite, suites), *tour.section(suites), glossary(suites)]
+    shown = [
+        plane.section(fundamentals),
+        *map(of_suite, suites),
+        *tour.section(suites),
+        glossary(suites),
+    ]
     return [summary(suites), *_of_claims(suites, judged, shown), *shown]
 
 

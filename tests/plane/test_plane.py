@@ -1,0 +1,250 @@
+"""The plane's densities, its stacked networks, and the stage, on a small scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ebmrepro import params
+from ebmrepro.params import Fundamentals
+from ebmrepro.partition import Grid
+from ebmrepro.plane import cost, densities, train
+from ebmrepro.plane.energies import Plain, Stack
+from ebmrepro.plane.exact import Exact, total_variation
+from ebmrepro.plane.learning import follow
+from ebmrepro.plane.measure import measure
+from ebmrepro.plane.members import Measured, Plane, stream
+from ebmrepro.samplers import Draws
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = params.load(ROOT / "params.yaml").fundamentals
+ALL = densities.make(SHIPPED.densities)
+
+
+def asked(**changes: Any) -> Fundamentals:
+    """The shipped numbers with `changes` by dotted key."""
+    tree = SHIPPED.model_dump()
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        block = tree
+        for part in path:
+            block = block[part]
+        block[last] = value
+    return Fundamentals.model_validate(tree)
+
+
+SMALL = asked(
+    seeds=[0, 1],
+    train=200,
+    held_out=100,
+    training__cd__steps=12,
+    training__cd__langevin_steps=2,
+    training__ml__steps=12,
+    training__ebgan__steps=12,
+    grid=64,
+    sampling__chains=20,
+    sampling__moves=4,
+    sampling__every=1,
+    sampling__ring_chains=20,
+    sampling__ring_moves=4,
+    ais__chains=10,
+    ais__temperatures=5,
+    partition__dimensions=2,
+    partition__ais__chains=10,
+    partition__ais__temperatures=5,
+    film__frames=3,
+    film__points=5,
+    film__moves=1,
+)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_density_integrates_to_one(name: str):
+    exact = Exact(Grid(4.0, 256, 2), lambda x: ALL[name].log_prob(x)[None])
+    assert exact.mass.item() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_densitys_draws_are_of_it(name: str):
+    exact = Exact(Grid(4.0, 128, 2), lambda x: ALL[name].log_prob(x)[None])
+    points = ALL[name].sample(20_000, torch.Generator().manual_seed(0))[None]
+    assert total_variation(points, exact.p, exact.grid, 32).item() < 0.06
+    turned = points.flip(-1) * torch.tensor([1.0, -1.0]) @ torch.tensor([[0.8, 0.6], [-0.6, 0.8]])
+    assert total_variation(turned, exact.p, exact.grid, 32).item() > 0.15
+
+
+def test_the_moons_integral_has_converged(monkeypatch: pytest.MonkeyPatch):
+    x = 6 * torch.rand(500, 2) - 3
+    coarse = ALL["moons"].log_prob(x)
+    monkeypatch.setattr(densities, "ARC", 1600)
+    fine = ALL["moons"].log_prob(x)
+    likely = fine > -15  # elsewhere no point is ever seen
+    assert likely.sum() > 200
+    assert torch.allclose(fine[likely], coarse[likely], atol=0.01)
+
+
+def test_a_stack_is_its_members_side_by_side():
+    stack = Stack([2, 5, 3, 1], 2.0, Draws([7, 8]))
+    alone = Stack([2, 5, 3, 1], 2.0, Draws([8]))
+    x = torch.randn(2, 6, 2)
+    assert torch.allclose(stack(x)[1], alone(x[1:])[0], atol=1e-6)
+    assert not torch.allclose(stack(x)[0], alone(x[:1])[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("way", ["cd", "ml", "ebgan"])
+def test_training_side_by_side_is_training_alone(way: str):
+    data = Plane(SMALL).train[:3]
+    seeds = [1, 2, 3]
+
+    def trained(rows: list[int]) -> torch.Tensor:
+        draws = Draws([seeds[i] for i in rows])
+        ways = {name: t for name, _, t in train.ways(data[rows], lambda _: draws, SMALL)}
+        energy = next(ways[way])
+        for _ in ways[way]:
+            pass
+        with torch.no_grad():
+            return energy(Grid(3.0, 8, 2).points())
+
+    difference = trained([0, 1, 2])[1] - trained([1])[0]
+    if way != "ebgan":  # no loss knows the energy's constant: rounding alone moves it
+        difference = difference - difference.mean()
+    assert difference.abs().max() < 1e-3
+
+
+def test_random_weights_are_flat_and_training_digs_valleys():
+    """The lecture's line: untrained, the energy varies by a fraction of what training gives it."""
+    plane = Plane(asked(seeds=[0], training__ml__steps=60))
+    grid = Grid(3.0, 24, 2).points()
+    training = train.maximum_likelihood(
+        plane.train, plane.draws("ml"), plane.asked.training.ml, plane.asked
+    )
+    energy = next(training)
+    before = energy(grid).detach().std(1)
+    for _ in training:
+        pass
+    after = energy(grid).detach().std(1)
+    assert before.max() < 1
+    assert (after > 2 * before).all()
+
+
+def test_maximum_likelihood_descends_the_divergence():
+    plane, out = Plane(asked(seeds=[0], training__ml__steps=60, film__frames=2)), Measured()
+    spec = plane.asked.training.ml
+    training = train.maximum_likelihood(plane.train, plane.draws("ml"), spec, plane.asked)
+    follow(plane, out, "ml", spec.steps, training)
+    for name in ALL:
+        before, after = out.arrays[f"kl/{name}/ml"][0]
+        assert 0 <= after < 0.6 * before
+
+
+def test_walls_keep_z_finite_and_leave_the_inside_alone():
+    energy = Plain([4], 1.0, SHIPPED.domain, Draws([0]))
+    inside, far = torch.tensor([[2.9, -2.9]]), torch.tensor([[20.0, 0.0]])
+    with torch.no_grad():
+        assert torch.equal(energy(inside)[0], energy.inside(inside[None])[0])
+        assert energy(far).item() > 1000
+
+
+def test_the_mixtures_z_is_its_integral():
+    energy = cost.Mixture(0.5, 1.0)
+    from ebmrepro import partition
+
+    assert partition.log_z(energy, Grid(6.0, 96, 2)).item() == pytest.approx(
+        energy.log_z(2), abs=1e-5
+    )
+    assert energy.evaluations == 96**2
+
+
+def test_a_promise_that_no_grid_keeps_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cost, "LARGEST", 1000)
+    with pytest.raises(params.ParamsError, match=r"fundamentals\.partition: no grid of up to"):
+        cost.smallest(lambda x: x.square().sum(-1), 0.0, 3.0, 2, 0.01)
+
+
+def test_every_use_of_chance_has_a_stream_of_its_own():
+    seeds = {stream(use, name, 0) for use in ("train", "ml", "cd") for name in ALL}
+    assert len(seeds) == 12
+
+
+@pytest.fixture(scope="module")
+def found() -> Measured:
+    return measure(SMALL, lambda _: None)
+
+
+def test_the_stage_gives_the_same_twice(found: Measured):
+    again = measure(SMALL, lambda _: None)
+    assert again.document() == found.document()
+    assert all((again.arrays[key] == found.arrays[key]).all() for key in found.arrays)
+    for film, other in ((found.training, again.training), (found.sliding, again.sliding)):
+        assert len(film) == SMALL.film.frames
+        for scenes, others in zip(film, other, strict=True):
+            assert all((scenes[k][0] == others[k][0]).all() for k in scenes)
+
+
+def test_the_document_has_a_value_per_seed_and_a_protocol(found: Measured):
+    document = found.document()
+    assert document["schema"] == 1
+    assert document["values"].keys() == document["protocol"].keys()
+    assert all(by_seed.keys() == {"0", "1"} for by_seed in document["values"].values())
+    assert all(
+        v >= -1e-9
+        for name in document["values"]
+        if name.startswith("kl")
+        for v in document["values"][name].values()
+    )
+
+
+def test_no_second_of_this_machine_is_among_the_results(found: Measured):
+    assert found.seconds
+    assert not [name for name in found.document()["values"] if "second" in name]
+
+
+def test_what_is_not_finite_becomes_null_with_a_reason():
+    out = Measured()
+    out.add("x", {"0": math.nan, "1": 1.0}, "made up")
+    assert out.document()["values"]["x"] == {"0": None, "1": 1.0}
+    assert out.document()["reasons"] == {"x": "the measured value is not finite"}
+
+
+def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: Path):
+    from matplotlib.figure import Figure as Canvas
+    from test_report import Elements
+
+    from ebmrepro.report import film, page, plane
+    from ebmrepro.report.blocks import Figure
+    from ebmrepro.runs import write_json
+
+    (tmp_path / "results/fundamentals").mkdir(parents=True)
+    (tmp_path / "generated/fundamentals").mkdir(parents=True)
+    write_json(tmp_path / "results/fundamentals/metrics.json", found.document())
+    found.save(tmp_path / "generated/fundamentals/arrays.npz")
+    film.write(found.training, found.sliding, SMALL, tmp_path / "generated/fundamentals")
+    section = plane.section(plane.read(tmp_path, SMALL))
+    drawn = [b for part in section.sections for b in part.blocks if isinstance(b, Figure)]
+    assert len(drawn) == 4
+    for panel in (panel for figure in drawn for panel in figure.panels):
+        panel.draw(Canvas().add_subplot())
+    told = [b for part in section.sections for b in part.blocks if not isinstance(b, Figure)]
+    text = page.html([replace(section, sections=[replace(section.sections[0], blocks=told)])])
+    elements = Elements(text)
+    assert elements.open == []
+    assert text.count("data:image/webp;base64,") == 4
+    assert ">nan<" not in text
+
+
+def test_a_broken_document_is_named(tmp_path: Path):
+    from ebmrepro.report import ReportError, plane
+
+    for name in ("results/fundamentals/metrics.json", "generated/fundamentals/arrays.npz"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{")
+    with pytest.raises(ReportError, match=r"metrics\.json: not JSON"):
+        plane.read(tmp_path, SMALL)
+    (tmp_path / "results/fundamentals/metrics.json").write_text("{}")
+    with pytest.raises(ReportError, match=r"arrays\.npz: not arrays of NumPy"):
+        plane.read(tmp_path, SMALL)
