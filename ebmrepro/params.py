@@ -24,6 +24,7 @@ from ruamel.yaml.error import YAMLError
 METHODS = Path(__file__).parent / "methods"
 SOURCES = Path(__file__).parent / "data"
 SOURCE_HELPERS = {"__init__", "batches", "check", "files", "idx", "probes", "splits"}
+SOURCE_HELPERS |= {"archives", "downloads", "folders", "unpickle"}
 
 
 class UserError(ValueError):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ebmrepro import writing
 from ebmrepro.params import Params
 from ebmrepro.report import figures, markdown, numbers, page
 from ebmrepro.report.blocks import Picture
@@ -45,6 +46,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
 
     Raises:
         ReportError: a result file is there and cannot be read.
+        writing.CannotWrite: the machine refuses.
     """
     suites = gather(root, params)
     content = sections(suites)
@@ -52,17 +54,22 @@ def write(params: Params, root: Path, into: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     for name, data in page.files(content):
-        (into / "figures" / name).write_bytes(data)
+        _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
             path = into / "plots" / f"{slug(suite.name)}-{system.name}.csv"
-            path.write_text(_energies(system), encoding="utf-8")
+            _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
-    (into / "overview.png").write_bytes(overview.png)
-    (into / "summary.json").write_text(_summary(suites), encoding="utf-8")
-    (into / "results.md").write_text(markdown.markdown(content), encoding="utf-8")
-    (into / "index.html").write_text(page.html(content), encoding="utf-8")
+    _put(into / "overview.png", overview.png)
+    _put(into / "summary.json", _summary(suites).encode())
+    _put(into / "results.md", markdown.markdown(content).encode())
+    _put(into / "index.html", page.html(content).encode())
     return into / "index.html"
+
+
+def _put(path: Path, content: bytes) -> None:
+    with writing.whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def _summary(suites: Sequence[Suite]) -> str:

@@ -197,7 +197,7 @@ def _open(path: Path) -> Array | None:
     if not path.exists():
         return None
     try:
-        return np.load(path, mmap_mode="r")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ReportError(f"{path}: not an array of NumPy: {error}") from error
 
@@ -205,7 +205,7 @@ def _open(path: Path) -> Array | None:
 def _arrays(path: Path) -> Mapping[str, Array]:
     if not path.exists():
         return {}
-    with np.load(path) as archive:
+    with np.load(path, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}
 
 
