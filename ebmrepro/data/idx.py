@@ -63,13 +63,13 @@ def decode(name: str, content: bytes, dims: int) -> np.ndarray:
     """
     with archives.reading(name, "gzip"), gzip.open(io.BytesIO(content)) as stream:
         shape = _shape(name, stream.read(4 + 4 * dims), dims)
-        said = f"the header, which says {' x '.join(map(str, shape))} = {math.prod(shape)}"
+        said = f"says {' x '.join(map(str, shape))} = {math.prod(shape)}"
         if math.prod(shape) > LARGEST:
-            raise DataError(f"{name}: {said} bytes, more than the {LARGEST} that are read")
+            raise DataError(f"{name}: the header {said}, more than the {LARGEST} that are read")
         payload = stream.read(math.prod(shape) + 1)
     if len(payload) != math.prod(shape):
         found = f"{len(payload)}{' or more' if len(payload) > math.prod(shape) else ''}"
-        raise DataError(f"{name}: found {found} bytes after {said}")
+        raise DataError(f"{name}: found {found} bytes after the header, which {said}")
     return np.frombuffer(payload, np.uint8).reshape(shape)
 
 
