@@ -563,8 +563,10 @@ def _one_line(uri: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return masked(text.splitlines()[0])
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # SQLAlchemy puts where it was before what happened.
+    told = [line for line in lines if not line.startswith("(raised as a result of")]
+    return masked((told or lines)[0].strip())
 
 
 def sync_all(root: Path, runs: Iterable[tuple[str, str, int]]) -> list[Run]:

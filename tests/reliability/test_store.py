@@ -65,7 +65,15 @@ def shown(root):
     return contents(root)
 
 
-def test_a_rebuild_needs_no_database_no_images_and_no_params_yaml(root, logged):
+@pytest.fixture
+def quick(empty_database, monkeypatch):
+    """A new database is a copy of an empty one, not made by MLflow's many migrations."""
+    monkeypatch.setattr(
+        tracking, "_create_database", lambda path: shutil.copy(empty_database, path)
+    )
+
+
+def test_a_rebuild_needs_no_database_no_images_and_no_params_yaml(root, logged, quick):
     write_run(root, OTHER, "beef")
     # A copy, since this process holds the database of the other open.
     copy = Path(shutil.copytree(root, root.with_name("copy")))
@@ -79,7 +87,7 @@ def test_a_rebuild_needs_no_database_no_images_and_no_params_yaml(root, logged):
 
 
 @pytest.mark.parametrize("how", ["garbage", "malformed", "another schema"])
-def test_a_database_that_mlflow_cannot_use_is_set_aside_and_made_anew(root, how, capsys):
+def test_a_database_that_mlflow_cannot_use_is_set_aside_and_made_anew(root, how, capsys, quick):
     write_run(root)
     path = root / "mlflow.db"
     if how == "garbage":
