@@ -20,7 +20,7 @@ from ebmrepro.params import Params
 from ebmrepro.report import figures, markdown, numbers, page
 from ebmrepro.report.blocks import Picture
 from ebmrepro.report.gather import ReportError, Suite, System, gather
-from ebmrepro.report.sections import sections, slug
+from ebmrepro.report.sections import file_name, sections, slug
 
 __all__ = ["ReportError", "write"]
 
@@ -57,7 +57,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
         _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            path = into / "plots" / f"{slug(suite.name)}-{system.name}.csv"
+            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
             _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
     _put(into / "overview.png", overview.png)

@@ -5,6 +5,7 @@ A later part of the project adds its section here: a function from results to a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -75,6 +76,11 @@ def sections(suites: Sequence[Suite]) -> Sequence[Section]:
 def slug(text: str) -> str:
     """A page address: letters, digits and hyphens only, whatever a suite is called."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
+
+
+def file_name(text: str) -> str:
+    """Part of a file's name, whatever a variant is called: it leads to no other folder."""
+    return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 
 
 # Summary ---------------------------------------------------------------------------------------
