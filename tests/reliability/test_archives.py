@@ -13,7 +13,7 @@ import struct
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -266,34 +266,33 @@ class Call:
         return self.function, self.arguments
 
 
-def batch() -> dict[bytes, object]:
+def batch() -> dict[bytes, Any]:
     data = np.random.RandomState(0).randint(0, 256, (4, 3072)).astype(np.uint8)
     names = [b"frog_s_%d.png" % i for i in range(4)]
     return {b"batch_label": b"1 of 5", b"labels": [6, 9, 9, 4], b"data": data, b"filenames": names}
 
 
-def python_2(batch: dict[bytes, object]) -> bytes:
+def python_2(batch: dict[bytes, Any]) -> bytes:
     """A batch as Python 2 wrote it: strings where Python 3 writes bytes, protocol 2."""
 
-    class Two(pickle._Pickler):
-        dispatch: ClassVar = dict(pickle._Pickler.dispatch)  # pyright: ignore[reportAttributeAccessIssue]
-
-        def save_bytes(self, obj):
-            head = pickle.SHORT_BINSTRING + bytes([len(obj)]) if len(obj) < 256 else None
-            self.write((head or pickle.BINSTRING + struct.pack("<i", len(obj))) + obj)
-            self.memoize(obj)
-
-        dispatch[bytes] = save_bytes
-
+    pickler: Any = vars(pickle)["_Pickler"]  # the one in Python, whose methods can be replaced
     out = io.BytesIO()
-    Two(out, protocol=2).dump(batch)
+    two = pickler(out, protocol=2)
+
+    def save_bytes(_: object, obj: bytes) -> None:
+        head = pickle.SHORT_BINSTRING + bytes([len(obj)]) if len(obj) < 256 else None
+        two.write((head or pickle.BINSTRING + struct.pack("<i", len(obj))) + obj)
+        two.memoize(obj)
+
+    two.dispatch = {**pickler.dispatch, bytes: save_bytes}
+    two.dump(batch)
     return out.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
 
 @pytest.mark.parametrize("write", [python_2, *(lambda b, p=p: pickle.dumps(b, p) for p in (2, 4))])
 def test_a_batch_of_cifar_10_is_read(write):
     written, found = batch(), unpickle("data_batch_1", write(batch()))
-    assert np.array_equal(found.pop(b"data"), written.pop(b"data"))
+    assert np.array_equal(np.asarray(found.pop(b"data")), written.pop(b"data"))
     assert found == written
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from ebmrepro import data, images, report, runs, writing
+from ebmrepro import data, images, params, report, runs, writing
 from ebmrepro.checkpoints import Checkpoints
 from ebmrepro.curves import Curves
 from ebmrepro.params import Data
@@ -199,7 +199,8 @@ def test_a_stage_on_a_full_disk_stops_with_one_line_and_exit_code_2(project):
 
 
 def test_a_training_whose_checkpoint_does_not_fit_stops_with_one_line(project):
-    data.prepare("digits", Data(**_digits()), project / "data/digits")
+    shipped = params.load(ROOT / "params.yaml").suite("digits").data
+    data.prepare("digits", shipped, project / "data/digits")
     command = ["stages/train.py", "digits", "dcgan", "0"]
     done = limited(project, *command, size=50_000, EBMREPRO_CHECKPOINT_SECONDS="0")
     assert done.returncode == 2, done.stderr
@@ -208,12 +209,6 @@ def test_a_training_whose_checkpoint_does_not_fit_stops_with_one_line(project):
     assert ".ebmrepro/checkpoints/" in line
     assert not list(project.rglob("*.pt")) and not list(project.rglob(".partial*"))
     assert not list((project / "models").rglob("model.safetensors"))
-
-
-def _digits() -> dict[str, object]:
-    from ebmrepro import params
-
-    return params.load(ROOT / "params.yaml").suite("digits").data.model_dump()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import made_up
@@ -44,7 +45,7 @@ class Touch:
 # --- nothing is unpickled ------------------------------------------------------------------------
 
 
-def calls() -> Iterator[tuple[str, str, dict[str, object]]]:
+def calls() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(file, dotted name, constant keyword arguments) of every call in the project."""
     for path in CODE:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -327,18 +328,19 @@ def attacked(root: Path) -> Params:
     return settings
 
 
+def harmless(root: Path) -> Params:
+    settings = made_up.params(methods=["ebgan"], variants=[], seeds=(0,))
+    made_up.results(root, settings)
+    return settings
+
+
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """The files of a report of names without harm, and of one of attacks."""
     both = []
-    for named in (
-        lambda root: made_up.params(methods=["ebgan"], variants=[], seeds=(0,)),
-        attacked,
-    ):
+    for named in (harmless, attacked):
         root = tmp_path_factory.mktemp("project")
         settings = named(root)
-        if named is not attacked:
-            made_up.results(root, settings)
         report.write(settings, root, root / "reports")
         files = (path for path in (root / "reports").rglob("*") if path.is_file())
         both.append({str(p.relative_to(root / "reports")): p.read_bytes() for p in files})

@@ -137,10 +137,10 @@ def test_what_another_person_keeps_in_the_same_database_survives_a_rebuild(root)
 
 
 def test_a_locked_database_is_one_line_and_is_caught_up_with_later(root, monkeypatch):
-    from mlflow.store.db import utils
+    import sqlalchemy
 
-    text = utils.sql.text  # MLflow waits 20 s for a lock; so long need no test wait
-    monkeypatch.setattr(utils.sql, "text", lambda sql: text(sql.replace("20000", "200")))
+    text = sqlalchemy.sql.text  # MLflow waits 20 s for a lock; so long need no test wait
+    monkeypatch.setattr(sqlalchemy.sql, "text", lambda sql: text(sql.replace("20000", "200")))
     write_run(root)
     tracking.Store(root).experiment("digits")
     with closing(sqlite3.connect(root / "mlflow.db", isolation_level=None)) as other:
