@@ -8,6 +8,7 @@ cannot be read, the one before is used. A run that ends well removes its own.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ from typing import Any, Self
 import torch
 from filelock import FileLock, Timeout
 
+from ebmrepro import writing
 from ebmrepro.params import UserError
 
 KEPT = 2
@@ -66,12 +68,10 @@ class Checkpoints:
     def save(self, epoch: int, state: dict[str, Any]) -> None:
         """Write to a temporary name, flush to the disk, rename: never half a checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "partial"
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.folder / f"{epoch:08d}.pt")
+        content = io.BytesIO()  # torch's own writer says of a full disk "unexpected pos 704"
+        torch.save(state, content)
+        with writing.whole(self.folder / f"{epoch:08d}.pt") as partial:
+            partial.write_bytes(content.getbuffer())
         for old in self._saved()[:-KEPT]:
             old.unlink()
 

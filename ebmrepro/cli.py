@@ -225,9 +225,9 @@ def track_sync() -> None:
 
 @track_app.command("rebuild")
 def track_rebuild() -> None:
-    """Make the runs anew from the result files, in a store that has lost them."""
+    """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
     with one_line():
         from ebmrepro import tracking
 
-        done = tracking.rebuild(Path(), params.load().run.trainings)
+        done = tracking.rebuild(Path())
         typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from ebmrepro import writing
 
 
 class Curves:
@@ -26,15 +27,14 @@ class Curves:
         if any(key not in self.columns for key in record) or not self.path.exists():
             self._widen()
             return
-        with self.path.open("a", encoding="utf-8", newline="") as file:
+        with writing.said(self.path), self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(self._line(record))
 
     def _widen(self) -> None:
         self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
         text = ",".join(self.columns) + "\n" + "".join(map(self._line, self.rows))
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, self.path)
+        with writing.whole(self.path) as partial:
+            partial.write_text(text, encoding="utf-8")
 
     def _line(self, record: Mapping[str, float]) -> str:
         cells = (_cell(record.get(key)) for key in self.columns)

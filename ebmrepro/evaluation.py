@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmrepro import data, images, params, runs, train
+from ebmrepro import data, images, params, runs, train, writing
 from ebmrepro.data import probes
 from ebmrepro.method import Labelled, Method
 from ebmrepro.metrics import (
@@ -73,7 +73,8 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     (real, _), (seen, _) = (data.read(Path("data") / suite, s) for s in (asked.split, "train"))
     seen = seen[: asked.generated]  # as many as are generated, where there are so many
     of_real = extract(real)
-    np.savez(out / "dbn.npz", features=of_real.features, probabilities=of_real.probabilities)
+    with writing.whole(out / "dbn.npz") as partial:
+        np.savez(partial, features=of_real.features, probabilities=of_real.probabilities)
     card: dict[str, Any] = {
         "suite": suite,
         "split": asked.split,
@@ -90,7 +91,8 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
         card["fid_reason"] = reason
     else:
         features = inception.inception_features(real, weights, INCEPTION_BATCH, train.device().type)
-        np.savez(out / "inception.npz", features=features)
+        with writing.whole(out / "inception.npz") as partial:
+            np.savez(partial, features=features)
         card["inception_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     runs.write_json(out / "reference.json", card)
     return card
@@ -108,9 +110,12 @@ def evaluate(
 
     model = runs.restore(suite, name, seed, settings)
     generated = runs.draw(model, asked.generated, asked.seed)
-    np.save(drawn, generated)
+    with writing.whole(drawn) as partial:
+        np.save(partial, generated)
     images.save_png(out / "samples.png", images.grid(generated[: runs.GRID], columns=10))
-    np.savez(out / "energies.npz", **_energies(suite, model, generated, asked))
+    energies = _energies(suite, model, generated, asked)
+    with writing.whole(out / "energies.npz") as partial:
+        np.savez(partial, **energies)
     untrained = runs.untrained(suite, name, seed, settings)
     at_start = runs.draw(untrained, asked.generated, asked.seed)
 
@@ -133,9 +138,9 @@ def _measure(
     asked = settings.suites[suite].evaluate
     place = Path("reference") / suite
     about = json.loads((place / "reference.json").read_text(encoding="utf-8"))
-    with np.load(place / "dbn.npz") as stored:
+    with np.load(place / "dbn.npz", allow_pickle=False) as stored:
         real = Features(stored["features"], stored["probabilities"])
-    generated = np.load(Path("generated") / suite / name / f"{seed}.npy")
+    generated = np.load(Path("generated") / suite / name / f"{seed}.npy", allow_pickle=False)
     card = json.loads((runs.folder(suite, name, seed) / "run.json").read_text(encoding="utf-8"))
 
     fake = extract(generated)
@@ -152,7 +157,9 @@ def _measure(
         values["fid"], reasons["fid"] = None, about["fid_reason"]
     if generated.std(axis=0).mean() < CONSTANT:
         flags["classes_covered"] = "the generator has collapsed: all its images are one"
-    with np.load(Path("results") / suite / name / str(seed) / "energies.npz") as energies:
+    with np.load(
+        Path("results") / suite / name / str(seed) / "energies.npz", allow_pickle=False
+    ) as energies:
         values |= separation.describe({kind: energies[kind] for kind in energies.files})
     return {
         "schema": 1,
@@ -205,7 +212,7 @@ def _fid(place: Path, generated: np.ndarray) -> tuple[float, str | None]:
     weights, reason = inception.find_weights()
     if weights is None:
         raise FileNotFoundError(f"the reference has Inception features, but {reason}")
-    with np.load(place / "inception.npz") as stored:
+    with np.load(place / "inception.npz", allow_pickle=False) as stored:
         real = stored["features"]
     fake = inception.inception_features(generated, weights, INCEPTION_BATCH, train.device().type)
     distance = fid.frechet_distance(fid.gaussian(fake), fid.gaussian(real))

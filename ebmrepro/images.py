@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ebmrepro import writing
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -71,7 +73,12 @@ def grid(images: np.ndarray, columns: int, pad: int = 1) -> np.ndarray:
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:
-    """Write uint8 (H, W) or (H, W, 3). The same pixels give the same bytes."""
+    """Write uint8 (H, W) or (H, W, 3), whole or not at all. The same pixels give the same bytes.
+
+    Raises:
+        writing.CannotWrite: the machine refuses.
+    """
     from PIL import Image
 
-    Image.fromarray(image).save(path, format="PNG")
+    with writing.whole(path) as partial:
+        Image.fromarray(image).save(partial, format="PNG")

@@ -31,6 +31,7 @@ OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others ar
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 SOURCE_HELPERS = {"__init__", "batches", "check", "corruptions", "files", "idx", "probes", "splits"}
+SOURCE_HELPERS |= {"archives", "downloads", "folders", "unpickle"}
 
 
 class _Scaled:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from ebmrepro import __version__, data, images, method, nets, params, progress, train
+from ebmrepro import __version__, data, images, method, nets, params, progress, train, writing
 from ebmrepro.checkpoints import Checkpoints
 from ebmrepro.curves import Curves
 from ebmrepro.data.batches import Batches
@@ -96,7 +96,8 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
         # Sorted and contiguous: the same weights give the same bytes.
         state = sorted(training.method.state_dict().items())
         weights = {key: value.cpu().contiguous() for key, value in state}
-        save_file(weights, out / "model.safetensors")
+        with writing.whole(out / "model.safetensors") as partial:
+            partial.write_bytes(save(weights))
         write_json(out / "run.json", card)
         shown = epochs_here * len(training.batches) * training.batches.size
         _write_provenance(identity, started, time.monotonic() - clock, shown)
@@ -146,9 +147,10 @@ def in_batches(
 
 
 def write_json(path: Path, tree: object) -> None:
-    """Sorted and without times: the same content gives the same bytes."""
+    """Sorted and without times: the same content gives the same bytes; whole or not at all."""
     text = json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    with writing.whole(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def _training(suite: str, name: str, seed: int, settings: Params) -> train.Training:

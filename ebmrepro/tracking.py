@@ -32,6 +32,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ebmrepro.masking import masked
 from ebmrepro.params import UserError
 
 if TYPE_CHECKING:
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 POLL = 2.0  # seconds between looks at the files of a training
 SHORT = 20.0  # seconds; a training that ends before is logged by the report's follower
 PATIENCE = 60.0  # seconds a finished stage waits for its follower to catch up
+GRACE = 10.0  # seconds more, after which the follower itself is stuck
 LONGEST_PAUSE = 60.0  # seconds between attempts on a silent store, or for another process to finish
 METRICS_A_CALL = 1000  # MLflow's limits for one log_batch
 PARAMS_A_CALL = 100
 LONGEST_PARAM = 500  # characters; older servers refuse longer values
 CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"  # else the page opens on GenAI
+UNUSABLE = ("not a database", "malformed", "database schema")  # SQLite's and MLflow's words
 SMALLEST_GRID = 256  # pixels; MLflow smooths thumbnails of anything smaller
 
 
@@ -86,13 +89,6 @@ def home(root: Path) -> Path:
 def tracking_uri(root: Path) -> str:
     """`MLFLOW_TRACKING_URI`, or our own SQLite file. May hold a password: print `masked` of it."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home(root) / 'mlflow.db'}"
-
-
-def masked(text: str) -> str:
-    """`text` with passwords and tokens of URIs in it replaced by ***."""
-    text = re.sub(r"(://[^\s:/@]*:)\S*@", r"\1***@", text)
-    text = re.sub(r"://[^\s:/@]+@", "://***@", text)
-    return re.sub(r"(?i)((?:password|passwd|token|secret)=)[^&\s]+", r"\1***", text)
 
 
 def _own(uri: str, root: Path) -> bool:
@@ -470,13 +466,17 @@ class _Projection:
         images = _images(self.models / "samples") if self.files.training else {}
         if not images:
             return
-        # The thumbnail is what log_image writes last.
-        stored = [f.path for f in self.client.list_artifacts(self.run_id, "images")]
-        names = (re.search(r"samples\+step\+(\d+)\+.*\+compressed\.webp$", p) for p in stored)
-        logged = {int(match[1]) for match in names if match}
+        logged = self._shown("samples")
         for step, path in images.items():
             if step not in logged:
                 self.client.log_image(self.run_id, _grid(path), key="samples", step=step)
+
+    def _shown(self, key: str) -> set[int]:
+        """Steps of the images that the store has under `key`, asked of the store itself."""
+        stored = (f.path for f in self.client.list_artifacts(self.run_id, "images"))
+        # The thumbnail is what log_image writes last.
+        names = (re.search(rf"{key}\+step\+(\d+)\+.*\+compressed\.webp$", p) for p in stored)
+        return {int(match[1]) for match in names if match}
 
     def _evaluation(self) -> None:
         from mlflow.entities import Metric
@@ -495,7 +495,9 @@ class _Projection:
         if new:
             self.client.log_batch(self.run_id, metrics=new)
         picture = self.results / "samples.png"
-        if evaluation and picture.exists() and self.logged.get("generated") != _sha256(picture):
+        if not evaluation or not picture.exists():
+            return
+        if self.logged.get("generated") != _sha256(picture) or step not in self._shown("generated"):
             self.client.log_image(self.run_id, _grid(picture), key="generated", step=step)
             self._note("generated", _sha256(picture))
 
@@ -503,8 +505,9 @@ class _Projection:
         files = [self.models / "run.json", self.models / "curves.csv"] if self.rows else []
         if self.files.evaluation:
             files.append(self.results / "metrics.json")
+        stored = {f.path for f in self.client.list_artifacts(self.run_id)} if files else set()
         for path in files:
-            if self.logged.get(path.name) != _sha256(path):
+            if self.logged.get(path.name) != _sha256(path) or path.name not in stored:
                 self.client.log_artifact(self.run_id, str(path))
                 self._note(path.name, _sha256(path))
 
@@ -603,12 +606,17 @@ def _one_line(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
-        raise TrackingError(f"tracking store {masked(uri)}: {_first_line(error)}") from error
+        line = f"tracking store {masked(uri)}: {_first_line(error)}"
+        if any(word in line for word in UNUSABLE):
+            line += "; `ebmrepro track rebuild` sets our own aside and makes it anew from the files"
+        raise TrackingError(line) from error
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return masked(text.splitlines()[0])
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # SQLAlchemy puts where it was before what happened.
+    told = [line for line in lines if not line.startswith("(raised as a result of")]
+    return masked((told or lines)[0].strip())
 
 
 def sync_all(root: Path, runs: Iterable[tuple[str, str, int]]) -> list[Run]:
@@ -626,10 +634,22 @@ def sync_all(root: Path, runs: Iterable[tuple[str, str, int]]) -> list[Run]:
     return done
 
 
-def rebuild(root: Path, runs: Iterable[tuple[str, str, int]]) -> list[Run]:
-    """Like `sync_all`, but what the store holds of these runs goes to MLflow's trash first."""
-    runs = _checked(runs)
+def on_disk(root: Path) -> list[Run]:
+    """Every run that has files, also those that params.yaml no longer names."""
+    found = [*root.glob("models/*/*/*/run.json"), *root.glob("results/*/*/*/metrics.json")]
+    keys = {path.parent.parts[-3:] for path in found}
+    return sorted(Run(suite, name, int(seed)) for suite, name, seed in keys if seed.isdigit())
+
+
+def rebuild(root: Path) -> list[Run]:
+    """Project every run on disk anew; what the store holds of them goes to MLflow's trash first.
+
+    Our own database, where MLflow cannot use it, is set aside, and an empty one takes its place.
+    """
+    runs = on_disk(root)
     with _one_line(tracking_uri(root)):
+        if _own(tracking_uri(root), root):
+            _set_aside_unusable(home(root) / "mlflow.db")
         store = Store(root)
         for run in runs:
             files = _read(root, run)
@@ -637,6 +657,38 @@ def rebuild(root: Path, runs: Iterable[tuple[str, str, int]]) -> list[Run]:
             if found:
                 store.client.delete_run(found.info.run_id)
     return sync_all(root, runs)
+
+
+def _set_aside_unusable(path: Path) -> None:
+    reason = _unusable(path) if path.exists() else None
+    if reason is None:
+        return
+    aside = path.with_name(f"{path.name}.bad-{time.strftime('%Y%m%d-%H%M%S')}")
+    for suffix in ("-wal", "-shm", ""):  # the database last: until then it is still unusable
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path.with_name(path.name + suffix), aside.with_name(aside.name + suffix))
+    print(f"{path}: {reason}: set aside as {aside.name}", file=sys.stderr, flush=True)
+
+
+def _unusable(path: Path) -> str | None:
+    """Why MLflow cannot use this database: no database, damaged, or of another MLflow's schema."""
+    _silence_mlflow()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            return str(found).splitlines()[0]
+        # By another spelling of its name: MLflow keeps connections by name, and one to the file
+        # that is set aside must not be used for the one that takes its place.
+        MlflowClient(f"sqlite:///{path.parent}/./{path.name}").search_experiments(max_results=1)
+    except sqlite3.OperationalError:
+        raise  # locked, or not to be opened: nothing is known of its content
+    except (sqlite3.DatabaseError, MlflowException) as error:
+        return _first_line(error)
+    return None
 
 
 # --- beside a stage ------------------------------------------------------------------------------
@@ -657,7 +709,7 @@ class Follower:
             return
         words = [str(word) for run in _checked(runs) for word in run]
         command = [sys.executable, "-W", "ignore", "-m", "ebmrepro.tracking"]
-        command += ["follow", str(root), str(after), *words]
+        command += ["follow", str(root), str(after), str(PATIENCE), *words]
         try:
             self._child = subprocess.Popen(
                 command,
@@ -675,11 +727,12 @@ class Follower:
             return
         child, self._child = self._child, None
         try:
-            child.communicate(status, timeout=PATIENCE)  # a child that is gone has said why
+            # A child that is gone has said why; one that outlasts our patience leaves by itself.
+            child.communicate(status, timeout=PATIENCE + GRACE)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()
-            _warn(f"the store took more than {PATIENCE:.0f} s")
+            _warn(f"its follower did not end within {PATIENCE + GRACE:.0f} s")
 
     def __enter__(self) -> Follower:
         return self
@@ -709,21 +762,33 @@ def _enabled() -> bool:
 
 def _warn(reason: str) -> None:
     print(
-        f"ebmrepro: MLflow is not up to date ({reason}); results are safe in their files, "
-        "and `ebmrepro ui` or `ebmrepro track sync` will catch up",
+        f"ebmrepro: MLflow is behind ({reason}); work goes on and results are safe in their files; "
+        "it catches up when it answers again, or by `ebmrepro ui` or `ebmrepro track sync`",
         file=sys.stderr,
         flush=True,
     )
 
 
-def _follow(root: Path, runs: Sequence[Run], after: float) -> None:
-    """The child's life: look, project, wait, until standard input ends. Never raises."""
+def _follow(root: Path, runs: Sequence[Run], after: float, patience: float) -> None:
+    """The child's life: look, project, wait, until standard input ends. Never raises.
+
+    It warns once, whatever happens and however often; what it could log later is logged.
+    """
     words: list[str] = []
     ended = threading.Event()
+    warned = threading.Event()
+
+    def warn_once(reason: str) -> None:
+        if not warned.is_set():
+            warned.set()
+            _warn(reason)
 
     def listen() -> None:
         words.append(sys.stdin.read())
         ended.set()
+        time.sleep(patience)  # the stage is waiting
+        warn_once(f"the store took more than {patience:.0f} s")
+        os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
     if ended.wait(after) and words[0] == "finished" and after:
@@ -734,7 +799,6 @@ def _follow(root: Path, runs: Sequence[Run], after: float) -> None:
     me = f"{platform.node()}:{os.getpid()}"
     store: Store | None = None
     seen: dict[Run, object] = {}
-    warned = False
     pause, failures, over = 0.0, 0, False
     while not over:
         over = ended.wait(pause)
@@ -752,9 +816,7 @@ def _follow(root: Path, runs: Sequence[Run], after: float) -> None:
             failures = 0
         except Exception as error:
             failures, store = failures + 1, None
-            if not warned:
-                _warn(_first_line(error))
-            warned = True
+            warn_once(_first_line(error))
             over = over or ended.is_set()  # the stage is waiting: no second attempt
         pause = min(LONGEST_PAUSE, POLL * 2**failures)
 
@@ -826,9 +888,9 @@ def _print_links(server: str, pages: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    _, _verb, _root, _after, *_words = sys.argv
+    _, _verb, _root, _after, _patience, *_words = sys.argv
     _triples = zip(_words[0::3], _words[1::3], _words[2::3], strict=True)
     _runs = [Run(suite, name, int(seed)) for suite, name, seed in _triples]
-    _follow(Path(_root), _runs, float(_after))
+    _follow(Path(_root), _runs, float(_after), float(_patience))
     # The stage is waiting, everything is committed, and to take 1,800 modules apart lasts 0.9 s.
     os._exit(0)

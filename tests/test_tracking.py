@@ -296,7 +296,7 @@ def test_rebuilding_replaces_what_is_there(root):
     write_run(root)
     tracking.sync_all(root, [RUN])
     before = contents(root)
-    tracking.rebuild(root, [RUN])
+    assert tracking.rebuild(root) == [RUN]
     assert contents(root) == before
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -18,6 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from ebmrepro.data.files import DataError
+from ebmrepro.data.folders import replaced
 from ebmrepro.data.splits import Splits, stratified
 from ebmrepro.params import Data, ParamsError, available_sources, nearest
 
@@ -76,6 +75,7 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the files cannot be had or are not the published ones.
         ParamsError: the source is unknown or cannot give the splits asked for.
+        writing.CannotWrite: the machine refuses.
     """
     try:
         source = load_source(params.source)
@@ -98,20 +98,12 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
             for split, (images, labels) in splits.items()
         },
     }
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had this number
-    partial.mkdir()
-    try:
+    with replaced(Path(folder)) as partial:
         for split, (images, labels) in splits.items():
             np.save(partial / f"{split}.npy", images)
             np.save(partial / f"{split}_labels.npy", labels)
         text = json.dumps(dataset, indent=1, sort_keys=True, ensure_ascii=False)
         (partial / DATASET).write_text(text + "\n", encoding="utf-8")
-        _replace(folder, partial)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return dataset
 
 
@@ -121,7 +113,8 @@ def read(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: the folder has no such split, or other arrays than these.
     """
-    splits = describe(folder)["splits"]
+    about = describe(folder)
+    splits = about["splits"]
     if split not in splits:
         raise DataError(f"{folder}: no split {split!r}; there are {', '.join(splits)}")
     folder = Path(folder)
@@ -134,6 +127,12 @@ def read(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(
             f"{folder}: split {split!r}: found images of {images.dtype} and labels of "
             f"{labels.dtype}, expected uint8 and int64"
+        )
+    shape = (splits[split]["count"], *about["shape"])
+    if images.shape != shape or labels.shape != shape[:1]:
+        raise DataError(
+            f"{folder}: split {split!r}: found images of {images.shape} and labels of "
+            f"{labels.shape}, {DATASET} says {shape}"
         )
     return images, labels
 
@@ -181,18 +180,3 @@ def _hold_out(splits: Splits, params: Data) -> dict[str, tuple[np.ndarray, np.nd
         held_out = {"validation": (images[chosen], labels[chosen])}
         images, labels = images[~chosen], labels[~chosen]
     return {"train": (images, labels), "test": (splits.test_images, splits.test_labels), **held_out}
-
-
-def _replace(folder: Path, new: Path) -> None:
-    """Put `new` in the place of `folder`; a failure leaves the old one there."""
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if not folder.exists():
-        new.rename(folder)
-        return
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)

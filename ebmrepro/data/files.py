@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ebmrepro.data import downloads
 from ebmrepro.params import UserError
 
 MIRROR = "EBMREPRO_DATA_MIRROR"
-TIMEOUT = 30  # seconds without an answer after which the next address is tried
 
 
 class DataError(UserError):
@@ -28,7 +27,8 @@ def obtain(
     """The contents of the files named in `checksums`.
 
     Each file is looked for in `folders` of the mirror (the folder named by EBMREPRO_DATA_MIRROR)
-    and then asked for at `urls`, which end in a slash; downloads are kept in the user's cache.
+    and then asked for at `urls`, which end in a slash; downloads are kept in the user's cache. The
+    mirror is never written to.
 
     Raises:
         DataError: a file is nowhere to be had, or is wrong or unreadable in the mirror.
@@ -40,11 +40,12 @@ def obtain(
         if path is None:
             missing.append(name)
         else:
-            contents[name] = verified(str(path), _read(path), sha256)
+            contents[name] = _of_the_mirror(path, sha256)
     try:
         for name in missing:
-            contents[name] = _download(folders[0], name, checksums[name], urls)
-    except OSError as error:
+            path = downloads.download(name, cache() / folders[0], checksums[name], urls)
+            contents[name] = path.read_bytes()
+    except downloads.Unavailable as error:
         missing = [name for name in missing if name not in contents]
         place = f"{mirror or 'DIR'}/{folders[0]}/"
         raise DataError(
@@ -76,7 +77,7 @@ def verified(place: str, content: bytes, sha256: str) -> bytes:
     """
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise DataError(f"{place}: found sha256 {found}, expected {sha256}")
+        raise DataError(f"{place}: {downloads.differs(found, sha256, content)}")
     return content
 
 
@@ -100,33 +101,10 @@ def _first(paths: Iterable[Path]) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _read(path: Path) -> bytes:
+def _of_the_mirror(path: Path, sha256: str) -> bytes:
     try:
-        return path.read_bytes()
+        return verified(str(path), path.read_bytes(), sha256)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _download(folder: str, name: str, sha256: str, urls: Sequence[str]) -> bytes:
-    """The first copy with the right checksum; an OSError says what each address gave instead."""
-    import pooch
-
-    failures = []
-    for url in urls:
-        try:
-            path = pooch.retrieve(
-                url + name,
-                known_hash=f"sha256:{sha256}",
-                fname=name,
-                path=cache() / folder,
-                # pooch's own class does not match pooch's protocol
-                downloader=pooch.HTTPDownloader(timeout=TIMEOUT),  # pyright: ignore[reportArgumentType]
-            )
-        except ValueError as error:  # wrong checksum: both are in the message
-            failures.append(f"{url}{name}: {textwrap.shorten(str(error), 240)}")
-        except OSError as error:
-            reason = textwrap.shorten(str(error), 80)
-            failures.append(f"{url}{name}: {type(error).__name__}: {reason}")
-        else:
-            return Path(path).read_bytes()
-    raise OSError("; ".join(failures))
+    except DataError as error:
+        raise DataError(f"{error}; the file is left as it is: replace or remove it") from None

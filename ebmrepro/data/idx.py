@@ -9,19 +9,20 @@ number of dimensions; the size of each dimension as uint32. Layout: LeCun, Corte
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ebmrepro.data import files
+from ebmrepro.data import archives, files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.splits import Splits
 from ebmrepro.params import Data, ParamsError
 
 UNSIGNED_BYTE = 0x08
+LARGEST = 1 << 30  # bytes; the images of MNIST take 47 million
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
 TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
 TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
@@ -55,26 +56,32 @@ def fetch(
 def decode(name: str, content: bytes, dims: int) -> np.ndarray:
     """The uint8 array of a gzipped idx file with `dims` dimensions; read-only.
 
+    No more is unpacked than the header says, and one byte to see whether that is all.
+
     Raises:
         DataError: the file is cut short, of another type, or not as long as its header says.
     """
-    try:
-        raw = gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{name}: not a whole gzip file: {error}") from None
-    start = 4 + 4 * dims
+    with archives.reading(name, "gzip"), gzip.open(io.BytesIO(content)) as stream:
+        shape = _shape(name, stream.read(4 + 4 * dims), dims)
+        said = f"says {' x '.join(map(str, shape))} = {math.prod(shape)}"
+        if math.prod(shape) > LARGEST:
+            raise DataError(f"{name}: the header {said}, more than the {LARGEST} that are read")
+        payload = stream.read(math.prod(shape) + 1)
+    if len(payload) != math.prod(shape):
+        found = f"{len(payload)}{' or more' if len(payload) > math.prod(shape) else ''}"
+        raise DataError(f"{name}: found {found} bytes after the header, which {said}")
+    return np.frombuffer(payload, np.uint8).reshape(shape)
+
+
+def _shape(name: str, header: bytes, dims: int) -> tuple[int, ...]:
     magic = bytes((0, 0, UNSIGNED_BYTE, dims))
-    if raw[:4] != magic:
+    if header[:4] != magic:
         raise DataError(
-            f"{name}: found magic number {raw[:4].hex()}, expected {magic.hex()} "
+            f"{name}: found magic number {header[:4].hex()}, expected {magic.hex()} "
             f"(idx, unsigned bytes, dimensions: {dims})"
         )
-    if len(raw) < start:
-        raise DataError(f"{name}: found {len(raw)} bytes, the idx header alone takes {start}")
-    shape = struct.unpack(f">{dims}I", raw[4:start])
-    if len(raw) - start != math.prod(shape):
+    if len(header) < 4 + 4 * dims:
         raise DataError(
-            f"{name}: found {len(raw) - start} bytes after the header, which says "
-            f"{' x '.join(map(str, shape))} = {math.prod(shape)}"
+            f"{name}: found {len(header)} bytes, the idx header alone takes {4 + 4 * dims}"
         )
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    return struct.unpack(f">{dims}I", header[4:])

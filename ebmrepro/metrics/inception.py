@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ebmrepro.metrics import checks
+from ebmrepro.params import UserError
 
 if TYPE_CHECKING:
     from pytorch_fid.inception import InceptionV3
@@ -32,13 +34,13 @@ def find_weights(sha256_prefix: str = SHA256_PREFIX) -> tuple[Path, None] | tupl
 
     Looks at the file that EBMREPRO_INCEPTION_WEIGHTS names; unless it is set, at torch's hub cache,
     where pytorch-fid leaves them. The reason names no path, since it is printed in results. A file
-    that someone named and that is not there, or is another, is an error (FileNotFoundError,
-    ValueError); in the cache, it is a reason.
+    that someone named and that is not there, or is another, is an error (UserError); in the cache,
+    it is a reason.
     """
     if named := os.environ.get(VARIABLE):
         path = Path(named).expanduser()
         if not path.is_file():
-            raise FileNotFoundError(f"{VARIABLE}: no file {path}")
+            raise UserError(f"{VARIABLE}: no file {path}")
         _verify(path, sha256_prefix)
         return path, None
     path = _hub_cache() / "checkpoints" / FILE_NAME
@@ -93,7 +95,11 @@ def _network(weights: Path, device: str, sha256_prefix: str) -> "InceptionV3":
     from pytorch_fid.inception import InceptionV3
 
     _verify(weights, sha256_prefix)
-    state = torch.load(weights, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{weights}: holds more or less than tensors: {reason}") from None
     with _in_place_of_a_download(state):
         return InceptionV3().eval().to(device)
 
@@ -125,7 +131,7 @@ def _verify(path: Path, sha256_prefix: str) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(sha256_prefix):
-        raise ValueError(
+        raise UserError(
             f"{path.name}: not the Inception weights of 2015-12-05, SHA-256 {found}, "
             f"expected one that starts with {sha256_prefix}"
         )

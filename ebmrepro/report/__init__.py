@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ebmrepro import writing
 from ebmrepro.params import Params
 from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import ReportError, Suite, System, gather
-from ebmrepro.report.sections import sections
+from ebmrepro.report.sections import file_name, sections
 
 __all__ = ["ReportError", "write"]
 
@@ -46,6 +47,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
 
     Raises:
         ReportError: a result file is there and cannot be read.
+        writing.CannotWrite: the machine refuses.
     """
     suites = gather(root, params)
     told = claims.read(into / "claims.json")
@@ -54,17 +56,22 @@ def write(params: Params, root: Path, into: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     for name, data in page.files(content):
-        (into / "figures" / name).write_bytes(data)
+        _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            path = into / "plots" / f"{slug(suite.name)}-{system.name}.csv"
-            path.write_text(_energies(system), encoding="utf-8")
+            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
+            _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
-    (into / "overview.png").write_bytes(overview.png)
-    (into / "summary.json").write_text(_summary(suites), encoding="utf-8")
-    (into / "results.md").write_text(markdown.markdown(content), encoding="utf-8")
-    (into / "index.html").write_text(page.html(content), encoding="utf-8")
+    _put(into / "overview.png", overview.png)
+    _put(into / "summary.json", _summary(suites).encode())
+    _put(into / "results.md", markdown.markdown(content).encode())
+    _put(into / "index.html", page.html(content).encode())
     return into / "index.html"
+
+
+def _put(path: Path, content: bytes) -> None:
+    with writing.whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def _summary(suites: Sequence[Suite]) -> str:

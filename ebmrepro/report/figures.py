@@ -321,7 +321,8 @@ def _rows(
         else:
             ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
-    return Panel(title, draw, height, left=0.2 + 0.078 * max(map(len, labels)))
+    # A name that is longer than that runs out of the picture, but leaves room for what is drawn.
+    return Panel(title, draw, height, left=min(0.2 + 0.078 * max(map(len, labels)), 0.6 * WIDTH))
 
 
 def series(

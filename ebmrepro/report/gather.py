@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -225,16 +226,24 @@ def _open(path: Path) -> Array | None:
     if not path.exists():
         return None
     try:
-        return np.load(path, mmap_mode="r")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ReportError(f"{path}: not an array of NumPy: {error}") from error
+        raise ReportError(f"{path}: not an array of NumPy: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _arrays(path: Path) -> Mapping[str, Array]:
     if not path.exists():
         return {}
-    with np.load(path) as archive:
-        return {key: archive[key] for key in archive.files}
+    try:
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ReportError(f"{path}: not arrays of NumPy: {_first_line(error)}") from error
 
 
 def _curves(path: Path) -> Mapping[str, Array]:

@@ -5,6 +5,7 @@ A later part of the project adds its section here: a function from results to a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -93,6 +94,11 @@ def _of_claims(
     there = {at: title for section in shown for at, title in section.places.items()}
     names = [suite.name for suite in suites]
     return [claims.section(judged, names, there), lecture.section(judged, names, there)]
+
+
+def file_name(text: str) -> str:
+    """Part of a file's name, whatever a variant is called: it leads to no other folder."""
+    return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 
 
 # Summary ---------------------------------------------------------------------------------------

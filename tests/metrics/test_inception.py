@@ -164,7 +164,7 @@ def test_weights_that_someone_named_and_are_not_there_or_are_others_are_an_error
 ):
     named = tmp_path / "mine.pth"
     monkeypatch.setenv(VARIABLE, str(named))
-    with pytest.raises(FileNotFoundError, match=VARIABLE):
+    with pytest.raises(ValueError, match=VARIABLE):
         find_weights()
     named.write_bytes(b"weights")
     with pytest.raises(ValueError, match=hashlib.sha256(b"weights").hexdigest()):

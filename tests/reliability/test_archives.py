@@ -1,0 +1,366 @@
+"""What an archive or a pickle from outside may do to this machine: nothing."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
+import stat
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ebmrepro.data import DataError, idx
+from ebmrepro.data.archives import Limits, gunzip, members, unpack
+from ebmrepro.data.unpickle import unpickle
+
+LIMITS = Limits(size=100_000, files=10)
+FILES = {"set/a.bin": bytes(range(256)) * 20, "set/deep/b.txt": b"b"}
+ENDINGS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+
+
+def tarred(files=FILES, **changes) -> bytes:
+    """A tar of these files; the first header's attributes are changed after its size is known."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            for key, value in changes.items():
+                setattr(header, key, value)
+            changes = {}
+            archive.addfile(header, io.BytesIO(content) if header.isreg() else None)
+    return out.getvalue()
+
+
+def zipped(files=FILES, method=zipfile.ZIP_DEFLATED, **changes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = method
+            for key, value in changes.items():
+                setattr(entry, key, value)
+            archive.writestr(entry, content)
+    return out.getvalue()
+
+
+def put(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "from outside"
+    path.write_bytes(content)
+    return path
+
+
+def refused(tmp_path: Path, content: bytes, message: str, limits: Limits = LIMITS) -> None:
+    """Unpacking names the file and the reason, and leaves nothing anywhere."""
+    path = put(tmp_path, content)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match=message) as error:
+        unpack(path, tmp_path / "target", limits)
+    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# --- whole archives ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_tar_is_unpacked_whatever_compressed_it(tmp_path, ending):
+    unpack(put(tmp_path, ENDINGS[ending](tarred())), tmp_path / "target", LIMITS)
+    assert {n: (tmp_path / "target" / n).read_bytes() for n in FILES} == FILES
+
+
+@pytest.mark.parametrize("make", [tarred, zipped])
+def test_members_can_be_read_without_unpacking_and_passed_over(tmp_path, make):
+    path = put(tmp_path, make())
+    assert {name: stream.read() for name, stream in members(path, LIMITS)} == FILES
+    assert [name for name, _ in members(path, LIMITS)] == list(FILES)
+
+
+def test_folders_of_an_archive_are_passed_over(tmp_path):
+    out = io.BytesIO()
+    (tmp_path / "in/set").mkdir(parents=True)
+    (tmp_path / "in/set/x").write_bytes(b"x")
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.add(tmp_path / "in", ".")
+    found = {name: stream.read() for name, stream in members(put(tmp_path, out.getvalue()), LIMITS)}
+    assert found == {"./set/x": b"x"}
+
+
+def test_an_archive_replaces_a_folder_whole(tmp_path):
+    unpack(put(tmp_path, zipped({"old": b"1"})), tmp_path / "target", LIMITS)
+    unpack(put(tmp_path, zipped({"new": b"2"})), tmp_path / "target", LIMITS)
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["new"]
+    with pytest.raises(DataError):
+        unpack(put(tmp_path, zipped()[:-30]), tmp_path / "target", LIMITS)
+    assert (tmp_path / "target/new").read_bytes() == b"2"
+
+
+# --- members that lead elsewhere -----------------------------------------------------------------
+
+ELSEWHERE = ["../x", "a/../../x", "/tmp/x", "C:\\x", "..\\x", "\\\\host\\x", "//host/share/x"]
+
+
+@pytest.mark.parametrize("make", [tarred, zipped])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_member_that_leads_out_of_the_folder_is_refused(tmp_path, make, name):
+    # The good member comes first: what was written of it must go, too.
+    refused(tmp_path, make({"good": b"", name: b"x"}), "absolute path|leads out of the archive")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE],
+    ids=["symlink", "hardlink", "device", "pipe", "sparse"],
+)
+def test_a_tar_with_anything_but_files_and_folders_is_refused(tmp_path, kind):
+    refused(
+        tmp_path, tarred({"a": b""}, type=kind, linkname="/etc/passwd"), "link or a device|not a"
+    )
+
+
+def test_a_zip_with_a_link_is_refused(tmp_path):
+    link = zipped({"a": b"/etc/passwd"}, external_attr=(stat.S_IFLNK | 0o777) << 16)
+    refused(tmp_path, link, "'a' is a link")
+
+
+@pytest.mark.parametrize("make", [tarred, zipped])
+def test_a_file_that_is_also_a_folder_is_refused(tmp_path, make):
+    refused(tmp_path, make({"a": b"1", "a/b": b"2"}), "'a/b' is there twice")
+
+
+def test_a_member_that_comes_twice_is_refused(tmp_path):
+    refused(tmp_path, tarred({"a": b"1", "./a": b"2"}), "'./a' is there twice")
+
+
+# --- archives that are not whole -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.8])
+def test_a_tar_cut_short_is_refused(tmp_path, ending, cut):
+    whole = ENDINGS[ending](tarred({"a": os.urandom(40_000), "b": os.urandom(40_000)}))
+    refused(tmp_path, whole[: round(cut * len(whole))], "not a whole tar file")
+
+
+def test_a_tar_cut_between_two_members_is_refused(tmp_path):
+    whole = tarred({"a": b"x" * 512, "b": b"y" * 512})
+    refused(tmp_path, whole[:1024], "not a whole tar file")
+
+
+def test_a_tar_whose_second_header_is_damaged_is_refused(tmp_path):
+    whole = bytearray(tarred({"a": b"x" * 512, "b": b"y" * 512}))
+    whole[1024 + 5] ^= 1
+    refused(tmp_path, bytes(whole), "not a whole tar file")
+
+
+def test_a_zip_with_a_flipped_bit_is_refused(tmp_path):
+    whole = bytearray(zipped({"a": os.urandom(1000)}, zipfile.ZIP_STORED))
+    whole[200] ^= 1
+    refused(tmp_path, bytes(whole), "not a whole zip file: Bad CRC-32")
+
+
+@pytest.mark.parametrize("cut", [10, 60, 200])
+def test_a_zip_cut_short_is_refused(tmp_path, cut):
+    refused(tmp_path, zipped()[:-cut], "not a whole")
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n <HTML><body>Please log in"])
+def test_a_page_in_place_of_an_archive_is_called_a_page(tmp_path, page):
+    refused(tmp_path, page, "found an HTML page, not an archive")
+
+
+# --- archives that are too much ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [tarred, zipped])
+def test_an_archive_of_more_than_its_limit_is_refused(tmp_path, make):
+    many = make({str(i): b"" for i in range(11)})
+    refused(tmp_path, many, "more than the 10 files")
+    refused(tmp_path, make({"a": bytes(60_000), "b": bytes(60_000)}), "may hold 100,000")
+
+
+def test_a_tar_that_says_an_absurd_size_is_refused(tmp_path):
+    size = 1 << 60
+    header = tarfile.TarInfo("a")
+    header.size = size
+    said = header.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+    refused(tmp_path, said, f"'a' is said to be {size:,} bytes")
+
+
+def test_a_header_that_unpacks_without_end_is_stopped(tmp_path):
+    # A pax header is read whole before any member is seen; this one says two megabytes.
+    header = tarfile.TarInfo("././@PaxHeader")
+    header.type, header.size = tarfile.XHDTYPE, 2_000_000
+    bomb = header.tobuf(tarfile.USTAR_FORMAT) + bytes(2_000_000)
+    refused(tmp_path, gzip.compress(bomb), "unpacks to more than it may hold|not a whole tar")
+    counting = io.BytesIO(bomb)
+    from ebmrepro.data.archives import _Bounded
+
+    stream = _Bounded(tmp_path, counting, 1000)
+    with pytest.raises(DataError, match="unpacks to more"):
+        stream.read(2_000_000)
+    assert counting.tell() == 1001
+
+
+def test_a_zip_member_that_says_less_than_it_holds_is_refused(tmp_path):
+    whole = bytearray(zipped({"a": bytes(50_000)}))
+    for place, offset in ((whole.index(b"PK\1\2"), 24), (0, 22)):
+        whole[place + offset : place + offset + 4] = struct.pack("<I", 10)
+    refused(tmp_path, bytes(whole), "Bad CRC-32")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_a_kind_that_nothing_bounds_is_refused(tmp_path, method):
+    refused(tmp_path, zipped(method=method), "encrypted or not deflated")
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    whole = bytearray(zipped({"a": b"x"}))
+    whole[whole.index(b"PK\1\2") + 8] |= 1
+    refused(tmp_path, bytes(whole), "encrypted")
+
+
+def test_a_gzip_bomb_is_stopped_at_its_limit():
+    bomb = gzip.compress(bytes(10_000_000))
+    with pytest.raises(DataError, match=r"^x\.gz: unpacks to more than the 1,000 bytes"):
+        gunzip("x.gz", bomb, 1000)
+    assert gunzip("x.gz", gzip.compress(b"y" * 1000), 1000) == b"y" * 1000
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c[:-9], lambda c: b"<html>"])
+def test_a_damaged_gzip_is_named(damage):
+    with pytest.raises(DataError, match=r"^x\.gz: not a whole gzip file: \S"):
+        gunzip("x.gz", damage(gzip.compress(os.urandom(100))), 1000)
+
+
+def test_an_idx_file_is_unpacked_no_further_than_its_header_says(monkeypatch):
+    header = bytes((0, 0, 8, 1)) + struct.pack(">I", 5)
+    bomb = gzip.compress(header + bytes(50_000_000))
+    read = []
+    plain = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda self, n=-1: read.append(n) or plain(self, n))
+    with pytest.raises(DataError, match="found 6 or more bytes after the header, which says 5 = 5"):
+        idx.decode("x.gz", bomb, 1)
+    assert read and all(0 <= n <= 8 for n in read)
+
+
+# --- pickles -------------------------------------------------------------------------------------
+
+
+class Call:
+    """A pickle of this calls `function` when it is read."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+def batch() -> dict[bytes, Any]:
+    data = np.random.RandomState(0).randint(0, 256, (4, 3072)).astype(np.uint8)
+    names = [b"frog_s_%d.png" % i for i in range(4)]
+    return {b"batch_label": b"1 of 5", b"labels": [6, 9, 9, 4], b"data": data, b"filenames": names}
+
+
+def python_2(batch: dict[bytes, Any]) -> bytes:
+    """A batch as Python 2 wrote it: strings where Python 3 writes bytes, protocol 2."""
+
+    pickler: Any = vars(pickle)["_Pickler"]  # the one in Python, whose methods can be replaced
+    out = io.BytesIO()
+    two = pickler(out, protocol=2)
+
+    def save_bytes(_: object, obj: bytes) -> None:
+        head = pickle.SHORT_BINSTRING + bytes([len(obj)]) if len(obj) < 256 else None
+        two.write((head or pickle.BINSTRING + struct.pack("<i", len(obj))) + obj)
+        two.memoize(obj)
+
+    two.dispatch = {**pickler.dispatch, bytes: save_bytes}
+    two.dump(batch)
+    return out.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+@pytest.mark.parametrize("write", [python_2, *(lambda b, p=p: pickle.dumps(b, p) for p in (2, 4))])
+def test_a_batch_of_cifar_10_is_read(write):
+    written, found = batch(), unpickle("data_batch_1", write(batch()))
+    assert np.array_equal(np.asarray(found.pop(b"data")), written.pop(b"data"))
+    assert found == written
+
+
+def test_an_array_in_fortrans_order_keeps_its_places():
+    x = np.asfortranarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    found = unpickle("x", pickle.dumps({b"data": x}, 2))[b"data"]
+    assert np.array_equal(np.asarray(found), x)
+
+
+@pytest.mark.parametrize("protocol", range(5))
+@pytest.mark.parametrize(
+    ("attack", "name"),
+    [
+        (lambda proof: Call(os.system, f"touch {proof}"), "system"),
+        (lambda proof: Call(eval, f"open({str(proof)!r}, 'w')"), "eval"),
+        (lambda proof: Call(open, str(proof), "w"), "open"),
+        (lambda proof: Call(np.fromfile, str(proof)), "fromfile"),
+        (lambda proof: Call(getattr, np, "load"), "getattr|_reconstruct_module|cannot"),
+    ],
+    ids=["system", "eval", "open", "numpy", "getattr"],
+)
+def test_a_pickle_that_calls_anything_is_refused_by_name(tmp_path, attack, name, protocol):
+    proof = tmp_path / "proof"
+    try:
+        content = pickle.dumps({b"labels": attack(proof)}, protocol)
+    except TypeError:  # a module cannot be pickled: written by hand
+        content = b"cbuiltins\ngetattr\n(cnumpy\n__dict__\nS'load'\ntR."
+    with pytest.raises(DataError, match=rf"^data_batch_1: .*({name}|uses|__dict__)"):
+        unpickle("data_batch_1", content)
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"Pmodule\n.", "uses PERSID"),
+        (b"(ios\nsystem\n.", "uses INST"),
+        (b"\x80\x02cnumpy\nndarray\n)\x81.", "uses NEWOBJ"),
+        (b"\x80\x02\x82\x01.", "uses EXT1"),
+        (b"}r\xff\xff\xff\xff.", "counts 4294967295 values"),
+        (b"X\xff\xff\xff\x7f.", "not a whole pickle"),
+        (b"", "not a whole pickle"),
+        (b"<html>", "not a whole pickle|uses"),
+        (pickle.dumps(batch(), 2)[:-50], "not a whole pickle"),
+        (pickle.dumps([1, 2]), "found list in the pickle, expected a dict"),
+        (pickle.dumps({"text": 1}), "found a key of str"),
+        (pickle.dumps({b"x": {b"y": 1}}), "b'x': found dict"),
+        (pickle.dumps({b"x": [1, b"1"]}), "b'x': found list"),
+        (pickle.dumps({b"x": np.zeros(3)}, 2), "something else than unsigned bytes"),
+        (pickle.dumps({b"x": np.array([None])}, 2), "something else than unsigned bytes"),
+    ],
+)
+def test_a_pickle_of_anything_else_is_refused(content, message):
+    with pytest.raises(DataError, match=f"^data_batch_1: .*({message})"):
+        unpickle("data_batch_1", content)
+
+
+def test_an_array_whose_shape_lies_is_refused():
+    content = pickle.dumps({b"data": np.zeros((2, 3), np.uint8)}, 2)
+    assert content.count(b"K\x02K\x03\x86") == 1
+    for lie in (b"K\x02K\x04\x86", b"K\xffK\xff\x86"):
+        with pytest.raises(DataError, match=r"b'data': .* whose shape .* is not its content's"):
+            unpickle("x", content.replace(b"K\x02K\x03\x86", lie))
+
+
+def test_the_stand_ins_cannot_be_turned_into_anything():
+    # BUILD sets attributes on what it is given; these have none to set but what they remember.
+    for state in (b"}X\x08\x00\x00\x00__call__K\x01s", b"N}X\x08\x00\x00\x00__call__K\x01s\x86"):
+        content = b"\x80\x02}U\x01acnumpy\ndtype\n" + state + b"bs."
+        with pytest.raises(DataError, match="found _DType in the pickle"):
+            unpickle("x", content)
