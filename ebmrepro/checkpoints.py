@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,10 @@ class Checkpoints:
         try:
             with partial.open("wb") as file:
                 hashed = _Hashed(file)
-                torch.save(state, hashed)
+                try:
+                    torch.save(state, hashed)
+                except RuntimeError as error:  # torch's own of a write that failed
+                    raise hashed.failure or error from None
                 file.flush()
                 os.fsync(file.fileno())
             path = self.folder / f"{step:012d}-{hashed.sha256.hexdigest()}.pt"
@@ -183,6 +187,43 @@ def remove(root: Path, each: Stored) -> None:
             shutil.rmtree(each.folder.parent, ignore_errors=True)
 
 
+def in_words(each: Stored) -> str:
+    """One line for a person: whose, how far, how old, how large, made with what, held by whom."""
+    about = each.about
+    whose = " ".join(str(about.get(key, "?")) for key in _WHOSE[:2])
+    words = [f"{whose} seed {about.get('seed', '?')}"]
+    if each.step is None:
+        words.append("nothing saved yet")
+    elif about:
+        epoch = each.step * about["epochs"] // about["steps"]
+        words.append(f"epoch {epoch} of {about['epochs']}")
+        words.append(f"step {each.step:,} of {about['steps']:,}")
+    else:
+        words.append(f"step {each.step:,}")
+    words += [f"{_age(time.time() - each.saved)} old", size(each.bytes), each.made_with]
+    words.append(f"held by {each.holder}" if each.holder else "held by nobody")
+    return ", ".join(words)
+
+
+def size(count: int) -> str:
+    """Bytes in words: 1.2 MB."""
+    number = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            break
+        number /= 1000
+    else:
+        unit = "GB"
+    return f"{count} bytes" if unit == "bytes" else f"{number:.1f} {unit}"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
 _WHOSE = ("suite", "method", "seed")
 
 
@@ -191,10 +232,15 @@ class _Hashed:
 
     def __init__(self, file: BinaryIO):
         self.file, self.sha256 = file, hashlib.sha256()
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.sha256.update(data)
-        return self.file.write(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
     def flush(self) -> None:
         self.file.flush()

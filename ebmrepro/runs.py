@@ -19,13 +19,13 @@ import torch
 from safetensors.torch import save_file
 
 from ebmrepro import __version__, data, images, method, nets, params, progress, train
-from ebmrepro.checkpoints import Checkpoints
+from ebmrepro.checkpoints import Checkpoints, Stored
 from ebmrepro.curves import Curves
 from ebmrepro.data.batches import Batches
 from ebmrepro.finite import NotFinite
 from ebmrepro.locks import Lock
 from ebmrepro.method import Labelled, Method
-from ebmrepro.params import Params, UserError
+from ebmrepro.params import Params, ParamsError, UserError
 from ebmrepro.stopping import Stopped, Watch
 
 PACKAGE = Path(__file__).parent
@@ -73,6 +73,29 @@ def fingerprint(suite: str, name: str, seed: int, settings: Params) -> str:
 def made_with() -> str:
     """What the bits of a training depend on besides its fingerprint, as the name of a folder."""
     return f"{train.device().type}-torch-{torch.__version__}"
+
+
+def why_unusable(stored: Stored, settings: Params) -> str | None:
+    """Why no training of params.yaml would go on from a checkpoint, in words; None if one would."""
+    if not stored.made_with.endswith(f"-torch-{torch.__version__}"):
+        return f"torch is {torch.__version__} here"
+    about = stored.about
+    if not about:
+        known = {fingerprint(*run, settings) for run in settings.run.trainings if _has_data(run[0])}
+        return None if stored.fingerprint in known else "nobody says whose it is"
+    suite, name, seed = about["suite"], about["method"], about["seed"]
+    try:
+        settings.block(suite, name)
+    except ParamsError:
+        return "params.yaml has no such system"
+    if not _has_data(suite):  # then its fingerprint is not known either
+        return None
+    same = fingerprint(suite, name, seed, settings) == stored.fingerprint
+    return None if same else "its parameters, data or code have changed"
+
+
+def _has_data(suite: str) -> bool:
+    return (Path("data") / suite / "dataset.json").exists()
 
 
 def train_one(
