@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 from ebmrepro.locks import Lock
 
@@ -71,7 +71,7 @@ class Checkpoints:
         self._lock.__exit__(kind, error, trace)
 
     def describe(self, **about: Any) -> None:
-        """Say whose checkpoints these are, for `ebmrepro checkpoints`; before the first is saved."""
+        """Say whose these are, for `ebmrepro checkpoints ls`; before the first is saved."""
         self.about = about
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
@@ -84,7 +84,7 @@ class Checkpoints:
             with partial.open("wb") as file:
                 hashed = _Hashed(file)
                 try:
-                    torch.save(state, hashed)
+                    torch.save(state, cast(BinaryIO, hashed))  # it writes and flushes, no more
                 except RuntimeError as error:  # torch's own of a write that failed
                     raise hashed.failure or error from None
                 file.flush()
@@ -207,14 +207,10 @@ def in_words(each: Stored) -> str:
 
 def size(count: int) -> str:
     """Bytes in words: 1.2 MB."""
-    number = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if number < 1000:
-            break
-        number /= 1000
-    else:
-        unit = "GB"
-    return f"{count} bytes" if unit == "bytes" else f"{number:.1f} {unit}"
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def _age(seconds: float) -> str:

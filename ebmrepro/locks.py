@@ -1,8 +1,8 @@
 """One writer at a time: a lock that ends with its process, and a note that says who holds it.
 
-The lock is the operating system's (flock), so a process that dies, however it dies, leaves none. The
-note beside it is only read where the lock is held, so one left by a dead process misleads nobody.
-Between machines that share a file system it holds as far as that file system's flock does.
+The lock is the operating system's (flock), so a process that dies, however it dies, leaves none.
+The note beside it is only read where the lock is held, so one left by a dead process misleads
+nobody. Between machines that share a file system it holds as far as that file system's flock does.
 """
 
 from __future__ import annotations

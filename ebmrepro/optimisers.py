@@ -43,7 +43,8 @@ class Optimiser(ABC):
         one = torch.ones((), device=self.parameters[0].device)
         found = torch.zeros_like(one)
         if gradients:  # the check of torch's GradScaler: one kernel; it multiplies them by 1
-            torch._amp_foreach_non_finite_check_and_unscale_(gradients, found, one)
+            check = torch._amp_foreach_non_finite_check_and_unscale_  # pyright: ignore[reportPrivateImportUsage]
+            check(gradients, found, one)
         return found
 
     @torch.no_grad()

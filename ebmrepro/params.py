@@ -45,6 +45,7 @@ class _Scaled:
 
 
 Count = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -133,8 +134,8 @@ class Data(Strict):
 
 class Evaluate(Strict):
     split: Literal["test", "validation"]  # real images that generated ones are compared with
-    generated: Count  # images drawn from each model
-    energies: Count  # images per set whose energy is measured, at most
+    generated: Several  # images drawn from each model
+    energies: Several  # images per set whose energy is measured, at most
     seed: int  # of the draws
     neighbours: Count  # k of improved precision and recall
     coverage_share: Share  # a class is covered when this share of the images is of it ...

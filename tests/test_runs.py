@@ -99,7 +99,7 @@ def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(project: Path
         path.unlink()
 
     said = run_stage(project, "train", "digits", "magan", "0")
-    assert "going on after epoch" in said
+    assert "going on after step" in said
     assert outputs(out) == whole
     assert {p.suffix for p in (project / ".ebmrepro/checkpoints").iterdir()} == {".lock"}
 

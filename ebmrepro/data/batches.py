@@ -15,8 +15,8 @@ from ebmrepro.params import ParamsError
 class Batches:
     """A data set as shuffled batches, the same in every run of a seed.
 
-    The order of an epoch follows from (seed, epoch) alone, so the position of a training in its data
-    is one number.
+    The order of an epoch follows from (seed, epoch) alone, so a training's position in its data is
+    one number.
     The last, smaller batch of an epoch is left out: statistics over a batch keep one sample count.
 
     Args:
