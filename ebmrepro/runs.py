@@ -220,6 +220,7 @@ class _Running:
         self.curves = Curves(out / "curves.csv")
         self.pictures: dict[str, torch.Tensor] = {}
         self.interval, self.saved = _interval(), (0, time.monotonic())  # step, when
+        self.failed = False  # to save, the last time
 
     def go_on(self) -> int:
         """Train to the end from the newest checkpoint, if any; returns the steps trained here."""
@@ -255,8 +256,15 @@ class _Running:
             state = _state(self.training, self.curves.rows, self.pictures)
             try:
                 self.checkpoints.save(step, state)
+                self.failed = False
             except OSError as error:  # the training is worth more than its checkpoint
-                print(f"{self.label}: step {step} is not saved ({error})", file=sys.stderr)
+                if not self.failed:
+                    print(
+                        f"{self.label}: no checkpoint can be saved at step {step} ({error}); "
+                        "training goes on without",
+                        file=sys.stderr,
+                    )
+                self.failed = True
         self.saved = step, time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -107,4 +108,17 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
     assert line.startswith(f"digits began seed 0: stopped by {number.name}; the last good")
     assert line.endswith("`dvc repro` goes on from there")
     assert "going on after step" in trainings.train(folder, name)
+    assert trainings.outputs(trainings.out(folder, name)) == whole.outputs[name]
+
+
+def test_a_training_that_cannot_save_goes_on_and_says_so_once(whole: Whole):
+    folder, name = whole.folder, "began"
+    card = json.loads((trainings.out(folder, name) / "run.json").read_text())
+    in_the_way = folder / ".ebmrepro/checkpoints" / card["fingerprint"]
+    in_the_way.write_text("where a folder should be made")
+    try:
+        said = trainings.train(folder, name, seconds=0)
+    finally:
+        in_the_way.unlink()
+    assert said.count("no checkpoint can be saved at step 1 ") == said.count("no checkpoint") == 1
     assert trainings.outputs(trainings.out(folder, name)) == whole.outputs[name]

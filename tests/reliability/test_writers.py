@@ -101,7 +101,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     with (folder / "dvc.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump({"stages": {"train": stage}}, file)
-    dvc(folder, "init", "--no-scm", "--quiet").wait()
+    dvc(folder, "init", "--no-scm", "--quiet").communicate(timeout=120)
     return folder
 
 
