@@ -168,9 +168,10 @@ def test_checkpoints_are_listed_and_pruned_when_nothing_can_use_them(project: Pa
     assert command(project, "ls") == []
     original = (project / "params.yaml").read_text()
     tree = trainings.read_params(project)
-    for gamma in (False, True):  # a killed training of each of two params.yaml
-        tree["digits"]["methods"]["magan"]["hparams"]["margin_moves"] = gamma
+    for moves in (False, True):  # a killed training of each of two params.yaml
+        tree["digits"]["methods"]["magan"]["hparams"]["margin_moves"] = moves
         trainings.write_params(project, tree)
+        trainings.clear(project, "magan")
         child = trainings.start(project, "magan")
         until((project / OUT / "curves.csv").exists, "the training does not start")
         child.kill()

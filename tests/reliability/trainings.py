@@ -104,7 +104,7 @@ def calls(folder: Path) -> int:
 
 def clear(folder: Path, name: str) -> None:
     """What DVC does with the outputs of a stage before it runs it."""
-    shutil.rmtree(out(folder, name))
+    shutil.rmtree(out(folder, name), ignore_errors=True)
     out(folder, name).parent.mkdir(parents=True, exist_ok=True)
 
 
