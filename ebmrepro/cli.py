@@ -20,6 +20,8 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
 track_app = typer.Typer(no_args_is_help=True, help="Bring MLflow in line with the result files.")
 app.add_typer(data_app, name="data")
 app.add_typer(track_app, name="track")
+checkpoints_app = typer.Typer(no_args_is_help=True, help="Look after what killed trainings left.")
+app.add_typer(checkpoints_app, name="checkpoints")
 
 Suite = Annotated[str, typer.Argument(help="A suite of params.yaml.")]
 
@@ -231,3 +233,41 @@ def track_rebuild() -> None:
 
         done = tracking.rebuild(Path())
         typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
+
+
+@checkpoints_app.command("ls")
+def checkpoints_ls() -> None:
+    """List the checkpoints of trainings that have not ended."""
+    from ebmrepro import checkpoints
+
+    for each in checkpoints.stored(_root()):
+        typer.echo(checkpoints.in_words(each))
+
+
+@checkpoints_app.command("prune")
+def checkpoints_prune() -> None:
+    """Remove the checkpoints that no training of params.yaml, with this data and code, can use."""
+    with one_line():
+        settings = params.load()
+        from ebmrepro import checkpoints, locks, runs
+
+        freed = 0
+        for each in checkpoints.stored(_root()):
+            why = runs.why_unusable(each, settings)
+            line = checkpoints.in_words(each)
+            if why is None:
+                typer.echo(f"kept     {line}")
+                continue
+            try:
+                checkpoints.remove(_root(), each)
+            except locks.Busy:
+                typer.echo(f"kept     {line}")
+            else:
+                freed += each.bytes
+                typer.echo(f"removed  {line}: {why}")
+        typer.echo(f"{checkpoints.size(freed)} freed")
+
+
+def _root() -> Path:
+    """The repository, as `runs.root` has it, without importing torch."""
+    return Path(os.environ.get("DVC_ROOT", "."))

@@ -23,6 +23,7 @@ from ebmrepro.method import Labelled, Method
 from ebmrepro.metrics import (
     coverage,
     fid,
+    flags,
     inception,
     inception_score,
     kid,
@@ -33,7 +34,6 @@ from ebmrepro.metrics import (
 from ebmrepro.params import Evaluate, Params
 
 INCEPTION_BATCH = 50
-CONSTANT = 1.0  # grey levels: images whose pixels vary less over the sample are one image
 
 
 @dataclass(frozen=True)
@@ -144,19 +144,21 @@ def _measure(
     card = json.loads((runs.folder(suite, name, seed) / "run.json").read_text(encoding="utf-8"))
 
     fake = extract(generated)
-    values, flags = _distances(fake, real, asked)
+    values, warnings, reasons = _distances(fake, real, asked)
     values["fd_dbn_untrained"] = _distances(extract(at_start), real, asked)[0]["fd_dbn"]
-    reasons: dict[str, str] = {}
     if params.base(name) in ("dbn", "dbn_updown"):
-        flags["fd_dbn"] = "a DBN, measured in the features of a DBN: not on a par with the others"
+        warnings["fd_dbn"] = (
+            "a DBN, measured in the features of a DBN: not on a par with the others"
+        )
     if params.base(name) == "dbn_updown":
-        flags["classes_covered"] = "labels are clamped in turn: classes are asked for, not found"
+        warnings["classes_covered"] = "labels are clamped in turn: classes are asked for, not found"
     if (place / "inception.npz").exists():
-        values["fid"], flags["fid"] = _fid(place, generated)
+        values["fid"], warnings["fid"] = _fid(place, generated)
     else:
         values["fid"], reasons["fid"] = None, about["fid_reason"]
-    if generated.std(axis=0).mean() < CONSTANT:
-        flags["classes_covered"] = "the generator has collapsed: all its images are one"
+    if collapsed := flags.collapsed(generated):
+        warnings["classes_covered"] = collapsed
+    warnings["hinge_active"] = _hinge(suite, name, seed)
     with np.load(
         Path("results") / suite / name / str(seed) / "energies.npz", allow_pickle=False
     ) as energies:
@@ -170,7 +172,7 @@ def _measure(
         "step": card["steps"],
         "values": values,
         "reasons": reasons,
-        "flags": {key: flag for key, flag in flags.items() if flag},
+        "flags": {key: flag for key, flag in warnings.items() if flag},
         "protocol": {
             "generated": f"{asked.generated:,} images, the same draw (seed {asked.seed}) for every "
             "training seed",
@@ -182,30 +184,37 @@ def _measure(
             "is_dbn": "over all generated images at once, in one split",
             "classes covered": f"at least {asked.coverage_share:.0%} of the generated images at "
             f"probability {asked.coverage_confidence} or more",
-            **({"inception_sha256": about["inception_sha256"]} if not reasons else {}),
+            **({"inception_sha256": about["inception_sha256"]} if "fid" not in reasons else {}),
         },
     }
 
 
 def _distances(
     fake: Features, real: Features, asked: Evaluate
-) -> tuple[dict[str, float | None], dict[str, str | None]]:
-    """Fake against real in the DBN's features, and what to beware of."""
-    near = precision_recall.precision_recall(real.features, fake.features, asked.neighbours)
+) -> tuple[dict[str, float | None], dict[str, str | None], dict[str, str]]:
+    """Fake against real in the DBN's features, what to beware of, and why a value is missing."""
+    k, count = asked.neighbours, min(len(real.features), len(fake.features))
+    near, reasons = None, {}
+    if count > k:
+        near = precision_recall.precision_recall(real.features, fake.features, k)
+    else:
+        reason = f"{count:,} images have no neighbour number {k}"
+        reasons = {"precision_dbn": reason, "recall_dbn": reason}
     centred = fake.features - real.features.mean(axis=0)
     values: dict[str, float | None] = {
         "fd_dbn": fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features)),
         "is_dbn": inception_score.inception_score(fake.probabilities, splits=1)[0],
         "kd_dbn": kid.kernel_distance(real.features, fake.features),
-        "precision_dbn": near.precision,
-        "recall_dbn": near.recall,
+        "precision_dbn": near and near.precision,
+        "recall_dbn": near and near.recall,
         "cos2_dbn": pulling_away.pulling_away(centred),
         "classes_covered": coverage.classes_covered(
             fake.probabilities, asked.coverage_share, asked.coverage_confidence
         ),
     }
     counts = len(fake.features), len(real.features), real.features.shape[1]
-    return values, {"fd_dbn": fid.frechet_flag(*counts)}
+    rough = dict.fromkeys(values, flags.few(count))
+    return values, {**rough, "fd_dbn": fid.frechet_flag(*counts)}, reasons
 
 
 def _fid(place: Path, generated: np.ndarray) -> tuple[float, str | None]:
@@ -259,11 +268,22 @@ def _of_the_model(
     return {**values, **own}
 
 
-def _at_the_end(suite: str, model: Method, name: str, seed: int) -> dict[str, float]:
-    """The algorithm's state after the last step, and its terms over the last epoch."""
+def _curves(suite: str, name: str, seed: int) -> list[dict[str, str]]:
     path = runs.folder(suite, name, seed) / "curves.csv"
     with path.open(encoding="utf-8", newline="") as file:
-        last = list(csv.DictReader(file))[-1]
+        return list(csv.DictReader(file))
+
+
+def _hinge(suite: str, name: str, seed: int) -> str | None:
+    """What to beware of in the hinge of a method that has one."""
+    cells = [row.get("hinge/active") for row in _curves(suite, name, seed)]
+    active = [float(cell) for cell in cells if cell]
+    return flags.dead_hinge(active) if active else None
+
+
+def _at_the_end(suite: str, model: Method, name: str, seed: int) -> dict[str, float]:
+    """The algorithm's state after the last step, and its terms over the last epoch."""
+    last = _curves(suite, name, seed)[-1]
     values = {key: float(cell) for key, cell in last.items() if cell}
     own = {key: value for key, value in values.items() if key.startswith(f"{model.name}/")}
     named = {key.rpartition("/")[2]: value for key, value in own.items()}

@@ -37,6 +37,17 @@ class Optimiser(ABC):
             parameter.grad = None
 
     @torch.no_grad()
+    def not_finite(self) -> Tensor:
+        """1 where a gradient holds a value that is not finite, else 0; (), on their device."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        one = torch.ones((), device=self.parameters[0].device)
+        found = torch.zeros_like(one)
+        if gradients:  # the check of torch's GradScaler: one kernel; it multiplies them by 1
+            check = torch._amp_foreach_non_finite_check_and_unscale_  # pyright: ignore[reportPrivateImportUsage]
+            check(gradients, found, one)
+        return found
+
+    @torch.no_grad()
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         pairs = zip(self.parameters, self.state, strict=True)

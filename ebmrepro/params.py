@@ -39,6 +39,7 @@ class _Scaled:
 
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
+Several = Annotated[int, Field(ge=2, le=10**9)]
 Natural = Annotated[int, Field(ge=0, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Positive = Annotated[float, Field(gt=0)]
@@ -129,8 +130,8 @@ class Data(Strict):
 
 class Evaluate(Strict):
     split: Literal["test", "validation"]  # real images that generated ones are compared with
-    generated: Annotated[int, Field(ge=2, le=10**9)]  # images drawn from each model
-    energies: Count  # images per set whose energy is measured, at most
+    generated: Several  # images drawn from each model
+    energies: Several  # images per set whose energy is measured, at most
     seed: Seed  # of the draws
     neighbours: Count  # k of improved precision and recall
     coverage_share: Share  # a class is covered when this share of the images is of it ...

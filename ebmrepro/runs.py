@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,22 +20,27 @@ import torch
 from safetensors.torch import save
 
 from ebmrepro import __version__, data, images, method, nets, params, progress, train, writing
-from ebmrepro.checkpoints import Checkpoints
+from ebmrepro.checkpoints import Checkpoints, Stored
 from ebmrepro.curves import Curves
 from ebmrepro.data.batches import Batches
+from ebmrepro.finite import NotFinite
+from ebmrepro.locks import Lock
 from ebmrepro.method import Labelled, Method
-from ebmrepro.params import Params
+from ebmrepro.params import Params, ParamsError, UserError
+from ebmrepro.stopping import Stopped, Watch
 
 PACKAGE = Path(__file__).parent
-SCHEMA = 1  # of a checkpoint
-CODE = [
-    "method.py",
-    "train.py",
-    "nets.py",
+SCHEMA = 2  # of a checkpoint
+CODE = [  # what the bytes of a training follow from, besides the method's own file
+    "curves.py",
+    "data/batches.py",
     "energies.py",
     "images.py",
+    "method.py",
+    "nets.py",
     "optimisers.py",
-    "data/batches.py",
+    "runs.py",
+    "train.py",
 ]
 GRID = 100  # images per grid at fixed z, in ten columns
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
@@ -64,15 +71,47 @@ def fingerprint(suite: str, name: str, seed: int, settings: Params) -> str:
     )
 
 
-def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
+def made_with() -> str:
+    """What the bits of a training depend on besides its fingerprint, as the name of a folder."""
+    return f"{train.device().type}-torch-{torch.__version__}"
+
+
+def why_unusable(stored: Stored, settings: Params) -> str | None:
+    """Why no training of params.yaml would go on from a checkpoint, in words; None if one would."""
+    if not stored.made_with.endswith(f"-torch-{torch.__version__}"):
+        return f"torch is {torch.__version__} here"
+    about = stored.about
+    if not about:
+        known = {fingerprint(*run, settings) for run in settings.run.trainings if _has_data(run[0])}
+        return None if stored.fingerprint in known else "nobody says whose it is"
+    suite, name, seed = about["suite"], about["method"], about["seed"]
+    try:
+        settings.block(suite, name)
+    except ParamsError:
+        return "params.yaml has no such system"
+    if not _has_data(suite):  # then its fingerprint is not known either
+        return None
+    same = fingerprint(suite, name, seed, settings) == stored.fingerprint
+    return None if same else "its parameters, data or code have changed"
+
+
+def _has_data(suite: str) -> bool:
+    return (Path("data") / suite / "dataset.json").exists()
+
+
+def train_one(
+    suite: str, name: str, seed: int, settings: Params, watch: Watch | None = None
+) -> Path:
     """Train one run, or go on with it where it was killed; returns its folder.
 
     Raises:
-        train.NotFinite: a term became NaN or infinite.
-        checkpoints.Busy: another process trains the same run.
+        finite.NotFinite: a term, a gradient or a weight became NaN or infinite.
+        locks.Busy: another process trains the same run.
+        stopping.Stopped: `watch` had a reason to stop; a checkpoint was saved.
     """
-    out = folder(suite, name, seed)
+    out, label = folder(suite, name, seed), f"{suite} {name} seed {seed}"
     block, identity = settings.block(suite, name), fingerprint(suite, name, seed, settings)
+    watch = watch or Watch()
     clock, started = time.monotonic(), datetime.now(UTC)
     card: dict[str, Any] = {
         "suite": suite,
@@ -81,13 +120,24 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
         "fingerprint": identity,
         "params": block.model_dump(),
     }
-    # The checkpoints last until the results are written, and nobody else writes before that.
-    with Checkpoints(root(), identity) as checkpoints:
-        (out / "samples").mkdir(parents=True, exist_ok=True)
+    # Two locks, because two trainings may share a folder with other parameters, or parameters with
+    # another folder (an experiment's). The checkpoints last until the results are written, and
+    # nobody else writes before that.
+    with (
+        Lock(Path(".ebmrepro/running") / f"{suite}-{name}-{seed}", label),
+        Checkpoints(root(), identity, made_with(), label) as checkpoints,
+    ):
+        # As DVC does: what is there may be half of something, or a link into DVC's cache.
+        shutil.rmtree(out, ignore_errors=True)
+        (out / "samples").mkdir(parents=True)
         write_json(out / "run.json", card)
         training = _training(suite, name, seed, settings)
-        label = f"{suite} {name} seed {seed}"
-        epochs_here = _go_on(training, checkpoints, out, block.grids, label)
+        total = training.method.epochs
+        steps = total * len(training.batches)
+        checkpoints.describe(suite=suite, method=name, seed=seed, epochs=total, steps=steps)
+        running = _Running(training, checkpoints, watch, out, block.grids, label)
+        with watch:
+            steps_here = running.go_on()
         card |= {
             "epochs": training.epoch,
             "steps": training.step,
@@ -99,7 +149,7 @@ def train_one(suite: str, name: str, seed: int, settings: Params) -> Path:
         with writing.whole(out / "model.safetensors") as partial:
             partial.write_bytes(save(weights))
         write_json(out / "run.json", card)
-        shown = epochs_here * len(training.batches) * training.batches.size
+        shown = steps_here * training.batches.size
         _write_provenance(identity, started, time.monotonic() - clock, shown)
     return out
 
@@ -164,31 +214,103 @@ def _training(suite: str, name: str, seed: int, settings: Params) -> train.Train
     return train.Training(model, batches, block.optim)
 
 
-def _go_on(
-    training: train.Training, checkpoints: Checkpoints, out: Path, grids: int, label: str
-) -> int:
-    """Train to the end from the newest checkpoint, if any; returns the epochs trained here."""
-    total = training.method.epochs
-    due = {round(total * (i + 1) / grids) for i in range(grids)}
-    pictures: dict[str, torch.Tensor] = {}
-    rows: list[train.Record] = []
-    if state := checkpoints.latest():
-        rows, pictures = _restore(training, state)
-        print(f"{label}: going on after epoch {training.epoch} of {total}", flush=True)
-        for file, grid in pictures.items():
-            images.save_png(out / "samples" / file, grid.numpy())
-    first, curves = training.epoch, Curves(out / "curves.csv", rows)
-    every, saved = float(os.environ.get("EBMREPRO_CHECKPOINT_SECONDS", "30")), time.monotonic()
-    for record in progress.follow(training.epochs(), total - first, label):
-        curves.append(record)
-        if training.epoch in due:
-            file, grid = f"step_{training.step:07d}.png", _grid(training.method)
-            images.save_png(out / "samples" / file, grid)
-            pictures[file] = torch.from_numpy(grid)
-        if time.monotonic() - saved >= every:
-            checkpoints.save(training.epoch, _state(training, curves.rows, pictures))
-            saved = time.monotonic()
-    return training.epoch - first
+class _Running:
+    """A training on its way, and what is written and saved between its steps."""
+
+    def __init__(
+        self,
+        training: train.Training,
+        checkpoints: Checkpoints,
+        watch: Watch,
+        out: Path,
+        grids: int,
+        label: str,
+    ):
+        self.training, self.checkpoints, self.watch = training, checkpoints, watch
+        self.out, self.label = out, label
+        self.total = training.method.epochs
+        self.due = {round(self.total * (i + 1) / grids) for i in range(grids)}
+        self.curves = Curves(out / "curves.csv")
+        self.pictures: dict[str, torch.Tensor] = {}
+        self.interval, self.saved = _interval(), (0, time.monotonic())  # step, when
+        self.failed = False  # to save, the last time
+
+    def go_on(self) -> int:
+        """Train to the end from the newest checkpoint, if any; returns the steps trained here."""
+        if state := self.checkpoints.latest():
+            self._restore(state)
+        for step, kind in self.checkpoints.of_others():
+            print(f"{self.label}: not going on from step {step}, made with {kind}", flush=True)
+        first, epochs = self.training.step, self.training.epochs(self._between)
+        try:
+            left = self.total - self.training.epoch
+            for record in progress.follow(epochs, left, self.label):
+                self.curves.append(record)
+                if self.training.epoch in self.due:
+                    self._draw()
+                self._between()
+            self.training.check()
+        except NotFinite as error:
+            raise NotFinite(f"{error}; {self._last()}") from None
+        return self.training.step - first
+
+    def _between(self) -> None:
+        """Save if it is time, and stop if there is a reason to."""
+        reason = self.watch.reason()
+        if reason or time.monotonic() - self.saved[1] >= self.interval:
+            self._save()
+        if reason:
+            why, code = reason
+            raise Stopped(f"{self.label}: stopped {why}; {self._last()}", code)
+
+    def _save(self) -> None:
+        step = self.training.step
+        if step > self.saved[0]:
+            state = _state(self.training, self.curves.rows, self.pictures)
+            try:
+                self.checkpoints.save(step, state)
+                self.failed = False
+            except OSError as error:  # the training is worth more than its checkpoint
+                if not self.failed:
+                    print(
+                        f"{self.label}: no checkpoint can be saved at step {step} ({error}); "
+                        "training goes on without",
+                        file=sys.stderr,
+                    )
+                self.failed = True
+        self.saved = step, time.monotonic()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        rows, self.pictures = _restore(self.training, state)
+        self.curves = Curves(self.curves.path, rows)
+        for file, grid in self.pictures.items():
+            images.save_png(self.out / "samples" / file, grid.numpy())
+        self.saved = self.training.step, time.monotonic()
+        steps = self.total * len(self.training.batches)
+        print(f"{self.label}: going on after step {self.training.step} of {steps}", flush=True)
+
+    def _draw(self) -> None:
+        file, grid = f"step_{self.training.step:07d}.png", _grid(self.training.method)
+        images.save_png(self.out / "samples" / file, grid)
+        self.pictures[file] = torch.from_numpy(grid)
+
+    def _last(self) -> str:
+        """What there is to go on from, in words."""
+        if newest := self.checkpoints.newest():
+            return f"the last good checkpoint is that of step {newest[0]}, {newest[1].parent}"
+        return "there is no checkpoint yet"
+
+
+def _interval() -> float:
+    """Seconds between checkpoints, at least."""
+    text = os.environ.get("EBMREPRO_CHECKPOINT_SECONDS", "30")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise UserError(f"EBMREPRO_CHECKPOINT_SECONDS: found {text!r}, allowed is a number from 0")
+    return seconds
 
 
 def _grid(model: Method) -> np.ndarray:
@@ -202,14 +324,14 @@ def _grid(model: Method) -> np.ndarray:
 def _state(
     training: train.Training, rows: list[train.Record], pictures: dict[str, torch.Tensor]
 ) -> dict[str, Any]:
+    where = training.batches.images.device
     generators = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        generators["cuda"] = torch.cuda.get_rng_state()
+    if where.type == "cuda":
+        generators["cuda"] = torch.cuda.get_rng_state(where)
     return {
-        "epoch": training.epoch,
-        "method": training.method.state_dict(),
-        "players": {name: player.state() for name, player in training.players.items()},
+        "training": training.state(),
         "generators": generators,
+        "threads": torch.get_num_threads(),  # sums are split by it, so bits follow from it
         "rows": rows,
         "pictures": pictures,
     }
@@ -218,13 +340,11 @@ def _state(
 def _restore(
     training: train.Training, state: dict[str, Any]
 ) -> tuple[list[train.Record], dict[str, torch.Tensor]]:
-    training.epoch = state["epoch"]
-    training.method.load_state_dict(state["method"])
-    for name, player in training.players.items():
-        player.restore(state["players"][name])
+    training.restore(state["training"])
+    torch.set_num_threads(state["threads"])
     torch.set_rng_state(state["generators"]["cpu"])
-    if "cuda" in state["generators"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["generators"]["cuda"])
+    if "cuda" in state["generators"]:
+        torch.cuda.set_rng_state(state["generators"]["cuda"], training.batches.images.device)
     return state["rows"], state["pictures"]
 
 

@@ -1,14 +1,15 @@
 """The loop: turns are taken here, and nothing here knows any method.
 
 Optimisers, their schedules, devices and the averaging of terms are the loop's; the mathematics is
-the method's. Records come out, one an epoch; the caller decides what to do with them.
+the method's. Records come out, one an epoch; the caller decides what to do with them, and may save
+the whole state between any two steps.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,14 +17,13 @@ from torch import Tensor, nn
 
 from ebmrepro import optimisers
 from ebmrepro.data.batches import Batches
+from ebmrepro.finite import Finite, NotFinite
 from ebmrepro.method import Labelled, Method, Turn
 from ebmrepro.params import Optim, ParamsError, UserError
 
 Record = dict[str, float]
 
-
-class NotFinite(UserError):
-    """A term of the training became NaN or infinite."""
+LOOK = 100  # steps between looks whether all is finite, at each of which the host waits for a GPU
 
 
 class Player:
@@ -35,12 +35,17 @@ class Player:
         self.age = 0  # epochs in which it has moved
         self.moved = False
 
-    def take(self, loss: Tensor) -> None:
-        """Descend the loss in this player's parameters, and in no others."""
+    def take(self, loss: Tensor) -> Tensor:
+        """Descend the loss in this player's parameters, and in no others.
+
+        Returns 0 if all of the gradient was finite, on the device.
+        """
         self.optimiser.clear()
         loss.backward(inputs=self.parameters)
+        not_finite = self.optimiser.not_finite()
         self.optimiser.step()
         self.moved = True
+        return not_finite
 
     def end_epoch(self) -> None:
         self.age += self.moved
@@ -48,63 +53,127 @@ class Player:
         self.optimiser.end_epoch(self.age)
 
     def state(self) -> dict[str, Any]:
-        return {"moments": self.optimiser.state, "age": self.age}
+        return {"moments": self.optimiser.state, "age": self.age, "moved": self.moved}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.optimiser.load(state["moments"])
-        self.age = state["age"]
+        self.age, self.moved = state["age"], state["moved"]
         self.optimiser.end_epoch(self.age)
 
 
 class Training:
-    """A method, its batches and its players: one run, from any epoch to its last."""
+    """A method, its batches and its players: one run, from any step to its last."""
 
     def __init__(self, method: Method, batches: Batches, optim: Mapping[str, Optim]):
         self.method, self.batches = method, batches
         self.players = _players(method, optim)
         self.epoch = 0  # epochs done
+        self.position = 0  # iterations done in the epoch that has begun
+        self._sums: dict[str, Tensor] = {}  # of terms and losses over that epoch
+        self._counts: dict[str, int] = {}
+        self._finite = Finite(method.name)
 
     @property
     def step(self) -> int:
         """Iterations done."""
-        return self.epoch * len(self.batches)
+        return self.epoch * len(self.batches) + self.position
 
-    def epochs(self) -> Iterator[Record]:
+    def epochs(self, between: Callable[[], None] = lambda: None) -> Iterator[Record]:
         """Train to the end of the budget; one record per epoch.
 
         A record holds `epoch` and `step` so far, the means of all terms and losses over the epoch,
-        and the scalars that the algorithm remembers, as they stand after it.
+        and the scalars that the algorithm remembers, as they stand after it. `between` is called
+        between any two steps of an epoch; `state` may be taken there, and between two records.
 
         Raises:
-            NotFinite: a mean is NaN or infinite; the epoch's step and term are named.
+            NotFinite: a term, a loss or a gradient was NaN or infinite; it and its step are named.
         """
         self.method.train()
         while self.epoch < self.method.epochs:
-            means = self._epoch()
+            means = self._epoch(between)
             self.method.after_epoch(self.epoch, means)
             for player in self.players.values():
                 player.end_epoch()
             self.epoch += 1
             values = {**means, **self.method.state_values()}
             record = dict(zip(values, torch.stack([*values.values()]).tolist(), strict=True))
-            self._check(record, means)
             # A state that has no value yet (MAGAN's E_G before the first epoch) is left out.
             known = {key: value for key, value in record.items() if math.isfinite(value)}
             yield {"epoch": self.epoch, "step": self.step, **known}
 
-    def _epoch(self) -> dict[str, Tensor]:
-        sums: dict[str, Tensor] = {}
-        counts: dict[str, int] = {}
-        for x, y in self.batches.epoch(self.epoch):
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the training follows from, besides the random generators.
+
+        Raises:
+            NotFinite: see `check`; what is not finite is never saved.
+        """
+        self.check()
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "sums": self._sums,
+            "counts": self._counts,
+            "method": self.method.state_dict(),
+            "players": {name: player.state() for name, player in self.players.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a `state`, in a training made from the same parameters."""
+        self.epoch, self.position = state["epoch"], state["position"]
+        where = self.batches.images.device
+        self._sums = {key: value.to(where) for key, value in state["sums"].items()}
+        self._counts = dict(state["counts"])
+        self.method.load_state_dict(state["method"])
+        for name, player in self.players.items():
+            player.restore(state["players"][name])
+
+    @torch.no_grad()
+    def check(self) -> None:
+        """Look at every term, loss and gradient so far, and at weights, statistics and moments.
+
+        What an algorithm remembers may be infinite, as long as it knows no value yet (MAGAN's E_G).
+
+        Raises:
+            NotFinite: one of them is NaN or infinite.
+        """
+        self._finite.look()
+        remembered = {name for name, _ in self.method.named_buffers(recurse=False)}
+        values = dict(self.method.state_dict())
+        for name, player in self.players.items():
+            for i, moments in enumerate(player.optimiser.state):
+                values |= {f"{name}'s {key} {i}": moment for key, moment in moments.items()}
+        for name, value in values.items():
+            bad = value.isnan() if name in remembered else ~value.isfinite()
+            if bad.any():
+                raise NotFinite(f"{self.method.name}: {name} is not finite after step {self.step}")
+
+    def _epoch(self, between: Callable[[], None] = lambda: None) -> dict[str, Tensor]:
+        for x, y in self.batches.epoch(self.epoch, self.position):
             batch = x if y is None else Labelled(x, y)
             for turn in self.method.step(batch, self.epoch):
-                for key, value in self._take(turn).items():
-                    value = value.detach()
-                    sums[key] = sums[key] + value if key in sums else value.clone()
-                    counts[key] = counts.get(key, 0) + 1
-        return {key: value.float() / counts[key] for key, value in sums.items()}
+                self._add(self._take(turn))
+            self.position += 1
+            if self.position % LOOK == 0:
+                self._finite.look()
+            if self.position < len(self.batches):
+                between()
+        self._finite.look()
+        counts = self._counts
+        means = {key: value.float() / counts[key] for key, value in self._sums.items()}
+        self.position, self._sums, self._counts = 0, {}, {}
+        return means
+
+    def _add(self, terms: Mapping[str, Tensor]) -> None:
+        sums, counts = self._sums, self._counts
+        for key, value in terms.items():
+            value = value.detach()
+            sums[key] = sums[key] + value if key in sums else value.clone()
+            counts[key] = counts.get(key, 0) + 1
 
     def _take(self, turn: Turn) -> Mapping[str, Tensor]:
+        step = self.step + 1
+        for key, value in turn.terms.items():
+            self._finite.value(step, key, value.detach())
         if turn.loss is None:
             return turn.terms
         if turn.player not in self.players:
@@ -112,16 +181,10 @@ class Training:
                 f"params.yaml: {self.method.name}: found a turn of {turn.player!r}, "
                 f"the optim block has {', '.join(self.players)}"
             )
-        self.players[turn.player].take(turn.loss)
+        self._finite.value(step, f"loss/{turn.player}", turn.loss.detach())
+        not_finite = self.players[turn.player].take(turn.loss)
+        self._finite.count(step, f"the gradient of {turn.player}", not_finite)
         return {f"loss/{turn.player}": turn.loss, **turn.terms}
-
-    def _check(self, record: Record, means: Mapping[str, Tensor]) -> None:
-        for key in means:
-            if not math.isfinite(record[key]):
-                raise NotFinite(
-                    f"{self.method.name}: {key} is {record[key]} in the epoch that ended at step "
-                    f"{self.step}"
-                )
 
 
 def device() -> torch.device:

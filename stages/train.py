@@ -8,23 +8,30 @@ from typing import Annotated
 
 import typer
 
-from ebmrepro import params, tracking
+from ebmrepro import params, stopping, tracking
 
 Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
 
 def main(suite: str, name: str, seed: Seed) -> None:
     """Write models/SUITE/NAME/SEED: weights, curves, image grids, and what was run."""
+    watch = stopping.Watch()  # before the imports below: it remembers this process's parent
     try:
         settings = params.load()
         settings.block(suite, name)
         with tracking.following(Path(), [(suite, name, seed)], after=tracking.SHORT):
             from ebmrepro import runs
 
-            runs.train_one(suite, name, seed, settings)
+            runs.train_one(suite, name, seed, settings, watch)
     except params.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
+    except stopping.Stopped as stop:
+        typer.echo(f"{stop}; `dvc repro` goes on from there", err=True)
+        raise typer.Exit(stop.code) from None
+    except KeyboardInterrupt:
+        typer.echo(f"{suite} {name} seed {seed}: stopped by SIGINT; `dvc repro` goes on", err=True)
+        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

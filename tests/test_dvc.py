@@ -17,7 +17,10 @@ GRAPH = grimp.build_graph("ebmrepro", cache_dir=None)
 WITHOUT_EFFECT = {
     "ebmrepro": "holds the version",
     "ebmrepro.checkpoints": "a resumed training ends with the bytes of a whole one",
+    "ebmrepro.finite": "stops a training and changes nothing in it",
+    "ebmrepro.locks": "refuses a second writer",
     "ebmrepro.progress": "what a person sees meanwhile",
+    "ebmrepro.stopping": "a training that was stopped goes on to the same bytes",
     "ebmrepro.methods": "an empty package",
     # `data` writes verified bytes that are themselves a dependency; the rest only reads them.
     **{f"ebmrepro.data{m}": "reads data" for m in ("", ".files", ".splits")},

@@ -15,7 +15,8 @@ from ebmrepro.params import ParamsError
 class Batches:
     """A data set as shuffled batches, the same in every run of a seed.
 
-    The order of an epoch follows from (seed, epoch) alone, so a resumed training needs no position.
+    The order of an epoch follows from (seed, epoch) alone, so a training's position in its data is
+    one number.
     The last, smaller batch of an epoch is left out: statistics over a batch keep one sample count.
 
     Args:
@@ -44,10 +45,10 @@ class Batches:
         """Batches per epoch."""
         return len(self.images) // self.size
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Images in [-1, 1], (size, C, H, W), and their labels, (size,)."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Images in [-1, 1], (size, C, H, W), and their labels, (size,), from batch `start` on."""
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
         index = torch.from_numpy(order).to(self.images.device)
-        for batch in index.split(self.size)[: len(self)]:
+        for batch in index.split(self.size)[start : len(self)]:
             labels = None if self.labels is None else self.labels[batch]
             yield from_uint8(self.images[batch]), labels

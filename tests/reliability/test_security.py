@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import pickle
@@ -131,18 +132,18 @@ def torch_files(proof: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("form", ["zip", "legacy"])
 def test_a_checkpoint_that_would_run_something_is_passed_over(tmp_path, form, capsys):
     proof = tmp_path / "proof"
-    with Checkpoints(tmp_path, "f") as checkpoints:
+    evil = torch_files(proof)[form]
+    with Checkpoints(tmp_path, "f", "cpu", "a training") as checkpoints:
         checkpoints.save(1, {"epoch": 1})
-        (checkpoints.folder / "00000009.pt").write_bytes(torch_files(proof)[form])
+        name = f"{9:012d}-{hashlib.sha256(evil).hexdigest()}.pt"  # as our own would be called
+        (checkpoints.folder / name).write_bytes(evil)
         assert (checkpoints.latest() or {})["epoch"] == 1
     assert not proof.exists()
-    assert "00000009.pt is unreadable" in capsys.readouterr().err
+    assert "the checkpoint of step 9 is unreadable" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
 def test_inception_weights_that_would_run_something_are_refused(tmp_path, form):
-    import hashlib
-
     proof, path = tmp_path / "proof", tmp_path / inception.FILE_NAME
     path.write_bytes(torch_files(proof)[form])
     prefix = hashlib.sha256(path.read_bytes()).hexdigest()[:8]  # eight digits can be forged

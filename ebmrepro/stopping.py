@@ -1,0 +1,64 @@
+"""Why a training should stop between two steps: a signal, or a parent that is gone.
+
+DVC ended by SIGTERM leaves its stage alive, which would then write into outputs that the next
+`dvc repro` deletes. So a stage remembers its parent and stops when it has another one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A training was asked to end, and did. `code` is what its process exits with."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+class Watch:
+    """Knows whether this process was asked to stop; make it as early in the process as can be.
+
+    Within its `with` block a first signal only asks, and a second one ends the process at once. A
+    signal that was ignored before (a job in the background, `nohup`) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.parent = os.getppid()
+        self._signal: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def reason(self) -> tuple[str, int] | None:
+        """Why to stop, in words, and the exit code that says so; None to go on."""
+        if self._signal is not None:
+            return f"by {self._signal.name}", 128 + self._signal
+        if os.getppid() != self.parent:
+            return "because its parent process is gone", 128 + signal.SIGTERM
+        return None
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._signal = signal.Signals(number)
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)

@@ -1,0 +1,189 @@
+"""Real trainings at a size at which they can be killed by the dozen.
+
+Each is the stage script's own function in a process of its own, forked from a server that has torch
+imported already (to import it takes longer than the training).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["torch", "typer", "ebmrepro.runs", "ebmrepro.tracking"])
+SUITE = "digits"
+
+
+def project(folder: Path, names: list[str]) -> Path:
+    """A folder with the data of the digits suite and a params.yaml of small, short trainings."""
+    tree = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    suite = tree[SUITE]
+    suite["budget"] = 0.05
+    suite["evaluate"] |= {"generated": 200, "energies": 100}
+    for block in (suite["dbn"], *suite["methods"].values()):
+        block |= {"batch_size": 128, "grids": 2}
+        hparams = block["hparams"]
+        for key in {"G", "D", "encoder", "decoder"} & set(hparams):
+            hparams[key]["hidden"] = [16]
+    suite["dbn"]["hparams"] |= {"layers": [24, 16], "chain_steps": 5, "warmup_epochs": 1}
+    methods = [name for name in names if name in suite["methods"]]
+    suite["methods"] = {name: suite["methods"][name] for name in methods}
+    run = {"suites": [SUITE], "methods": methods, "variants": [], "seeds": [0]}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_params(folder, {"run": run, SUITE: suite})
+    run_in(folder, _prepare)
+    return folder
+
+
+def write_params(folder: Path, tree: Any) -> None:
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(tree, file)
+
+
+def read_params(folder: Path) -> Any:
+    return YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
+
+
+def out(folder: Path, name: str) -> Path:
+    return folder / "models" / SUITE / name / "0"
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def start(folder: Path, name: str, **settings: Any) -> BaseProcess:
+    """A training in the background.
+
+    Args:
+        kill_at: number of the call or return, of any function, at which SIGKILL strikes; 0 never.
+        seconds: between checkpoints.
+        environment: of the process, besides.
+    """
+    child = FORKS.Process(target=_train, args=(folder, name, settings), daemon=True)
+    child.start()
+    return child
+
+
+def finish(child: BaseProcess, patience: float = 120) -> int:
+    """Wait for a process; its exit code, or minus the signal that ended it."""
+    child.join(patience)
+    if child.exitcode is None:
+        child.kill()
+        raise AssertionError(f"it does not end within {patience:.0f} s")
+    return child.exitcode
+
+
+def train(folder: Path, name: str, **settings: Any) -> str:
+    """Train to the end; what was printed."""
+    code = finish(start(folder, name, **settings))
+    assert code == 0, said(folder)
+    return said(folder)
+
+
+def said(folder: Path) -> str:
+    """What the last training in a folder printed."""
+    return (folder / "said.txt").read_text()
+
+
+def calls(folder: Path) -> int:
+    """How many calls and returns the last whole training in a folder consisted of."""
+    return int((folder / "calls.txt").read_text())
+
+
+def clear(folder: Path, name: str) -> None:
+    """What DVC does with the outputs of a stage before it runs it."""
+    shutil.rmtree(out(folder, name), ignore_errors=True)
+    out(folder, name).parent.mkdir(parents=True, exist_ok=True)
+
+
+def run_in(folder: Path, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a process of its own, in a folder."""
+    child = FORKS.Process(target=_call, args=(folder, function, arguments), daemon=True)
+    child.start()
+    code = finish(child)
+    assert code == 0, said(folder)
+
+
+def _enter(folder: Path, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    for name in list(os.environ):
+        if name.startswith(("EBMREPRO_", "DVC_", "MLFLOW_")):
+            del os.environ[name]
+    os.environ |= {"EBMREPRO_TRACKING": "off", **environment}
+    handle = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+
+
+def _call(folder: Path, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    _enter(folder, {})
+    function(*arguments)
+
+
+def _prepare() -> None:
+    from ebmrepro import data, params
+
+    data.prepare(SUITE, params.load().suite(SUITE).data, Path("data") / SUITE)
+
+
+def evaluate(name: str) -> None:
+    """Stages reference and evaluate, called in the project's folder."""
+    from ebmrepro import evaluation, params
+
+    settings = params.load()
+    evaluation.reference(SUITE, settings)
+    extract = evaluation.Extractor(SUITE, settings)
+    evaluation.evaluate(SUITE, name, 0, settings, extract)
+
+
+def _train(folder: Path, name: str, settings: dict[str, Any]) -> None:
+    seconds = {"EBMREPRO_CHECKPOINT_SECONDS": str(settings.get("seconds", 0))}
+    _enter(folder, seconds | settings.get("environment", {}))
+    sys.path.insert(0, str(ROOT / "stages"))
+    import typer
+    from train import main  # pyright: ignore[reportMissingImports]
+
+    _count_calls(settings.get("kill_at", 0))
+    code = 0
+    try:
+        main(SUITE, name, 0)
+    except typer.Exit as end:
+        code = end.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _count_calls(kill_at: int) -> None:
+    """Count the calls and returns of a training, and die at one of them."""
+    from ebmrepro import runs
+
+    train_one, count = runs.train_one, 0
+
+    def step(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(*arguments: Any) -> Any:
+        sys.setprofile(step)
+        try:
+            return train_one(*arguments)
+        finally:
+            sys.setprofile(None)
+            Path("calls.txt").write_text(str(count))
+
+    runs.train_one = counted
