@@ -362,7 +362,9 @@ def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
         dump(root / "reports" / "claims.json", claims(verdict))
         tracking.sync_all(root, [RUN])
     client = tracking.Store(root).client
-    experiment = client.get_experiment_by_name("ebmrepro/digits").experiment_id
+    found = client.get_experiment_by_name("ebmrepro/digits")
+    assert found is not None
+    experiment = found.experiment_id
     (run,) = client.search_runs([experiment], "tags.`ebm.kind` = 'report'")
     assert run.info.status == "FINISHED"
     rows = client.load_table(experiment, "claims.json", [run.info.run_id])
