@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -17,22 +18,30 @@ COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow", "not run her
 
 
 def rows(document: Told, suite: str | None, paper: str | None, verdict: str | None) -> list[Any]:
-    """(claim, judgement) of those that are asked for; None asks for all."""
+    """(claim, judgement) of those that are asked for; None asks for all.
+
+    Without a suite, suites that are not run are shown only of claims that no suite of the run
+    decides, and of these the first.
+    """
+
+    def shown(claim: Told) -> Sequence[Told]:
+        if suite is not None:
+            return [j for j in claim["judgements"] if j["suite"] == suite]
+        return [j for j in claim["judgements"] if j["command"]] or claim["judgements"][:1]
+
     return [
         (claim, judgement)
         for claim in document["claims"]
-        for judgement in claim["judgements"]
-        if suite in (None, judgement["suite"])
-        and paper in (None, claim["paper"])
-        and verdict in (None, judgement["verdict"])
+        for judgement in shown(claim)
+        if paper in (None, claim["paper"]) and verdict in (None, judgement["verdict"])
     ]
 
 
 def table(found: Sequence[Any], console: Console) -> None:
     for paper in dict.fromkeys(claim["paper_title"] for claim, _ in found):
-        shown = Table(title=paper, title_justify="left", title_style="bold", expand=True)
+        shown = Table(title=paper, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
         shown.add_column("Verdict", no_wrap=True)
-        shown.add_column("Claim", ratio=3)
+        shown.add_column("Claim", ratio=3, overflow="fold")
         shown.add_column("Suite", no_wrap=True)
         shown.add_column("Paper", ratio=2)
         shown.add_column("Here, 95 % interval over seeds", ratio=3)
