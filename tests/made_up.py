@@ -12,8 +12,10 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
-from ebmrepro.params import Params
+from ebmrepro.params import METHODS as PACKAGED
+from ebmrepro.params import Params, load
 
+PLANE = load(PACKAGED.parents[1] / "params.yaml").fundamentals.model_dump()
 METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
 VARIANTS = ["began__gamma_05", "began__gamma_07"]
 KINDS = ["train", "test", "generated", "noise", "shuffled", "patches"]
@@ -51,6 +53,7 @@ def params(
                 "variants": variants,
                 "seeds": list(seeds),
             },
+            "fundamentals": PLANE,
             "suites": {
                 suite: {
                     "budget": 0.25,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ebmrepro.report.blocks import Cell
 
 TITLE = "The plane: energies one can see"
-ABSENT = "The stage fundamentals is not run here: make repro runs it."
+ABSENT = "The stage fundamentals has left nothing here yet: make repro runs it."
 OPENING = (
     "An image is a point in a space of many dimensions, where nobody sees an energy and nobody "
     "can compute its normaliser Z. Here points have two coordinates. The energy is a landscape "
@@ -114,8 +114,8 @@ STARTS = {
 }
 SAMPLER = {"langevin": "Langevin", "mala": "MALA"}
 SAMPLERS = (
-    "Total variation: half the summed difference between the shares of points in {bins} × {bins} bins "
-    "and the exact mass of the bins; 0 is perfect, but even exact draws have chance in them "
+    "Total variation: half the summed difference between the shares of points in {bins} × {bins} "
+    "bins and the exact mass of the bins; 0 is perfect, but even exact draws have chance in them "
     "(dotted, grey). First panel: chains begun at exact draws of the ring. Langevin's long steps "
     "smear the density; MALA proposes the same steps and refuses some of them, which makes up "
     "for it at every step length. Other panels: on energies learnt by maximum likelihood. Begun "
@@ -124,8 +124,8 @@ SAMPLERS = (
     "means, bars 95 % intervals."
 )
 STEPS = (
-    "The first panel above in numbers: mean over seeds with its 95 % interval. Where long steps put "
-    "Langevin off, is MALA off too, and how many of its moves does it refuse for that?"
+    "The first panel above in numbers: mean over seeds with its 95 % interval. Where long steps "
+    "put Langevin off, is MALA off too, and how many of its moves does it refuse for that?"
 )
 COST = (
     "Why not simply compute probabilities? Because of Z. On a grid with k points per axis it "
