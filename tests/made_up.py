@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
-from ebmrepro.params import METHODS as METHODS_FOLDER
+from ebmrepro.params import METHODS as PACKAGED
 from ebmrepro.params import Params, load
 
 METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
@@ -32,8 +32,10 @@ HPARAMS: dict[str, dict[str, Any]] = {
     "began__gamma_07": {"epochs": EPOCHS, "gamma": 0.7, "reduction": "mean_abs"},
 }
 
-# What the tour asks changes nothing here.
-TOUR = load(METHODS_FOLDER.parents[1] / "params.yaml").suites["digits"].tour.model_dump()
+# What the plane and the tour ask changes nothing here.
+SHIPPED = load(PACKAGED.parents[1] / "params.yaml")
+PLANE = SHIPPED.fundamentals.model_dump()
+TOUR = SHIPPED.suites["digits"].tour.model_dump()
 
 
 def params(
@@ -57,6 +59,7 @@ def params(
                 "variants": variants,
                 "seeds": list(seeds),
             },
+            "fundamentals": PLANE,
             "suites": {
                 suite: {
                     "budget": 0.25,

@@ -128,7 +128,7 @@ def _gallery(found: Found, density: str) -> Gallery:
     return Gallery(
         f"plane-{density}",
         film.TITLES[density],
-        words.GALLERY[density] + words.SHADES,
+        words.GALLERY[density].format(train=found.asked.train) + words.SHADES,
         [Tile(title, pictures.png(pixels)) for title, pixels in tiles],
         tiles,
     )
@@ -247,7 +247,12 @@ def _sampling(found: Found) -> Sequence[Block]:
     return [
         *_film(found, "sliding", "The same noise, two ways down", words.SLIDING),
         Figure("plane-paths", "Paths of single points", words.PATHS, paths),
-        Figure("plane-samplers", "How far samplers are off", words.SAMPLERS, panels),
+        Figure(
+            "plane-samplers",
+            "How far samplers are off",
+            words.SAMPLERS.format(bins=found.asked.sampling.bins),
+            panels,
+        ),
         _steps(found),
     ]
 

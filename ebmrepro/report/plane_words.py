@@ -5,7 +5,7 @@ from __future__ import annotations
 from ebmrepro.report.blocks import Cell
 
 TITLE = "The plane: energies one can see"
-ABSENT = "The stage fundamentals is not run here: make repro runs it."
+ABSENT = "The stage fundamentals has left nothing here yet: make repro runs it."
 OPENING = (
     "An image is a point in a space of many dimensions, where nobody sees an energy and nobody "
     "can compute its normaliser Z. Here points have two coordinates. The energy is a landscape "
@@ -43,17 +43,17 @@ SHADES = (
     "points that Langevin moves carried along on the energy while it trained."
 )
 GALLERY = {
-    "ring": "Eight equal Gaussians on a circle, as −log p (left), and the energies that networks "
-    "learnt from 4,000 of its points; first seed. Is there a valley at each, and is the "
+    "ring": "Equal Gaussians on a circle, as −log p (left), and the energies that networks "
+    "learnt from {train:,} of its points; first seed. Is there a valley at each, and is the "
     "middle high?",
     "moons": "Two half circles that reach into each other, blurred, as −log p (left), and the "
-    "energies learnt from 4,000 of its points; first seed. Does the ridge between the "
+    "energies learnt from {train:,} of its points; first seed. Does the ridge between the "
     "moons show?",
-    "pinwheel": "Five blades, twisted about the centre, as −log p (left), and the energies "
-    "learnt from 4,000 of its points; first seed. Are the blades narrow, and do they "
+    "pinwheel": "Blades, twisted about the centre, as −log p (left), and the energies "
+    "learnt from {train:,} of its points; first seed. Are the blades narrow, and do they "
     "meet in the middle?",
     "checkerboard": "Points only on every other square of a board, as −log p (left), and the "
-    "energies learnt from 4,000 of its points; first seed. No smooth energy has "
+    "energies learnt from {train:,} of its points; first seed. No smooth energy has "
     "such edges: how near does one come?",
 }
 ROWS = {
@@ -114,8 +114,8 @@ STARTS = {
 }
 SAMPLER = {"langevin": "Langevin", "mala": "MALA"}
 SAMPLERS = (
-    "Total variation: half the summed difference between the shares of points in 16 × 16 bins "
-    "and the exact mass of the bins; 0 is perfect, but even exact draws have chance in them "
+    "Total variation: half the summed difference between the shares of points in {bins} × {bins} "
+    "bins and the exact mass of the bins; 0 is perfect, but even exact draws have chance in them "
     "(dotted, grey). First panel: chains begun at exact draws of the ring. Langevin's long steps "
     "smear the density; MALA proposes the same steps and refuses some of them, which makes up "
     "for it at every step length. Other panels: on energies learnt by maximum likelihood. Begun "
@@ -124,8 +124,8 @@ SAMPLERS = (
     "means, bars 95 % intervals."
 )
 STEPS = (
-    "The first panel above in numbers: mean over seeds with its 95 % interval. A step so long "
-    "that Langevin is visibly wrong costs MALA a third of its moves and no accuracy."
+    "The first panel above in numbers: mean over seeds with its 95 % interval. Where long steps "
+    "put Langevin off, is MALA off too, and how many of its moves does it refuse for that?"
 )
 COST = (
     "Why not simply compute probabilities? Because of Z. On a grid with k points per axis it "
