@@ -270,7 +270,7 @@ class _Running:
             try:
                 self.checkpoints.save(step, state)
                 self.failed = False
-            except OSError as error:  # the training is worth more than its checkpoint
+            except writing.CannotWrite as error:  # a training is worth more than its checkpoint
                 if not self.failed:
                     print(
                         f"{self.label}: no checkpoint can be saved at step {step} ({error}); "

@@ -22,8 +22,13 @@ WITHOUT_EFFECT = {
     "ebmrepro.progress": "what a person sees meanwhile",
     "ebmrepro.stopping": "a training that was stopped goes on to the same bytes",
     "ebmrepro.methods": "an empty package",
+    "ebmrepro.masking": "what a message hides",
+    "ebmrepro.writing": "a file appears whole, with the bytes that its writer has",
     # `data` writes verified bytes that are themselves a dependency; the rest only reads them.
-    **{f"ebmrepro.data{m}": "reads data" for m in ("", ".files", ".splits")},
+    **{
+        f"ebmrepro.data{m}": "reads data"
+        for m in ("", ".downloads", ".files", ".folders", ".splits")
+    },
 }
 ENTRY = {
     "data": ["ebmrepro.data"],

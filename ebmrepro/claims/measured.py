@@ -264,7 +264,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 
 def _arrays(path: Path) -> Mapping[str, Array]:
-    with np.load(path) as archive:
+    with np.load(path, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}
 
 

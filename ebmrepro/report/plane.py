@@ -84,7 +84,7 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
     except ValueError as error:
         raise ReportError(f"{path}: not JSON: {error}") from error
     try:
-        with np.load(made / "arrays.npz") as archive:
+        with np.load(made / "arrays.npz", allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise ReportError(f"{made / 'arrays.npz'}: not arrays of NumPy: {error}") from error

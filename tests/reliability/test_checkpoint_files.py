@@ -15,6 +15,7 @@ import torch
 
 from ebmrepro import checkpoints
 from ebmrepro.checkpoints import Checkpoints
+from ebmrepro.writing import CannotWrite
 
 STEPS = (5, 10, 15, 20)
 CUT = STEPS[:3]  # saved while the power may go
@@ -269,7 +270,7 @@ def test_a_full_disk_costs_the_checkpoint_that_was_to_be_saved_and_no_other(
                 patched.setattr(Path, "open", lambda path, mode: Full(path, mode))
             else:
                 patched.setattr(os, failing, full)
-            with pytest.raises(OSError, match="No space left"):
+            with pytest.raises(CannotWrite, match="No space left"):
                 kept.save(10, state(10))
         assert not (kept.folder / "partial").exists(), "a full disk needs the room"
         found = kept.latest()
