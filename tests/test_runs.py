@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(project: Path
     whole = outputs(out)
 
     command = [sys.executable, str(ROOT / "stages/train.py"), "digits", "magan", "0"]
-    environment = {**os.environ, "EBMREPRO_TRACKING": "off", "EBMREPRO_CHECKPOINT_SECONDS": "0"}
+    environment = {**os.environ, "EBMREPRO_TRACKING": "off", "EBMREPRO_CHECKPOINT_SECONDS": "0.1"}
     for path in out.rglob("*.*"):
         path.unlink()
     killed = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL)
@@ -118,6 +119,39 @@ def test_a_checkpoint_of_other_parameters_is_never_picked_up(project: Path):
         assert len(identities) == 4
     finally:
         os.chdir(here)
+
+
+def test_a_checkpoint_of_other_data_or_code_is_never_picked_up(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from ebmrepro import params, runs
+
+    monkeypatch.chdir(project)
+    small_budget(project, 0.2)
+    settings = params.load()
+
+    def identity() -> str:
+        return runs.fingerprint("digits", "magan", 0, settings)
+
+    before = identity()
+    package = shutil.copytree(runs.PACKAGE, tmp_path / "ebmrepro")
+    monkeypatch.setattr(runs, "PACKAGE", package)
+    assert identity() == before
+    for name in ("methods/magan.py", "train.py", "runs.py", "curves.py", "data/batches.py"):
+        text = (package / name).read_text()
+        (package / name).write_text(text + "# changed\n")
+        assert identity() != before, name
+        (package / name).write_text(text)
+    (package / "methods/began.py").write_text("# another method's")
+    assert identity() == before
+
+    about = project / "data/digits/dataset.json"
+    original = about.read_text()
+    try:
+        about.write_text(original.replace('"sha256": "', '"sha256": "0', 1))
+        assert about.read_text() != original and identity() != before
+    finally:
+        about.write_text(original)
 
 
 def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
