@@ -151,6 +151,12 @@ def test_a_tar_cut_short_is_refused(tmp_path, ending, cut):
     refused(tmp_path, whole[: round(cut * len(whole))], "not a whole tar file")
 
 
+def test_a_tar_whose_checksum_of_gzip_is_wrong_is_refused(tmp_path):
+    whole = bytearray(gzip.compress(tarred()))
+    whole[-8] ^= 1  # it stands after the last member and the mark of the end
+    refused(tmp_path, bytes(whole), "not a whole tar file: CRC check failed")
+
+
 def test_a_tar_cut_between_two_members_is_refused(tmp_path):
     whole = tarred({"a": b"x" * 512, "b": b"y" * 512})
     refused(tmp_path, whole[:1024], "not a whole tar file")
