@@ -141,9 +141,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("budget: 1.0", "budget: 0.02"),
         (r"seeds:\n    - 0\n    - 1\n    - 2\n", "seeds:\n    - 0\n"),
         ("generated: 2000", "generated: 300"),
-        (r"steps: 400", "steps: 10"),  # of the plane: contrastive divergence,
-        (r"steps: 400", "steps: 10"),  # maximum likelihood,
-        (r"steps: 500", "steps: 10"),  # EBGAN
+        ("steps: 300", "steps: 10"),  # of the plane: contrastive divergence,
+        ("steps: 350", "steps: 10"),  # maximum likelihood,
+        ("steps: 400", "steps: 10"),  # EBGAN
         ("    chains: 400", "    chains: 10"),
         ("      chains: 400", "      chains: 10"),
         ("ring_chains: 1000", "ring_chains: 10"),
