@@ -140,6 +140,16 @@ def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, posit
     assert all(torch.equal(value, state[key]) for key, value in whole.method.state_dict().items())
 
 
+def test_a_player_that_has_moved_in_an_epoch_is_one_older_after_it_also_when_restored():
+    """Of a method that moves a player in some steps of an epoch only; a schedule counts epochs."""
+    first, second = (small.training(small.build("ebgan"), "ebgan") for _ in range(2))
+    first.players["G"].moved = True
+    second.restore(first.state())
+    second.players["G"].end_epoch()
+    second.players["D"].end_epoch()
+    assert (second.players["G"].age, second.players["D"].age) == (1, 0)
+
+
 @pytest.mark.parametrize("name", small.METHODS)
 def test_state_is_a_buffer_whose_identity_is_stable(name: str):
     model = small.build(name)
