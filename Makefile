@@ -69,7 +69,7 @@ check: $(READY)  ## lint, format, types, import contracts
 	@$(ACTIVATE) && lint-imports --no-logo
 
 # No database within reach (exit code 3) is said, and is no failure of the project.
-audit: $(READY)  ## hold the locked packages against known vulnerabilities (asks pypi.org, osv.dev)
+audit: $(READY)  ## hold the locked packages against known vulnerabilities (asks their databases)
 	@$(ACTIVATE) && { .ci/audit || [ $$? -eq 3 ]; }
 
 ui: $(READY)  ## open the runs in MLflow
