@@ -225,8 +225,8 @@ class _Names:
         self.size += max(size, 0)
         if size < 0 or self.size > self.limits.size:
             raise DataError(
-                f"{self.path}: member {name!r} is said to be {size:,} bytes; the whole archive "
-                f"may hold {self.limits.size:,}"
+                f"{self.path}: member {name!r} is said to be {size:,} bytes, which makes "
+                f"{self.size:,} so far; the whole archive may hold {self.limits.size:,}"
             )
         if len(self.files) > self.limits.files:
             raise DataError(f"{self.path}: more than the {self.limits.files:,} files it may hold")
