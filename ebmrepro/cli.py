@@ -240,8 +240,11 @@ def checkpoints_ls() -> None:
     """List the checkpoints of trainings that have not ended."""
     from ebmrepro import checkpoints
 
-    for each in checkpoints.stored(_root()):
+    found = checkpoints.stored(_root())
+    for each in found:
         typer.echo(checkpoints.in_words(each))
+    if not found:
+        typer.echo("no checkpoints: every training that was begun has ended")
 
 
 @checkpoints_app.command("prune")
