@@ -222,7 +222,7 @@ def track_sync() -> None:
 
         runs = list(params.load().run.trainings)
         done = tracking.sync_all(Path(), runs)
-        typer.echo(f"MLflow holds {len(done)} of {len(runs)} runs; the others have no files yet")
+        typer.echo(tracking.held(done, runs))
 
 
 @track_app.command("rebuild")

@@ -834,6 +834,12 @@ def ui_command(root: Path, port: int) -> list[str]:
     return command + [word for option in options.items() for word in option]
 
 
+def held(done: Sequence[object], runs: Sequence[object]) -> str:
+    """How many of the runs of params.yaml are in MLflow, in words."""
+    rest = "" if len(done) == len(runs) else "; the others have no files yet"
+    return f"MLflow holds {len(done)} of {len(runs)} runs{rest}"
+
+
 def serve(root: Path, runs: Iterable[tuple[str, str, int]], port: int) -> int:
     """Bring MLflow up to date, start its server, say where the charts are, and stay until Ctrl-C.
 
@@ -845,7 +851,7 @@ def serve(root: Path, runs: Iterable[tuple[str, str, int]], port: int) -> int:
     if not remote and _answers(port):
         raise TrackingError(f"port {port} is in use: choose another with --port")
     done = sync_all(root, runs)
-    print(f"MLflow holds {len(done)} of {len(runs)} runs; the others have no files yet", flush=True)
+    print(held(done, runs), flush=True)
     suites = list(dict.fromkeys(run.suite for run in done))
     with _one_line(uri):
         store = Store(root)

@@ -16,7 +16,7 @@ from ebmrepro.data.batches import Batches
 from ebmrepro.finite import Finite, NotFinite
 from ebmrepro.method import Method, Turn
 from ebmrepro.metrics import flags
-from ebmrepro.params import Adam
+from ebmrepro.params import Adam, load
 from ebmrepro.train import Training
 
 STEPS = 250  # per epoch
@@ -161,7 +161,7 @@ def test_a_dead_hinge_a_collapse_and_too_few_images_are_flagged(project: Path):
 
     edit(project, margin=1e9)
     tree = trainings.read_params(project)
-    tree["digits"]["evaluate"] |= {"generated": 3}
+    tree["digits"]["evaluate"] |= {"generated": 3, "neighbours": 2}
     trainings.write_params(project, tree)
     trainings.train(project, "ebgan", seconds=1000)
     found = measured(project)
@@ -169,9 +169,22 @@ def test_a_dead_hinge_a_collapse_and_too_few_images_are_flagged(project: Path):
     assert found["flags"]["fd_dbn"].startswith("3 images for 16 features")
     for measure in ("kd_dbn", "is_dbn", "classes_covered"):
         assert found["flags"][measure] == "only 3 images: a rough estimate"
+
+
+def test_precision_and_recall_without_a_kth_neighbour_are_null_with_the_reason():
+    from ebmrepro import evaluation
+
+    asked = load(trainings.ROOT / "params.yaml").suite("digits").evaluate
+    numbers = np.random.default_rng(0)
+
+    def images(count: int) -> evaluation.Features:
+        features = numbers.random((count, 4), np.float32)
+        return evaluation.Features(features, np.full((count, 2), 0.5, np.float32))
+
+    values, _, reasons = evaluation._distances(images(9), images(asked.neighbours), asked)
     for measure in ("precision_dbn", "recall_dbn"):
-        assert found["values"][measure] is None
-        assert found["reasons"][measure] == "3 images have no neighbour number 3"
+        assert values[measure] is None
+        assert reasons[measure] == "3 images have no neighbour number 3"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_a_lock_of_a_dead_process_is_gone_and_its_note_misleads_nobody(tmp_path:
 
 
 def ask_twice() -> None:
+    trainings.heed_signals()
     with Watch() as watch:
         assert watch.reason() is None
         os.kill(os.getpid(), signal.SIGINT)
@@ -83,7 +84,7 @@ def test_a_signal_that_was_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch
         with Watch() as watch:
             os.kill(os.getpid(), signal.SIGHUP)
             assert watch.reason() is None
-            monkeypatch.setattr(os, "getppid", lambda: 1)
+            monkeypatch.setattr(os, "getppid", lambda: -1)  # another parent than any
             assert watch.reason() == ("because its parent process is gone", 143)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -40,7 +40,7 @@ def project(folder: Path, names: list[str]) -> Path:
     suite["methods"] = {name: suite["methods"][name] for name in methods}
     run = {"suites": [SUITE], "methods": methods, "variants": [], "seeds": [0]}
     folder.mkdir(parents=True, exist_ok=True)
-    write_params(folder, {"run": run, SUITE: suite})
+    write_params(folder, {"run": run, "fundamentals": tree["fundamentals"], SUITE: suite})
     run_in(folder, _prepare)
     return folder
 
@@ -116,8 +116,15 @@ def run_in(folder: Path, function: Callable[..., None], *arguments: Any) -> None
     assert code == 0, said(folder)
 
 
+def heed_signals() -> None:
+    """As in a foreground job, however the tests were started: nohup and `&` have some ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def _enter(folder: Path, environment: dict[str, str]) -> None:
     os.chdir(folder)
+    heed_signals()
     for name in list(os.environ):
         if name.startswith(("EBMREPRO_", "DVC_", "MLFLOW_")):
             del os.environ[name]
