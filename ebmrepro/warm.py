@@ -24,6 +24,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -67,6 +68,11 @@ class Server:
         self.clients: dict[socket.socket, int] = {}  # connection -> its fork
         self.abandoned: dict[int, float] = {}  # fork whose client is gone -> when to kill it
         self.selector = selectors.DefaultSelector()
+
+    def wanted(self) -> bool:
+        """Wait for the first client; False if `ebmrepro repro` ends without one."""
+        readable, _, _ = select.select([self.listener, sys.stdin], [], [])
+        return self.listener in readable
 
     def serve(self) -> None:
         """Until standard input ends: then `ebmrepro repro` is over, or was killed."""
@@ -190,6 +196,8 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
 
 def main(address: str) -> None:
     server = Server(address)
+    if not server.wanted():  # everything was up to date
+        return
     for name in LIBRARIES:
         importlib.import_module(name)
     # A thread would not exist in a fork, and what it holds would stay locked there.

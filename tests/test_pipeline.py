@@ -116,6 +116,8 @@ class Project:
             "found = [e for e in client.search_experiments() if e.name.startswith('ebmrepro/')]\n"
             "out = {}\n"
             "for run in client.search_runs([e.experiment_id for e in found], max_results=1000):\n"
+            "    if run.data.tags.get('ebm.kind') == 'report':\n"
+            "        continue\n"
             "    key = run.data.tags['ebm.fingerprint']\n"
             "    assert key not in out, 'a run stands there twice'\n"
             "    out[key] = sum(len(client.get_metric_history(run.info.run_id, m))\n"
