@@ -1,6 +1,7 @@
 """What every test may count on: a fixed seed, one thread, and no setting of whoever runs it."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).parents[1]
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["DVC_NO_ANALYTICS"] = "1"
+# However the tests were started: nohup and `&` have signals ignored, which every child inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # EBMREPRO_SOAK=1: the long form, with other mutations at each run. Else the same ones each time.
 CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -25,6 +25,8 @@ from ebmrepro.params import Epochs, Positive, Strict
 
 
 class Mean(Method):
+    players = ("D",)
+
     class Hparams(Strict):
         epochs: Epochs
         spread: Positive

@@ -62,7 +62,6 @@ def test_a_lock_of_a_dead_process_is_gone_and_its_note_misleads_nobody(tmp_path:
 
 
 def ask_twice() -> None:
-    trainings.heed_signals()
     with Watch() as watch:
         assert watch.reason() is None
         os.kill(os.getpid(), signal.SIGINT)

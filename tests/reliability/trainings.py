@@ -116,15 +116,8 @@ def run_in(folder: Path, function: Callable[..., None], *arguments: Any) -> None
     assert code == 0, said(folder)
 
 
-def heed_signals() -> None:
-    """As in a foreground job, however the tests were started: nohup and `&` have some ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 def _enter(folder: Path, environment: dict[str, str]) -> None:
     os.chdir(folder)
-    heed_signals()
     for name in list(os.environ):
         if name.startswith(("EBMREPRO_", "DVC_", "MLFLOW_")):
             del os.environ[name]
