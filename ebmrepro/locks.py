@@ -85,12 +85,13 @@ class Lock:
                 continue
             if host != platform.node():
                 return f"process {pid} on {host} since {since}"
-            if _lives(pid):
+            if lives(pid):
                 return f"process {pid} since {since}"
         return "another process"
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process of this machine is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

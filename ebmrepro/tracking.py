@@ -32,6 +32,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ebmrepro import locks
 from ebmrepro.masking import masked
 from ebmrepro.params import UserError
 
@@ -354,18 +355,8 @@ class Store:
         running = self.client.search_runs([self.experiment(suite)], "attributes.status = 'RUNNING'")
         for run in running:
             host, _, pid = run.data.tags.get("ebm.follower", "").rpartition(":")
-            if not pid or (host == platform.node() and not _alive(int(pid))):
+            if not pid or (host == platform.node() and not locks.lives(int(pid))):
                 self.client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 class _Projection:
