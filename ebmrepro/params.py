@@ -35,7 +35,7 @@ SOURCE_HELPERS |= {"archives", "downloads", "folders", "unpickle"}
 
 
 class _Scaled:
-    """Marks a number of epochs, which a suite's `budget` multiplies."""
+    """Marks a number of epochs, which a suite's `budget` and a block's `share` multiply."""
 
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -115,6 +115,7 @@ Optim = Annotated[Adam | Adamax | SGD, Field(discriminator="name")]
 class Block(Strict):
     """One system of one suite: all numbers of its training."""
 
+    share: Share  # of the paper's epochs that this repository carries; the suite's budget times it
     batch_size: Count
     grids: Count  # image grids at fixed z written over the training
     optim: dict[str, Optim]  # player -> its optimiser
@@ -233,7 +234,7 @@ class Tour(Strict):
 
 
 class Suite(Strict):
-    budget: Share  # share of every epoch count that is run
+    budget: Share  # of every epoch count; a block's own share of it multiplies it
     data: Data
     dbn: Block
     evaluate: Evaluate
@@ -463,11 +464,12 @@ class Params(Strict):
         return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
     def block(self, suite: str, name: str) -> Block:
-        """The block of one system with the suite's budget applied to its epoch counts."""
+        """The block of one system with the suite's budget and its own share of it applied."""
         suite_params = self.suite(suite)
         where = f"params.yaml: {suite}.methods"
         block = suite_params.block(known(name, ["dbn", *suite_params.methods], where, "method"))
-        return block.model_copy(update={"hparams": _scale(block.hparams, suite_params.budget)})
+        part = suite_params.budget * block.share
+        return block.model_copy(update={"hparams": _scale(block.hparams, part)})
 
 
 def base(name: str) -> str:

@@ -46,6 +46,7 @@ class Mean(Method):
         yield Turn("D", self.energy(x).mean(), {"energy/real": self.energy(x).mean()})
 '''
 BLOCK = """    mean:
+      share: 1.0
       batch_size: 64
       grids: 1
       optim:
