@@ -84,7 +84,6 @@ COLUMNS = (
 # What claims name and no stage writes yet. Whoever writes one describes it in the catalogue (or
 # adds the method's file) and takes it out here; a test sees to that.
 PLANNED_SYSTEMS = {
-    "autoencoder": "the deep auto-encoder 784-1000-500-250-30",
     "rbm": "RBMs of 500 hidden units",
     "ebgan_grid": "EBGAN's grid of MLPs",
     "ebgan_ln": "a ladder network whose cost is EBGAN's",
