@@ -27,6 +27,7 @@ from ebmrepro.metrics import (
     inception,
     inception_score,
     kid,
+    margin,
     precision_recall,
     pulling_away,
     separation,
@@ -282,12 +283,21 @@ def _hinge(suite: str, name: str, seed: int) -> str | None:
 
 
 def _at_the_end(suite: str, model: Method, name: str, seed: int) -> dict[str, float]:
-    """The algorithm's state after the last step, and its terms over the last epoch."""
-    last = _curves(suite, name, seed)[-1]
-    values = {key: float(cell) for key, cell in last.items() if cell}
+    """The algorithm's state after the last step, its terms over the last epoch, and what became of
+    a margin that moves."""
+    rows = _curves(suite, name, seed)
+    values = {key: float(cell) for key, cell in rows[-1].items() if cell}
     own = {key: value for key, value in values.items() if key.startswith(f"{model.name}/")}
     named = {key.rpartition("/")[2]: value for key, value in own.items()}
-    return {key: named[key] for key in ("k", "M_global") if key in named}
+    found = {key: named[key] for key in ("k", "M_global", "updates") if key in named}
+    if (moving := f"{model.name}/margin") in rows[-1]:
+        columns = "energy/real", "energy/fake", moving
+        found |= margin.stops(*(_numbers(rows, column) for column in columns))
+    return found
+
+
+def _numbers(rows: list[dict[str, str]], column: str) -> np.ndarray:
+    return np.array([float(row[column] or math.nan) for row in rows])
 
 
 def _add(metrics: dict[str, Any], values: dict[str, float]) -> None:

@@ -35,14 +35,21 @@ def test_the_shipped_file_is_right():
     assert {"dcgan", "ebgan", "ebgan_pt", "began", "magan"} <= set(settings.run.methods)
 
 
-def test_variants_differ_from_their_method_in_one_number():
-    """A variant is a complete block; only what it is about may differ."""
-    for suite in params.load(ROOT / "params.yaml").suites.values():
-        for name in suite.methods:
-            if "__" in name:
-                own = params.flatten(suite.methods[name].model_dump())
-                base = params.flatten(suite.methods[params.base(name)].model_dump())
-                assert len([key for key in own if own[key] != base.get(key)]) == 1, name
+def test_an_ablation_differs_from_its_method_in_one_number():
+    """A variant is a complete block; only what it is about may differ, besides the share of it."""
+    settings = params.load(ROOT / "params.yaml")
+    for suite in settings.suites.values():
+        for name in set(settings.run.variants) & set(suite.methods):
+            own = params.flatten(suite.methods[name].model_dump(exclude={"share"}))
+            base = params.flatten(suite.methods[params.base(name)].model_dump(exclude={"share"}))
+            assert len([key for key in own if own[key] != base.get(key)]) == 1, name
+
+
+def test_networks_compared_by_depth_differ_in_depth_alone():
+    methods = params.load(ROOT / "params.yaml").suites["mnist"].methods
+    depths = [params.flatten(methods[f"dbn__depth_{n}"].model_dump()) for n in (1, 2, 3, 4)]
+    assert [len(own.pop("hparams.layers")) for own in depths] == [1, 2, 3, 4]
+    assert all(own == depths[0] for own in depths)
 
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path):
@@ -135,6 +142,17 @@ def test_a_budget_scales_epochs_and_leaves_the_rest(tmp_path: Path):
         moved = {key for key in before if before[key] != after[key]}
         assert moved and all(key.endswith("epochs") for key in moved), name
         assert all(after[key] == max(1, round(before[key] / 10)) for key in moved)
+
+
+def test_a_share_scales_the_epochs_of_its_own_block_on_top_of_the_budget(tmp_path: Path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "params.yaml"
+    text = text.replace("budget: 1.0", "budget: 0.5", 1)
+    path.write_text(text.replace("dcgan:\n      share: 1.0", "dcgan:\n      share: 0.1", 1))
+    before, after = (params.load(p) for p in (ROOT / "params.yaml", path))
+    assert before.block("digits", "dcgan").hparams.epochs == 80
+    assert after.block("digits", "dcgan").hparams.epochs == 4  # 80 * 0.5 * 0.1
+    assert after.block("digits", "magan").hparams.epochs == 45  # 90 * 0.5
 
 
 def test_check_needs_no_torch_and_little_time():

@@ -190,6 +190,44 @@ MEASURES: dict[str, Measure] = {
         "fixed in EBGAN, adapted in MAGAN.",
         3,
     ),
+    "updates": Measure(
+        "Moves of the margin",
+        "epochs",
+        None,
+        "Epochs at whose end MAGAN lowered its margin.",
+        0,
+    ),
+    "chances": Measure(
+        "Chances to move the margin",
+        "epochs",
+        None,
+        "Epochs at whose end MAGAN's margin could have moved: all of the game but the first.",
+        0,
+    ),
+    "stopped_by_generator": Measure(
+        "Stopped by the generator",
+        "epochs",
+        None,
+        "Epochs in which the fakes' mean energy fell, so that MAGAN's first condition held the "
+        "margin. In an epoch several conditions can hold it.",
+        0,
+    ),
+    "stopped_by_margin": Measure(
+        "Stopped by the margin",
+        "epochs",
+        None,
+        "Epochs in which the data's mean energy was not below the margin, so that MAGAN's second "
+        "condition held it.",
+        0,
+    ),
+    "stopped_by_fakes": Measure(
+        "Stopped by the fakes",
+        "epochs",
+        None,
+        "Epochs in which the data's mean energy was not below the fakes', so that MAGAN's third "
+        "condition held the margin.",
+        0,
+    ),
     "M_global": Measure(
         "Convergence measure M_global",
         ENERGY_UNIT,

@@ -65,6 +65,13 @@ TABLES = (
         "What the algorithms steer by, after the last step.",
         ("ratio", "k", "margin", "M_global", "hinge_active", "reconstruction"),
     ),
+    (
+        "margin",
+        "MAGAN's margin",
+        "How often it moved, of how many chances, and what held it in the other epochs; several "
+        "conditions can hold it at once.",
+        ("chances", "updates", "stopped_by_"),
+    ),
 )
 SPREAD = "energy_sd_"
 DRAWN = (Figure, Gallery)
