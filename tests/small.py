@@ -11,7 +11,7 @@ from ebmrepro.method import Labelled, Method
 from ebmrepro.train import Training
 
 METHODS = params.available_methods()
-GANS = [name for name in METHODS if not name.startswith(("dbn", "autoencoder"))]
+GANS = [name for name in METHODS if not name.startswith(("dbn", "autoencoder", "rbm"))]
 SHAPE = (1, 8, 8)
 CLASSES = 3
 N = 24
@@ -42,6 +42,10 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
         small |= {"chain_steps": 5}
     elif name == "autoencoder":
         small |= {"layers": [10, 8, 3], "rbm_epochs": 1, "finetune_epochs": 2}
+    elif name == "rbm":
+        small |= {"layers": [10, 8], "cd_steps": [2, 1], "rbm_epochs": 2, "chain_steps": 5}
+        ais = {"chains": 4, "temperatures": [{"up_to": 1.0, "step": 0.1}]}
+        small |= {"likelihood": {**values["likelihood"], "posterior": 2, "ais": ais, "trials": 2}}
     else:
         small |= {"epochs": 3}
     return params.hparams_class(name).model_validate({**values, **small, **changes})

@@ -72,7 +72,7 @@ def log_weights(path: Path, betas: Sequence[float]) -> Tensor:
             f"betas: found {len(betas)} from {betas[:1]}, want them to rise from 0 to 1"
         )
     x = path.start()
-    total = torch.zeros(x.shape[:-1], dtype=torch.float64)
+    total = torch.zeros(x.shape[:-1], dtype=torch.float64, device=x.device)
     for before, beta in pairwise(betas):
         total += path.log_f(x, beta).double() - path.log_f(x, before).double()
         if beta < 1:
@@ -96,6 +96,23 @@ def estimate(weights: Tensor, log_z_0: float, temperatures: int, level: float = 
     half = quantile * math.sqrt(variation / n)
     effective = n * mean**2 / square
     return Estimate(log_z, log_z - half, log_z + half, effective, n, temperatures)
+
+
+def estimate_within(weights: Tensor, log_z_0: float, temperatures: int, errors: float) -> Estimate:
+    """log Z_1 from the log weights of N chains, (N,), between bounds of the mean weight itself.
+
+    The interval is log(mean weight -+ `errors` standard errors), as Salakhutdinov and Murray's
+    demonstration prints it with 3. The errors are added before the logarithm is taken, so it
+    reaches further down than up; where they exceed the mean, `low` is minus infinity.
+    """
+    n, top = len(weights), weights.max().item()
+    scaled = (weights - top).exp()
+    mean, square = scaled.mean().item(), scaled.square().mean().item()
+    half = errors * (scaled.std().item() if n > 1 else math.inf) / math.sqrt(n)
+    low, high = (math.log(m) if m > 0 else -math.inf for m in (mean - half, mean + half))
+    base = log_z_0 + top
+    effective = n * mean**2 / square
+    return Estimate(base + math.log(mean), base + low, base + high, effective, n, temperatures)
 
 
 @dataclass(frozen=True)

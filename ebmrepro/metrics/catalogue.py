@@ -32,6 +32,7 @@ ENERGY_UNIT = "energy"  # differs between methods: a norm, a sum, a mean, nats
 
 _DBN = "features in the last hidden layer of the suite's DBN classifier"
 _DBN_LABEL = "class probabilities of the suite's DBN classifier on generated images"
+_BINARISED = "each pixel drawn once from its grey level"
 
 MEASURES: dict[str, Measure] = {
     "fid": Measure(
@@ -320,6 +321,161 @@ MEASURES: dict[str, Measure] = {
         "Mean over test images, their pixels rounded to 0 or 1, of the sum over pixels of "
         "log p(pixel | all other pixels), under the DBN's first RBM; at most 0.",
         2,
+    ),
+    "log_likelihood": Measure(
+        "Test log-likelihood",
+        "nats per image",
+        "higher",
+        f"Mean over test images of log p(v) = - F(v) - log Z, {_BINARISED}; log Z by annealed "
+        "importance sampling, which errs low, so that this errs high.",
+        2,
+    ),
+    "log_likelihood_low": Measure(
+        "Test log-likelihood, low end",
+        "nats per image",
+        "higher",
+        "The same with log Z at the high end of its interval.",
+        2,
+    ),
+    "log_likelihood_high": Measure(
+        "Test log-likelihood, high end",
+        "nats per image",
+        "higher",
+        "The same with log Z at the low end of its interval.",
+        2,
+    ),
+    "log_likelihood_train": Measure(
+        "Training log-likelihood",
+        "nats per image",
+        "higher",
+        f"The same of the first training images, {_BINARISED}.",
+        2,
+    ),
+    "log_likelihood_exact": Measure(
+        "Test log-likelihood, exact",
+        "nats per image",
+        "higher",
+        "The same with log Z from all states of the hidden units.",
+        2,
+    ),
+    "log_likelihood_bound": Measure(
+        "Lower bound of the test log-likelihood",
+        "nats per image",
+        "higher",
+        f"Mean over test images, {_BINARISED}, of the variational bound E_q[log p(v | h) + "
+        "log p*(h)] - log Z + entropy of q, q from samples of a pass up; log Z of the top RBM by "
+        "annealed importance sampling.",
+        2,
+    ),
+    "log_likelihood_bound_low": Measure(
+        "Lower bound, low end",
+        "nats per image",
+        "higher",
+        "The same with the top RBM's log Z at the high end of its interval.",
+        2,
+    ),
+    "log_likelihood_bound_high": Measure(
+        "Lower bound, high end",
+        "nats per image",
+        "higher",
+        "The same with the top RBM's log Z at the low end of its interval.",
+        2,
+    ),
+    "log_likelihood_bound_train": Measure(
+        "Lower bound of the training log-likelihood",
+        "nats per image",
+        "higher",
+        f"The same of the first training images, {_BINARISED}.",
+        2,
+    ),
+    "log_likelihood_bound_exact": Measure(
+        "Lower bound of the test log-likelihood, exact log Z",
+        "nats per image",
+        "higher",
+        "The same with log Z from all states of the top RBM's hidden units.",
+        2,
+    ),
+    "log_z": Measure(
+        "log Z",
+        "nats",
+        None,
+        "Of the (top) RBM, log of the mean weight of independent annealed chains that start from "
+        "an RBM without weights, whose biases are the base rates of the training images; not "
+        "comparable between two trained models.",
+        2,
+    ),
+    "log_z_low": Measure(
+        "log Z, low end",
+        "nats",
+        None,
+        "log(mean weight - 3 standard errors); null where that is not positive.",
+        2,
+    ),
+    "log_z_high": Measure(
+        "log Z, high end",
+        "nats",
+        None,
+        "log(mean weight + 3 standard errors).",
+        2,
+    ),
+    "log_z_exact": Measure(
+        "log Z, exact",
+        "nats",
+        None,
+        "From all states of at most 20 hidden units, visible units summed out, in 64-bit floats.",
+        2,
+    ),
+    "ais_effective": Measure(
+        "AIS, effective sample size",
+        "chains",
+        "higher",
+        "(sum of weights)^2 / sum of squared weights of the chains that gave log Z: near 1, a "
+        "single chain decides and no interval can be trusted.",
+        1,
+    ),
+    "ais_chains": Measure(
+        "AIS, chains",
+        "chains",
+        None,
+        "Independent annealed chains that gave log Z.",
+        0,
+    ),
+    "ais_temperatures": Measure(
+        "AIS, temperatures",
+        "",
+        None,
+        "Distributions that each chain passed through, both ends included.",
+        0,
+    ),
+    "ais_trials": Measure(
+        "AIS, trials",
+        "",
+        None,
+        "Independent repetitions of AIS, with as many chains and temperatures each, where log Z is "
+        "known exactly.",
+        0,
+    ),
+    "ais_within": Measure(
+        "AIS, intervals that hold the exact log Z",
+        "share",
+        "higher",
+        "Share of trials whose own interval, 3 standard errors of the mean weight to either side, "
+        "holds the exact log Z; of a normal mean it would be 0.997.",
+        3,
+    ),
+    "ais_error": Measure(
+        "AIS, mean error of log Z",
+        "nats",
+        None,
+        "Mean over trials of the estimated minus the exact log Z; below 0 where AIS errs low.",
+        3,
+    ),
+    "ais_error_worst": Measure(
+        "AIS, largest error of log Z",
+        "nats",
+        "lower",
+        "Largest distance over trials of the estimated from the exact log Z.",
+        3,
     ),
 }
 

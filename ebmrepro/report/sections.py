@@ -16,7 +16,17 @@ from matplotlib.axes import Axes
 
 from ebmrepro import images
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import claims, figures, lecture, numbers, pictures, plane, tour, words
+from ebmrepro.report import (
+    claims,
+    figures,
+    lecture,
+    likelihoods,
+    numbers,
+    pictures,
+    plane,
+    tour,
+    words,
+)
 from ebmrepro.report.blocks import (
     Block,
     Cell,
@@ -86,6 +96,7 @@ def sections(
     shown = [
         plane.section(fundamentals),
         *map(of_suite, suites),
+        *likelihoods.section(suites),
         *tour.section(suites),
         glossary(suites),
     ]

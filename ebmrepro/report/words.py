@@ -33,6 +33,8 @@ SYSTEMS = {
     "magan": "EBGAN with a margin that adapts to the energy of real images (Wang et al., 2017)",
     "dbn_updown": "the DBN as a generative model of images and labels, fine-tuned by up-down, with "
     "no back-propagation (Hinton, Osindero and Teh, 2006)",
+    "rbm": "restricted Boltzmann machines of binary images and a stack of two, trained by CD-k; "
+    "their likelihood is measured (Salakhutdinov and Murray, 2008)",
 }
 
 TITLES = {"dbn_updown": "DBN up-down"}  # of methods whose file's name in capitals is no title
@@ -49,6 +51,7 @@ REDUCTIONS = {
 FREE_ENERGIES = {
     "dbn": "free energy of the first RBM",
     "dbn_updown": "free energy of the top RBM",
+    "rbm": "free energy of the first RBM",
 }
 
 IMAGE_SETS = {

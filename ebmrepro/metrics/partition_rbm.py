@@ -1,0 +1,99 @@
+"""The partition function of an RBM: exact where few hidden units allow, by AIS where they do not.
+
+Salakhutdinov and Murray (2008), On the quantitative analysis of deep belief networks, ICML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ebmrepro.energies import RBM
+
+MOST_HIDDEN = 20  # units whose 2^20 states are enumerated
+CHUNK = 1 << 9  # states at once: their visible units stay in the cache
+
+
+def base_rates(v: Tensor) -> Tensor:
+    """Visible biases of the RBM without weights that fits binary images best, (N, V) -> (V,).
+
+    The log odds of each unit, by Laplace's rule: no unit is off for certain.
+    """
+    p = (v.sum(0) + 1) / (len(v) + 2)
+    return torch.logit(p)
+
+
+@torch.no_grad()
+def exact_log_z(rbm: RBM) -> float:
+    """log Z in nats, from all states of the hidden units, visible units summed out, in float64.
+
+    Z = sum_h exp(c'h) prod_i (1 + exp(b_i + W_i h)).
+
+    Raises:
+        ValueError: there are more than MOST_HIDDEN hidden units.
+    """
+    hidden = rbm.c.numel()
+    if hidden > MOST_HIDDEN:
+        raise ValueError(f"hidden units: found {hidden}; at most {MOST_HIDDEN} can be enumerated")
+    W, b, c = (part.double() for part in (rbm.W, rbm.b, rbm.c))
+    bits = 1 << torch.arange(hidden, device=W.device)
+    parts = []
+    for states in torch.arange(1 << hidden, device=W.device).split(CHUNK):
+        h = (states[:, None] & bits).ne(0).double()
+        parts.append((h @ c + F.softplus(h @ W.T + b).sum(1)).logsumexp(0))
+    return torch.stack(parts).logsumexp(0).item()
+
+
+@dataclass(frozen=True)
+class FromBaseRates:
+    """An `ais.Path` to exp(-F(v)) of an RBM, from an RBM with biases `base` and no weights.
+
+    log f_beta(v) = (1 - beta) a'v + beta b'v + sum_j log(1 + exp(beta (c_j + W_j'v)))
+
+    A move is one step of Gibbs sampling. A state is [v ; W'v + c ; a'v ; b'v], so that each
+    temperature takes the products once for both of its log f and for its move.
+    """
+
+    rbm: RBM
+    base: Tensor  # a, (V,)
+    chains: int
+    draws: torch.Generator  # on the RBM's device
+
+    @property
+    def log_z_0(self) -> float:
+        """H log 2 + sum_i log(1 + exp(a_i))."""
+        zero = torch.zeros(self.rbm.c.numel(), dtype=torch.float64)
+        return (F.softplus(zero).sum() + F.softplus(self.base.double()).sum().cpu()).item()
+
+    @torch.no_grad()
+    def start(self) -> Tensor:
+        return self._state(self._draw(self.base.expand(self.chains, -1)))
+
+    @torch.no_grad()
+    def log_f(self, x: Tensor, beta: float) -> Tensor:
+        """(N, V + H + 2) -> (N,) float64: increments over a path are tiny beside log f itself."""
+        _, field, linear = self._parts(x)
+        weighted = linear.double() @ linear.new_tensor([1 - beta, beta], dtype=torch.float64)
+        return weighted + F.softplus(field.double() * beta).sum(-1)
+
+    @torch.no_grad()
+    def move(self, x: Tensor, beta: float) -> Tensor:
+        _, field, _ = self._parts(x)
+        bias = (1 - beta) * self.base + beta * self.rbm.b
+        h = self._draw(field * beta)
+        return self._state(self._draw(torch.addmm(bias, h, self.rbm.W.T, alpha=beta)))
+
+    def _draw(self, field: Tensor) -> Tensor:
+        """Binary units sampled from their inputs."""
+        uniform = torch.rand(field.shape, generator=self.draws, device=field.device)
+        return (uniform < field.sigmoid()).to(field.dtype)
+
+    def _state(self, v: Tensor) -> Tensor:
+        linear = v @ torch.stack([self.base, self.rbm.b], dim=1)
+        return torch.cat([v, v @ self.rbm.W + self.rbm.c, linear], dim=1)
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
+        return x.split([self.rbm.b.numel(), self.rbm.c.numel(), 2], dim=-1)

@@ -1,0 +1,105 @@
+"""The RBM's arithmetic, after Salakhutdinov and Murray (2008)."""
+
+import pytest
+import small
+import torch
+
+from ebmrepro import params
+from ebmrepro.method import Labelled
+
+
+def binary(x: torch.Tensor) -> bool:
+    return set(x.unique().tolist()) <= {0.0, 1.0}
+
+
+def first_turn(model, x: torch.Tensor, epoch: int = 0):
+    (turn,) = list(model.step(x, epoch))
+    return turn
+
+
+def test_the_loss_descends_by_the_statistics_of_contrastive_divergence(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """dW = <v h>_data - <v h>_k with v sampled at both ends and h a probability in both."""
+    model, seen = small.build("rbm", layers=[6], cd_steps=[3]), []
+    rbm, steps = model.stack[0], []
+    forward, gibbs = rbm.forward, rbm.gibbs
+    monkeypatch.setattr(rbm, "forward", lambda v: seen.append(v) or forward(v))
+    monkeypatch.setattr(
+        rbm, "gibbs", lambda v, k, **how: steps.append((k, how)) or gibbs(v, k, **how)
+    )
+    first_turn(model, small.batch(model)).loss.backward()
+    v, v_k = seen
+    assert binary(v) and binary(v_k) and v.shape == (8, 64)
+    assert steps == [(3, {"sample_visible": True})]
+    with torch.no_grad():
+        torch.testing.assert_close(rbm.W.grad, -(v.T @ rbm.up(v) - v_k.T @ rbm.up(v_k)) / 8)
+    torch.testing.assert_close(rbm.b.grad, -(v - v_k).mean(0))
+
+
+def test_pixels_are_drawn_anew_from_their_grey_levels_in_every_step(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    model, seen = small.build("rbm", layers=[6], cd_steps=[1]), []
+    rbm, x = model.stack[0], torch.full((2000, *small.SHAPE), -0.5)  # grey level 1/4
+    forward = rbm.forward
+    monkeypatch.setattr(rbm, "forward", lambda v: seen.append(v) or forward(v))
+    first_turn(model, x)
+    first_turn(model, x)
+    assert seen[0].mean().item() == pytest.approx(0.25, abs=0.01)
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_the_rate_falls_linearly_over_the_epochs_of_a_layer():
+    model = small.build("rbm", layers=[6, 4], cd_steps=[1, 1], rbm_epochs=4)
+    shares = []
+    for epoch in range(8):
+        turn = first_turn(model, small.batch(model), epoch)
+        shares.append(
+            (turn.loss / turn.terms[f"contrast/{'rbm1' if epoch < 4 else 'rbm2'}"]).item()
+        )
+    assert shares == pytest.approx([1, 0.75, 0.5, 0.25] * 2)
+
+
+def test_layers_are_trained_in_turn_each_on_samples_of_the_one_below(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    model = small.build("rbm", layers=[6, 4], cd_steps=[1, 2], rbm_epochs=2)
+    seen, top = [], model.stack[1]
+    forward = top.forward
+    monkeypatch.setattr(top, "forward", lambda v: seen.append(v) or forward(v))
+    turns = [first_turn(model, small.batch(model), epoch) for epoch in range(4)]
+    assert [turn.player for turn in turns] == ["rbms.0", "rbms.0", "rbms.1", "rbms.1"]
+    assert seen[0].shape == (8, 6) and all(map(binary, seen))
+
+
+def test_each_layer_has_its_own_k():
+    with pytest.raises(ValueError, match=r"cd_steps: found 1 numbers; there are 2 layers"):
+        small.hparams("rbm", cd_steps=[1])
+
+
+def test_what_is_measured_follows_from_how_many_layers_there_are():
+    x = small.pictures()[0]
+    for layers, ks, name in (
+        ([6], [1], "log_likelihood"),
+        ([6, 4], [1, 1], "log_likelihood_bound"),
+    ):
+        model = small.build("rbm", layers=layers, cd_steps=ks)
+        split = Labelled((torch.from_numpy(x) / 127.5 - 1).float(), torch.zeros(len(x)))
+        found = model.diagnose(split, split)
+        assert found[name] < 0 and found["log_z_exact"] > 0
+
+
+def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
+    methods = params.load(params.METHODS.parents[1] / "params.yaml").suites["mnist"].methods
+    about = {"share", "grids", "hparams.layers", "hparams.cd_steps"}
+    plain = {
+        name: {
+            key: value
+            for key, value in params.flatten(block.model_dump()).items()
+            if key not in about
+        }
+        for name, block in methods.items()
+        if params.base(name) == "rbm"
+    }
+    assert len(plain) == 5 and all(values == plain["rbm"] for values in plain.values())
