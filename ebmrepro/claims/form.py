@@ -98,10 +98,6 @@ PLANNED_MEASURES = {
     "log_likelihood_cd1": "mean test log-likelihood by AIS after CD-1, nats",
     "log_likelihood_cd25": "mean test log-likelihood by AIS after CD-25, nats",
     "log_likelihood_bound": "lower bound of the DBN's mean test log-likelihood, nats",
-    "mean_image_sum_sq": "squared error per test image of the mean training image",
-    "pca_sum_sq": "squared error per test image of 30 principal components",
-    "reconstruction_sum_sq": "squared error per test image, summed over pixels in [0, 1]",
-    "reconstruction_sum_sq_random": "the same of a network trained from random weights",
 }
 
 
