@@ -114,7 +114,7 @@ def test_fine_tuning_is_counted_from_its_own_first_epoch(whole: Section):
 
     ax = Canvas().add_subplot()
     figure(whole, "mnist-deep-learning").panels[0].draw(ax)
-    lines = {line.get_label(): line.get_xydata().tolist() for line in ax.get_lines()}
+    lines = {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in ax.get_lines()}
     assert lines["random start"] == [[1, 50], [2, 30]]
     assert lines["pretrained start"] == [[1, 8], [2, 4]]
     assert {"PCA", "mean image"} <= set(lines)

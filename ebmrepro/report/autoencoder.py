@@ -7,11 +7,15 @@ from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
 
 from ebmrepro import images
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.blocks import Block, Cell, Column, Figure, Panel, Section, Table, Text
-from ebmrepro.report.figures import INK, MUTED, PALETTE
+from ebmrepro.report.figures import FONT, INK, MUTED, PALETTE
 from ebmrepro.report.gather import Array, Run, Suite, System
 
 ERRORS = (
@@ -23,6 +27,7 @@ ERRORS = (
 APART = ("neighbour_error_code", "neighbour_error_pca")
 PUBLISHED = {"reconstruction_sum_sq": 3.00, "pca_sum_sq": 13.87}  # of 784-1000-500-250-30 on MNIST
 POINTS = 1000  # images of a scatter: the first, not picked
+NUMERAL = 32  # points squared, of a numeral in it
 # A class is told by its numeral; its colour, of which there are too few for ten, only helps.
 CLASS_COLOURS = (*PALETTE, INK, MUTED)
 
@@ -128,7 +133,7 @@ def _rebuilt(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
     if not shown:
         return []
     panels = [
-        Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.6, left=1.0)
+        Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.1, left=1.0)
         for system, run in shown
     ]
     name, title = f"{suite.name}-deep-reconstructions", "Reconstructions"
@@ -160,7 +165,7 @@ def _plane(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
     for system, run in shown:
         for way, title in (("code", f"{system.title}, seed {run.seed}"), ("pca", words.DEEP_PCA)):
             draw = partial(_scatter, run.codes[way], run.codes["labels"])
-            panels.append(Panel(title, draw, 4.2, left=0.55))
+            panels.append(Panel(title, draw, 4.2))
     rows = [(s.title, [*(_cell(s, m, 3) for m in APART), _seeds(s)]) for s, _ in shown]
     columns = [*map(numbers.column, APART), Column("Seeds", "n")]
     name, title = f"{suite.name}-deep-codes", "Images in two numbers"
@@ -173,18 +178,25 @@ def _plane(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
 
 
 def _scatter(codes: Array, labels: Array, ax: Axes) -> None:
-    """The first images as numerals of their classes, and each class's numeral at its middle."""
+    """The first images as numerals of their classes."""
     at, which = codes[:POINTS].astype(float), labels[:POINTS]
     for label in np.unique(which):
         own, colour = at[which == label], CLASS_COLOURS[label % len(CLASS_COLOURS)]
-        marker = f"${label}$"
-        ax.scatter(*own.T, s=16, marker=marker, color=colour, alpha=0.75, linewidths=0)
+        ax.scatter(*own.T, s=NUMERAL, marker=_numeral(label), color=colour, alpha=0.8, linewidths=0)
     low, high = np.quantile(at, [0.002, 0.998], axis=0)
     margin = 0.05 * (high - low)
     ax.set_xlim(low[0] - margin[0], high[0] + margin[0])
     ax.set_ylim(low[1] - margin[1], high[1] + margin[1])
     ax.set_xlabel("first number")
     ax.set_ylabel("second number")
+
+
+def _numeral(label: int) -> MarkerStyle:
+    """As a marker, around its middle."""
+    path = TextPath((0, 0), str(label), size=10, prop=FontProperties(FONT))
+    box = path.get_extents()
+    middle = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
+    return MarkerStyle(Path(path.vertices - middle, path.codes))
 
 
 def _first(system: System, what: str) -> Run | None:
