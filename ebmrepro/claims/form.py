@@ -94,10 +94,6 @@ PLANNED_MEASURES = {
     "error_1000": "test error with 1,000 labels",
     "grid_auroc": "probability that a drawn EBGAN scores a higher I' than a drawn GAN, ties half",
     "inception_score": "Inception Score over ten splits of 50,000 images",
-    "mean_image_sum_sq": "squared error per test image of the mean training image",
-    "pca_sum_sq": "squared error per test image of 30 principal components",
-    "reconstruction_sum_sq": "squared error per test image, summed over pixels in [0, 1]",
-    "reconstruction_sum_sq_random": "the same of a network trained from random weights",
 }
 
 
