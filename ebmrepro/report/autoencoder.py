@@ -121,7 +121,10 @@ def _curves(system: System, ax: Axes) -> None:
     figures.band(ax, [c[first:] for c in own], PALETTE[2], "pretrained start")
     for measure, label in words.DEEP_LEVELS.items():
         if (found := numbers.over_seeds(system, measure)) is not None:
-            figures.level(ax, found.mean, label)
+            figures.level(ax, found.mean, "")
+            at = (1, found.mean)
+            style = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
+            ax.annotate(label, at, xycoords=("axes fraction", "data"), **style)
     figures.finish(ax, "epoch of fine-tuning", "squared error per image", log=True)
 
 
