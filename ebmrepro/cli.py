@@ -118,6 +118,27 @@ def show_claims(
 
 
 @app.command()
+def carry(
+    suite: Suite,
+    note: Annotated[
+        str, typer.Option(help="What a reader of the times should know, kept with new trainings.")
+    ] = "",
+) -> None:
+    """Say in results/SUITE/provenance.json what the trainings behind its results ran on.
+
+    With that, results of a suite that run.suites does not name are ready for git: the report, the
+    claims and the pages show them on every clone.
+    """
+    with one_line():
+        params.load().suite(suite)
+        from ebmrepro import carried
+
+        path = carried.collect(Path(), _root(), suite, note)
+        known = list(carried.provenance(Path(), suite).values())
+        typer.echo(f"{path}: {carried.hardware(known)}; {carried.took(known)}")
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000) -> None:
     """Open the runs in MLflow, after logging those that came from DVC's cache."""
     with one_line():
@@ -183,8 +204,10 @@ def tour(
         from ebmrepro.tour import timing
 
         console = Console()
-        terminal.show(answers.section(gather(Path(), settings)), console)
-        classes = len(data.describe(Path("data") / name)["classes"])
+        found = next(each for each in gather(Path(), settings) if each.name == name)
+        terminal.show(answers.section([found]), console)
+        known = found.dataset or data.describe(Path("data") / name)  # a clone may have no data
+        classes = len(known["classes"])
         timed = timing.search(classes, asked.lengths, asked.brute_force)
         terminal.show([answers.times(timed)], console)
         console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")

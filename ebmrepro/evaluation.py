@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import math
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,11 @@ from ebmrepro.params import Evaluate, Params
 
 INCEPTION_BATCH = 50
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
+REAL = 64  # real images that the report shows, the first of their split ...
+COLUMNS = 8  # ... in a grid
+# Of a training, what its results keep in git beside its measures: file -> name among them.
+KEPT = {"run.json": "training.json", "curves.csv": "curves.csv"}
+_EPOCHS = type(typing.get_args(params.Epochs)[-1])  # marks a number of epochs
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class Extractor:
 def reference(suite: str, settings: Params) -> dict[str, Any]:
     """Features of the real images, per extractor, and the floor: train measured against the split.
 
-    Writes reference/<suite>/dbn.npz, inception.npz where the weights are at hand, reference.json.
+    Writes reference/<suite>/dbn.npz, inception.npz where the weights are at hand, reference.json;
+    and results/<suite>/reference/, what a report needs of all this and of the data, without them.
     """
     out = Path("reference") / suite
     out.mkdir(parents=True, exist_ok=True)
@@ -99,19 +106,32 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
             np.savez(partial, features=features)
         card["inception_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     runs.write_json(out / "reference.json", card)
+    told = Path("results") / suite / "reference"
+    told.mkdir(parents=True, exist_ok=True)
+    dataset = data.describe(Path("data") / suite)
+    about = {"dataset": dataset, "evaluate": asked.model_dump()}
+    runs.write_json(told / "reference.json", {**card, **about})
+    images.save_png(told / "real.png", images.grid(np.array(real[:REAL]), COLUMNS))
     return card
 
 
 def evaluate(
     suite: str, name: str, seed: int, settings: Params, extract: Extractor
 ) -> dict[str, Any]:
-    """Measure one trained model; writes results/<suite>/<name>/<seed>/ and the drawn images."""
+    """Measure one trained model; writes results/<suite>/<name>/<seed>/ and the drawn images.
+
+    The training's card and curves are kept there too: a report of results that came with a clone
+    has no models.
+    """
     asked = settings.suites[suite].evaluate
     out = Path("results") / suite / name / str(seed)
     drawn = Path("generated") / suite / name / f"{seed}.npy"
     out.mkdir(parents=True, exist_ok=True)
     drawn.parent.mkdir(parents=True, exist_ok=True)
 
+    for file, kept in KEPT.items():
+        with writing.whole(out / kept) as partial:
+            partial.write_bytes((runs.folder(suite, name, seed) / file).read_bytes())
     model = runs.restore(suite, name, seed, settings)
     generated = runs.draw(model, asked.generated, asked.seed)
     with writing.whole(drawn) as partial:
@@ -149,6 +169,7 @@ def _measure(
         real = Features(stored["features"], stored["probabilities"])
     generated = np.load(Path("generated") / suite / name / f"{seed}.npy", allow_pickle=False)
     card = json.loads((runs.folder(suite, name, seed) / "run.json").read_text(encoding="utf-8"))
+    part = _budget(suite, name, settings)
 
     fake = extract(generated)
     values, warnings, reasons = _distances(fake, real, asked)
@@ -177,10 +198,12 @@ def _measure(
         "seed": seed,
         "fingerprint": card["fingerprint"],
         "step": card["steps"],
+        "budget": part,
         "values": values,
         "reasons": reasons,
         "flags": {key: flag for key, flag in warnings.items() if flag},
         "protocol": {
+            "trained": _trained(part),
             "generated": f"{asked.generated:,} images, the same draw (seed {asked.seed}) for every "
             "training seed",
             "reference": f"{about['split']} split, {about['count']:,} images",
@@ -194,6 +217,23 @@ def _measure(
             **({"inception_sha256": about["inception_sha256"]} if "fid" not in reasons else {}),
         },
     }
+
+
+def _budget(suite: str, name: str, settings: Params) -> dict[str, Any]:
+    """How much of the epochs in params.yaml was run: the share, and by key (run, of how many)."""
+    whole, run = settings.suite(suite).block(name), settings.block(suite, name)
+    epochs = {
+        key: {"run": getattr(run.hparams, key), "of": getattr(whole.hparams, key)}
+        for key, field in type(whole.hparams).model_fields.items()
+        if any(isinstance(mark, _EPOCHS) for mark in field.metadata)
+    }
+    return {"share": settings.suite(suite).budget * whole.share, "epochs": epochs}
+
+
+def _trained(part: dict[str, Any]) -> str:
+    counts = [f"{n['run']:,} of {n['of']:,} {key}" for key, n in sorted(part["epochs"].items())]
+    told = ", ".join(counts).replace("_", " ") or "no epochs"
+    return f"{told} in params.yaml (budget x share = {part['share']:g})"
 
 
 def _distances(

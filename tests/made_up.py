@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
+from ebmrepro import carried, images
 from ebmrepro.params import METHODS as PACKAGED
 from ebmrepro.params import Params, load
 
@@ -27,9 +30,21 @@ HPARAMS: dict[str, dict[str, Any]] = {
     "ebgan_pt": {"epochs": EPOCHS, "margin": 2.0, "reduction": "norm", "pt_weight": 0.1},
     "began": {"epochs": EPOCHS, "gamma": 0.9, "reduction": "mean_abs"},
     "magan": {"epochs": EPOCHS, "reduction": "sum_sq"},
+    "dbn": {"layers": [32, 32]},
     "dbn_updown": {"layers": [32], "top": 32, "gibbs_steps": [2, 4]},
     "began__gamma_05": {"epochs": EPOCHS, "gamma": 0.5, "reduction": "mean_abs"},
     "began__gamma_07": {"epochs": EPOCHS, "gamma": 0.7, "reduction": "mean_abs"},
+}
+
+BUDGET = 0.25
+EVALUATE = {
+    "split": "test",
+    "generated": 200,
+    "energies": 100,
+    "seed": 1000,
+    "neighbours": 3,
+    "coverage_share": 0.02,
+    "coverage_confidence": 0.9,
 }
 
 # What the plane and the tour ask changes nothing here.
@@ -43,14 +58,21 @@ def params(
     methods: list[str] = METHODS,
     variants: list[str] = VARIANTS,
     seeds: tuple[int, ...] = (0, 1, 2),
+    others: tuple[str, ...] = (),
 ) -> Params:
-    """A params.yaml as read, with just the hyper-parameters that a report looks at."""
+    """A params.yaml as read, with just the hyper-parameters that a report looks at.
 
-    def block(hparams: dict[str, Any]) -> dict[str, Any]:
-        adam = {"name": "adam", "lr": 1e-3, "beta1": 0.5, "beta2": 0.999}
-        return {"share": 1.0, "batch_size": 64, "grids": 3, "optim": {"G": adam}, "hparams": hparams}
-
+    `others` are suites that the run does not name, with the same blocks.
+    """
     names = [*methods, *variants]
+    block = {
+        "budget": BUDGET,
+        "data": {"source": "digits", "test": 80, "validation": 0, "split_seed": 0},
+        "dbn": _block("dbn"),
+        "evaluate": EVALUATE,
+        "tour": TOUR,
+        "methods": {name: _block(name) for name in names},
+    }
     return Params.model_validate(
         {
             "run": {
@@ -60,45 +82,71 @@ def params(
                 "seeds": list(seeds),
             },
             "fundamentals": PLANE,
-            "suites": {
-                suite: {
-                    "budget": 0.25,
-                    "data": {"source": "digits", "test": 80, "validation": 0, "split_seed": 0},
-                    "dbn": block({"layers": [32, 32]}),
-                    "evaluate": {
-                        "split": "test",
-                        "generated": 200,
-                        "energies": 100,
-                        "seed": 1000,
-                        "neighbours": 3,
-                        "coverage_share": 0.02,
-                        "coverage_confidence": 0.9,
-                    },
-                    "tour": TOUR,
-                    "methods": {name: block(HPARAMS.get(name, {})) for name in names},
-                }
-            },
+            "suites": {name: block for name in (suite, *others)},
         }
     )
 
 
-def results(root: Path, settings: Params) -> None:
-    """Every file of every run that `settings` name, under `root`."""
-    for suite in settings.run.suites:
-        images = _images(np.random.default_rng(0), 80, 0.05)
-        folder = root / "data" / suite
-        folder.mkdir(parents=True)
-        np.save(folder / "train.npy", _images(np.random.default_rng(1), 160, 0.05))
-        np.save(folder / "test.npy", images)
-        _write_json(
-            folder / "dataset.json",
-            {"name": "Made up", "licence": "none", "classes": [*"0123456789"]},
-        )
-        (root / "reference" / suite).mkdir(parents=True)
-        floor = {"floor": {"fd_dbn": 0.25, "classes_covered": 10}, "floor_protocol": "160 images"}
-        _write_json(root / "reference" / suite / "reference.json", floor)
-    for index, (suite, name, seed) in enumerate(settings.run.trainings):
-        run(root, suite, name, seed, np.random.default_rng(index))
+def _block(name: str, budget: float = 1.0) -> dict[str, Any]:
+    hparams = HPARAMS.get(name, {})
+    if "epochs" in hparams:
+        hparams = {**hparams, "epochs": round(budget * hparams["epochs"])}
+    adam = {"name": "adam", "lr": 1e-3, "beta1": 0.5, "beta2": 0.999}
+    return {"share": 1.0, "batch_size": 64, "grids": 3, "optim": {"G": adam}, "hparams": hparams}
+
+
+def results(root: Path, settings: Params, suite: str | None = None) -> None:
+    """Every file of every run that `settings` name, under `root`; of another `suite` if given."""
+    for name in [suite] if suite else settings.run.suites:
+        reference(root, name)
+    for index, (name, system, seed) in enumerate(settings.run.trainings):
+        run(root, suite or name, system, seed, np.random.default_rng(index))
+
+
+def reference(root: Path, suite: str) -> None:
+    """What the stage `reference` leaves for the report, of a made-up data set."""
+    real = _images(np.random.default_rng(0), 80, 0.05)
+    place = root / "results" / suite / "reference"
+    place.mkdir(parents=True)
+    told = {
+        "count": 80,
+        "floor": {"fd_dbn": 0.25, "classes_covered": 10},
+        "floor_protocol": "160 images",
+        "evaluate": EVALUATE,
+        "dataset": {
+            "name": "Made up",
+            "licence": "none",
+            "classes": [*"0123456789"],
+            "shape": [1, 8, 8],
+            "splits": {"train": {"count": 160}, "test": {"count": 80}},
+        },
+    }
+    _write_json(place / "reference.json", told)
+    images.save_png(place / "real.png", images.grid(real[:64], 8))
+
+
+def provenance(root: Path, suite: str) -> None:
+    """What this machine would know of every training of a suite's results, had it trained them."""
+    place = root / ".ebmrepro" / "provenance"
+    place.mkdir(parents=True, exist_ok=True)
+    for name, seeds in carried.systems(root, suite).items():
+        for seed in seeds:
+            known = {
+                "commit": "c0ffee",
+                "device": "cuda Made-up GPU",
+                "threads": 2,
+                "seconds": 64.0 + seed,
+                "images_per_second": round(64_000 / (64.0 + seed), 1),
+                "started": "2026-01-01T00:00:00+00:00",
+                "stage": f"train@{suite}-{name}-{seed}",
+                "experiment": None,
+                "versions": {"torch": "2.6.0"},
+            }
+            _write_json(place / f"{_fingerprint(suite, name, seed)}.json", known)
+
+
+def _fingerprint(suite: str, name: str, seed: int) -> str:
+    return hashlib.sha256(f"{suite} {name} {seed}".encode()).hexdigest()
 
 
 def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) -> None:
@@ -106,18 +154,27 @@ def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) 
     generated = _images(rng, 80, 0.3)
     model = root / "models" / suite / name / str(seed)
     result = root / "results" / suite / name / str(seed)
-    drawn = root / "generated" / suite / name
-    for made in (model / "samples", result, drawn):
+    for made in (model / "samples", result):
         made.mkdir(parents=True, exist_ok=True)
-    np.save(drawn / f"{seed}.npy", generated)
+    images.save_png(result / "samples.png", images.grid(generated, 10))
     for step in (1, 500, 1000):
         grid = generated[:16, 0].reshape(4, 4, 8, 8).swapaxes(1, 2).reshape(32, 32)
         Image.fromarray(grid).save(model / "samples" / f"step_{step:07}.png")
     key, weights = "rbms.0.W", rng.normal(size=(64, 32)).astype(np.float32)
     save_file({key if name == "dbn" else "G.W": weights}, model / "model.safetensors")
-    told = {"fingerprint": f"{seed:064x}", "epochs": EPOCHS, "steps": 1000, "parameters": {"G": 9}}
-    _write_json(model / "run.json", told)
-    _write_curves(model / "curves.csv", name, rng)
+    block = _block(name, BUDGET)
+    told = {
+        "fingerprint": _fingerprint(suite, name, seed),
+        "epochs": EPOCHS,
+        "steps": 1000,
+        "parameters": {"G": 9},
+        "params": block,
+    }
+    for card in (model / "run.json", result / "training.json"):
+        _write_json(card, told)
+    _write_curves(result / "curves.csv", name, rng)
+    shutil.copy(result / "curves.csv", model / "curves.csv")
+    epochs = block["hparams"].get("epochs")
     measured = {
         "schema": 1,
         "suite": suite,
@@ -125,6 +182,10 @@ def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) 
         "seed": seed,
         "fingerprint": told["fingerprint"],
         "step": 1000,
+        "budget": {
+            "share": BUDGET,
+            "epochs": {"epochs": {"run": epochs, "of": EPOCHS}} if epochs else {},
+        },
         "values": _values(name, rng),
         "reasons": {"fid": "no Inception weights: set EBMREPRO_INCEPTION"},
         "flags": {"kd_dbn": "only 80 images of reference"},

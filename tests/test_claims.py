@@ -265,7 +265,7 @@ def test_a_norm_is_squared_image_by_image_to_be_a_sum_of_squares(tmp_path: Path)
 
 def curves(root: Path, name: str, columns: Mapping[str, Sequence[float]], seeds: int = 3) -> None:
     for seed in range(seeds):
-        folder = root / "models" / "digits" / name / str(seed)
+        folder = root / "results" / "digits" / name / str(seed)
         folder.mkdir(parents=True, exist_ok=True)
         rows = [
             "" if math.isnan(x) else f"{x:.7g}"

@@ -233,7 +233,13 @@ def test_results_that_are_not_there_are_said_not_to_be_run(made_up: Path):
 
 def claim(verdict: str, **changed: object) -> dict[str, object]:
     part = {"statistic": "a | b", "rule": "above 0", "mean": 0.5, "low": 0.25, "high": 0.75, "n": 3}
-    judgement = {"suite": "digits", "verdict": verdict, "reason": "", "parts": [part]}
+    judgement = {
+        "suite": "digits",
+        "verdict": verdict,
+        "reason": "",
+        "parts": [part],
+        "carried": "",
+    }
     return {
         "claim": "Energies end in (0, m).",
         "source": "Section 2",

@@ -10,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from ebmrepro.report import pictures
 
 ROOT = Path(__file__).parents[1]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
@@ -188,6 +191,39 @@ def test_every_measurement_has_its_protocol(project: Project):
         assert len(metrics["protocol"]["extractor_sha256"]) == 64
         told = metrics["flags"].get("classes_covered", "")
         assert ("asked for" in told) == (name == "dbn_updown")
+
+
+def test_results_hold_what_a_report_needs_where_there_are_no_models_and_no_data(project: Project):
+    for name in ("dbn", *METHODS):
+        kept = project.folder / f"results/digits/{name}/0"
+        model = project.folder / f"models/digits/{name}/0"
+        assert (kept / "training.json").read_bytes() == (model / "run.json").read_bytes()
+        assert (kept / "curves.csv").read_bytes() == (model / "curves.csv").read_bytes()
+        metrics = json.loads((kept / "metrics.json").read_text())
+        assert metrics["budget"]["share"] == 0.02 and "= 0.02)" in metrics["protocol"]["trained"]
+        drawn = np.load(project.folder / f"generated/digits/{name}/0.npy")[:64]
+        shown = pictures.tiles(pictures.read(kept / "samples.png"), (1, 8, 8), 64)
+        assert np.array_equal(shown, drawn)
+    metrics = json.loads((project.folder / "results/digits/dbn/0/metrics.json").read_text())
+    epochs = metrics["budget"]["epochs"]
+    assert set(epochs) == {"rbm_epochs", "finetune_epochs"}  # the warm-up is not scaled
+    assert epochs["rbm_epochs"]["run"] < epochs["rbm_epochs"]["of"]
+    real = pictures.read(project.folder / "results/digits/reference/real.png")
+    test = np.load(project.folder / "data/digits/test.npy")[:64]
+    assert np.array_equal(pictures.tiles(real, (1, 8, 8), 64), test)
+    told = json.loads((project.folder / "results/digits/reference/reference.json").read_text())
+    dataset = json.loads((project.folder / "data/digits/dataset.json").read_text())
+    assert told["dataset"] == dataset
+
+
+def test_what_was_trained_here_can_be_carried(project: Project):
+    said = project.run(sys.executable, "-m", "ebmrepro", "carry", "digits")
+    path = project.folder / "results/digits/provenance.json"
+    told = json.loads(path.read_text())["trainings"]
+    path.unlink()
+    assert set(told) == {"dbn", *METHODS, "began__gamma_low"}
+    assert "threads" in said or "thread " in said
+    assert all(not own["0"]["resumed"] for own in told.values())
 
 
 def test_the_same_seed_gives_the_same_bytes(project: Project):

@@ -122,7 +122,7 @@ def test_results_that_params_does_not_name_stay_out(small: tuple[Path, Params]) 
 
 def test_a_missing_run_reads_not_run_here(small: tuple[Path, Params]) -> None:
     root, settings = small
-    for folder in ("models", "results", "generated"):
+    for folder in ("models", "results"):
         shutil.rmtree(root / folder / "digits" / "magan")
     page, results = told(root, settings)
     row = re.search(r'<th scope="row">MAGAN</th>.*?</tr>', page, re.S)

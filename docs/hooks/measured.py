@@ -12,11 +12,13 @@ from typing import Any
 
 from source import ROOT, MarkerError, escape
 
+from ebmrepro import carried, params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import numbers, words
 
 PICTURES = "assets/results"  # where the site has the pictures of results
+SETTINGS = ROOT / "params.yaml"  # of this checkout, whatever results are looked at
 NOT_RUN = "not run here"
 VERDICTS = ("holds", "fails", "undecided", NOT_RUN)
 
@@ -43,7 +45,8 @@ def result(suite: str, names: Sequence[str], measures: Sequence[str]) -> str:
         better = f", {told.better} is better" if told.better else ""
         table.append(f"| {escape(told.label)}{better} | {' | '.join(cells)} |")
     note = "Mean over training seeds, 95 % interval in brackets, number of seeds behind it."
-    return "\n".join([*table, "", f"<small>{note} From `results/{suite}/`.</small>"])
+    how = _carried(suite, names)
+    return "\n".join([*table, "", f"<small>{note} From `results/{suite}/`{how}.</small>"])
 
 
 def samples(suite: str, name: str, page: Any) -> str:
@@ -56,6 +59,7 @@ def samples(suite: str, name: str, page: Any) -> str:
     )
     alt = f"Generated images of {words.system(name)}, {words.suite(suite)}"
     caption = f"{words.system(name)}, {words.suite(suite)}, seed {found[0].name}; not selected"
+    caption += _carried(suite, [name])
     return (
         f'<figure markdown="span">\n![{alt}]({link}){{ .samples }}\n'
         f"<figcaption>{caption}</figcaption>\n</figure>"
@@ -127,6 +131,14 @@ def measures() -> str:
     return "\n".join(table)
 
 
+def _carried(suite: str, names: Sequence[str]) -> str:
+    """What is to be said of results that `make repro` does not make; nothing of others."""
+    if suite in params.load(SETTINGS).run.suites:
+        return ""
+    known = carried.provenance(ROOT, suite)
+    return f"; {escape(carried.in_words([e for (name, _), e in known.items() if name in names]))}"
+
+
 def _folders(suite: str, name: str) -> Sequence[Path]:
     found = (ROOT / "results" / suite / name).glob("*/metrics.json")
     return sorted((path.parent for path in found), key=lambda folder: int(folder.name))
@@ -164,7 +176,7 @@ def _rows(claim: dict[str, Any]) -> Iterator[str]:
     for judgement in judged:
         parts = "<br>".join(_part(part) for part in judgement["parts"])
         why = f": {escape(judgement['reason'])}" if judgement["reason"] else ""
-        where = escape(judgement["suite"])
+        where = escape(", ".join(filter(None, (judgement["suite"], judgement.get("carried")))))
         yield f"{head} | {parts} | **{judgement['verdict']}**<br><small>{where}{why}</small> |"
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ebmrepro import carried
 from ebmrepro.claims import form, measured, told, verdict
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.verdict import LEVEL, Part, Verdict
@@ -28,6 +29,7 @@ class Judgement:
     files: Sequence[str]  # that its numbers were read from
     command: str  # that regenerates them; empty where the suite is not run
     runs: Sequence[str]  # their names in MLflow's experiment of the suite
+    carried: str = ""  # how its numbers came here, where the suite is not run and they are carried
 
 
 def judge(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str, list[Judgement]]:
@@ -72,10 +74,8 @@ def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> 
 def _judge(claim: Claim, files: measured.Files) -> Judgement:
     statistics = [test.statistic for test in claim.tests]
     systems, stages = form.systems(statistics), form.stages(statistics)
-    command = told.command(files.suite, systems, stages)
-    trained = [*systems, *form.toured(statistics)]
-    runs = [f"{name}-{seed}" for name in dict.fromkeys(trained) for seed in files.seeds]
-    if files.suite != "fundamentals" and files.suite not in files.settings.run.suites:
+    run = files.suite == "fundamentals" or files.suite in files.settings.run.suites
+    if not run and not files.carried:
         reason = f"the suite {files.suite} is not among run.suites of params.yaml"
         parts = [
             Part(told.statistic(t.statistic), told.rule(t.rule), "not run here", reason)
@@ -87,7 +87,45 @@ def _judge(claim: Claim, files: measured.Files) -> Judgement:
     said = verdict.speaks([part.verdict for part in parts])
     reason = next((p.reason for p in parts if p.verdict == said and p.reason), "")
     used = sorted(map(str, files.used))
-    return Judgement(files.suite, said, reason, parts, used, command, runs)
+    if not run:
+        if not any(part.n for part in parts):  # the suite is carried, but not these systems
+            return Judgement(files.suite, "not run here", reason, parts, used, "", [])
+        trained = {name: files.carried[name] for name in systems if name in files.carried}
+        return Judgement(
+            files.suite,
+            said,
+            reason,
+            parts,
+            used,
+            _again(files, trained, stages),
+            [],  # MLflow knows the runs of this machine, and these are of another
+            _how_carried(files, trained, bool(stages)),
+        )
+    toured = [*systems, *form.toured(statistics)]
+    runs = [f"{name}-{seed}" for name in dict.fromkeys(toured) for seed in files.seeds]
+    again = told.command(files.suite, systems, stages, files.seeds)
+    return Judgement(files.suite, said, reason, parts, used, again, runs)
+
+
+def _again(files: measured.Files, trained: carried.Seeds, stages: Sequence[str]) -> str:
+    """What regenerates carried numbers."""
+    commands = [carried.command(files.suite, trained)] if trained else []
+    for stage in stages:  # it asks all systems at once
+        among = list(files.carried)
+        seeds = files.seeds_among(among)
+        commands.append(carried.stage_command(files.suite, stage, among, seeds))
+    return " && ".join(commands)
+
+
+def _how_carried(files: measured.Files, trained: carried.Seeds, toured: bool) -> str:
+    """On what these trainings ran, in words."""
+    known = carried.provenance(files.root, files.suite)
+    runs = [
+        (name, seed)
+        for name, seeds in (files.carried if toured else trained).items()
+        for seed in seeds
+    ]
+    return carried.in_words([known[run] for run in runs if run in known])
 
 
 def _told(judgement: Judgement) -> dict[str, Any]:

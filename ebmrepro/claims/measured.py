@@ -9,14 +9,15 @@ import contextlib
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ebmrepro import params
+from ebmrepro import carried, params
 from ebmrepro.claims import form, laws
 from ebmrepro.documents import UserError, nearest
 from ebmrepro.params import Params
@@ -41,7 +42,8 @@ class DamagedError(UserError):
 class Files:
     """The result files of one suite's runs under `root`, each read once.
 
-    `suite` is `fundamentals` for the values that belong to no suite.
+    `suite` is `fundamentals` for the values that belong to no suite. Of a suite that the run does
+    not name, the systems and seeds are those that are there: it is carried.
     """
 
     root: Path
@@ -50,15 +52,33 @@ class Files:
     _read: dict[Path, Any] = field(default_factory=dict)
     used: dict[Path, None] = field(default_factory=dict)  # paths asked for, in order
 
+    @cached_property
+    def carried(self) -> Mapping[str, list[int]]:
+        """System -> seeds of a carried suite; empty for a suite that is run, or has no results."""
+        if self.suite in self.settings.run.suites or self.suite not in self.settings.suites:
+            return {}
+        return carried.systems(self.root, self.suite)
+
     @property
     def seeds(self) -> list[int]:
+        """Those of the run, or all that any system of a carried suite has."""
+        if self.carried:
+            return sorted({seed for own in self.carried.values() for seed in own})
         return list(self.settings.run.seeds)
+
+    def seeds_among(self, names: Sequence[str]) -> list[int]:
+        """Of a carried suite, the seeds that each of these systems has, if there are any; else all.
+
+        Its systems were run from seeds of their own, and what is paired is what both have.
+        """
+        own = [set(self.carried[name]) for name in names if name in self.carried]
+        return (sorted(set.intersection(*own)) if own else []) or self.seeds
 
     def seeds_of(self, statistic: object) -> list[int]:
         """The seeds that must have a number: those of the run, and of a stage that no run's seeds
         reach, those that its document has for any part of the statistic."""
         if self.suite != "fundamentals":
-            return self.seeds
+            return self.seeds_among([*form.systems(statistic), *form.toured(statistic)])
         try:
             values = self._document("fundamentals")[1].get("values", {})
         except Missing:
@@ -82,7 +102,7 @@ class Files:
     def curves(self, name: str, seed: int) -> Mapping[str, Array]:
         """Column -> (epochs,), NaN where a cell is blank."""
         self._expect(name)
-        return self._open(Path("models") / self.suite / name / str(seed) / "curves.csv", _curves)
+        return self._open(curves_path(self.suite, name, seed), _curves)
 
     def energies(self, name: str, kind: str, seed: int) -> Array:
         self._expect(name)
@@ -93,13 +113,24 @@ class Files:
         return archive[kind]
 
     def number(self, name: str, key: str) -> float:
+        where, block = self._block(name)
+        found = params.flatten(block).get(key)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise Missing(f"{where}.{key} is no number")
+        return float(found)
+
+    def _block(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        """A system's numbers and where they stand: of a carried one, those that it was run with."""
+        if self.carried:
+            self._expect(name)
+            place = Path("results") / self.suite / name / str(self.carried[name][0])
+            return f"{place / 'training.json'}: params", self._open(place / "training.json", _json)[
+                "params"
+            ]
         blocks = self.settings.suites[self.suite]
         if name not in ["dbn", *blocks.methods]:
             raise Missing(f"params.yaml has no block {self.suite}.methods.{name}")
-        found = params.flatten(blocks.block(name).model_dump()).get(key)
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            raise Missing(f"params.yaml: {self.suite}.methods.{name}.{key} is no number")
-        return float(found)
+        return f"params.yaml: {self.suite}.methods.{name}", blocks.block(name).model_dump()
 
     def document(self, stage: str, value: str, seed: int) -> float:
         path, found = self._document(stage)
@@ -115,8 +146,13 @@ class Files:
         return self._finite(number, value)
 
     def protocols(self, statistic: object) -> list[str]:
-        """What documents say of those of their values that are in the statistic."""
+        """What documents say of those of their values that are in the statistic, and what is paired
+        where carried systems were not run from the same seeds."""
         lines = []
+        own = [self.carried[name] for name in form.systems(statistic) if name in self.carried]
+        if any(seeds != own[0] for seeds in own):
+            common = ", ".join(map(str, self.seeds_of(statistic)))
+            lines.append(f"Paired over the seeds that all of its systems have: {common}.")
         for _, part in form.parts(statistic):
             if isinstance(part, form.Document):
                 with contextlib.suppress(Missing):
@@ -129,7 +165,10 @@ class Files:
         return path, self._open(path, _json)
 
     def _expect(self, name: str) -> None:
-        if name not in self.settings.run.names:
+        if self.carried:
+            if name not in self.carried:
+                raise Absent(f"results/{self.suite}: {name} is not among what is carried")
+        elif name not in self.settings.run.names:
             raise Absent(f"{name} is not among run.methods and run.variants of params.yaml")
 
     def _open(self, path: Path, read: Callable[[Path], Read]) -> Read:
@@ -148,6 +187,11 @@ class Files:
         if not math.isfinite(value):
             raise Missing(f"{what} is not a finite number")
         return float(value)
+
+
+def curves_path(suite: str, name: str, seed: int) -> Path:
+    """Where the stage `evaluate` keeps the curves of a training, in git with its measures."""
+    return Path("results") / suite / name / str(seed) / "curves.csv"
 
 
 def scalar(statistic: object, files: Files, seed: int) -> float:
@@ -202,7 +246,7 @@ def broken(statistic: form.EveryEpoch, files: Files, seed: int) -> laws.Judged:
     try:
         judged = laws.judge(statistic.law, curves, number)
     except KeyError as error:
-        path = Path("models") / files.suite / statistic.of / str(seed) / "curves.csv"
+        path = curves_path(files.suite, statistic.of, seed)
         raise Missing(f"{path}: holds no column {error.args[0]}") from None
     if not judged.epochs:
         raise Missing(f"no epoch of {statistic.of} tells whether {laws.subject(statistic.law)}")
@@ -231,7 +275,7 @@ def _column(
 ) -> Array:
     """A part of a curve; `dense` leaves out the epochs in which it is blank."""
     curves = files.curves(of, seed)
-    path = Path("models") / files.suite / of / str(seed) / "curves.csv"
+    path = curves_path(files.suite, of, seed)
     if column not in curves:
         raise Missing(f"{path}: holds no column {column}")
     curve = curves[column]

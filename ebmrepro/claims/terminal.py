@@ -20,7 +20,7 @@ COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow", "not run her
 def rows(document: Told, suite: str | None, paper: str | None, verdict: str | None) -> list[Any]:
     """(claim, judgement) of those that are asked for; None asks for all.
 
-    Without a suite, suites that are not run are shown only of claims that no suite of the run
+    Without a suite, suites that are neither run nor carried are shown only of claims that no other
     decides, and of these the first.
     """
 
@@ -76,6 +76,8 @@ def whole(claim: Told, console: Console) -> None:
         parts: list[RenderableType] = [_verdict(judgement["verdict"])]
         if judgement["reason"]:
             parts.append(Text(judgement["reason"]))
+        if judgement["carried"]:
+            parts.append(Text(judgement["carried"]))
         for part in judgement["parts"]:
             values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
             parts.append(
@@ -113,6 +115,8 @@ def _here(judgement: Told) -> Iterator[str]:
             yield f"{part['estimate_in_words']} ({part['rule']})"
     if judgement["reason"]:
         yield judgement["reason"]
+    if judgement["carried"]:
+        yield judgement["carried"]
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> Table:

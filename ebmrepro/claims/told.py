@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ebmrepro import params
+from ebmrepro import carried
 from ebmrepro.claims import form
 from ebmrepro.metrics import catalogue
 
@@ -184,18 +184,10 @@ def _lagged(side: form.Lagged) -> str:
     return f"{side.column} of the epoch before" if side.epochs_before else side.column
 
 
-def command(suite: str, systems: list[str], stages: list[str]) -> str:
+def command(suite: str, systems: list[str], stages: list[str], seeds: list[int]) -> str:
     """What regenerates the numbers, with all that they rest on."""
     if suite == "fundamentals":
         return "dvc repro fundamentals"
-    targets = [
-        f"{_evaluation(name)}@{suite}{'' if name == 'dbn' else f'-{name}'}" for name in systems
-    ]
+    targets = [each for name in systems for each in carried.targets(suite, name, seeds)]
     targets += [f"{stage}@{suite}" for stage in stages]
     return f"dvc repro {' '.join(targets)}"
-
-
-def _evaluation(name: str) -> str:
-    if name == "dbn":
-        return "evaluate_dbn"
-    return "evaluate" if params.base(name) == name else "evaluate_variant"

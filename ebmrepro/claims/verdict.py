@@ -182,7 +182,7 @@ def _across_runs(statistic: form.AcrossRuns, rule: form.Rule, seeds: int, files:
     pairs: dict[str, tuple[float, float] | None] = {}
     reasons: dict[str, str] = {}
     for name in statistic.of:
-        for seed in files.seeds:
+        for seed in files.seeds_among([name]):
             run = f"{name}-{seed}"
             try:
                 x, y = (files.measure(name, m, seed) for m in (statistic.x, statistic.y))
@@ -210,8 +210,9 @@ def _across_runs(statistic: form.AcrossRuns, rule: form.Rule, seeds: int, files:
     words |= {"low": low, "high": high}
     if reasons:
         return Part(verdict="undecided", reason=_why(reasons, seeds=True), **words)
-    if len(files.seeds) < max(seeds, 2):
-        short = _too_few(len(files.seeds), max(seeds, 2))
+    fewest = min(len(files.seeds_among([name])) for name in statistic.of)
+    if fewest < max(seeds, 2):
+        short = _too_few(fewest, max(seeds, 2))
         return Part(verdict="undecided", reason=short, **words)
     verdict = decide(rule, low, high)
     reason = "the interval straddles" if verdict == "undecided" else ""

@@ -142,6 +142,7 @@ class Judged:
     verdict: str
     claim: str
     suite: str
+    carried: str  # how its numbers came here, where the suite is not run
     published: str
     source: str
     parts: Sequence[JudgedPart]

@@ -68,7 +68,12 @@ def read(path: Path) -> Sequence[Told]:
         raise ReportError(f"{path}: not claims: {error}") from error
 
 
-def section(claims: Sequence[Told], suites: Sequence[str], there: Mapping[str, str]) -> Section:
+def section(
+    claims: Sequence[Told],
+    suites: Sequence[str],
+    there: Mapping[str, str],
+    carried: Sequence[str] = (),
+) -> Section:
     """`suites` are those of the run, `there` the titles on the page, by address."""
     papers: dict[str, list[Judged]] = {}
     for claim in claims:
@@ -77,8 +82,9 @@ def section(claims: Sequence[Told], suites: Sequence[str], there: Mapping[str, s
     found = counts([row.verdict for own in papers.values() for row in own])
     decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
     total = ", ".join(f"{verdict} {n}" for verdict, n in found.items())
+    also = f" and, from carried results, on {', '.join(carried)}" if carried else ""
     blocks: list[Block] = [
-        Text(f"{len(claims)} claims, judged on {', '.join(suites)}: {total}."),
+        Text(f"{len(claims)} claims, judged on {', '.join(suites)}{also}: {total}."),
         Text(HOW),
         Text(MULTIPLE.format(judged=decided)),
         Text(EFFECT),
@@ -99,8 +105,9 @@ def counts(verdicts: Sequence[str]) -> dict[str, int]:
 
 
 def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
-    """The judgements of suites that were run; where none was, one that says so for all."""
-    run = [j for j in claim["judgements"] if j["suite"] in (*suites, ANYWHERE)]
+    """The judgements of suites that were run or whose results are carried; where there is none,
+    one that says so for all."""
+    run = [j for j in claim["judgements"] if j["suite"] in (*suites, ANYWHERE) or j["carried"]]
     if run:
         return run
     first, *others = claim["judgements"]
@@ -135,6 +142,7 @@ def _row(claim: Told, judgement: Told, anchor: str, there: Mapping[str, str]) ->
         verdict=judgement["verdict"],
         claim=claim["claim"],
         suite=judgement["suite"],
+        carried=judgement["carried"],
         published=claim["published_in_words"],
         source=f"{claim['source']} ({claim['certainty_in_words']})",
         parts=[
@@ -162,6 +170,8 @@ def _trail(
             values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
             lines.append(("By seed", [Link(values)]))
         lines.extend(("Protocol", [Link(line)]) for line in part["protocol"])
+    if judgement["carried"]:
+        lines.append(("Carried", [Link(judgement["carried"])]))
     if judgement["files"]:
         lines.append(("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]))
     if figure := _figure(claim, judgement, there):

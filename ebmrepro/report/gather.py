@@ -1,19 +1,25 @@
-"""The files of the runs that params.yaml names, and of no others, as plain values."""
+"""The files of the runs that params.yaml names, and of carried suites, as plain values.
+
+What is shown of a training is read from results/, which git keeps, so that a suite that was run on
+another machine is read as one that was run here. Of its models, which only the machine that trained
+them has, nothing is read for a carried suite: its report is the same bytes everywhere.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from ebmrepro.params import Block, Params, UserError, base, flatten
-from ebmrepro.report import words
+from ebmrepro import carried
+from ebmrepro.params import Params, UserError, base, flatten
+from ebmrepro.report import pictures, words
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +35,7 @@ class Run:
     """One training of one system; a part that is not there is empty or None."""
 
     seed: int
-    training: Mapping[str, Any] | None  # run.json
+    training: Mapping[str, Any] | None  # training.json
     curves: Mapping[str, Array]  # column -> (epochs,), NaN where nothing was measured
     measured: Mapping[str, Any] | None  # metrics.json
     energies: Mapping[str, Array]  # image set -> (images,)
@@ -38,6 +44,7 @@ class Run:
     filters: Array | None = None  # (visible, hidden), for a DBN
     codes: Mapping[str, Array] = field(default_factory=dict)  # way, (N, 2), and labels (N,)
     rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
+    provenance: Mapping[str, Any] | None = None  # what a carried training ran on
 
     def value(self, measure: str) -> float | None:
         """A measure's value, None where it was not measured or is not finite."""
@@ -61,9 +68,14 @@ class System:
     name: str
     title: str
     base: str
-    numbers: Mapping[str, Any]  # its block of params.yaml, dotted keys
+    numbers: Mapping[str, Any]  # its block, dotted keys, with all epochs of params.yaml
     differences: Sequence[Difference]  # empty for a method
     runs: Sequence[Run]
+
+    @property
+    def method(self) -> bool:
+        """No variant of one."""
+        return self.name == self.base
 
     @property
     def measured(self) -> Sequence[Run]:
@@ -113,9 +125,9 @@ class Tour:
 class Suite:
     name: str
     title: str
-    budget: float  # share of every epoch count that was run
+    carried: bool  # not run here: its results came with the repository
     evaluate: Mapping[str, Any]
-    dataset: Mapping[str, Any]  # dataset.json
+    dataset: Mapping[str, Any]  # what data/<suite>/dataset.json holds
     counts: Mapping[str, int]  # split -> images
     real: Array | None  # uint8 (at most SHOWN, C, H, W), of the split compared with
     floor: Mapping[str, float]  # measure -> what real training images score
@@ -126,85 +138,140 @@ class Suite:
     @property
     def generators(self) -> Sequence[System]:
         """The systems that are methods, without their variants."""
-        return [system for system in self.systems if not system.differences]
+        return [system for system in self.systems if system.method]
 
     def with_curve(self, *columns: str) -> Sequence[System]:
         return [s for s in self.systems if all(s.curves(column) for column in columns)]
 
 
 def gather(root: Path, params: Params) -> Sequence[Suite]:
-    """Read what the run of params.yaml has left under `root`.
+    """Read what the run of params.yaml has left under `root`, then what is carried there.
 
     Raises:
         ReportError: a file is there and cannot be read.
     """
-    return [_suite(root, params, name) for name in params.run.suites]
+    try:
+        return [
+            *(_run_here(root, params, name) for name in params.run.suites),
+            *(_carried(root, params, name) for name in carried.suites(root, params)),
+        ]
+    except carried.CarriedError as error:
+        raise ReportError(str(error)) from error
 
 
-def _suite(root: Path, params: Params, name: str) -> Suite:
+def _run_here(root: Path, params: Params, name: str) -> Suite:
+    """A suite of the run, with places for what is missing; its numbers are those of params.yaml."""
     block = params.suites[name]
-    data = root / "data" / name
-    splits = {s: _open(data / f"{s}.npy") for s in ("train", "validation", "test")}
     names = [n for n in params.run.names if n == "dbn" or n in block.methods]
-    methods = list(dict.fromkeys(map(base, names)))
-    names.sort(key=lambda n: methods.index(base(n)))  # a variant stands after its method
-    blocks = {n: block.block(n) for n in names}
-    real = splits[block.evaluate.split]
-    reference = _json(root / "reference" / name / "reference.json") or {}
+    numbers = {n: flatten(block.block(n).model_dump()) for n in names}
+    suite = _suite(root, name, block.evaluate.model_dump())
+    runs = {
+        n: [_with_model(root, name, n, _run(root, suite, n, k)) for k in params.run.seeds]
+        for n in names
+    }
+    return replace(suite, systems=_systems(runs, numbers))
+
+
+def _carried(root: Path, params: Params, name: str) -> Suite:
+    """All that results/<suite>/ holds; its numbers are those that it was run with."""
+    # What a stage of its own measures (a grid, say) has a section of its own.
+    seeds = {n: own for n, own in carried.systems(root, name).items() if n not in carried.OWN}
+    listed = [n for n in ("dbn", *params.suites[name].methods) if n in seeds]
+    evaluate = params.suites[name].evaluate.model_dump()
+    title = words.suite(name, carried=True)
+    suite = replace(_suite(root, name, evaluate), carried=True, title=title)
+    known = carried.provenance(root, name)
+    runs = {
+        n: [replace(_run(root, suite, n, k), provenance=known.get((n, k))) for k in seeds[n]]
+        for n in dict.fromkeys([*listed, *seeds])
+    }
+    return replace(suite, systems=_systems(runs, {n: _ran_with(own) for n, own in runs.items()}))
+
+
+def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
+    """A suite without its systems; `evaluate` is for where its reference is not there."""
+    place = root / "results" / name / "reference"
+    told = _json(place / "reference.json") or {}
+    dataset = told.get("dataset", {})
+    real = _images(place / "real.png", dataset, told.get("count", 0))
     return Suite(
         name=name,
         title=words.suite(name),
-        budget=block.budget,
-        evaluate=block.evaluate.model_dump(),
-        dataset=_json(data / "dataset.json") or {},
-        counts={split: len(images) for split, images in splits.items() if images is not None},
-        real=None if real is None else np.array(real[:SHOWN]),
-        floor=reference.get("floor", {}),
-        floor_protocol=reference.get("floor_protocol", ""),
-        systems=[_system(root, name, n, blocks, params.run.seeds) for n in blocks],
+        carried=False,
+        evaluate=told.get("evaluate", evaluate),
+        dataset=dataset,
+        counts={split: held["count"] for split, held in dataset.get("splits", {}).items()},
+        real=real,
+        floor=told.get("floor", {}),
+        floor_protocol=told.get("floor_protocol", ""),
         tour=_tour(root / "results" / name / "tour"),
     )
 
 
-def _system(
-    root: Path, suite: str, name: str, blocks: Mapping[str, Block], seeds: Sequence[int]
-) -> System:
-    method = base(name)
-    numbers = flatten(blocks[name].model_dump())
+def _ran_with(runs: Sequence[Run]) -> Mapping[str, Any]:
+    """The numbers of a training, its epochs as they are before the budget."""
+    run = next((run for run in runs if run.training is not None), None)
+    if run is None or run.training is None:
+        return {}
+    epochs = (run.measured or {}).get("budget", {}).get("epochs", {})
+    return flatten(run.training["params"]) | {f"hparams.{k}": n["of"] for k, n in epochs.items()}
+
+
+def _systems(
+    runs: Mapping[str, Sequence[Run]], numbers: Mapping[str, Mapping[str, Any]]
+) -> Sequence[System]:
+    """In the order given, but a variant stands after its method."""
+    methods = list(dict.fromkeys(map(base, runs)))
+    return [
+        _system(name, numbers, runs[name])
+        for name in sorted(runs, key=lambda name: methods.index(base(name)))
+    ]
+
+
+def _system(name: str, numbers: Mapping[str, Mapping[str, Any]], runs: Sequence[Run]) -> System:
+    method, own = base(name), numbers[name]
     differences: list[Difference] = []
-    if name != method and method in blocks:
-        theirs = flatten(blocks[method].model_dump())
+    if name != method and method in numbers:
+        theirs = numbers[method]
         differences = [
-            Difference(key, theirs.get(key), numbers.get(key))
-            for key in sorted({*theirs, *numbers})
-            if theirs.get(key) != numbers.get(key)
+            Difference(key, theirs.get(key), own.get(key))
+            for key in sorted({*theirs, *own} - {"share"})  # how much was run of the same training
+            if theirs.get(key) != own.get(key)
         ]
     return System(
         name=name,
         title=words.system(name, [(d.key, d.variant) for d in differences]),
         base=method,
-        numbers=numbers,
+        numbers=own,
         differences=differences,
-        runs=[_run(root, suite, name, seed) for seed in seeds],
+        runs=runs,
     )
 
 
-def _run(root: Path, suite: str, name: str, seed: int) -> Run:
-    model = root / "models" / suite / name / str(seed)
-    result = root / "results" / suite / name / str(seed)
-    generated = _open(root / "generated" / suite / name / f"{seed}.npy")
-    grids = sorted((model / "samples").glob("step_*.png"))
+def _run(root: Path, suite: Suite, name: str, seed: int) -> Run:
+    result = root / "results" / suite.name / name / str(seed)
+    count = suite.evaluate.get("generated", 0)
     return Run(
         seed=seed,
-        training=_json(model / "run.json"),
-        curves=_curves(model / "curves.csv"),
+        training=_json(result / "training.json"),
+        curves=_curves(result / "curves.csv"),
         measured=_json(result / "metrics.json"),
         energies=_arrays(result / "energies.npz"),
-        generated=None if generated is None else np.array(generated[:SHOWN]),
-        progress=[(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
-        filters=_tensor(model / "model.safetensors", "rbms.0.W"),
+        generated=_images(result / "samples.png", suite.dataset, count),
+        progress=[],
         codes=_arrays(result / "codes.npz"),
         rebuilt=_arrays(result / "reconstructions.npz"),
+    )
+
+
+def _with_model(root: Path, suite: str, name: str, run: Run) -> Run:
+    """A run with what only the machine that trained it has."""
+    model = root / "models" / suite / name / str(run.seed)
+    grids = sorted((model / "samples").glob("step_*.png"))
+    return replace(
+        run,
+        progress=[(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
+        filters=_tensor(model / "model.safetensors", "rbms.0.W"),
     )
 
 
@@ -225,14 +292,14 @@ def _json(path: Path) -> Mapping[str, Any] | None:
         raise ReportError(f"{path}: not JSON: {error}") from error
 
 
-def _open(path: Path) -> Array | None:
-    """Mapped, not read: a grid needs the first images of a file that may hold gigabytes."""
-    if not path.exists():
+def _images(path: Path, dataset: Mapping[str, Any], count: int) -> Array | None:
+    """The first images of a grid of `count` or more, at most SHOWN."""
+    if not path.exists() or "shape" not in dataset:
         return None
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ReportError(f"{path}: not an array of NumPy: {_first_line(error)}") from error
+        return pictures.tiles(pictures.read(path), tuple(dataset["shape"]), min(count, SHOWN))
+    except (ValueError, OSError, SyntaxError) as error:  # SyntaxError: Pillow, of a broken PNG
+        raise ReportError(f"{path}: not a grid of images: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -140,30 +140,41 @@ PARTS = (
 
 
 def section(
-    judged: Sequence[claims.Told], suites: Sequence[str], there: Mapping[str, str]
+    judged: Sequence[claims.Told],
+    suites: Sequence[str],
+    there: Mapping[str, str],
+    carried: Sequence[str] = (),
 ) -> Section:
-    """`there` are the titles on the page by address; a figure that is not there is not linked."""
+    """`suites` are those of the run, `carried` those that are not; `there` are the titles on the
+    page by address; a figure that is not there is not linked.
+    """
     parts = [
-        Section(f"lecture-{part.topic}", part.title, _part(part, judged, suites, there))
+        Section(f"lecture-{part.topic}", part.title, _part(part, judged, suites, there, carried))
         for part in PARTS
     ]
     return Section("lecture", "The lecture, part by part", [Text(INTRODUCTION)], parts)
 
 
 def _part(
-    part: Part, judged: Sequence[claims.Told], suites: Sequence[str], there: Mapping[str, str]
+    part: Part,
+    judged: Sequence[claims.Told],
+    suites: Sequence[str],
+    there: Mapping[str, str],
+    carried: Sequence[str],
 ) -> Sequence[Block]:
     items = [
         (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement)}"))
         for claim in judged
         if claim["topic"] == part.topic
         for i, judgement in enumerate(claims.shown(claim, suites))
-        for text in [f"{claim['claim']} ({judgement['suite']})"]
+        for where in [", ".join(filter(None, (judgement["suite"], judgement["carried"])))]
+        for text in [f"{claim['claim']} ({where})"]
     ]
+    everywhere = [slug(suite) for suite in (*suites, *carried)]
     places = [
         ("", Link(f"{words} ({there[address]})", f"#{address}"))
         for words, where in part.figures
-        for address in dict.fromkeys([where, *(f"{slug(suite)}-{where}" for suite in suites)])
+        for address in dict.fromkeys([where, *(f"{at}-{where}" for at in everywhere)])
         if address in there
     ]
     blocks: list[Block] = [Text(part.text)]

@@ -82,8 +82,9 @@ def _judged(row: Judged) -> list[str]:
         for part in row.parts
     ]
     reasons = dict.fromkeys(part.reason for part in row.parts if part.reason)
+    suite = escape(", ".join(filter(None, (row.suite, row.carried))))
     return [
-        f'<a id="{row.anchor}"></a>{MARKS[row.verdict]} {row.verdict}<br><sub>{row.suite}</sub>',
+        f'<a id="{row.anchor}"></a>{MARKS[row.verdict]} {row.verdict}<br><sub>{suite}</sub>',
         f"{escape(row.claim)}<br><sub>{escape(row.source)}</sub>",
         escape(row.published),
         "<br>".join([line or "–" for line in here] + [f"<sub>{escape(r)}</sub>" for r in reasons]),

@@ -1,12 +1,13 @@
 """The report's sections in order; each function turns results into blocks and may find nothing.
 
-A later part of the project adds its section here: a function from results to a `Section`.
+A part of the project with questions of its own adds its sections to `ITEMS`: a function from the
+suites to their `Section`s, which shows nothing where no suite has what it asks for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from matplotlib.axes import Axes
 from ebmrepro import images
 from ebmrepro.metrics import catalogue
 from ebmrepro.report import (
+    autoencoder,
     claims,
     figures,
     lecture,
@@ -24,6 +26,7 @@ from ebmrepro.report import (
     numbers,
     pictures,
     plane,
+    published,
     tour,
     words,
 )
@@ -43,7 +46,7 @@ from ebmrepro.report.blocks import (
     slug,
 )
 from ebmrepro.report.figures import INK, MUTED, Colours
-from ebmrepro.report.gather import SHOWN, Array, Suite, System
+from ebmrepro.report.gather import SHOWN, Array, Run, Suite, System
 
 HEADLINE = ("fd_dbn", "precision_dbn", "recall_dbn", "classes_covered", "auroc_noise")
 QUALITY = ("fd_dbn", "fd_dbn_untrained", "kd_dbn", "is_dbn", "fid")
@@ -84,7 +87,14 @@ TABLES = (
     ),
 )
 SPREAD = "energy_sd_"
+DEPTH = "hparams.layers"  # what variants of the DBN change that differ in depth
 DRAWN = (Figure, Gallery)
+
+# What some suites were asked besides, one function a line.
+ITEMS: Sequence[Callable[[Sequence[Suite]], Sequence[Section]]] = (
+    autoencoder.section,
+    likelihoods.section,
+)
 
 
 def sections(
@@ -95,8 +105,8 @@ def sections(
     """The whole report; `judged` are the claims of claims.json."""
     shown = [
         plane.section(fundamentals),
-        *map(of_suite, suites),
-        *likelihoods.section(suites),
+        *(of_suite(suite, judged) for suite in suites),
+        *(section for item in ITEMS for section in item(suites)),
         *tour.section(suites),
         glossary(suites),
     ]
@@ -110,8 +120,9 @@ def _of_claims(
     if not judged:
         return []
     there = {at: title for section in shown for at, title in section.places.items()}
-    names = [suite.name for suite in suites]
-    return [claims.section(judged, names, there), lecture.section(judged, names, there)]
+    names = [suite.name for suite in suites if not suite.carried]
+    also = [suite.name for suite in suites if suite.carried]
+    return [claims.section(judged, names, there, also), lecture.section(judged, names, there, also)]
 
 
 def file_name(text: str) -> str:
@@ -135,10 +146,11 @@ def summary(suites: Sequence[Suite]) -> Section:
         ),
         *(Text(_ran(suite)) for suite in suites),
     ]
-    for suite in suites:
+    run = [suite for suite in suites if not suite.carried]
+    for suite in run:
         blocks.append(_headline(suite))
         blocks.extend([*_classifier_note(suite), *_fid_note(suite)])
-    blocks.append(_overview(suites))
+    blocks.append(_overview(run))
     blocks += [
         Text(
             "Regenerate this report, and whatever it rests on that has changed (in the activated "
@@ -150,13 +162,18 @@ def summary(suites: Sequence[Suite]) -> Section:
 
 
 def _ran(suite: Suite) -> str:
-    seeds = [run.seed for run in suite.systems[0].runs]
+    seeds = sorted({run.seed for system in suite.systems for run in system.runs})
+    trainings = sum(len(system.runs) for system in suite.systems)
     done = sum(len(system.measured) for system in suite.systems)
     counts = ", ".join(f"{n:,} {split}" for split, n in suite.counts.items())
+    how = f"over {published.share(suite.systems)} of the epochs in params.yaml"
+    if suite.carried:
+        runs = [run for system in suite.systems for run in system.runs]
+        machine, time = published.hardware(runs)
+        how += f"; carried, that is run before, on {machine}" + (f" ({time})" if time else "")
     return (
         f"{suite.title}: {counts or 'no'} images; {len(suite.systems)} systems, variants included, "
-        f"from seeds {', '.join(map(str, seeds))}: {done} of {len(suite.systems) * len(seeds)} "
-        f"trainings measured, each over {100 * suite.budget:g} % of the epochs in params.yaml."
+        f"from seeds {', '.join(map(str, seeds))}: {done} of {trainings} trainings measured, {how}."
     )
 
 
@@ -211,10 +228,18 @@ def _fid_note(suite: Suite) -> Sequence[Block]:
 # One suite -------------------------------------------------------------------------------------
 
 
-def of_suite(suite: Suite) -> Section:
+def of_suite(suite: Suite, judged: Sequence[claims.Told] = ()) -> Section:
+    """All there is of one suite; `judged` are the claims, for the numbers that papers print."""
     colours = Colours([system.name for system in suite.systems])
     top = slug(suite.name) or "suite"
+    opening: list[Block] = []
+    if suite.carried:
+        opening.append(Text(words.CARRIED.format(suite=suite.name)))
+        opening.append(Command(f"ebmrepro carry {suite.name}"))
+    if suite.dataset:
+        opening.append(Text(f"{suite.dataset['name']}. Licence: {suite.dataset['licence']}."))
     parts = [
+        ("published", "Published numbers", published.rows(suite, judged) if suite.carried else []),
         ("samples", "Generated images", [samples(suite)]),
         ("quality", "Quality and variety", quality(suite, colours)),
         (
@@ -236,9 +261,7 @@ def of_suite(suite: Suite) -> Section:
     return Section(
         top,
         suite.title,
-        [Text(f"{suite.dataset['name']}. Licence: {suite.dataset['licence']}.")]
-        if suite.dataset
-        else [],
+        opening,
         [
             Section(f"{top}-{part}", title, [_named(top, b) for b in blocks], folded=fold)
             for fold, group in ((False, parts), (True, folded))
@@ -525,14 +548,19 @@ def trainings(suite: Suite) -> Sequence[Block]:
     rows = []
     for system in suite.systems:
         for run in system.runs:
-            rows.append((f"{system.title}, seed {run.seed}", _training(run.training)))
+            cells = [*_training(run.training), *(_on(run) if suite.carried else [])]
+            rows.append((f"{system.title}, seed {run.seed}", cells))
     columns = [
         Column("Epochs"),
         Column("Steps"),
         Column("Parameters", "by player"),
         Column("Fingerprint", "first 12 digits"),
     ]
-    return [Table("trainings", "Trainings", words.TRAININGS, "Training", columns, rows, words=True)]
+    caption = words.TRAININGS
+    if suite.carried:
+        columns += [Column("Share", "of the budget"), Column("Hardware and time"), Column("Commit")]
+        caption += words.TIMES
+    return [Table("trainings", "Trainings", caption, "Training", columns, rows, words=True)]
 
 
 def _training(told: Any) -> Sequence[Cell]:
@@ -541,6 +569,16 @@ def _training(told: Any) -> Sequence[Cell]:
     players = ", ".join(f"{player} {n:,}" for player, n in sorted(told["parameters"].items()))
     epochs, steps = f"{told['epochs']:,}", f"{told['steps']:,}"
     return [Cell(epochs), Cell(steps), Cell(players), Cell(told["fingerprint"][:12])]
+
+
+def _on(run: Run) -> Sequence[Cell]:
+    """What a carried training ran on."""
+    share, known = published.part(run), run.provenance or {}
+    return [
+        Cell(f"{100 * share:.3g} %" if share else numbers.NOT_APPLICABLE),
+        Cell(*published.hardware([run])),
+        Cell((known.get("commit") or numbers.NOT_APPLICABLE)[:12]),
+    ]
 
 
 def protocol(suite: Suite) -> Sequence[Block]:
@@ -573,7 +611,39 @@ def belief_network(suite: Suite, colours: Colours) -> Sequence[Block]:
             suite,
             errors,
         ),
+        *_by_depth(suite),
     ]
+
+
+def _by_depth(suite: Suite) -> Sequence[Block]:
+    """The DBN beside its variants of other depths, the shallowest first; nothing without any."""
+    family = [s for s in suite.systems if s.base == "dbn" and DEPTH in s.numbers]
+    others = [s for s in family if {d.key for d in s.differences} - {"grids"} == {DEPTH}]
+    family = [s for s in family if s.method or s in others]
+    if not others:
+        return []
+    family.sort(key=lambda s: len(s.numbers[DEPTH]))
+    titled = [replace(s, title=f"{s.title}: {_layers_of(s)}") for s in family]
+    if len({published.share([s]) for s in titled}) > 1:
+        titled = [replace(s, title=f"{s.title}; {published.share([s])}") for s in titled]
+    there = numbers.measures(titled)
+    blocks = []
+    for name, title, caption, measures in (
+        ("depth", "Test error by depth", words.DEPTH_ERRORS, CLASSIFIER),
+        (
+            "depth-gradients",
+            "Gradients by depth",
+            words.DEPTH_GRADIENTS,
+            [m for m in there if m.startswith("grad_norm_")],
+        ),
+    ):
+        if own := [m for m in measures if m in there]:
+            blocks.append(numbers.table(name, title, caption, titled, own, {}))
+    return blocks
+
+
+def _layers_of(system: System) -> str:
+    return "-".join(str(width) for width in system.numbers[DEPTH])
 
 
 def _filters(suite: Suite, system: System) -> Sequence[Block]:

@@ -19,6 +19,19 @@ SUITES = {
     "imagenet_dogs": "ImageNet dogs, 256 × 256 pixels",
 }
 
+# Suites whose results may come with the repository, without being run again.
+CARRIED_SUITES = {
+    "mnist": "MNIST at the papers' scale",
+    "fashion_mnist": "Fashion-MNIST at the papers' scale",
+}
+CARRIED = (
+    "Carried: these trainings are not among those that make repro runs. They were run before, on "
+    "the hardware stated with them, and their results are kept in git, in results/{suite}/; this "
+    "section is made from those files alone, so it is the same on every clone. Each row has the "
+    "command that trains and measures its systems again; what was run and carried is then brought "
+    "together by:"
+)
+
 SYSTEMS = {
     "dbn": "deep belief network: a stack of restricted Boltzmann machines, trained layer by layer "
     "(Hinton, Osindero and Teh, 2006)",
@@ -238,10 +251,27 @@ TRAININGS = (
     "What was trained. Parameters are counted by player. A fingerprint names the numbers, seed, "
     "data and code of a training: the same fingerprint, the same result."
 )
+TIMES = (
+    " Time is that of the training, without measuring. A training that was stopped and resumed "
+    "knows the time of its last part alone: its time, marked about, is what the images of all its "
+    "epochs take at the speed of that part."
+)
+DEPTH_ERRORS = (
+    "The same classifier with more and more hidden layers (widths behind the colon, then the share "
+    "of the epochs where it is not the same for all), fine-tuned from the DBN's weights and from "
+    "random ones; mean over seeds with its 95 % interval."
+)
+DEPTH_GRADIENTS = (
+    "Norm of the gradient of each layer's weights in the first epoch of fine-tuning, layer 1 next "
+    "to the pixels, at each depth. A network of fewer layers has no value for the others."
+)
 GLOSSARY = "Every measure of this report, with its unit, its direction and how it is computed."
 
 
-def suite(name: str) -> str:
+def suite(name: str, carried: bool = False) -> str:
+    """A suite's title; one that is carried says so."""
+    if carried:
+        return f"{CARRIED_SUITES.get(name, suite(name))} (carried)"
     return SUITES.get(name, name.replace("_", " "))
 
 

@@ -1,0 +1,111 @@
+"""The numbers that papers print, beside what was measured: a row for each, with all it rests on.
+
+The published values, and the statistics that answer them, are those of reports/claims.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ebmrepro import carried
+from ebmrepro.report import numbers
+from ebmrepro.report.blocks import Block, Cell, Column, Table, Text
+from ebmrepro.report.claims import MARKS, Told
+from ebmrepro.report.gather import Run, Suite, System
+
+CAPTION = (
+    "A row for each number that a paper prints and a claim of reports/claims.yaml answers. Ours is "
+    "the mean over training seeds, with its 95 % interval in brackets and the number of seeds n; "
+    "the notes under the table say how it was measured, and what to type to have it again. Share: "
+    "of the epochs that params.yaml gives the training, which are the paper's where it prints "
+    "them. Time: of the trainings behind the row, one after the other."
+)
+COLUMNS = (
+    Column("Paper", "how sure that is"),
+    Column("Ours", "95 % interval"),
+    Column("Verdict"),
+    Column("Share", "of the budget"),
+    Column("Hardware and time"),
+    Column("Protocol", "notes"),
+    Column("Command", "note"),
+)
+LACKING = "Printed by a paper and not carried, each with what is missing:"
+SHAPE_ONLY = "shape only"
+NOT_STATED = "not stated; ebmrepro carry states it"
+
+
+def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
+    """One table, and what it lacks; nothing where no claim on the suite has a published value."""
+    found: list[tuple[str, Sequence[Cell]]] = []
+    notes, lacking = numbers.Notes(), []
+    for claim in judged:
+        if claim["published"] == SHAPE_ONLY:
+            continue
+        for judgement in claim["judgements"]:
+            if judgement["suite"] == suite.name and judgement["carried"]:
+                found.extend(_rows(suite, claim, judgement, notes))
+            elif judgement["suite"] == suite.name:
+                lacking.append(
+                    f"{claim['claim']} Paper: {claim['published_in_words']}. {judgement['reason']}."
+                )
+    title = "Published numbers and ours"
+    table = Table("published", title, CAPTION, "Item", COLUMNS, found, notes.texts, words=True)
+    return [*([table] if found else []), *([Text(LACKING, lacking)] if lacking else [])]
+
+
+def _rows(
+    suite: Suite, claim: Told, judgement: Told, notes: numbers.Notes
+) -> Sequence[tuple[str, Sequence[Cell]]]:
+    """A row for each statistic of a claim."""
+    paper = Cell(claim["published_in_words"], f"{claim['source']} ({claim['certainty_in_words']})")
+    behind = _behind(suite, judgement["files"])
+    runs = [run for system in behind for run in system.runs]
+    found = []
+    for part in judgement["parts"]:
+        protocol = ", ".join(str(notes.cite(line)) for line in part["protocol"])
+        here = part["estimate_in_words"] or part["reason"]
+        cells = [
+            paper,
+            Cell(here, f"{part['statistic']}; to hold: {part['rule']}"),
+            Cell(f"{MARKS[part['verdict']]} {part['verdict']}"),
+            Cell(share(behind)),
+            Cell(*hardware(runs)),
+            Cell(protocol or numbers.NOT_APPLICABLE),
+            Cell(str(notes.cite(judgement["command"]))),
+        ]
+        found.append((claim["claim"], cells))
+    return found
+
+
+def _behind(suite: Suite, files: Sequence[str]) -> Sequence[System]:
+    """The systems whose files a verdict was read from."""
+    names = {parts[2] for file in files if len(parts := file.split("/")) == 5}
+    return [system for system in suite.systems if system.name in names]
+
+
+def share(systems: Sequence[System]) -> str:
+    """How much of the epochs in params.yaml was run, as a range where systems differ."""
+    shares = sorted({s for system in systems for run in system.measured if (s := part(run))})
+    if not shares:
+        return "–"
+    ends = [f"{100 * end:.3g}" for end in (shares[0], shares[-1])]
+    return f"{' to '.join(dict.fromkeys(ends))} %"
+
+
+def part(run: Run) -> float | None:
+    """Share of the epochs that a measured run was trained for; None where it does not say."""
+    return (run.measured or {}).get("budget", {}).get("share")
+
+
+def hardware(runs: Sequence[Run]) -> tuple[str, str]:
+    """On what these trainings ran, and for how long; each note that went with them."""
+    known: Sequence[Mapping[str, Any]] = [
+        run.provenance for run in runs if run.provenance is not None
+    ]
+    if not known:
+        return NOT_STATED, ""
+    notes = dict.fromkeys(entry["note"] for entry in known if entry["note"])
+    lacking = len(runs) - len(known)
+    rest = [f"{lacking} trainings not stated"] if lacking else []
+    return carried.hardware(known), "; ".join([carried.took(known), *rest, *notes])
