@@ -10,15 +10,16 @@ import csv
 import hashlib
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 
 from ebmrepro import data, images, params, runs, train, writing
-from ebmrepro.data import probes
+from ebmrepro.data import check, probes
 from ebmrepro.method import Labelled, Method
 from ebmrepro.metrics import (
     coverage,
@@ -28,6 +29,7 @@ from ebmrepro.metrics import (
     inception_score,
     kid,
     margin,
+    neighbours,
     precision_recall,
     pulling_away,
     separation,
@@ -35,6 +37,7 @@ from ebmrepro.metrics import (
 from ebmrepro.params import Evaluate, Params
 
 INCEPTION_BATCH = 50
+REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,10 @@ def evaluate(
 
     metrics = _measure(suite, name, seed, settings, extract, at_start)
     own = _of_the_model(suite, model, generated, asked) | _at_the_end(suite, model, name, seed)
+    own |= _of_a_plane(suite, model, asked, out)
     _add(metrics, own)
+    if isinstance(model, Rebuilds):
+        _rebuild(suite, model, asked, out)
     runs.write_json(out / "metrics.json", metrics)
     return metrics
 
@@ -267,6 +273,58 @@ def _of_the_model(
         )
     own = model.diagnose(runs.labelled(suite, "train"), Labelled(*real))
     return {**values, **own}
+
+
+@runtime_checkable
+class Rebuilds(Protocol):
+    """A method whose paper shows reconstructions, of one network or several, beside PCA's."""
+
+    def reconstructions(self, x: torch.Tensor) -> Mapping[str, torch.Tensor]: ...
+
+
+@torch.no_grad()
+def _rebuild(suite: str, model: Any, asked: Evaluate, out: Path) -> None:
+    """Write reconstructions.npz: the first images, and what is left of them, uint8 (n, C, H, W).
+
+    `original`, an array for each of the method's networks, and `pca` with as many components as the
+    code has numbers.
+    """
+    (seen, _), (shown, _) = (data.read(Path("data") / suite, s) for s in ("train", asked.split))
+    shown = np.array(shown[:REBUILT])
+    x = images.from_uint8(shown).to(train.device())
+    components = min(model.code(x).shape[1], shown[0].size)
+    pca = check.principal_components([seen], components)
+    rebuilt = {start: images.to_uint8(x_hat) for start, x_hat in model.reconstructions(x).items()}
+    with writing.whole(out / "reconstructions.npz") as partial:
+        np.savez(partial, allow_pickle=False, original=shown, **rebuilt, pca=pca.reconstruct(shown))
+
+
+@torch.no_grad()
+def _of_a_plane(suite: str, model: Method, asked: Evaluate, out: Path) -> dict[str, float]:
+    """Of a method whose code is two numbers, which can be drawn: how far it keeps classes apart,
+    beside two principal components.
+
+    Writes codes.npz: `code` and `pca` (N, 2) float16 of the images compared with, `labels` (N,).
+    """
+    (seen, known), (shown, labels) = (
+        data.read(Path("data") / suite, split) for split in ("train", asked.split)
+    )
+    code = model.code(images.from_uint8(shown[:1]).to(train.device()))
+    if code is None or code.shape[1] != 2:
+        return {}
+    components = check.principal_components([seen], 2)
+    values, drawn = {}, {}
+    own = cast(Callable[[torch.Tensor], torch.Tensor], model.code)  # it has one
+    ways = {"code": lambda x: runs.in_batches(own, x), "pca": components.codes}
+    for way, encode in ways.items():
+        drawn[way] = encode(shown)
+        values[f"neighbour_error_{way}"] = neighbours.neighbour_error(
+            encode(seen), known, drawn[way], labels, asked.neighbours
+        )
+    small = {way: found.astype(np.float16) for way, found in drawn.items()}
+    with writing.whole(out / "codes.npz") as partial:
+        np.savez(partial, allow_pickle=False, **small, labels=labels.astype(np.uint8))
+    return values
 
 
 def _curves(suite: str, name: str, seed: int) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from ebmrepro.method import Labelled, Method
 from ebmrepro.train import Training
 
 METHODS = params.available_methods()
-GANS = [name for name in METHODS if not name.startswith(("dbn", "rbm"))]
+GANS = [name for name in METHODS if not name.startswith(("dbn", "autoencoder", "rbm"))]
 SHAPE = (1, 8, 8)
 CLASSES = 3
 N = 24
@@ -21,16 +21,15 @@ NORMED = {**MLP, "batch_norm": True}  # in G; an auto-encoder's networks stay wi
 CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_norm": False}
 
 
-def block(name: str) -> params.Block:
-    """The shipped block of the digits suite, or of MNIST's for a method that is only there."""
-    suites = params.load(params.METHODS.parents[1] / "params.yaml").suites
-    suite = "digits" if name in ("dbn", *suites["digits"].methods) else "mnist"
-    return suites[suite].block(name)
+def shipped(name: str) -> params.Block:
+    """The block of a method in the first suite that has one."""
+    suites = params.load(params.METHODS.parents[1] / "params.yaml").suites.values()
+    return next(suite.block(name) for suite in suites if name in ("dbn", *suite.methods))
 
 
 def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
-    """The shipped hyper-parameters of a method, with small networks and `changes`."""
-    values = block(name).hparams.model_dump()
+    """The shipped hyper-parameters, with small networks and `changes`."""
+    values = shipped(name).hparams.model_dump()
     plain = {**net, "batch_norm": False}
     small = {key: net if key == "G" else plain for key in ("G", "D", "encoder", "decoder")}
     small = {key: spec for key, spec in small.items() if key in values}
@@ -41,6 +40,8 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     elif name == "dbn_updown":
         small |= {"layers": [10, 8], "top": 12, "rbm_epochs": 2, "updown_epochs": 3}
         small |= {"chain_steps": 5}
+    elif name == "autoencoder":
+        small |= {"layers": [10, 8, 3], "rbm_epochs": 1, "finetune_epochs": 2}
     elif name == "rbm":
         small |= {"layers": [10, 8], "cd_steps": [2, 1], "rbm_epochs": 2, "chain_steps": 5}
         ais = {"chains": 4, "temperatures": [{"up_to": 1.0, "step": 0.1}]}
@@ -81,4 +82,4 @@ def give_energies(model: Any, *answers: list[float]) -> None:
 def training(model: Method, name: str, seed: int = 0) -> Training:
     images, labels = pictures()
     batches = Batches(images, labels if model.labelled else None, 8, seed, torch.device("cpu"))
-    return Training(model, batches, block(name).optim)
+    return Training(model, batches, shipped(name).optim)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,14 +72,45 @@ def check(suite: str, folder: str | Path) -> Report:
 def pca_error(train: list[np.ndarray], test: np.ndarray, components: int) -> float:
     """Squared error of the PCA reconstruction of a test image, summed over pixels in [0, 1], mean.
 
-    `train` is a list of uint8 arrays (N, C, H, W) that are fitted as one: mean and leading
-    eigenvectors of the covariance. Sums of uint8 products are whole numbers far below 2^53, so the
-    covariance does not depend on the order of the images or on the number of threads.
+    `train` is a list of uint8 arrays (N, C, H, W) that are fitted as one.
 
     Raises:
         ValueError: `components` is not between 0 and the number of pixels.
     """
-    pixels = math.prod(test.shape[1:])
+    found = principal_components(train, components)
+    squared = 0.0
+    for x in _chunks(test):
+        centred = x - found.mean
+        squared += np.square(centred - centred @ found.axes @ found.axes.T).sum()
+    return float(squared / len(test) / PIXELS**2)
+
+
+class Principal(NamedTuple):
+    """PCA of images: their mean (pixels,) on 0..255, and leading axes (pixels, components)."""
+
+    mean: np.ndarray
+    axes: np.ndarray
+
+    def codes(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N, C, H, W) -> (N, components), for pixels in [0, 1]."""
+        return np.concatenate([(x - self.mean) @ self.axes for x in _chunks(images)]) / PIXELS
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """The nearest image in the span of the components, uint8 (N, C, H, W) -> the same."""
+        pixels = self.codes(images) @ self.axes.T * PIXELS + self.mean
+        return pixels.round().clip(0, PIXELS).astype(np.uint8).reshape(images.shape)
+
+
+def principal_components(train: list[np.ndarray], components: int) -> Principal:
+    """PCA of uint8 arrays (N, C, H, W), fitted as one: leading eigenvectors of their covariance.
+
+    Sums of uint8 products are whole numbers far below 2^53, so the covariance does not depend on
+    the order of the images or on the number of threads. The largest entry of an axis is positive.
+
+    Raises:
+        ValueError: `components` is not between 0 and the number of pixels.
+    """
+    pixels = math.prod(train[0].shape[1:])
     if not 0 <= components <= pixels:
         raise ValueError(f"found {components} components; images have {pixels} values")
     n, total, products = 0, np.zeros(pixels), np.zeros((pixels, pixels))
@@ -91,12 +122,9 @@ def pca_error(train: list[np.ndarray], test: np.ndarray, components: int) -> flo
     mean = total / n
     covariance = products / n - np.outer(mean, mean)
     _, vectors = np.linalg.eigh(covariance)  # eigenvalues ascending
-    leading = vectors[:, pixels - components :]
-    squared = 0.0
-    for x in _chunks(test):
-        centred = x - mean
-        squared += np.square(centred - centred @ leading @ leading.T).sum()
-    return float(squared / len(test) / PIXELS**2)
+    axes = vectors[:, ::-1][:, :components]
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
+    return Principal(mean, axes * np.where(largest < 0, -1, 1))
 
 
 def _chunks(images: np.ndarray) -> Iterator[np.ndarray]:

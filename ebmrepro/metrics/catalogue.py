@@ -244,6 +244,54 @@ MEASURES: dict[str, Measure] = {
         "Root mean squared error per pixel of the discriminator's auto-encoder on test images.",
         3,
     ),
+    "reconstruction_sum_sq": Measure(
+        "Squared reconstruction error",
+        "squared error per image",
+        "lower",
+        "Squared error of the deep auto-encoder's reconstruction, summed over pixels in [0, 1], "
+        "mean over test images; fine-tuned from the RBMs' weights.",
+        2,
+    ),
+    "reconstruction_sum_sq_random": Measure(
+        "Squared reconstruction error, random start",
+        "squared error per image",
+        "lower",
+        "The same of the same network after as many epochs of back-propagation from random "
+        "weights.",
+        2,
+    ),
+    "pca_sum_sq": Measure(
+        "Squared reconstruction error, PCA",
+        "squared error per image",
+        "lower",
+        "The same of as many principal components of the training images as the code has numbers; "
+        "nothing is drawn, so it is the same for every seed.",
+        2,
+    ),
+    "mean_image_sum_sq": Measure(
+        "Squared reconstruction error, mean image",
+        "squared error per image",
+        None,
+        "The same where every test image is answered with the mean training image: what a network "
+        "scores that has learnt nothing else.",
+        2,
+    ),
+    "neighbour_error_code": Measure(
+        "Neighbours of another class, code",
+        "share",
+        "lower",
+        "Share of test images whose class is not the one of most of their k nearest training "
+        "images in the code's two numbers (k as for precision; Euclidean): how far classes lie "
+        "apart.",
+        3,
+    ),
+    "neighbour_error_pca": Measure(
+        "Neighbours of another class, two principal components",
+        "share",
+        "lower",
+        "The same in the first two principal components of the training images.",
+        3,
+    ),
     "error_pretrained": Measure(
         "Test error, pretrained",
         "share",

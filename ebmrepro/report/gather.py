@@ -36,6 +36,8 @@ class Run:
     generated: Array | None  # uint8 (at most SHOWN, C, H, W)
     progress: Sequence[tuple[int, bytes]]  # (step, PNG of the grid at fixed z)
     filters: Array | None = None  # (visible, hidden), for a DBN
+    codes: Mapping[str, Array] = field(default_factory=dict)  # way, (N, 2), and labels (N,)
+    rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
 
     def value(self, measure: str) -> float | None:
         """A measure's value, None where it was not measured or is not finite."""
@@ -201,6 +203,8 @@ def _run(root: Path, suite: str, name: str, seed: int) -> Run:
         generated=None if generated is None else np.array(generated[:SHOWN]),
         progress=[(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
         filters=_tensor(model / "model.safetensors", "rbms.0.W"),
+        codes=_arrays(result / "codes.npz"),
+        rebuilt=_arrays(result / "reconstructions.npz"),
     )
 
 
