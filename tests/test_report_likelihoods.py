@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ebmrepro.report import figures, page
@@ -120,7 +121,7 @@ def test_the_figure_draws_every_seed_and_the_papers_value(whole: Section):
     (figure,) = (b for b in whole.blocks if isinstance(b, Figure))
     canvas, ax = plt.subplots()
     figure.panels[0].draw(ax)
-    lines = [list(map(float, line.get_xdata())) for line in ax.get_lines()]
+    lines = [np.asarray(line.get_xdata()).tolist() for line in ax.get_lines()]
     plt.close(canvas)
     assert [-91.0, -92.0] in lines and [-86.34, -86.34] in lines
     assert figures.files(figure.panels, "salt").keys() == {"svg", "png"}

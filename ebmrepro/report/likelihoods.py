@@ -160,8 +160,8 @@ def _nats(value: float) -> str:
 
 
 def _figure(suite: Suite, systems: Sequence[System]) -> Figure:
-    height = 1.1 + 0.42 * len(systems)
-    panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=2.6)
+    height = 1.1 + 0.45 * len(systems)
+    panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=1.7)
     name = f"{slug(suite.name)}-likelihoods"
     return Figure(name, "Likelihoods beside the published ones", FIGURE, [panel])
 
@@ -172,7 +172,8 @@ def _dots(systems: Sequence[System], ax: Axes) -> None:
         ax.plot(found, [y] * len(found), "o", color=PALETTE[2], markersize=5, alpha=0.8)
         if (paper := published(system)) is not None:
             ax.plot([paper, paper], [y - 0.3, y + 0.3], color=INK)
-    ax.set_yticks(range(len(systems)), [title(system) for system in systems])
+    labels = [title(system).replace(" hidden units, ", " hidden\n") for system in systems]
+    ax.set_yticks(range(len(systems)), labels)
     ax.set_ylim(len(systems) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
     ax.tick_params(axis="y", length=0)

@@ -73,6 +73,15 @@ def test_layers_are_trained_in_turn_each_on_samples_of_the_one_below(
     assert seen[0].shape == (8, 6) and all(map(binary, seen))
 
 
+def test_visible_biases_start_at_the_log_odds_of_the_first_batch_and_only_once():
+    model = small.build("rbm", layers=[6], cd_steps=[1])
+    white = torch.ones(8, *small.SHAPE)
+    first_turn(model, white)
+    torch.testing.assert_close(model.stack[0].b.detach(), torch.full((64,), 9.0).log())
+    first_turn(model, -white)
+    assert (model.stack[0].b > 2).all()
+
+
 def test_each_layer_has_its_own_k():
     with pytest.raises(ValueError, match=r"cd_steps: found 1 numbers; there are 2 layers"):
         small.hparams("rbm", cd_steps=[1])
