@@ -48,7 +48,13 @@ def params(
 
     def block(hparams: dict[str, Any]) -> dict[str, Any]:
         adam = {"name": "adam", "lr": 1e-3, "beta1": 0.5, "beta2": 0.999}
-        return {"share": 1.0, "batch_size": 64, "grids": 3, "optim": {"G": adam}, "hparams": hparams}
+        return {
+            "share": 1.0,
+            "batch_size": 64,
+            "grids": 3,
+            "optim": {"G": adam},
+            "hparams": hparams,
+        }
 
     names = [*methods, *variants]
     return Params.model_validate(
