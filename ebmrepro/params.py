@@ -183,8 +183,8 @@ class Data(Strict):
         parts = re.split(r"[/\\]", self.folder or "x")
         if not parts[0] or ".." in parts or ":" in parts[0]:
             raise ValueError(
-                f"folder: found {self.folder!r}; it lies below EBMREPRO_DATA_MIRROR, so it does not "
-                "begin with / or a drive and has no `..`"
+                f"folder: found {self.folder!r}; it lies below EBMREPRO_DATA_MIRROR, so it does "
+                "not begin with / or a drive and has no `..`"
             )
         return self
 

@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -222,7 +222,7 @@ def _work(names: Sequence[str]) -> list[bytes | str]:
     return _job.chunk(names)
 
 
-def _rows(job: _Job, names: Sequence[str]) -> Iterator[bytes | str]:
+def _rows(job: _Job, names: Sequence[str]) -> Generator[bytes | str]:
     """Each image in turn; a few chunks per worker are under way, so that memory stays bounded."""
     chunks = (names[i : i + CHUNK] for i in range(0, len(names), CHUNK))
     count = min(workers(), -(-len(names) // CHUNK))
