@@ -56,11 +56,12 @@ def decode(name: str, content: bytes) -> np.ndarray:
         DataError: the file is damaged or holds something else.
     """
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     with reading(name, "MATLAB"):
         try:
             faces = loadmat(io.BytesIO(content), variable_names=["faces"]).get("faces")
-        except (TypeError, KeyError, IndexError, MemoryError) as error:
+        except (MatReadError, TypeError, KeyError, IndexError, MemoryError) as error:
             raise ValueError(str(error)) from None
     if not isinstance(faces, np.ndarray) or faces.dtype != np.uint8 or faces.shape != (4096, 400):
         found = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else "nothing"
