@@ -198,7 +198,7 @@ def remarks(dataset: dict[str, Any]) -> list[str]:
     if broken := dataset.get("broken"):
         named = "; ".join(f"{name!r} {broken[name]}" for name in sorted(broken)[:REMARKED])
         more = f"; ... (all of them: {DATASET})" if len(broken) > REMARKED else ""
-        lines.append(f"{len(broken):,} broken images are left out: {named}{more}")
+        lines.append(f"broken and left out, {len(broken):,} in number: {named}{more}")
     return lines
 
 

@@ -39,6 +39,7 @@ from ebmrepro.params import Image, Patch, digest
 
 VERSION = 1  # of the pixels that this module and `crops` make of the same bytes
 CHUNK = 64  # images that a worker decodes at a time
+WORTH = 4  # chunks for each process: to start one takes as long as to decode some hundred images
 SAVE_EVERY = 10.0  # seconds; what a killed process loses
 WORKERS = "EBMREPRO_WORKERS"
 NAMED = 5  # broken images that a message names
@@ -225,8 +226,8 @@ def _work(names: Sequence[str]) -> list[bytes | str]:
 def _rows(job: _Job, names: Sequence[str]) -> Generator[bytes | str]:
     """Each image in turn; a few chunks per worker are under way, so that memory stays bounded."""
     chunks = (names[i : i + CHUNK] for i in range(0, len(names), CHUNK))
-    count = min(workers(), -(-len(names) // CHUNK))
-    if count == 1:
+    count = min(workers(), len(names) // (WORTH * CHUNK))
+    if count <= 1:
         for chunk in chunks:
             yield from job.chunk(chunk)
         return
