@@ -238,9 +238,7 @@ def test_broken_images_are_named_counted_and_left_out(mirror, tmp_path):
     assert "runcated" in made["broken"]["cats/3.jpg"]
     assert {k: v["count"] for k, v in made["splits"].items()} == {"train": 6, "test": 4}
     (remark,) = data.remarks(made)
-    assert remark.startswith(
-        "2 broken images are left out: 'cats/3.jpg' Truncated File Read; 'dogs"
-    )
+    assert remark.startswith("broken and left out, 2 in number: 'cats/3.jpg' Truncated File Read; ")
     images, _ = data.read(tmp_path / "mine", "train")
     assert images.reshape(6, -1).max(axis=1).min() > 0  # none of the black ones is among them
 
