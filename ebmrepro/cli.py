@@ -228,6 +228,11 @@ def data_check(suite: Suite) -> None:
         report = check(suite, folder)
         counts = ", ".join(f"{split} {n:,}" for split, n in report.counts.items())
         typer.echo(f"{suite}: {report.name}; {counts} images of {report.shape}; checksums agree")
+        for remark in report.remarks:
+            typer.echo(f"{suite}: {remark}")
+        if report.pca_error is None:
+            typer.echo("PCA: not measured, these images have too many values for it")
+            return
         line = f"PCA with {report.components} components: {report.pca_error:.2f} squared error "
         line += "per test image, pixels in [0, 1]"
         if report.published is not None:

@@ -393,7 +393,7 @@ def _tags(model: type[Any], loc: Iterable[int | str], discriminator: str) -> lis
 
 
 def _child(kind: Any, key: Any) -> Any:
-    """The type at a key of a type, without what Annotated adds."""
+    """The type at a key of a type, without what Annotated adds, and without None."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         kind = kind.model_fields[key].annotation
     else:
@@ -408,4 +408,8 @@ def _child(kind: Any, key: Any) -> Any:
                 for a in arguments
                 if any(key in typing.get_args(f.annotation) for f in a.model_fields.values())
             )
-    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+    if typing.get_origin(kind) is Annotated:
+        return typing.get_args(kind)[0]
+    some = [a for a in typing.get_args(kind) if a is not type(None)]
+    optional = len(some) == 1 < len(typing.get_args(kind))  # a block that may be absent
+    return some[0] if optional else kind

@@ -32,6 +32,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of fold
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 SOURCE_HELPERS = {"__init__", "batches", "check", "corruptions", "files", "idx", "probes", "splits"}
 SOURCE_HELPERS |= {"archives", "downloads", "folders", "unpickle"}
+SOURCE_HELPERS |= {"crops", "decoding", "encoded", "trees"}
 
 
 class _Scaled:
@@ -171,11 +172,70 @@ class Block(Strict):
     hparams: Any  # the method's own class, see `hparams_class`
 
 
+class Centre(Strict):
+    """The middle square of `side` pixels of the source's image, scaled to the size."""
+
+    kind: Literal["centre"]
+    side: Count
+
+
+class ShortSide(Strict):
+    """The short side scaled to the size, then the middle square."""
+
+    kind: Literal["short_side"]
+
+
+class Patch(Strict):
+    """The short side scaled to `scale`, then one square of the size from a random place."""
+
+    kind: Literal["patch"]
+    scale: Count
+
+
+class Whole(Strict):
+    """The whole image scaled to the size, its proportions lost."""
+
+    kind: Literal["whole"]
+
+
+Crop = Annotated[Centre | ShortSide | Patch | Whole, Field(discriminator="kind")]
+
+
+class Image(Strict):
+    """What becomes of the encoded images of a source, which differ in size."""
+
+    size: Annotated[int, Field(ge=1, le=4096)]  # pixels, both ways
+    channels: Literal[1, 3]
+    crop: Crop
+    broken: Annotated[float, Field(ge=0, lt=1)]  # share that may be unreadable, and is left out
+
+    @rule
+    def _patch_fits(self):
+        if isinstance(self.crop, Patch) and self.crop.scale < self.size:
+            raise ValueError(
+                f"crop.scale: found {self.crop.scale}; it should be at least the size, {self.size}"
+            )
+        return self
+
+
 class Data(Strict):
     source: str
     test: Count  # images in the test split
     validation: Natural  # images held out from the training split; 0 for a final run
     split_seed: int
+    # Of the sources that name them in TAKES, and of no others.
+    image: Image | None = None
+    folder: str | None = None  # below the mirror
+
+    @rule
+    def _folder_is_below(self):
+        parts = re.split(r"[/\\]", self.folder or "x")
+        if not parts[0] or ".." in parts or ":" in parts[0]:
+            raise ValueError(
+                f"folder: found {self.folder!r}; it lies below EBMREPRO_DATA_MIRROR, so it does "
+                "not begin with / or a drive and has no `..`"
+            )
+        return self
 
 
 class Evaluate(Strict):
@@ -597,13 +657,14 @@ class Facts(typing.NamedTuple):
     shape: tuple[int, int, int] | None  # (C, H, W)
     images: int | None  # in training and test split together
     test: int | None  # in the official test split, if there is one
+    takes: tuple[str, ...]  # keys of `data` that this source needs and others have not
 
 
 @cache
 def source_facts(name: str) -> Facts:
-    """SHAPE, IMAGES and TEST of a data source, read without running its file."""
+    """SHAPE, IMAGES, TEST and TAKES of a data source, read without running its file."""
     found = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
-    return Facts(found.get("SHAPE"), found.get("IMAGES"), found.get("TEST"))
+    return Facts(found.get("SHAPE"), found.get("IMAGES"), found.get("TEST"), found.get("TAKES", ()))
 
 
 def _method_class(name: str) -> ast.ClassDef:
@@ -675,13 +736,24 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
         checked[key] = block.model_copy(update={"hparams": hparams})
         _check_players(block, system, where)
         _check_batch(checked[key], system, _training_images(suite.data, facts), where)
-        if facts.shape:
-            _check_sizes(hparams, facts.shape, f"{where}.hparams")
+        if shape := _shape(suite.data, facts):
+            _check_sizes(hparams, shape, f"{where}.hparams")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
 
 def _check_data(data: Data, facts: Facts, where: str) -> None:
+    for key in ("image", "folder"):
+        if key in facts.takes and getattr(data, key) is None:
+            raise ParamsError(
+                f"{where}.{key}: this key is missing; {data.source} needs {', '.join(facts.takes)}"
+            )
+        if key not in facts.takes and getattr(data, key) is not None:
+            takers = [name for name in available_sources() if key in source_facts(name).takes]
+            raise ParamsError(
+                f"{where}.{key}: {data.source} takes no such key; those that do are "
+                f"{', '.join(takers)}"
+            )
     if facts.test and data.test != facts.test:
         raise ParamsError(
             f"{where}.test: found {data.test}; {data.source} has an official test split, "
@@ -699,6 +771,12 @@ def _check_data(data: Data, facts: Facts, where: str) -> None:
                 f"{where}.validation: found {data.validation}; the training split has {left} "
                 f"images, so at most {left - 1}"
             )
+
+
+def _shape(data: Data, facts: Facts) -> tuple[int, int, int] | None:
+    if data.image:
+        return data.image.channels, data.image.size, data.image.size
+    return facts.shape
 
 
 def _training_images(data: Data, facts: Facts) -> float:

@@ -20,6 +20,7 @@ ALLOWED = {  # variable -> what it may hold, in words
     "EBMREPRO_SOAK": "1 (of the tests)",
     "EBMREPRO_TRACKING": "on, off",
     "EBMREPRO_WARM": "an address (set by ebmrepro repro)",
+    "EBMREPRO_WORKERS": "a whole number from 1 to 1024",
 }
 
 
@@ -55,5 +56,7 @@ def _fits(name: str, value: str) -> bool:
             return Path(value).expanduser().is_file()
         case "EBMREPRO_TRACKING":
             return value in ("on", "off")
+        case "EBMREPRO_WORKERS":
+            return re.fullmatch(r"[1-9][0-9]{0,3}", value) is not None and int(value) <= 1024
         case _:
             return True

@@ -20,6 +20,8 @@ def main(suite: str) -> None:
         raise typer.Exit(2) from None
     counts = ", ".join(f"{name} {split['count']:,}" for name, split in dataset["splits"].items())
     typer.echo(f"data/{suite}: {dataset['name']}: {counts} images")
+    for remark in data.remarks(dataset):
+        typer.echo(f"data/{suite}: {remark}")
 
 
 if __name__ == "__main__":

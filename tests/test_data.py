@@ -161,7 +161,7 @@ def test_an_idx_file_that_is_not_what_it_says_is_refused(content, message):
 
 def test_the_mirror_is_preferred_to_the_network(small_mnist, monkeypatch):
     monkeypatch.setattr(downloads, "download", None)  # calling it would be a TypeError
-    splits = data.load_source("mnist").fetch(SMALL)
+    splits = mnist.fetch(SMALL)
     assert splits.train_images.shape == (40, 1, 28, 28)
     assert splits.test_labels.tolist() == [*range(10), *range(10)]
 
@@ -169,14 +169,14 @@ def test_the_mirror_is_preferred_to_the_network(small_mnist, monkeypatch):
 def test_files_may_lie_directly_in_the_mirrors_folder(small_mnist):
     for path in (small_mnist / "MNIST/raw").iterdir():
         path.rename(small_mnist / "MNIST" / path.name)
-    assert len(data.load_source("mnist").fetch(SMALL).train_images) == 40
+    assert len(mnist.fetch(SMALL).train_images) == 40
 
 
 def test_a_wrong_checksum_names_the_file_and_both_checksums(small_mnist):
     path = small_mnist / "MNIST/raw" / idx.TEST_LABELS
     path.write_bytes(idx_file(np.zeros(20)))
     with pytest.raises(DataError) as error:
-        data.load_source("mnist").fetch(SMALL)
+        mnist.fetch(SMALL)
     expected = mnist.CHECKSUMS[idx.TEST_LABELS]
     found = sha256(path.read_bytes())
     assert str(error.value) == (
@@ -201,7 +201,7 @@ def test_without_mirror_and_network_the_error_says_what_to_put_where(source):
 def test_one_file_missing_from_the_mirror_is_the_one_asked_for(small_mnist):
     (small_mnist / "MNIST/raw" / idx.TRAIN_LABELS).unlink()
     with pytest.raises(DataError) as error:
-        data.load_source("mnist").fetch(SMALL)
+        mnist.fetch(SMALL)
     place = f"{small_mnist}/MNIST/raw/"
     assert str(error.value).startswith(f"missing {idx.TRAIN_LABELS}: put them in {place}; ")
 
@@ -209,7 +209,7 @@ def test_one_file_missing_from_the_mirror_is_the_one_asked_for(small_mnist):
 def test_a_mirror_that_does_not_exist_is_not_passed_over(monkeypatch, tmp_path):
     monkeypatch.setenv(files.MIRROR, str(tmp_path / "mirorr"))
     with pytest.raises(DataError, match=r"mirorr: no such folder"):
-        data.load_source("mnist").fetch(SMALL)
+        mnist.fetch(SMALL)
 
 
 def test_the_second_address_is_asked_when_the_first_has_other_bytes(server, capfd):
@@ -239,7 +239,8 @@ def test_a_download_with_the_wrong_checksum_is_not_used(server, tmp_path, capfd)
 def test_a_source_declares_what_it_is(name):
     source = data.load_source(name)
     assert source.NAME and source.LICENCE and source.CITATION
-    assert len(set(source.CLASSES)) == len(source.CLASSES) > 1
+    if source.CLASSES is not None:
+        assert len(set(source.CLASSES)) == len(source.CLASSES) > 0
     assert source.PCA_30 is None or source.PCA_30 > 0
     assert callable(source.fetch)
 

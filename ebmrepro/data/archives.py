@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import io
 import lzma
@@ -106,20 +107,61 @@ def unpack(path: Path, folder: Path, limits: Limits) -> None:
 # --- the two kinds -------------------------------------------------------------------------------
 
 
+class Zip:
+    """A zip file whose members are read by name, in any process; opened when first read.
+
+    Raises:
+        DataError: as `members` does, on opening.
+    """
+
+    def __init__(self, path: Path, limits: Limits):
+        self.path, self.limits = path, limits
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"path": self.path, "limits": self.limits}  # an open file stays here
+
+    @functools.cached_property
+    def _opened(self) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+        if not self.path.is_file():
+            raise DataError(f"{self.path}: no such file")
+        with reading(str(self.path), "zip"):
+            archive = zipfile.ZipFile(self.path)
+            return archive, {
+                entry.filename: entry for entry in _entries(self.path, archive, self.limits)
+            }
+
+    @property
+    def checksums(self) -> dict[str, int]:
+        """CRC-32 of every member, as the archive's directory states it."""
+        return {name: entry.CRC for name, entry in self._opened[1].items()}
+
+    def read(self, name: str) -> bytes:
+        """A member's content; DataError where it is damaged or is not there."""
+        archive, entries = self._opened
+        if name not in entries:
+            raise DataError(f"{self.path}: no member {name!r}")
+        with reading(str(self.path), "zip"):
+            return archive.read(entries[name])
+
+
+def _entries(path: Path, archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    names = _Names(path, limits)
+    for entry in entries:
+        names.add(entry.filename, entry.file_size)
+        kind_of_file = stat.S_IFMT(entry.external_attr >> 16)
+        if kind_of_file not in (0, stat.S_IFREG):
+            raise DataError(f"{path}: member {entry.filename!r} is a link or a device")
+        # Python unpacks the others in steps that nothing bounds.
+        plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if entry.flag_bits & 1 or not plain:
+            raise DataError(f"{path}: member {entry.filename!r} is encrypted or not deflated")
+    return entries
+
+
 def _zip(path: Path, limits: Limits) -> Iterator[tuple[str, io.RawIOBase]]:
     with reading(str(path), "zip"), zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        names = _Names(path, limits)
-        for entry in entries:
-            names.add(entry.filename, entry.file_size)
-            kind_of_file = stat.S_IFMT(entry.external_attr >> 16)
-            if kind_of_file not in (0, stat.S_IFREG):
-                raise DataError(f"{path}: member {entry.filename!r} is a link or a device")
-            # Python unpacks the others in steps that nothing bounds.
-            plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            if entry.flag_bits & 1 or not plain:
-                raise DataError(f"{path}: member {entry.filename!r} is encrypted or not deflated")
-        for entry in entries:
+        for entry in _entries(path, archive, limits):
             with archive.open(entry) as stream:
                 yield entry.filename, _Member(path, "zip", stream)
                 _drain(stream)  # what the caller left, for the checksum at its end

@@ -10,12 +10,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Splits:
-    """Images, uint8 (N, C, H, W), and labels, int64 (N,), of the two splits a source gives."""
+    """Images, uint8 (N, C, H, W), and labels, int64 (N,), of the two splits a source gives.
+
+    `notes` say, a sentence each, in what these images are not the published ones.
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for split, images, labels in (

@@ -89,7 +89,13 @@ def protocol(material: Material) -> dict[str, str]:
 def _test_images(material: Material, suite: str, shape: tuple[int, ...]) -> np.ndarray:
     """From the suite's source, verified, whether or not the suite is run here."""
     block = material.settings.suites[suite].data
-    found = data.load_source(block.source).fetch(block).test_images
+    fetched = data.load_source(block.source).fetch(block)
+    if not isinstance(fetched, data.Splits):
+        raise data.DataError(
+            f"{suite}: the images of {block.source} are too many to be read for another suite's "
+            "tour; tour.others takes suites of digits, mnist, fashion_mnist, cifar10, olivetti"
+        )
+    found = fetched.test_images
     if found.shape[1:] != shape:
         raise data.DataError(f"{suite}: images of {found.shape[1:]}, expected {shape}")
     return found
