@@ -35,7 +35,7 @@ def of_rbm(test: float) -> dict[str, float | None]:
 
 
 def suite(*systems: System) -> Suite:
-    return Suite("mnist", "MNIST", 1.0, {}, {}, {}, None, {}, "", systems)
+    return Suite("mnist", "MNIST", True, {}, {}, {}, None, {}, "", systems)
 
 
 EXACT = {
