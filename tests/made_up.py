@@ -58,6 +58,7 @@ def params(
                 "methods": methods,
                 "variants": variants,
                 "seeds": list(seeds),
+                "grids": [],
             },
             "fundamentals": PLANE,
             "suites": {
