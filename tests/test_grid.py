@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
-classes import replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ def test_networks_have_the_layers_and_widths_of_their_configuration(
     model: Any = play.build(one(kind, nLayerG=layers_G, nLayerD=layers_D), small(), SHAPE, 0)
     G, D = nets.linear_layers(model.G), nets.linear_layers(model.D)
     assert [layer.out_features for layer in G] == [6] * (layers_G - 1) + [64]
-    assert [layer.out_features for layer in D] == [5] * (layers_D - 1) + [1 if kind == "gan" else 64]
+    last = 1 if kind == "gan" else 64
+    assert [layer.out_features for layer in D] == [5] * (layers_D - 1) + [last]
     normed = sum(isinstance(part, torch.nn.BatchNorm1d) for part in model.D.modules())
     assert normed == layers_D - 2  # none at its input, none at its output
     if kind != "gan":  # Dec is always one layer
@@ -303,7 +304,8 @@ def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone:
     assert document["counts"]["gan"] == {"drawn": 2, "of": 1536, "diverged": 0}
     assert document["step"] == {int(row["steps"]) for row in there}.pop() == 4
     made = {path.name for path in results.folder("digits", 0).glob("*.png")}
-    assert made == {f"best_{kind}.png" for kind in results.KINDS} | {"margin_1.png", "margin_10.png"}
+    best = {f"best_{kind}.png" for kind in results.KINDS}
+    assert made == best | {"margin_1.png", "margin_10.png"}
 
 
 def test_workers_train_all_that_is_left_and_end(here: Path, capsys: pytest.CaptureFixture[str]):

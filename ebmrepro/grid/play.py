@@ -165,7 +165,7 @@ def _hidden(widths: list[int], dropout: float) -> list[nn.Module]:
 
 
 def _hparams(name: str, chosen: Configuration, grid: Grid) -> params.Strict:
-    """What the method asks for; its D is replaced, so what is said of D here is only its losses'."""
+    """What the method asks for; its D is replaced, so of that only the losses' numbers count."""
     width, layers = chosen.sizeG, chosen.nLayerG - 1
     G = MLP(kind="mlp", hidden=[width] * layers, activation="relu", batch_norm=True)
     D = MLP(kind="mlp", hidden=[], activation="relu", batch_norm=False)

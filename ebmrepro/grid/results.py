@@ -15,6 +15,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,15 @@ def folder(suite: str, seed: int) -> Path:
 def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, Any]:
     """Train what is not trained yet, score everything, and write the folder; returns metrics.json.
 
+    What the trainings ran on goes to .ebmrepro/provenance/, as any training's does.
+
     Raises:
         workers.WorkerError: a worker died.
         stopping.Stopped: `watch` had a reason to stop; what was trained is kept.
         writing.CannotWrite: the machine refuses.
     """
     asked, out = workers.work(suite, seed, settings), folder(suite, seed)
+    started = datetime.now(UTC)
     todo = configurations.chosen(asked.grid, seed)
     played = _trained(asked, todo, watch)
     split = settings.suite(suite).evaluate.split
@@ -78,6 +82,10 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
         "protocol": _protocol(asked, judge, split, settings.suite(suite).budget),
     }
     runs.write_json(out / "metrics.json", document)
+    # Of all configurations, one after the other, whichever process and part of the run had them.
+    took = sum(workers.seconds(asked.path(each)) for each in todo)
+    shown = sum(one.steps for one in played) * asked.grid.batch_size
+    runs._write_provenance(document["fingerprint"], started, took, shown)
     return document
 
 
@@ -134,23 +142,18 @@ def _amount(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     score = {k: np.array([r["score"] for r in rows if r["kind"] == k]) for k in KINDS}
     values: dict[str, float | None] = {}
     intervals: dict[str, list[float]] = {}
-    reasons: dict[str, str] = {}
-    for kind in KINDS:
-        there = score[kind]
+    for kind, there in score.items():
         values[f"grid_median_{kind}"] = float(np.median(there)) if len(there) else None
         values[f"grid_best_{kind}"] = float(there.max()) if len(there) else None
-    pairs = {"grid_auroc": ("gan", "ebgan"), "grid_auroc_pt": ("ebgan", "ebgan_pt")}
-    for name, (low, high) in pairs.items():
-        if name == "grid_auroc_pt":  # the same networks with and without the term
-            low_scores = score[low][: len(score[high])]
-        else:
-            low_scores = score[low]
-        values[name] = auroc(low_scores, score[high]) if len(score[high]) else None
-        if len(score[high]):
-            intervals[name] = bootstrap(low_scores, score[high], seed)
-    for name, value in values.items():
-        if value is None:
-            reasons[name] = "draw.ebgan_pt is 0"
+    same = score["ebgan"][: len(score["ebgan_pt"])]  # networks that both kinds have
+    for name, low, high in (
+        ("grid_auroc", score["gan"], score["ebgan"]),
+        ("grid_auroc_pt", same, score["ebgan_pt"]),
+    ):
+        values[name] = auroc(low, high) if len(high) else None
+        if len(high):
+            intervals[name] = bootstrap(low, high, seed)
+    reasons = {name: "draw.ebgan_pt is 0" for name, value in values.items() if value is None}
     return {"values": values, "intervals": intervals, "reasons": reasons, "flags": {}}
 
 

@@ -160,10 +160,11 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
                     if path.exists():
                         continue
                     device = train.device()
+                    began = time.monotonic()
                     played = play.play(
                         chosen, asked.grid, images, asked.seed, asked.steps, device, look
                     )
-                    _keep(path, played)
+                    _keep(path, played, time.monotonic() - began)
             except Timeout:  # somebody trains it; whether they end well is seen next time round
                 look()
         time.sleep(GLANCE)
@@ -173,16 +174,24 @@ def kept(path: Path) -> Played | None:
     """What a configuration has left; None, and no file, where it cannot be read."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return Played(generated=archive["generated"], **json.loads(str(archive["told"])))
+            return Played(archive["generated"], **json.loads(str(archive["told"])))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         path.unlink(missing_ok=True)
         return None
 
 
-def _keep(path: Path, played: Played) -> None:
+def seconds(path: Path) -> float:
+    """How long a configuration took, which belongs to its machine and is no result."""
+    with np.load(path, allow_pickle=False) as archive:
+        return float(archive["seconds"])
+
+
+def _keep(path: Path, played: Played, took: float) -> None:
     told = {key: value for key, value in asdict(played).items() if key != "generated"}
     with writing.whole(path) as partial:
-        np.savez_compressed(partial, generated=played.generated, told=json.dumps(told))
+        np.savez_compressed(
+            partial, generated=played.generated, told=json.dumps(told), seconds=took
+        )
 
 
 def _serve(asked: Work, todo: Sequence[Configuration]) -> None:
