@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ebmrepro import data, method, nets, params
@@ -81,13 +81,15 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_table_1_holds_512_ebgans_and_6144_gans():
-    for kind, count in (("ebgan", 512), ("gan", 6144)):
+    sizes: list[tuple[Any, int]] = [("ebgan", 512), ("gan", 6144)]
+    for kind, count in sizes:
         there = configurations.table(kind, getattr(GRID.table, kind), GRID.margin)
         assert len(there) == getattr(GRID.table, kind).count == count
         assert len({each.name for each in there}) == count  # a name is one configuration's
         assert {each.margin for each in there} == ({10.0} if kind == "ebgan" else {None})
 
 
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["ebgan", "gan"]))
 def test_a_larger_draw_contains_a_smaller_one(seed: int, kind: Any):
     count = getattr(GRID.table, kind).count
@@ -248,10 +250,10 @@ def test_a_training_that_diverges_is_said_to_and_draws_nothing():
 
 
 def test_a_grid_killed_between_configurations_ends_as_one_that_nobody_disturbed(alone: Path):
-    settings = with_grid(small())
-    asked = workers.work("digits", 0, settings)
+    asked_for = with_grid(small())
+    asked = workers.work("digits", 0, asked_for)
     todo = configurations.chosen(asked.grid, 0)
-    results.write("digits", 0, settings, Watch())
+    results.write("digits", 0, asked_for, Watch())
     whole = tree(results.folder("digits", 0))
     trained = {asked.path(each): asked.path(each).stat().st_mtime_ns for each in todo}
     assert len(trained) == 7
@@ -259,19 +261,19 @@ def test_a_grid_killed_between_configurations_ends_as_one_that_nobody_disturbed(
     lost = [asked.path(each) for each in todo[1:4]]
     for path in lost:
         path.unlink()
-    results.write("digits", 0, settings, Watch())
+    results.write("digits", 0, asked_for, Watch())
     assert tree(results.folder("digits", 0)) == whole
     again = {path: path.stat().st_mtime_ns for path in trained}
     assert {path for path in trained if again[path] != trained[path]} == set(lost)
 
     lost[0].write_bytes(b"half of someth")  # a disk's doing: trained again
-    results.write("digits", 0, settings, Watch())
+    results.write("digits", 0, asked_for, Watch())
     assert tree(results.folder("digits", 0)) == whole
 
 
 def test_a_larger_draw_trains_only_what_it_adds(alone: Path):
-    settings = with_grid(small())
-    results.write("digits", 0, settings, Watch())
+    asked_for = with_grid(small())
+    results.write("digits", 0, asked_for, Watch())
     fewer = rows("scores.csv")
     before = {p: p.stat().st_mtime_ns for p in (alone / ".ebmrepro").rglob("*.npz")}
     draw = {"ebgan": 3, "gan": 3, "ebgan_pt": 1}
