@@ -4,7 +4,7 @@ What a configuration leaves is a file of `.ebmrepro/grid/<fingerprint>/<made wit
 repository: DVC deletes a stage's outputs before it runs it, and a larger draw, an experiment or a
 later commit finds there what a smaller one has trained. The fingerprint covers every number that a
 training follows from, data and code, and neither how many configurations are drawn nor what scores
-them. The folder stays; `make clean` leaves it, and to remove it costs the time to train again.
+them. The folder stays until a person removes it, which costs the time to train again.
 
 Workers share nothing but that folder. Each goes through the list and takes what has neither a
 result nor a worker, which a lock says that ends with its process. So any number of them may run,

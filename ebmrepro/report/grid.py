@@ -23,6 +23,7 @@ from ebmrepro.report.blocks import (
     Table,
     Text,
     Tile,
+    slug,
 )
 from ebmrepro.report.figures import MUTED
 from ebmrepro.report.gather import Array, Grid, Row, Suite
@@ -97,7 +98,7 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 
 
 def _of(suite: Suite) -> Section:
-    name = f"{suite.name}-grid"
+    name = f"{slug(suite.name)}-grid"
     seeds = ",".join(str(grid.seed) for grid in suite.grids)
     again = f"dvc exp run -S 'run.grids=[{suite.name}]' -S 'run.seeds=[{seeds}]'"
     stages = " ".join(f"grid@{suite.name}-{grid.seed}" for grid in suite.grids)
@@ -144,12 +145,17 @@ def _title(layers: int | None) -> str:
     return WHOLE if layers is None else f"at most {layers} layers in G and in D"
 
 
+def _capital(title: str) -> str:
+    """The first letter large, and those that stand for networks as they are."""
+    return title[0].upper() + title[1:]
+
+
 def _histograms(suite: Suite, name: str) -> Sequence[Block]:
     pairs = {layers: _pair(suite.grids, layers) for layers in DEEPEST}
     joined = np.concatenate([scores for pair in pairs.values() for scores in pair])
     edges = np.linspace(0, max(float(joined.max()), 1e-6), BINS + 1)
     panels = [
-        Panel(_title(layers).capitalize(), partial(_draw_pair, pair=pair, edges=edges))
+        Panel(_capital(_title(layers)), partial(_draw_pair, pair=pair, edges=edges))
         for layers, pair in pairs.items()
         if len(pair.ebgan) and len(pair.gan)
     ]
@@ -158,7 +164,7 @@ def _histograms(suite: Suite, name: str) -> Sequence[Block]:
         "By optimisers and learning rate",
         partial(_draw_rows, rows=rows),
         height=0.9 + 0.26 * len(rows),
-        left=1.75,
+        left=2.3,
     )
     return [
         Figure(f"{name}-histograms", "I' of drawn models", HISTOGRAMS, panels),
