@@ -393,9 +393,12 @@ def _tags(model: type[Any], loc: Iterable[int | str], discriminator: str) -> lis
 
 
 def _child(kind: Any, key: Any) -> Any:
-    """The type at a key of a type, without what Annotated adds."""
+    """The type at a key of a type, without what Annotated adds, nor None where it may be absent."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         kind = kind.model_fields[key].annotation
+        present = [a for a in typing.get_args(kind) if a is not type(None)]
+        if type(None) in typing.get_args(kind) and len(present) == 1:
+            kind = present[0]
     else:
         arguments = [a for a in typing.get_args(kind) if a is not type(None)]
         if typing.get_origin(kind) is dict:

@@ -125,6 +125,42 @@ def test_the_sweep_is_figure_9s():
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            "    dropout: 0.5",
+            "    droput: 0.5",
+            "mnist.grid.droput: unknown key; allowed are share",
+        ),
+        ("      best: 64", "      bst: 64", "mnist.grid.score.bst: unknown key; allowed are gen"),
+        ("    dropout: 0.5\n", "", "mnist.grid.dropout: this key is missing; needed are share"),
+        ("      gan: 24", "      gan: 7000", "draw.gan: found 7000; table.gan has 6144"),
+        (
+            "      ebgan_pt: 8",
+            "      ebgan_pt: 30",
+            "draw.ebgan_pt: found 30; they are drawn among",
+        ),
+        ("lr: [0.001]", "lr: [0.001, 0.001]", "table.ebgan.lr: found [0.001, 0.001], each may"),
+        (
+            "  grids: []",
+            "  grids: [digits]",
+            "run.grids: no suite with a grid 'digits'; there are m",
+        ),
+    ],
+)
+def test_a_wrong_grid_is_one_line_that_names_its_key(
+    before: str, after: str, told: str, tmp_path: Path
+):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert before in text
+    (tmp_path / "params.yaml").write_text(text.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(params.ParamsError) as refused:
+        params.load(tmp_path / "params.yaml")
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 # Networks and losses ---------------------------------------------------------------------------
 
 
