@@ -342,6 +342,123 @@ class Tour(Strict):
     generation: Generation
 
 
+Depths = Annotated[list[Several], Field(min_length=1)]  # numbers of layers; D and Enc + Dec have 2
+Switches = Annotated[list[bool], Field(min_length=1)]
+Rules = Annotated[list[Literal["adam", "sgd"]], Field(min_length=1)]
+
+
+class GridTable(Strict):
+    """One column of EBGAN's table 1: the values of each setting, all combinations of which count.
+
+    The paper's names. In EBGAN nLayerD counts Enc and Dec together, and Dec is always one layer.
+    """
+
+    nLayerG: Depths
+    nLayerD: Depths
+    sizeG: Layers
+    sizeD: Layers
+    dropoutD: Switches
+    optimD: Rules
+    optimG: Rules
+    lr: Levels
+
+    @property
+    def count(self) -> int:
+        return math.prod(len(values) for _, values in self)
+
+    @rule
+    def _each_value_once(self):
+        for key, values in self:
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key}: found {values}, each may stand there once")
+        return self
+
+
+class GridTables(Strict):
+    ebgan: GridTable
+    gan: GridTable
+
+
+class GridDraw(Strict):
+    """How many configurations are drawn; a larger draw holds a smaller one of the same seed."""
+
+    ebgan: Count
+    gan: Count
+    ebgan_pt: Natural  # the first so many of EBGAN's, with the pulling-away term
+
+
+class GridStd(Strict):
+    """Standard deviations of initial weights."""
+
+    G: Positive
+    D: Positive
+
+
+class GridAdam(Strict):
+    beta1: Decay
+    beta2: Decay
+
+
+class GridSweep(Strict):
+    """One EBGAN trained with several margins."""
+
+    margins: Levels
+    nLayerG: Several
+    nLayerD: Several
+    sizeG: Count
+    sizeD: Count
+    dropoutD: bool
+    lr: Positive
+
+
+class GridClassifier(Strict):
+    """What I' asks: an MLP of the suite's training images and labels."""
+
+    hidden: Layers
+    epochs: Count  # not scaled by any budget: the judge is the same for every grid
+    batch_size: Count
+    optim: Adam
+    seed: Seed
+
+
+class GridScore(Strict):
+    generated: Several  # images drawn from each trained generator
+    seed: Seed  # of that draw
+    best: Count  # images shown of the best models and of each margin
+
+
+class Grid(Strict):
+    """EBGAN's grid of fully connected networks: many small trainings of one suite."""
+
+    share: Share  # of `epochs` that this repository carries; the suite's budget times it
+    epochs: Count  # of every configuration
+    batch_size: Several
+    z: Count  # dimension of z ~ N(0, I)
+    margin: Positive  # m, of the L2 norm
+    pt_weight: Positive  # of the pulling-away term
+    dropout: Annotated[float, Field(gt=0, lt=1)]  # share of D's hidden units, where dropoutD
+    init_std: GridStd
+    adam: GridAdam
+    draw: GridDraw
+    table: GridTables
+    sweep: GridSweep
+    score: GridScore
+    classifier: GridClassifier
+
+    @rule
+    def _the_draw_exists(self):
+        for kind in ("ebgan", "gan"):
+            drawn, there = getattr(self.draw, kind), getattr(self.table, kind).count
+            if drawn > there:
+                raise ValueError(f"draw.{kind}: found {drawn}; table.{kind} has {there}")
+        if self.draw.ebgan_pt > self.draw.ebgan:
+            raise ValueError(
+                f"draw.ebgan_pt: found {self.draw.ebgan_pt}; they are drawn among EBGAN's "
+                f"{self.draw.ebgan}"
+            )
+        return self
+
+
 class Suite(Strict):
     budget: Share  # of every epoch count; a block's own share of it multiplies it
     data: Data
@@ -349,6 +466,7 @@ class Suite(Strict):
     evaluate: Evaluate
     tour: Tour
     methods: dict[str, Block]
+    grid: Grid | None = None  # the key is left out where a suite has none
 
     def block(self, name: str) -> Block:
         return self.dbn if name == "dbn" else self.methods[name]
@@ -382,6 +500,7 @@ class Run(Strict):
     methods: Annotated[list[str], Field(min_length=1)]
     variants: list[str]
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    grids: list[str]  # suites whose `grid` is run
 
     @property
     def names(self) -> list[str]:
@@ -572,6 +691,19 @@ class Params(Strict):
     def suite(self, name: str) -> Suite:
         return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
+    def grid(self, suite: str) -> Grid:
+        """The grid of a suite.
+
+        Raises:
+            ParamsError: it has none.
+        """
+        block = self.suite(suite).grid
+        if block is None:
+            there = [name for name, each in self.suites.items() if each.grid]
+            known(suite, there, "params.yaml", "grid of")
+        assert block is not None
+        return block
+
     def block(self, suite: str, name: str) -> Block:
         """The block of one system with the suite's budget and its own share of it applied."""
         suite_params = self.suite(suite)
@@ -712,7 +844,10 @@ def _check_run(params: Params, path: Path) -> None:
                         f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
                         "run.variants names of the form <method>__<variant>"
                     )
-    for key in ("suites", "methods", "variants", "seeds"):
+    for suite in run.grids:
+        there = [name for name, each in params.suites.items() if each.grid]
+        known(suite, there, f"{path}: run.grids", "suite with a grid")
+    for key in ("suites", "methods", "variants", "seeds", "grids"):
         values = getattr(run, key)
         if len(set(values)) != len(values):
             raise ParamsError(f"{path}: run.{key}: found {values}, each may stand there once")
@@ -738,6 +873,16 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
         _check_batch(checked[key], system, _training_images(suite.data, facts), where)
         if shape := _shape(suite.data, facts):
             _check_sizes(hparams, shape, f"{where}.hparams")
+    if suite.grid:
+        there = _training_images(suite.data, facts)
+        for key, size in (
+            ("batch_size", suite.grid.batch_size),
+            ("classifier.batch_size", suite.grid.classifier.batch_size),
+        ):
+            if size > there:
+                raise ParamsError(
+                    f"{path}: {name}.grid.{key}: found {size}; there are {there} training images"
+                )
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 

@@ -80,6 +80,7 @@ def params(
                 "methods": methods,
                 "variants": variants,
                 "seeds": list(seeds),
+                "grids": [],
             },
             "fundamentals": PLANE,
             "suites": {name: block for name in (suite, *others)},

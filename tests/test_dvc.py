@@ -39,6 +39,7 @@ ENTRY = {
     "evaluate": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
     "evaluate_variant": ["ebmrepro.evaluation", "ebmrepro.methods.began"],
     "evaluate_dbn": ["ebmrepro.evaluation", "ebmrepro.methods.dbn"],
+    "grid": ["ebmrepro.grid.results"],
     "fundamentals": ["ebmrepro.plane.measure", "ebmrepro.report.film"],
     "tour": ["ebmrepro.tour", "ebmrepro.methods.dbn_updown"],
     "report": ["ebmrepro.report", "ebmrepro.claims.judgements", "ebmrepro.claims.reading"],

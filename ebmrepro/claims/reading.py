@@ -88,7 +88,7 @@ def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str
 
 
 def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
-    methods = [*params.available_methods(), *form.PLANNED_SYSTEMS]
+    methods = [*params.available_methods(), *form.STAGE_SYSTEMS, *form.PLANNED_SYSTEMS]
     known(params.base(name), methods, place, "system")
     variants = {block for suite in settings.suites.values() for block in suite.methods}
     if params.base(name) != name and any(suite in settings.suites for suite in claim.suites):

@@ -525,6 +525,34 @@ MEASURES: dict[str, Measure] = {
         "Largest distance over trials of the estimated from the exact log Z.",
         3,
     ),
+    "grid_auroc": Measure(
+        "EBGAN above GAN over the grid",
+        "probability",
+        "higher",
+        "Probability that a drawn EBGAN scores a higher I' than a drawn GAN, ties counted half, "
+        "over the drawn configurations of the grid; 0.5 if neither trains more reliably.",
+        3,
+    ),
+    "grid_auroc_pt": Measure(
+        "EBGAN-PT above EBGAN over the grid",
+        "probability",
+        None,
+        "Probability that a drawn EBGAN-PT scores a higher I' than a drawn EBGAN, ties counted "
+        "half, over configurations that were trained as both.",
+        3,
+    ),
+    **{
+        f"grid_{what}_{kind}": Measure(
+            f"{words} I' of the grid's {title}",
+            "I'",
+            "higher",
+            f"{words} over the drawn configurations of I', the mean over images of KL(p(y) || "
+            "p(y|x)) squared, by a classifier of ours; not comparable with the paper's.",
+            2,
+        )
+        for what, words in (("median", "Median"), ("best", "Highest"))
+        for kind, title in (("ebgan", "EBGANs"), ("gan", "GANs"), ("ebgan_pt", "EBGAN-PTs"))
+    },
 }
 
 # One measure per weight layer: how many there are is in params.yaml.

@@ -121,6 +121,20 @@ class Tour:
         return [v for key, v in self.arrays.items() if key.startswith(f"{array}/{system}/")]
 
 
+Row = Mapping[str, str]  # of a table: column -> cell
+
+
+@dataclass(frozen=True)
+class Grid:
+    """EBGAN's grid of one seed, as the stage `grid` leaves it."""
+
+    seed: int
+    measured: Mapping[str, Any]  # metrics.json
+    rows: Sequence[Row]  # a model each, in the order of the draw
+    margins: Sequence[Row]  # the margin sweep
+    pictures: Mapping[str, bytes]  # `best_<kind>` and `margin_<m>`: PNG
+
+
 @dataclass(frozen=True)
 class Suite:
     name: str
@@ -134,6 +148,7 @@ class Suite:
     floor_protocol: str
     systems: Sequence[System] = field(default_factory=list)
     tour: Tour | None = None
+    grids: Sequence[Grid] = ()  # by seed
 
     @property
     def generators(self) -> Sequence[System]:
@@ -205,6 +220,7 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         floor=told.get("floor", {}),
         floor_protocol=told.get("floor_protocol", ""),
         tour=_tour(root / "results" / name / "tour"),
+        grids=_grids(root / "results" / name / "ebgan_grid"),
     )
 
 
@@ -281,6 +297,25 @@ def _tour(folder: Path) -> Tour | None:
         return None
     pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
     return Tour(measured, _arrays(folder / "tour.npz"), pictures)
+
+
+def _grids(folder: Path) -> Sequence[Grid]:
+    """Every seed that was run, whatever seeds params.yaml names: each is a draw of its own."""
+    seeds = sorted(int(p.parent.name) for p in folder.glob("[0-9]*/metrics.json"))
+    return [_grid(folder / str(seed), seed) for seed in seeds]
+
+
+def _grid(folder: Path, seed: int) -> Grid:
+    tables = (_rows(folder / "scores.csv"), _rows(folder / "margin.csv"))
+    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+    return Grid(seed, _json(folder / "metrics.json") or {}, *tables, pictures)
+
+
+def _rows(path: Path) -> Sequence[Row]:
+    if not path.exists():
+        raise ReportError(f"{path}: no such file beside its metrics.json")
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def _json(path: Path) -> Mapping[str, Any] | None:

@@ -21,6 +21,7 @@ from ebmrepro.report import (
     autoencoder,
     claims,
     figures,
+    grid,
     lecture,
     likelihoods,
     numbers,
@@ -94,6 +95,7 @@ DRAWN = (Figure, Gallery)
 ITEMS: Sequence[Callable[[Sequence[Suite]], Sequence[Section]]] = (
     autoencoder.section,
     likelihoods.section,
+    grid.section,
 )
 
 

@@ -38,7 +38,7 @@ def project(folder: Path, names: list[str]) -> Path:
     suite["dbn"]["hparams"] |= {"layers": [24, 16], "chain_steps": 5, "warmup_epochs": 1}
     methods = [name for name in names if name in suite["methods"]]
     suite["methods"] = {name: suite["methods"][name] for name in methods}
-    run = {"suites": [SUITE], "methods": methods, "variants": [], "seeds": [0]}
+    run = {"suites": [SUITE], "methods": methods, "variants": [], "seeds": [0], "grids": []}
     folder.mkdir(parents=True, exist_ok=True)
     write_params(folder, {"run": run, "fundamentals": tree["fundamentals"], SUITE: suite})
     run_in(folder, _prepare)
