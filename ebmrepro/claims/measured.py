@@ -168,6 +168,10 @@ class Files:
         if self.carried:
             if name not in self.carried:
                 raise Absent(f"results/{self.suite}: {name} is not among what is carried")
+        elif name in carried.OWN:
+            key = carried.OWN[name].key
+            if self.suite not in getattr(self.settings.run, key):
+                raise Absent(f"{self.suite} is not among run.{key} of params.yaml")
         elif name not in self.settings.run.names:
             raise Absent(f"{name} is not among run.methods and run.variants of params.yaml")
 
