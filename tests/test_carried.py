@@ -293,6 +293,8 @@ def test_a_stage_of_its_own_says_itself_how_long_it_took(root: Path) -> None:
     place = root / "results/mnist/ebgan_grid/0"
     place.mkdir(parents=True)
     (place / "metrics.json").write_text(json.dumps({"fingerprint": "9" * 64, "values": {}}))
+    for table in ("scores.csv", "margin.csv"):
+        (place / table).write_text("kind\n")
     told = json.loads(known(root, "ebgan", 0).read_text()) | {"seconds": 7200.0}
     (root / ".ebmrepro/provenance" / f"{'9' * 64}.json").write_text(json.dumps(told))
     found = entry(root, "ebgan_grid")
