@@ -27,7 +27,16 @@ WITHOUT_EFFECT = {
     # `data` writes verified bytes that are themselves a dependency; the rest only reads them.
     **{
         f"ebmrepro.data{m}": "reads data"
-        for m in ("", ".crops", ".decoding", ".downloads", ".encoded", ".files", ".folders", ".splits")
+        for m in (
+            "",
+            ".crops",
+            ".decoding",
+            ".downloads",
+            ".encoded",
+            ".files",
+            ".folders",
+            ".splits",
+        )
     },
 }
 ENTRY = {
