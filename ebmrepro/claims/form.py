@@ -21,6 +21,7 @@ PAPERS = {
     "ebgan": "Zhao, Mathieu and LeCun (2017): EBGAN",
     "ebgan_pt": "Zhao, Mathieu and LeCun (2017), section 2.4: EBGAN-PT",
     "began": "Berthelot, Schumm and Metz (2017): BEGAN",
+    "lucic_2018": "Lucic, Kurach, Michalski, Gelly and Bousquet (2018): a comparison of GANs",
     "magan": "Wang, Cully, Chang and Demiris (2017): MAGAN",
     "dcgan": "Radford, Metz and Chintala (2016): DCGAN, the baseline",
     "lecture": "The lecture",

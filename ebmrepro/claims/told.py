@@ -17,6 +17,7 @@ TAKEN = {
 }
 OVER = {"all": "", "second half": ", second half", "last quarter": ", last quarter"}
 STAGES = {"fundamentals": "the plane", "tour": "the tour"}
+SHARE = "share "  # a unit that begins so is a part of 1
 PAIRED = (form.Difference, form.Ratio)
 
 
@@ -117,7 +118,14 @@ def _decimals(size: float, figures: int) -> int:
 def published(claim: form.Claim) -> str:
     if isinstance(claim.published, str):
         return claim.published
-    return "; ".join(f"{p.value:g} {p.unit}" for p in claim.published)
+    return "; ".join(map(_number, claim.published))
+
+
+def _number(told: form.Published) -> str:
+    """`5.62 Inception Score`; a share, which papers print in percent, both ways."""
+    if told.unit.startswith(SHARE):
+        return f"{told.value:g} ({100 * told.value:g} %) {told.unit.removeprefix(SHARE)}"
+    return f"{told.value:g} {told.unit}"
 
 
 def protocols(told: object) -> list[str]:
