@@ -173,7 +173,7 @@ def _measure(
 
     fake = extract(generated)
     values, warnings, reasons = _distances(fake, real, asked)
-    values["fd_dbn_untrained"] = _distances(extract(at_start), real, asked)[0]["fd_dbn"]
+    values["fd_dbn_untrained"] = _frechet(extract(at_start), real)
     if params.base(name) in ("dbn", "dbn_updown"):
         warnings["fd_dbn"] = (
             "a DBN, measured in the features of a DBN: not on a par with the others"
@@ -249,7 +249,7 @@ def _distances(
         reasons = {"precision_dbn": reason, "recall_dbn": reason}
     centred = fake.features - real.features.mean(axis=0)
     values: dict[str, float | None] = {
-        "fd_dbn": fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features)),
+        "fd_dbn": _frechet(fake, real),
         "is_dbn": inception_score.inception_score(fake.probabilities, splits=1)[0],
         "kd_dbn": kid.kernel_distance(real.features, fake.features),
         "precision_dbn": near and near.precision,
@@ -262,6 +262,10 @@ def _distances(
     counts = len(fake.features), len(real.features), real.features.shape[1]
     rough = dict.fromkeys(values, flags.few(count))
     return values, {**rough, "fd_dbn": fid.frechet_flag(*counts)}, reasons
+
+
+def _frechet(fake: Features, real: Features) -> float:
+    return fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features))
 
 
 def _fid(place: Path, generated: np.ndarray) -> tuple[float, str | None]:
