@@ -14,10 +14,17 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ebmrepro.params import MLP, Conv, ParamsError
+from ebmrepro.params import MLP, Conv, ParamsError, UnitMLP
 
 Shape = tuple[int, int, int]
 Spec = MLP | Conv
+
+
+class Unit(nn.Module):
+    """Pixels in [-1, 1] -> [0, 1]."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + 1) / 2
 
 
 def activation(name: str) -> nn.Module:
@@ -36,7 +43,8 @@ def encoder(spec: Spec, shape: Shape, code: int, rectified: bool = False) -> nn.
     last = [nn.ReLU()] if rectified else []
     if isinstance(spec, MLP):
         layers = _dense([math.prod(shape), *spec.hidden, code], spec)
-        return nn.Sequential(nn.Flatten(), *layers, *last)
+        first = [Unit()] if isinstance(spec, UnitMLP) else []
+        return nn.Sequential(*first, nn.Flatten(), *layers, *last)
     sizes = _sizes(spec, shape)
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(pairwise([shape[0], *spec.channels])):

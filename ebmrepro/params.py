@@ -63,6 +63,12 @@ class MLP(Strict):
     batch_norm: bool
 
 
+class UnitMLP(MLP):
+    """An MLP that takes the pixels in [0, 1], so that black ones are no input, not -1."""
+
+    kind: Literal["unit_mlp"]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
 class Conv(Strict):
     """4x4 convolutions of stride 2, from the image side; a generator runs them backwards."""
 
@@ -73,6 +79,7 @@ class Conv(Strict):
 
 
 Net = Annotated[Union[MLP, Conv], Field(discriminator="kind")]  # noqa: UP007 (read by ast)
+EncoderNet = Annotated[Union[MLP, UnitMLP, Conv], Field(discriminator="kind")]  # noqa: UP007
 
 
 class Adam(Strict):

@@ -26,7 +26,7 @@ from torch.nn.functional import relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Net, Positive, Reduction, Strict
+from ebmrepro.params import Count, EncoderNet, Epochs, Net, Positive, Reduction, Strict
 
 
 class EBGAN(Method):
@@ -42,7 +42,7 @@ class EBGAN(Method):
         rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
         G: Net
-        encoder: Net
+        encoder: EncoderNet
         decoder: Net
 
     def __init__(self, hp, shape, classes):

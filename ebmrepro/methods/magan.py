@@ -20,7 +20,8 @@ Departures:
 - (1) is the lecture's <=, where the authors' code has <.
 - Gradients are averaged over the batch, not summed; under Adamax this moves only epsilon.
 - Images are in [-1, 1] in every suite, where the authors' MNIST has a sigmoid and [0, 1]: energies
-  and margins are four times as large.
+  and margins are four times as large. An encoder of kind `unit_mlp` takes [0, 1] as theirs does;
+  without it G on MNIST stands still at a grey image, which D rebuilds too well from the start.
 - An epoch, and the measuring pass, leave out the last partial batch.
 - Convolutional auto-encoders have a fully connected code.
 - `margin_moves: false` is an ablation: m stays at m_0.
@@ -34,7 +35,7 @@ from torch.nn.functional import relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Natural, Net, Reduction, Strict, rule
+from ebmrepro.params import Count, EncoderNet, Epochs, Natural, Net, Reduction, Strict, rule
 
 
 class MAGAN(Method):
@@ -53,7 +54,7 @@ class MAGAN(Method):
         rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
         G: Net
-        encoder: Net
+        encoder: EncoderNet
         decoder: Net
 
         @rule

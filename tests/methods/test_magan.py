@@ -104,3 +104,18 @@ def test_energies_sum_squares_over_the_image_without_root_or_mean():
     x_hat = model.reconstruct(x)
     assert x_hat is not None
     torch.testing.assert_close(model.energy(x), (x - x_hat).square().sum((1, 2, 3)))
+
+
+def test_to_a_unit_encoder_black_is_no_input():
+    """Its first layer sees (x + 1) / 2: of a black image only biases pass, of a white one W too."""
+    model = small.build("magan", encoder={**small.MLP, "kind": "unit_mlp", "hidden": []})
+    unit, flat, layer, *_ = model.D.encoder
+    black, white = -torch.ones(1, *small.SHAPE), torch.ones(1, *small.SHAPE)
+    through = torch.nn.Sequential(unit, flat, layer)
+    torch.testing.assert_close(through(black)[0], layer.bias)
+    torch.testing.assert_close(through(white)[0], layer.bias + layer.weight.sum(1))
+
+
+def test_only_an_encoder_may_be_of_the_unit_kind():
+    with pytest.raises(ValueError, match="unit_mlp"):
+        small.hparams("magan", G={**small.MLP, "kind": "unit_mlp"})
