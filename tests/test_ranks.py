@@ -144,17 +144,17 @@ def test_ranks_draw_other_numbers_of_the_same_law():
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=5 * (0.25 / 4000) ** 0.5)
 
 
-def _normalised(x: torch.Tensor) -> tuple[Any, ...]:
-    layers = nn.Sequential(nn.BatchNorm2d(3))
+def _normalised(x: torch.Tensor) -> list[Any]:
+    layers: Any = nn.Sequential(nn.BatchNorm2d(3))
     if ranks.count() > 1:
         batch_norm.over_ranks(layers)
-    own = x[ranks.rows(len(x))].requires_grad_()
+    own: Any = x[ranks.rows(len(x))].requires_grad_()
     y = layers(own)
     (y**3).mean().backward()
     ranks.average_gradients(list(layers.parameters()))
     (layer,) = layers
     grads = own.grad / ranks.count(), layer.weight.grad, layer.bias.grad
-    return tuple(t.detach().numpy() for t in (y, *grads, *layers.buffers()))
+    return [t.detach().numpy() for t in (y, *grads, *layers.buffers())]
 
 
 def test_batch_normalisation_is_of_the_whole_batch():
