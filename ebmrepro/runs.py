@@ -179,16 +179,28 @@ def _write_one(suite: str, name: str, seed: int, settings: Params, watch: Watch)
             partial.write_bytes(save(weights))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
-        _write_provenance(identity, started, time.monotonic() - clock, shown)
+        write_provenance(identity, started, time.monotonic() - clock, shown)
     return out
 
 
 def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
-    """A trained method, in evaluation mode, from its folder."""
+    """A trained method, in evaluation mode, from its folder.
+
+    Raises:
+        UserError: there are no weights, or they are damaged, or another network's.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     model = untrained(suite, name, seed, settings)
-    model.load_state_dict(load_file(folder(suite, name, seed) / "model.safetensors"))
+    path = folder(suite, name, seed) / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; the stage that trains it writes it") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: cannot be used: {reason}; remove it and train again") from None
     return model.to(train.device()).eval()
 
 
@@ -400,7 +412,7 @@ def _restore(
     return state["rows"], state["pictures"]
 
 
-def _write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
+def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
     """What belongs to this machine and moment; beside the results, never inside them.
 
     After a resume, `started` and `seconds` are those of the part that ended the run.
