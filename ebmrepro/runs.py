@@ -19,7 +19,18 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from ebmrepro import __version__, data, images, method, nets, params, progress, train, writing
+from ebmrepro import (
+    __version__,
+    data,
+    images,
+    method,
+    nets,
+    params,
+    progress,
+    ranks,
+    train,
+    writing,
+)
 from ebmrepro.checkpoints import Checkpoints, Stored
 from ebmrepro.curves import Curves
 from ebmrepro.data.batches import Batches
@@ -32,19 +43,24 @@ from ebmrepro.stopping import Stopped, Watch
 PACKAGE = Path(__file__).parent
 SCHEMA = 2  # of a checkpoint
 CODE = [  # what the bytes of a training follow from, besides the method's own file
+    "batch_norm.py",
     "curves.py",
     "data/batches.py",
+    "draws.py",
     "energies.py",
     "images.py",
     "method.py",
     "nets.py",
     "optimisers.py",
+    "ranks.py",
     "runs.py",
     "train.py",
 ]
 GRID = 100  # images per grid at fixed z, in ten columns
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
 SMALL = 1_000_000  # parameters under which a second thread costs more than it brings
+
+Reason = tuple[str, int] | None  # to stop, in words, and an exit code
 
 
 def folder(suite: str, name: str, seed: int) -> Path:
@@ -73,7 +89,9 @@ def fingerprint(suite: str, name: str, seed: int, settings: Params) -> str:
 
 def made_with() -> str:
     """What the bits of a training depend on besides its fingerprint, as the name of a folder."""
-    return f"{train.device().type}-torch-{torch.__version__}"
+    kind = train.device().type
+    processes = f"{ranks.count()}-ranks-" if ranks.count() > 1 else ""
+    return f"{processes}{kind}-torch-{torch.__version__}"
 
 
 def why_unusable(stored: Stored, settings: Params) -> str | None:
@@ -104,14 +122,25 @@ def train_one(
 ) -> Path:
     """Train one run, or go on with it where it was killed; returns its folder.
 
+    Every rank calls it, and the first one writes.
+
     Raises:
         finite.NotFinite: a term, a gradient or a weight became NaN or infinite.
         locks.Busy: another process trains the same run.
         stopping.Stopped: `watch` had a reason to stop; a checkpoint was saved.
     """
+    watch = watch or Watch()
+    with ranks.joined(train.device()):
+        if ranks.number() == 0:
+            return _write_one(suite, name, seed, settings, watch)
+        with watch:
+            _help(_training(suite, name, seed, settings))
+        return folder(suite, name, seed)
+
+
+def _write_one(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> Path:
     out, label = folder(suite, name, seed), f"{suite} {name} seed {seed}"
     block, identity = settings.block(suite, name), fingerprint(suite, name, seed, settings)
-    watch = watch or Watch()
     clock, started = time.monotonic(), datetime.now(UTC)
     card: dict[str, Any] = {
         "suite": suite,
@@ -150,16 +179,28 @@ def train_one(
             partial.write_bytes(save(weights))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
-        _write_provenance(identity, started, time.monotonic() - clock, shown)
+        write_provenance(identity, started, time.monotonic() - clock, shown)
     return out
 
 
 def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
-    """A trained method, in evaluation mode, from its folder."""
+    """A trained method, in evaluation mode, from its folder.
+
+    Raises:
+        UserError: there are no weights, or they are damaged, or another network's.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     model = untrained(suite, name, seed, settings)
-    model.load_state_dict(load_file(folder(suite, name, seed) / "model.safetensors"))
+    path = folder(suite, name, seed) / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; the stage that trains it writes it") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: cannot be used: {reason}; remove it and train again") from None
     return model.to(train.device()).eval()
 
 
@@ -214,6 +255,29 @@ def _training(suite: str, name: str, seed: int, settings: Params) -> train.Train
     return train.Training(model, batches, block.optim)
 
 
+def _help(training: train.Training) -> None:
+    """What every rank but the first does: the same steps, and nothing that is written."""
+    if state := ranks.from_first(None):
+        _restore(training, state)
+
+    def between() -> None:
+        if reason := _agreed(training, None):
+            raise Stopped("stopped with the first rank", reason[1])
+
+    for _ in training.epochs(between):
+        between()
+
+
+def _agreed(training: train.Training, reason: Reason) -> Reason:
+    """The first rank's reason to stop, at the same step on all ranks; without others, its own.
+
+    They ask each other as seldom as they look at what is finite, since the host waits for both.
+    """
+    if ranks.count() > 1:
+        return ranks.from_first(reason) if training.position % train.LOOK == 0 else None
+    return reason
+
+
 class _Running:
     """A training on its way, and what is written and saved between its steps."""
 
@@ -237,7 +301,7 @@ class _Running:
 
     def go_on(self) -> int:
         """Train to the end from the newest checkpoint, if any; returns the steps trained here."""
-        if state := self.checkpoints.latest():
+        if state := ranks.from_first(self.checkpoints.latest()):
             self._restore(state)
         for step, kind in self.checkpoints.of_others():
             print(f"{self.label}: not going on from step {step}, made with {kind}", flush=True)
@@ -256,7 +320,7 @@ class _Running:
 
     def _between(self) -> None:
         """Save if it is time, and stop if there is a reason to."""
-        reason = self.watch.reason()
+        reason = _agreed(self.training, self.watch.reason())
         if reason or time.monotonic() - self.saved[1] >= self.interval:
             self._save()
         if reason:
@@ -348,7 +412,7 @@ def _restore(
     return state["rows"], state["pictures"]
 
 
-def _write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
+def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
     """What belongs to this machine and moment; beside the results, never inside them.
 
     After a resume, `started` and `seconds` are those of the part that ended the run.
@@ -362,6 +426,7 @@ def _write_provenance(identity: str, started: datetime, seconds: float, shown: i
         {
             "device": f"{where.type} {name}".strip(),
             "threads": torch.get_num_threads(),
+            "ranks": ranks.count(),
             "seconds": round(seconds, 2),
             "images_per_second": round(shown / seconds, 1),
             "started": started.isoformat(timespec="seconds"),

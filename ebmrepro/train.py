@@ -1,8 +1,8 @@
 """The loop: turns are taken here, and nothing here knows any method.
 
-Optimisers, their schedules, devices and the averaging of terms are the loop's; the mathematics is
-the method's. Records come out, one an epoch; the caller decides what to do with them, and may save
-the whole state between any two steps.
+Optimisers, their schedules, devices, ranks and the averaging of terms are the loop's; the
+mathematics is the method's. Records come out, one an epoch; the caller decides what to do with
+them, and may save the whole state between any two steps.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ebmrepro import optimisers
+from ebmrepro import batch_norm, optimisers, ranks
 from ebmrepro.data.batches import Batches
+from ebmrepro.draws import WholeBatch
 from ebmrepro.finite import Finite, NotFinite
 from ebmrepro.method import Labelled, Method, Turn
 from ebmrepro.params import Optim, ParamsError, UserError
@@ -42,6 +44,7 @@ class Player:
         """
         self.optimiser.clear()
         loss.backward(inputs=self.parameters)
+        ranks.average_gradients(self.parameters)
         not_finite = self.optimiser.not_finite()
         self.optimiser.step()
         self.moved = True
@@ -66,6 +69,8 @@ class Training:
 
     def __init__(self, method: Method, batches: Batches, optim: Mapping[str, Optim]):
         self.method, self.batches = method, batches
+        if ranks.count() > 1:
+            batch_norm.over_ranks(method)
         self.players = _players(method, optim)
         self.epoch = 0  # epochs done
         self.position = 0  # iterations done in the epoch that has begun
@@ -150,8 +155,9 @@ class Training:
     def _epoch(self, between: Callable[[], None] = lambda: None) -> dict[str, Tensor]:
         for x, y in self.batches.epoch(self.epoch, self.position):
             batch = x if y is None else Labelled(x, y)
-            for turn in self.method.step(batch, self.epoch):
-                self._add(self._take(turn))
+            with WholeBatch() if ranks.count() > 1 else nullcontext():
+                for turn in self.method.step(batch, self.epoch):
+                    self._add(self._take(turn))
             self.position += 1
             if self.position % LOOK == 0:
                 self._finite.look()
@@ -159,7 +165,8 @@ class Training:
                 between()
         self._finite.look()
         counts = self._counts
-        means = {key: value.float() / counts[key] for key, value in self._sums.items()}
+        own = torch.stack([value.float() / counts[key] for key, value in self._sums.items()])
+        means = dict(zip(self._sums, ranks.mean(own), strict=True))
         self.position, self._sums, self._counts = 0, {}, {}
         return means
 
@@ -188,12 +195,14 @@ class Training:
 
 
 def device() -> torch.device:
-    """EBMREPRO_DEVICE if set, else the GPU if there is one, else the CPU."""
+    """EBMREPRO_DEVICE if set, else the GPU if there is one, else the CPU; a GPU for each rank."""
     chosen = os.environ.get("EBMREPRO_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     found = range(torch.cuda.device_count())
     allowed = ["cpu", *(["cuda"] if found else []), *(f"cuda:{i}" for i in found)]
     if chosen not in allowed:
         raise UserError(f"EBMREPRO_DEVICE: found {chosen!r}; here are {', '.join(allowed)}")
+    if chosen == "cuda" and (own := ranks.on_this_machine()) is not None:
+        chosen = f"cuda:{own}"
     return torch.device(chosen)
 
 

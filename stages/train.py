@@ -3,6 +3,7 @@
 import environment  # says what to do when the project's environment is not active
 
 # isort: split
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,8 @@ def main(suite: str, name: str, seed: Seed) -> None:
     try:
         settings = params.load()
         settings.block(suite, name)
-        with tracking.following(Path(), [(suite, name, seed)], after=tracking.SHORT):
+        own = [(suite, name, seed)] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
+        with tracking.following(Path(), own, after=tracking.SHORT):
             from ebmrepro import runs
 
             runs.train_one(suite, name, seed, settings, watch)

@@ -54,7 +54,10 @@ ENTRY = {
     "report": ["ebmrepro.report", "ebmrepro.claims.judgements", "ebmrepro.claims.reading"],
 }
 # Imported by `evaluation` and `tour` through `runs`, which trains nothing there.
-TRAINING = {f"ebmrepro.{m}" for m in ("curves", "train", "optimisers", "data.batches")}
+TRAINING = {
+    f"ebmrepro.{m}"
+    for m in ("batch_norm", "curves", "data.batches", "draws", "optimisers", "ranks", "train")
+}
 PROBES = "ebmrepro.data.probes"
 
 

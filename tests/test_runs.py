@@ -162,3 +162,24 @@ def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
     machine = json.loads(path.read_text())
     assert {"device", "seconds", "images_per_second", "started", "versions"} <= set(machine)
     assert not {"device", "seconds", "started", "versions"} & set(card)
+
+
+def test_weights_that_are_missing_damaged_or_of_another_network_are_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import torch
+    from safetensors.torch import save_file
+
+    from ebmrepro import params, runs
+
+    monkeypatch.chdir(project)
+    settings, path = params.load(), Path("models/digits/ebgan/7/model.safetensors")
+    path.parent.mkdir(parents=True)
+    with pytest.raises(params.UserError, match=rf"{path}: not there"):
+        runs.restore("digits", "ebgan", 7, settings)
+    path.write_bytes(b"\x10")
+    with pytest.raises(params.UserError, match=rf"{path}: cannot be used: .*; remove it"):
+        runs.restore("digits", "ebgan", 7, settings)
+    save_file({"G.0.weight": torch.zeros(2)}, path)
+    with pytest.raises(params.UserError, match=rf"{path}: cannot be used: Error"):
+        runs.restore("digits", "ebgan", 7, settings)

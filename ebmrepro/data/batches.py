@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebmrepro import ranks
 from ebmrepro.images import from_uint8
 from ebmrepro.params import ParamsError
 
@@ -18,11 +19,12 @@ class Batches:
     The order of an epoch follows from (seed, epoch) alone, so a training's position in its data is
     one number.
     The last, smaller batch of an epoch is left out: statistics over a batch keep one sample count.
+    Of several ranks each gets its rows of every batch.
 
     Args:
         images: uint8 (N, C, H, W).
         labels: int64 (N,), or None for batches of images alone.
-        size: images per batch.
+        size: images per batch, of all ranks together.
     """
 
     def __init__(
@@ -37,6 +39,11 @@ class Batches:
             raise ParamsError(
                 f"params.yaml: batch_size: found {size}, there are {len(images)} training images"
             )
+        if size % ranks.count():
+            raise ParamsError(
+                f"params.yaml: batch_size: found {size}, which {ranks.count()} ranks cannot share "
+                "evenly"
+            )
         self.images = torch.from_numpy(np.array(images)).to(device)
         self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(device)
         self.size, self.seed = size, seed
@@ -50,5 +57,6 @@ class Batches:
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
         index = torch.from_numpy(order).to(self.images.device)
         for batch in index.split(self.size)[start : len(self)]:
-            labels = None if self.labels is None else self.labels[batch]
-            yield from_uint8(self.images[batch]), labels
+            own = batch[ranks.rows(self.size)]
+            labels = None if self.labels is None else self.labels[own]
+            yield from_uint8(self.images[own]), labels

@@ -85,7 +85,7 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
     # Of all configurations, one after the other, whichever process and part of the run had them.
     took = sum(workers.seconds(asked.path(each)) for each in todo)
     shown = sum(one.steps for one in played) * asked.grid.batch_size
-    runs._write_provenance(document["fingerprint"], started, took, shown)
+    runs.write_provenance(document["fingerprint"], started, took, shown)
     return document
 
 

@@ -35,7 +35,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ebmrepro import nets
+from ebmrepro import nets, ranks
 from ebmrepro.data.check import pca_error
 from ebmrepro.energies import RBM, AutoEncoder
 from ebmrepro.images import to_uint8
@@ -136,7 +136,7 @@ class DeepAutoEncoder(Method):
         with torch.no_grad():
             one = torch.ones(len(z), 1, dtype=torch.float64, device=z.device)
             joined = torch.cat([z.double(), one], dim=1)
-            moments = joined.T @ joined
+            moments = ranks.total(joined.T @ joined)
         yield Turn("pretrained", *_cross_entropy(self.pretrained, z, v, "pretrained"))
         z = self.scratch.encoder(v)
         yield Turn("scratch", *_cross_entropy(self.scratch, z, v, "scratch"))

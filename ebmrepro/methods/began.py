@@ -24,7 +24,7 @@ Departures:
 
 import torch
 
-from ebmrepro import nets
+from ebmrepro import nets, ranks
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
 from ebmrepro.params import Count, Epochs, Fraction, Net, Positive, Reduction, Strict
@@ -74,7 +74,7 @@ class BEGAN(Method):
             x_gD = self.sample(n)  # G(z_D)
         real, fake_D = (half.mean() for half in self.D.pair(x, x_gD))
         fake = self.D(self.sample(n)).mean()  # L(G(z_G))
-        balance = (gamma * real - fake).detach()
+        balance = ranks.mean((gamma * real - fake).detach())
 
         terms = {"energy/real": real, "energy/fake": fake}
         yield Turn("G", fake, {**terms, "began/M_global": real + balance.abs()})

@@ -30,7 +30,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ebmrepro import nets
+from ebmrepro import nets, ranks
 from ebmrepro.energies import RBM
 from ebmrepro.method import Method, Turn
 from ebmrepro.params import Count, Epochs, Layers, Natural, Positive, Strict, rule
@@ -145,7 +145,7 @@ class DBN(Method):
         for which, network in enumerate((self.classifier, self.scratch)):
             weights = [layer.weight for layer in nets.linear_layers(network)]
             gradients = torch.autograd.grad(cross_entropy(network(v), y), weights)
-            self.grad_norms[which] += torch.stack([g.norm() for g in gradients])
+            self.grad_norms[which] += torch.stack([ranks.mean(g).norm() for g in gradients])
         self.grad_steps += 1
 
     @torch.no_grad()

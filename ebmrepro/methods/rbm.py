@@ -39,6 +39,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from ebmrepro import ranks
 from ebmrepro.energies import RBM
 from ebmrepro.method import Method, Turn
 from ebmrepro.metrics import likelihood
@@ -116,7 +117,7 @@ class RestrictedBoltzmann(Method):
 
 def _log_odds(v):
     """Biases with which units without weights are on as often as in v, by Laplace's rule, (V,)."""
-    return torch.logit((v.sum(0) + 1) / (len(v) + 2))
+    return torch.logit((ranks.total(v.sum(0)) + 1) / (len(v) * ranks.count() + 2))
 
 
 def _probabilities(x):
