@@ -32,6 +32,7 @@ from ebmrepro.stopping import Stopped, Watch
 PACKAGE = Path(__file__).parent
 SCHEMA = 2  # of a checkpoint
 CODE = [  # what the bytes of a training follow from, besides the method's own file
+    "conv3x3.py",
     "curves.py",
     "data/batches.py",
     "energies.py",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmrepro import optimisers
+from ebmrepro.conv3x3 import Vanishing
 from ebmrepro.data.batches import Batches
 from ebmrepro.finite import Finite, NotFinite
 from ebmrepro.method import Labelled, Method, Turn
@@ -72,6 +73,7 @@ class Training:
         self._sums: dict[str, Tensor] = {}  # of terms and losses over that epoch
         self._counts: dict[str, int] = {}
         self._finite = Finite(method.name)
+        self._vanishing = [part for part in method.modules() if isinstance(part, Vanishing)]
 
     @property
     def step(self) -> int:
@@ -152,6 +154,8 @@ class Training:
             batch = x if y is None else Labelled(x, y)
             for turn in self.method.step(batch, self.epoch):
                 self._add(self._take(turn))
+            for part in self._vanishing:
+                part.age()
             self.position += 1
             if self.position % LOOK == 0:
                 self._finite.look()

@@ -22,7 +22,8 @@ Departures:
 - Images are in [-1, 1] in every suite, where the authors' MNIST has a sigmoid and [0, 1]: energies
   and margins are four times as large.
 - An epoch, and the measuring pass, leave out the last partial batch.
-- Convolutional auto-encoders have a fully connected code.
+- Auto-encoders of the kind `conv` have a fully connected code; `conv_map` is the release's. G's
+  first layer has a bias per pixel, where the release has one per channel.
 - `margin_moves: false` is an ablation: m stays at m_0.
 - The `digits` suite is short and small: one epoch of pretraining (the authors: two), larger rates
   than 5e-4, and batch normalisation in G, which the release has nowhere.
@@ -34,7 +35,7 @@ from torch.nn.functional import relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Natural, Net, Reduction, Strict, rule
+from ebmrepro.params import CoderNet, Count, Epochs, GeneratorNet, Natural, Reduction, Strict, rule
 
 
 class MAGAN(Method):
@@ -52,9 +53,9 @@ class MAGAN(Method):
         reduction: Reduction
         rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
-        G: Net
-        encoder: Net
-        decoder: Net
+        G: GeneratorNet
+        encoder: CoderNet
+        decoder: CoderNet
 
         @rule
         def _margin_means_something(self):
