@@ -54,6 +54,14 @@ Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
 
 
+class Stall(Strict):
+    """What to do when a measure of convergence, one number an epoch, has stopped falling."""
+
+    epochs: Count  # without a new least value that count as a stall; not scaled by any budget
+    factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
+    floor: Share  # of the first learning rates, below which they do not fall
+
+
 class MLP(Strict):
     """Fully connected layers, input to output; a decoder or generator names its own widths."""
 

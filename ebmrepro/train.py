@@ -96,6 +96,7 @@ class Training:
             self.method.after_epoch(self.epoch, means)
             for player in self.players.values():
                 player.end_epoch()
+            self._set_rates()
             self.epoch += 1
             values = {**means, **self.method.state_values()}
             record = dict(zip(values, torch.stack([*values.values()]).tolist(), strict=True))
@@ -128,6 +129,7 @@ class Training:
         self.method.load_state_dict(state["method"])
         for name, player in self.players.items():
             player.restore(state["players"][name])
+        self._set_rates()
 
     @torch.no_grad()
     def check(self) -> None:
@@ -166,6 +168,11 @@ class Training:
         means = {key: value.float() / counts[key] for key, value in self._sums.items()}
         self.position, self._sums, self._counts = 0, {}, {}
         return means
+
+    def _set_rates(self) -> None:
+        factor = float(self.method.rate_factor)
+        for player in self.players.values():
+            player.optimiser.scale(factor)
 
     def _add(self, terms: Mapping[str, Tensor]) -> None:
         sums, counts = self._sums, self._counts
