@@ -231,6 +231,8 @@ def test_began_widens_its_encoder_linearly_and_keeps_its_decoder_narrow():
     ]
     assert up == [size for s in range(4) for size in 2 * [(64, 8 << s, 8 << s)]] + [(3, 64, 64)]
     assert all(part.kernel_size == (3, 3) for part in D.modules() if isinstance(part, nn.Conv2d))
+    leaves = {type(part) for part in D.modules() if not list(part.children())}
+    assert leaves == {nn.Conv2d, nn.ELU, nn.Linear, nn.Flatten, nn.Unflatten, nn.Tanh}
 
 
 def by_hand(n: int, scales: int, code: int, side: int, skips: bool = False) -> tuple[int, int]:
