@@ -99,6 +99,11 @@ class Method(nn.Module, ABC):
         """The margin under which D still pushes fakes up, or None without a hinge."""
         return None
 
+    @property
+    def rate_factor(self) -> Tensor | float:
+        """What all learning rates are multiplied by; looked at after each epoch."""
+        return 1.0
+
     def diagnose(self, train: Labelled, test: Labelled) -> dict[str, float]:
         """What only this paper asks of a trained model, measured on real data; NaN if unknown."""
         return {}

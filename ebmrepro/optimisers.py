@@ -27,8 +27,9 @@ class Optimiser(ABC):
     `state` holds one dictionary of tensors per parameter, empty until the parameter first moves.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]):
+    def __init__(self, parameters: Sequence[nn.Parameter], spec: Optim):
         self.parameters = list(parameters)
+        self.first_lr = self.lr = spec.lr
         self.state: list[dict[str, Tensor]] = [{} for _ in self.parameters]
 
     def clear(self) -> None:
@@ -76,6 +77,10 @@ class Optimiser(ABC):
                 for key, value in saved.items():
                     own[key].copy_(value)
 
+    def scale(self, factor: float) -> None:
+        """Learn from now on at `factor` times the learning rate of the specification."""
+        self.lr = factor * self.first_lr
+
     def end_epoch(self, age: int) -> None:  # noqa: B027, most have no schedule
         """Called after the player's `age`-th epoch of moves."""
 
@@ -86,9 +91,8 @@ class _Moments(Optimiser):
     rule: Callable[..., None]
 
     def __init__(self, parameters: Sequence[nn.Parameter], spec: Adam | Adamax):
-        super().__init__(parameters)
+        super().__init__(parameters, spec)
         self.settings = {
-            "lr": spec.lr,
             "beta1": spec.beta1,
             "beta2": spec.beta2,
             "eps": EPSILON,
@@ -110,14 +114,16 @@ class _Moments(Optimiser):
         self, parameters: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]]
     ) -> None:
         first, second, steps = ([s[key] for s in states] for key in ("first", "second", "step"))
-        self.rule(parameters, gradients, first, second, *self.extra, steps, **self.settings)
+        self.rule(
+            parameters, gradients, first, second, *self.extra, steps, lr=self.lr, **self.settings
+        )
 
 
 class _Descent(Optimiser):
     """SGD with momentum; weights decay inside the learning-rate bracket, biases do not."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], spec: SGD):
-        super().__init__(parameters)
+        super().__init__(parameters, spec)
         self.spec = spec
         self.end_epoch(age=0)
 
@@ -141,7 +147,7 @@ class _Descent(Optimiser):
                 [gradients[i] for i in chosen],
                 buffers,
                 fused=True,
-                lr=self.spec.lr,
+                lr=self.lr,
                 momentum=self.momentum,
                 weight_decay=decay,
                 dampening=0.0,

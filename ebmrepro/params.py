@@ -54,6 +54,14 @@ Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
 
 
+class Stall(Strict):
+    """What to do when a measure of convergence, one number an epoch, has stopped falling."""
+
+    epochs: Count  # without a new least value that count as a stall; not scaled by any budget
+    factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
+    floor: Share  # of the first learning rates, below which they do not fall
+
+
 class MLP(Strict):
     """Fully connected layers, input to output; a decoder or generator names its own widths."""
 
@@ -78,8 +86,114 @@ class Conv(Strict):
     batch_norm: bool
 
 
-Net = Annotated[Union[MLP, Conv], Field(discriminator="kind")]  # noqa: UP007 (read by ast)
-EncoderNet = Annotated[Union[MLP, UnitMLP, Conv], Field(discriminator="kind")]  # noqa: UP007
+class ConvMap(Strict):
+    """The convolutions of `Conv` whose code is the last map of features itself, as it is after its
+    activation; nothing in such an auto-encoder is fully connected.
+    """
+
+    kind: Literal["conv_map"]
+    channels: Layers
+    activation: Activation
+    batch_norm: bool
+
+
+class Conv3x3(Strict):
+    """3x3 convolutions with ELUs, halved by stride and doubled by nearest neighbour."""
+
+    kind: Literal["conv3x3"]
+    n: Count  # channels of a decoder and generator; an encoder has n, 2n, 3n, ... by scale
+    scales: Count  # sizes of maps: each is half the one before
+    repeats: Count  # convolutions at each scale
+    residual_steps: Natural  # of the training in which residuals vanish; 0: there are none
+    skips: bool  # a decoder sees its first map again at every scale
+
+
+class NoisePlanes(Strict):
+    """A generator whose z is planes of noise beside the features at every scale.
+
+    4x4 transposed convolutions, of stride 2 after the first, which makes a map of 4x4, and a 3x3
+    convolution to the image. Both lists from the noise to the image.
+    """
+
+    kind: Literal["noise_planes"]
+    channels: Layers
+    planes: Layers  # of noise that each of the layers takes, the first at 1x1
+    activation: Activation
+    batch_norm: bool
+
+    @rule
+    def _each_layer_has_its_planes(self):
+        if len(self.planes) != len(self.channels):
+            raise ValueError(
+                f"planes: found {len(self.planes)} numbers; there are {len(self.channels)} layers "
+                "in channels"
+            )
+        return self
+
+    @property
+    def side(self) -> int:
+        """Pixels of the image."""
+        return 2 ** (len(self.channels) + 1)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of z that each layer takes."""
+        sides = [1, *(2 ** (i + 1) for i in range(1, len(self.planes)))]
+        return [count * side**2 for count, side in zip(self.planes, sides, strict=True)]
+
+
+# Typing's Union, because `hparams_class` looks these up when it reads a method's file.
+Net = Annotated[Union[MLP, Conv, Conv3x3], Field(discriminator="kind")]  # noqa: UP007
+GeneratorNet = Annotated[  # from z to an image
+    Union[MLP, Conv, Conv3x3, NoisePlanes],  # noqa: UP007
+    Field(discriminator="kind"),
+]
+CoderNet = Annotated[  # half of an auto-encoder
+    Union[MLP, Conv, Conv3x3, ConvMap],  # noqa: UP007
+    Field(discriminator="kind"),
+]
+EncoderNet = Annotated[
+    Union[MLP, UnitMLP, Conv, Conv3x3, ConvMap],  # noqa: UP007
+    Field(discriminator="kind"),
+]
+AnyNet = MLP | Conv | ConvMap | Conv3x3 | NoisePlanes
+
+
+def misfit(net: AnyNet, shape: tuple[int, int, int], width: int) -> str | None:
+    """Why a network does not fit images of a shape, as `key: words`, or None.
+
+    `width` is how many numbers stand at its other end: z, a code, or the one of a critic.
+    """
+    _, height, across = shape
+    if isinstance(net, Conv3x3):
+        most = 1 + max(i for i in range(32) if height % 2**i == 0 and across % 2**i == 0)
+        if net.scales > most:
+            return f"scales: found {net.scales}; images of {height}x{across} allow {most}"
+    elif isinstance(net, Conv | ConvMap):
+        layers, most = len(net.channels), int(math.log2(min(height, across)))
+        if layers > most:
+            return (
+                f"channels: found {layers} layers of stride 2; images of {height}x{across} "
+                f"allow {most}"
+            )
+        size = (net.channels[-1], height >> layers, across >> layers)
+        if isinstance(net, ConvMap) and math.prod(size) != width:
+            return (
+                f"channels: found a last map of {size[0]}x{size[1]}x{size[2]}; it is the code, so "
+                f"code is {math.prod(size)}, not {width}"
+            )
+    elif isinstance(net, NoisePlanes):
+        if (height, across) != (net.side, net.side):
+            return (
+                f"channels: found {len(net.channels)} layers, which make {net.side}x{net.side}; "
+                f"images are {height}x{across}"
+            )
+        if sum(net.numbers) != width:
+            return (
+                f"planes: found {sum(net.numbers)} numbers in them; they are z, so z is that and "
+                f"not {width}"
+            )
+    return None
 
 
 class Adam(Strict):
@@ -965,7 +1079,8 @@ def _check_players(block: Block, system: str, where: str) -> None:
 
 def _check_batch(block: Block, system: str, images: float, where: str) -> None:
     size, least = block.batch_size, declared(system).get("smallest_batch", 1)
-    nets = {key: net for key, net in block.hparams if isinstance(net, MLP | Conv)}
+    normed = MLP | Conv | ConvMap | NoisePlanes
+    nets = {key: net for key, net in block.hparams if isinstance(net, normed)}
     why = f"{base(system)} compares the images of a batch"
     if least < 2 and (normed := next((k for k, net in nets.items() if net.batch_norm), None)):
         least, why = 2, f"hparams.{normed}.batch_norm takes statistics over a batch"
@@ -976,15 +1091,12 @@ def _check_batch(block: Block, system: str, images: float, where: str) -> None:
 
 
 def _check_sizes(hparams: Strict, shape: tuple[int, int, int], where: str) -> None:
-    """Every convolution of stride 2 finds an image that is at least two pixels wide and high."""
-    _, height, width = shape
-    most = int(math.log2(min(height, width)))
+    """Every network fits the images, and z or the code."""
     for key, net in hparams:
-        if isinstance(net, Conv) and len(net.channels) > most:
-            raise ParamsError(
-                f"{where}.{key}.channels: found {len(net.channels)} layers of stride 2; images of "
-                f"{height}x{width} allow {most}"
-            )
+        if isinstance(net, AnyNet):
+            width = getattr(hparams, "z" if key == "G" else "code", 1)
+            if why := misfit(net, shape, width):
+                raise ParamsError(f"{where}.{key}.{why}")
 
 
 def _scale(hparams: Strict, budget: float) -> Strict:

@@ -44,6 +44,7 @@ PACKAGE = Path(__file__).parent
 SCHEMA = 2  # of a checkpoint
 CODE = [  # what the bytes of a training follow from, besides the method's own file
     "batch_norm.py",
+    "conv3x3.py",
     "curves.py",
     "data/batches.py",
     "draws.py",

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmrepro import batch_norm, optimisers, ranks
+from ebmrepro.conv3x3 import Vanishing
 from ebmrepro.data.batches import Batches
 from ebmrepro.draws import WholeBatch
 from ebmrepro.finite import Finite, NotFinite
@@ -77,6 +78,7 @@ class Training:
         self._sums: dict[str, Tensor] = {}  # of terms and losses over that epoch
         self._counts: dict[str, int] = {}
         self._finite = Finite(method.name)
+        self._vanishing = [part for part in method.modules() if isinstance(part, Vanishing)]
 
     @property
     def step(self) -> int:
@@ -99,6 +101,7 @@ class Training:
             self.method.after_epoch(self.epoch, means)
             for player in self.players.values():
                 player.end_epoch()
+            self._set_rates()
             self.epoch += 1
             values = {**means, **self.method.state_values()}
             record = dict(zip(values, torch.stack([*values.values()]).tolist(), strict=True))
@@ -131,6 +134,7 @@ class Training:
         self.method.load_state_dict(state["method"])
         for name, player in self.players.items():
             player.restore(state["players"][name])
+        self._set_rates()
 
     @torch.no_grad()
     def check(self) -> None:
@@ -158,6 +162,8 @@ class Training:
             with WholeBatch() if ranks.count() > 1 else nullcontext():
                 for turn in self.method.step(batch, self.epoch):
                     self._add(self._take(turn))
+            for part in self._vanishing:
+                part.age()
             self.position += 1
             if self.position % LOOK == 0:
                 self._finite.look()
@@ -169,6 +175,11 @@ class Training:
         means = dict(zip(self._sums, ranks.mean(own), strict=True))
         self.position, self._sums, self._counts = 0, {}, {}
         return means
+
+    def _set_rates(self) -> None:
+        factor = float(self.method.rate_factor)
+        for player in self.players.values():
+            player.optimiser.scale(factor)
 
     def _add(self, terms: Mapping[str, Tensor]) -> None:
         sums, counts = self._sums, self._counts

@@ -18,6 +18,7 @@ N = 24
 
 MLP = {"kind": "mlp", "hidden": [12], "activation": "relu", "batch_norm": False}
 NORMED = {**MLP, "batch_norm": True}  # in G; an auto-encoder's networks stay without
+CONV3X3 = {"kind": "conv3x3", "n": 3, "scales": 2, "repeats": 2, "residual_steps": 6, "skips": True}
 CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_norm": False}
 
 
@@ -30,7 +31,7 @@ def shipped(name: str) -> params.Block:
 def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     """The shipped hyper-parameters, with small networks and `changes`."""
     values = shipped(name).hparams.model_dump()
-    plain = {**net, "batch_norm": False}
+    plain = {**net, "batch_norm": False} if "batch_norm" in net else net
     small = {key: net if key == "G" else plain for key in ("G", "D", "encoder", "decoder")}
     small = {key: spec for key, spec in small.items() if key in values}
     small |= {"z": 4, "code": 5} if "code" in values else {"z": 4} if "z" in values else {}

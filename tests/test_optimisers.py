@@ -57,8 +57,11 @@ def test_parameters_move_as_torchs_classes_move_them(name: str):
             for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
                 assert torch.equal(a, b), (epoch, step)
         ours.end_epoch(epoch)
-        if name == "sgd":
-            for group in theirs.param_groups:
+        factor = 0.5**epoch
+        ours.scale(factor)
+        for group in theirs.param_groups:
+            group["lr"] = factor * 0.01
+            if name == "sgd":
                 group["momentum"] = 0.5 if epoch < 2 else 0.9
 
 

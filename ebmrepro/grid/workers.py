@@ -43,6 +43,7 @@ from ebmrepro.stopping import Stopped, Watch
 
 SCHEMA = 1
 CODE = [  # what the bytes of a training follow from
+    "conv3x3.py",
     "data/batches.py",
     "energies.py",
     "grid/play.py",

@@ -12,12 +12,14 @@ arXiv:1703.10717.
 
 z is uniform on [-1, 1]; z_D and z_G are separate draws. D and G move simultaneously: both losses
 are taken at the parameters of step t, and G moves first because L_D does not depend on its
-parameters.
+parameters. Learning rates fall, in the paper to half, when M_global stalls: `stall` says how many
+epochs without a new least mean of M_global that takes, and where the falling ends.
 
 Departures:
-- Learning rates are constant; the paper halves them when M_global stalls.
-- The networks are MLPs, or 4x4 convolutions of stride 2 with transposed ones for the way up; the
-  paper has repeated 3x3 convolutions and nearest-neighbour upsampling.
+- When M_global counts as stalled is ours: the paper gives no number, and it has no floor. Where
+  `stall` is null, learning rates are constant.
+- The paper's networks are of the kind `conv3x3`; suites of small images have MLPs. G ends in tanh,
+  which the paper does not name.
 - The `digits` suite is short: lambda_k is a hundred times the paper's 0.001, the batch is 64 (the
   paper: 16), and G learns four times as fast as D.
 """
@@ -27,12 +29,25 @@ import torch
 from ebmrepro import nets, ranks
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Fraction, Net, Positive, Reduction, Strict
+from ebmrepro.params import (
+    CoderNet,
+    Count,
+    Epochs,
+    Fraction,
+    GeneratorNet,
+    Positive,
+    Reduction,
+    Stall,
+    Strict,
+)
 
 
 class BEGAN(Method):
     players = ("G", "D")
     k: torch.Tensor
+    least: torch.Tensor
+    stalled: torch.Tensor
+    rate: torch.Tensor
 
     class Hparams(Strict):
         epochs: Epochs
@@ -40,11 +55,12 @@ class BEGAN(Method):
         code: Count  # dimension of the auto-encoder's bottleneck
         gamma: Fraction
         lambda_k: Positive
+        stall: Stall | None
         reduction: Reduction  # lambda_k is stated for it
         bounded: bool  # the decoder ends in tanh
-        G: Net
-        encoder: Net
-        decoder: Net
+        G: GeneratorNet
+        encoder: CoderNet
+        decoder: CoderNet
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
@@ -55,6 +71,10 @@ class BEGAN(Method):
             hp.reduction,
         )
         self.register_buffer("k", torch.zeros(()))
+        if hp.stall:
+            self.register_buffer("least", torch.tensor(torch.inf))  # M_global of an epoch so far
+            self.register_buffer("stalled", torch.zeros(()))  # epochs since then, or since a fall
+            self.register_buffer("rate", torch.ones(()))  # of the first learning rates
 
     def energy(self, x):
         return self.D(x)
@@ -81,3 +101,19 @@ class BEGAN(Method):
         yield Turn("D", real - self.k * fake_D)  # L_D = L(x) - k_t L(G(z_D))
         # k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G)))
         self.k.copy_((self.k + self.hp.lambda_k * balance).clamp(0, 1))
+
+    def after_epoch(self, epoch, means):
+        stall = self.hp.stall
+        if stall is None:
+            return
+        M = means["began/M_global"]
+        stalled = torch.where(self.least > M, 0, self.stalled + 1)
+        falls = stalled >= stall.epochs
+        lower = (self.rate * stall.factor).clamp(min=stall.floor)
+        self.least.copy_(torch.minimum(M, self.least))
+        self.stalled.copy_(torch.where(falls, 0, stalled))
+        self.rate.copy_(torch.where(falls, lower, self.rate))
+
+    @property
+    def rate_factor(self):
+        return self.rate if self.hp.stall else 1.0

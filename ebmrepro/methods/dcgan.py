@@ -12,6 +12,8 @@ Departures:
   normalisation there.
 - Convolutions are 4x4, as in the authors' Torch code; the paper's figure has 5x5.
 - z ~ N(0, I), as in that code; the paper's text has a uniform z.
+- Layers before batch normalisation keep their biases, which change nothing, and G's first layer,
+  which is fully connected, has a bias per pixel.
 """
 
 import torch
@@ -19,7 +21,7 @@ from torch.nn.functional import softplus
 
 from ebmrepro import nets
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Net, Positive, Strict
+from ebmrepro.params import Count, Epochs, GeneratorNet, Net, Positive, Strict
 
 
 class DCGAN(Method):
@@ -29,7 +31,7 @@ class DCGAN(Method):
         epochs: Epochs
         z: Count  # dimension of z ~ N(0, I)
         init_std: Positive  # 0.02 in the paper
-        G: Net
+        G: GeneratorNet
         D: Net
 
     def __init__(self, hp, shape, classes):

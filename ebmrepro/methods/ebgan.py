@@ -11,8 +11,9 @@ Departures from the paper, and what it leaves open:
 - D is printed as a plain norm, without a square or 1/n: `reduction: norm`. The others are there
   because public code uses them; a margin is stated for one of them.
 - D and G move in turn, each with its own draw of z; the paper's text fixes neither.
-- Codes are vectors behind a fully connected layer, in convolutional networks too, where the paper's
-  is a feature map. Batch normalisation is where the `params.yaml` block says.
+- The code is the last feature map, as in the paper, where encoder and decoder are `conv_map`; with
+  `conv` it is a vector behind a fully connected layer. Batch normalisation is where the
+  `params.yaml` block says, and never on D's input layer and on an output.
 - Weights start by torch's rule; the paper's deviations are not recoverable with certainty.
 - `objective` adds two ablations of the lecture: `no_hinge` descends D(x) - D(G(z)), `real_only`
   trains the auto-encoder on real images alone. `hinge` is the paper's.
@@ -26,7 +27,16 @@ from torch.nn.functional import relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, EncoderNet, Epochs, Net, Positive, Reduction, Strict
+from ebmrepro.params import (
+    CoderNet,
+    Count,
+    EncoderNet,
+    Epochs,
+    GeneratorNet,
+    Positive,
+    Reduction,
+    Strict,
+)
 
 
 class EBGAN(Method):
@@ -41,9 +51,9 @@ class EBGAN(Method):
         objective: Literal["hinge", "no_hinge", "real_only"]
         rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
-        G: Net
+        G: GeneratorNet
         encoder: EncoderNet
-        decoder: Net
+        decoder: CoderNet
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)

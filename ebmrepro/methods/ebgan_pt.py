@@ -9,8 +9,9 @@ section 2.4.
     weight   hp.pt_weight     0.1 in the paper; in the generator's loss only
 
 Departures are those that `ebgan.py` names: the reduction of D, the order of turns, the code as a
-vector, torch's initial weights. One more: a zero code has cosine 0 with every other, where the
-paper's quotient is undefined.
+vector with `conv`, torch's initial weights. Two more: a zero code has cosine 0 with every other,
+where the paper's quotient is undefined; and noise that enters a generator at its larger scales
+(`noise_planes`) is normal, as z is, which could not be read in the paper.
 """
 
 import torch
@@ -20,7 +21,16 @@ from torch.nn.functional import normalize, relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Net, NonNegative, Positive, Reduction, Strict
+from ebmrepro.params import (
+    CoderNet,
+    Count,
+    Epochs,
+    GeneratorNet,
+    NonNegative,
+    Positive,
+    Reduction,
+    Strict,
+)
 
 
 def pulling_away(S: Tensor) -> Tensor:
@@ -44,9 +54,9 @@ class EBGANPT(Method):
         pt_weight: NonNegative
         rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
-        G: Net
-        encoder: Net
-        decoder: Net
+        G: GeneratorNet
+        encoder: CoderNet
+        decoder: CoderNet
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)

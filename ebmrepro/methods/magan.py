@@ -23,7 +23,8 @@ Departures:
   and margins are four times as large. An encoder of kind `unit_mlp` takes [0, 1] as theirs does;
   without it G on MNIST stands still at a grey image, which D rebuilds too well from the start.
 - An epoch, and the measuring pass, leave out the last partial batch.
-- Convolutional auto-encoders have a fully connected code.
+- Auto-encoders of the kind `conv` have a fully connected code; `conv_map` is the release's. G's
+  first layer has a bias per pixel, where the release has one per channel.
 - `margin_moves: false` is an ablation: m stays at m_0.
 - The `digits` suite is short and small: one epoch of pretraining (the authors: two), larger rates
   than 5e-4, and batch normalisation in G, which the release has nowhere.
@@ -35,7 +36,17 @@ from torch.nn.functional import relu
 from ebmrepro import nets
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, EncoderNet, Epochs, Natural, Net, Reduction, Strict, rule
+from ebmrepro.params import (
+    CoderNet,
+    Count,
+    EncoderNet,
+    Epochs,
+    GeneratorNet,
+    Natural,
+    Reduction,
+    Strict,
+    rule,
+)
 
 
 class MAGAN(Method):
@@ -53,9 +64,9 @@ class MAGAN(Method):
         reduction: Reduction
         rectified: bool  # the code goes through a ReLU
         bounded: bool  # the decoder ends in tanh
-        G: Net
+        G: GeneratorNet
         encoder: EncoderNet
-        decoder: Net
+        decoder: CoderNet
 
         @rule
         def _margin_means_something(self):

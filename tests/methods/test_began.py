@@ -83,3 +83,37 @@ def test_both_losses_are_taken_at_the_parameters_of_the_same_step():
         moved.append(turn.loss.item() if turn.loss is not None else None)
         training._take(turn)
     assert moved == untouched
+
+
+def stalling(**changes: float) -> Method:
+    stall = {"epochs": 2, "factor": 0.5, "floor": 0.2, **changes}
+    return small.build("began", stall=stall)
+
+
+def test_learning_rates_fall_when_the_measure_of_convergence_stalls():
+    """Two epochs without a new least value, counted anew after each fall; never below the floor."""
+    model, rates = stalling(), []
+    for epoch, M in enumerate([5.0, 4.0, 4.5, 4.0, 4.0, 3.0, 3.5, 3.5, 3.5, 3.5]):
+        model.after_epoch(epoch, {"began/M_global": torch.tensor(M)})
+        rates.append(float(model.rate_factor))
+    assert rates == pytest.approx([1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2])
+
+
+def test_without_a_rule_for_stalls_rates_are_constant_and_nothing_is_remembered_for_them():
+    model = small.build("began", stall=None)
+    model.after_epoch(0, {"began/M_global": torch.tensor(1.0)})
+    assert model.rate_factor == 1.0
+    assert set(model.state_values()) == {"began/k"}
+
+
+def test_the_loop_learns_at_the_rate_that_is_left_also_when_restored():
+    training = small.training(stalling(epochs=1), "began")
+    first = {name: player.optimiser.lr for name, player in training.players.items()}
+    training.method.get_buffer("least").fill_(0)  # every epoch stalls
+    records = list(training.epochs())
+    assert [record["began/rate"] for record in records] == pytest.approx([0.5, 0.25, 0.2])
+    again = small.training(stalling(epochs=1), "began")
+    again.restore(training.state())
+    for each in (training, again):
+        lrs = {name: player.optimiser.lr for name, player in each.players.items()}
+        assert lrs == pytest.approx({name: 0.2 * lr for name, lr in first.items()})

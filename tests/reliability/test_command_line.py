@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro import cli, settings
+from ebmrepro import cli, params, settings
 from ebmrepro.params import UserError
 
 ROOT = Path(__file__).parents[2]
+SUITES = params.load(ROOT / "params.yaml").suites
 
 
 def answer(
@@ -45,7 +46,7 @@ def answer(
         ("sample digits ebgan --out ebmrepro", "--out: found 'ebmrepro'; allowed is FILE.png"),
         ("sample digits ebgna", "no method 'ebgna'; there are dbn, dcgan, ebgan"),
         ("sample digit ebgan", "params.yaml: no suite 'digit'; there are digits, mnist"),
-        ("data check digit", "no suite 'digit'; there are digits, mnist, fashion_mnist; did you"),
+        ("data check digit", f"no suite 'digit'; there are {', '.join(SUITES)}; did you"),
         ("ui --port http", "ebmrepro ui --port http: Invalid value for '--port'"),
         ("ui --port 99999", "ebmrepro ui --port 99999: Invalid value for '--port'"),
     ],

@@ -1,0 +1,69 @@
+"""Paths through a generator's z between real images, as in BEGAN's figure 4.
+
+Berthelot, Schumm, Metz: BEGAN. 2017, arXiv:1703.10717. A generator has no encoder, so the z of a
+real image x is searched for: z = argmin | x - G(z) |, by Adam. Such a path says whether G has
+learnt a space of images or single ones: what lies between should be images as well. The figure
+goes from a face to its mirror image.
+
+G here is any function of z, (N, K) -> (N, C, H, W) in [-1, 1], in evaluation mode. Left open by
+what could be read of the paper, and so arguments: the steps and the rate of the search, where it
+starts, and whether z is held inside its prior.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ebmrepro import optimisers
+from ebmrepro.params import Adam
+
+Generator = Callable[[Tensor], Tensor]
+
+
+def find(
+    G: Generator, x: Tensor, start: Tensor, steps: int, optim: Adam, within: float = math.inf
+) -> Tensor:
+    """The z with the least mean of |x - G(z)| that a search from `start` meets, (N, K).
+
+    `within` is how far from 0 a number of z may be: 1 for a prior that is uniform on [-1, 1].
+    """
+    z = nn.Parameter(start.clone())
+    optimiser = optimisers.make([z], optim)
+    found, least = start.clone(), torch.full_like(start[:, 0], math.inf)
+    for step in range(steps + 1):
+        error = (x - G(z)).abs().flatten(1).mean(1)
+        better = error.detach() < least
+        found[better], least[better] = z.detach()[better], error.detach()[better]
+        if step < steps:
+            optimiser.clear()
+            error.sum().backward(inputs=[z])  # a sum: no image's search depends on the others
+            optimiser.step()
+            z.data.clamp_(-within, within)
+    return found
+
+
+@torch.no_grad()
+def path(G: Generator, x_a: Tensor, x_b: Tensor, z_a: Tensor, z_b: Tensor, count: int) -> Tensor:
+    """Rows of images (N, count + 2, C, H, W): x_a, `count` images from G(z_a) to G(z_b), x_b."""
+    shares = torch.linspace(0, 1, count, device=z_a.device)
+    row = [G(torch.lerp(z_a, z_b, share)) for share in shares]
+    return torch.stack([x_a, *row, x_b], dim=1)
+
+
+def to_mirror_images(
+    G: Generator,
+    x: Tensor,
+    start: Tensor,
+    count: int,
+    steps: int,
+    optim: Adam,
+    within: float = math.inf,
+) -> Tensor:
+    """Rows from images to their mirror images, left and right changed; see `path` and `find`."""
+    ends = torch.cat([x, x.flip(-1)])
+    z_a, z_b = find(G, ends, torch.cat([start, start]), steps, optim, within).chunk(2)
+    return path(G, x, x.flip(-1), z_a, z_b, count)

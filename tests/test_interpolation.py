@@ -1,0 +1,79 @@
+"""Paths in z, on generators whose best z is known."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from ebmrepro import interpolation
+from ebmrepro.params import Adam
+
+SEARCH = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
+
+
+def threefold(z: Tensor) -> Tensor:
+    """One number, three equal pixels."""
+    return z[:, :, None, None].expand(-1, 1, 1, 3)
+
+
+def linear(z: Tensor) -> Tensor:
+    """Two numbers, two pixels: (z_1 + z_2, z_1 - z_2)."""
+    return torch.stack([z.sum(1), z[:, 0] - z[:, 1]], dim=1)[:, None, None, :]
+
+
+def test_the_search_minimises_the_absolute_error_not_the_square():
+    """|x - z| summed over 0.1, 0.2 and 0.9 is least at their median; the square at their mean."""
+    x = torch.tensor([0.1, 0.2, 0.9]).reshape(1, 1, 1, 3)
+    z = interpolation.find(threefold, x, torch.zeros(1, 1), 200, SEARCH)
+    assert z.item() == pytest.approx(0.2, abs=0.01)
+
+
+def test_the_search_finds_what_a_linear_generator_drew():
+    wanted = torch.tensor([[0.3, -0.2], [-0.5, 0.4]])
+    found = interpolation.find(linear, linear(wanted), torch.zeros(2, 2), 400, SEARCH)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)
+
+
+def test_the_search_of_an_image_does_not_depend_on_its_company():
+    x = linear(torch.tensor([[0.3, -0.2], [-0.5, 0.4]]))
+    both = interpolation.find(linear, x, torch.zeros(2, 2), 50, SEARCH)
+    one = interpolation.find(linear, x[:1], torch.zeros(1, 2), 50, SEARCH)
+    torch.testing.assert_close(both[:1], one)
+
+
+def test_z_stays_within_its_prior():
+    """The image lies at z = 3; the nearest that a z in [-1, 1] gives is at its edge."""
+    x = torch.full((1, 1, 1, 3), 3.0)
+    inside = interpolation.find(threefold, x, torch.zeros(1, 1), 300, SEARCH, within=1.0)
+    outside = interpolation.find(threefold, x, torch.zeros(1, 1), 300, SEARCH, within=math.inf)
+    assert inside.item() == 1.0 and outside.item() == pytest.approx(3, abs=0.1)
+
+
+def test_a_start_that_is_best_is_kept():
+    x, start = linear(torch.tensor([[0.3, -0.2]])), torch.tensor([[0.3, -0.2]])
+    assert torch.equal(interpolation.find(linear, x, start, 5, SEARCH), start)
+
+
+def test_the_generator_is_not_trained():
+    layer = torch.nn.Linear(2, 2)
+    G = lambda z: layer(z)[:, None, None, :]  # noqa: E731
+    interpolation.find(G, torch.ones(1, 1, 1, 2), torch.zeros(1, 2), 3, SEARCH)
+    assert all(p.grad is None for p in layer.parameters())
+
+
+def test_a_path_is_straight_in_z_between_real_ends():
+    x = torch.tensor([[9.0, 9.0], [7.0, 7.0]]).reshape(2, 1, 1, 2)
+    z_a, z_b = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]])
+    row = interpolation.path(linear, x[:1], x[1:], z_a, z_b, 5)
+    assert row.shape == (1, 7, 1, 1, 2)
+    assert row[0, :, 0, 0, 0].tolist() == [9, 0, 0.25, 0.5, 0.75, 1, 7]
+
+
+def test_a_path_to_a_mirror_image_ends_in_it():
+    """(a, b) is at z = ((a + b) / 2, (a - b) / 2), so its mirror image is at minus the second."""
+    x = torch.tensor([0.6, 0.2]).reshape(1, 1, 1, 2)
+    row = interpolation.to_mirror_images(linear, x, torch.zeros(1, 2), 3, 400, SEARCH)
+    expected = torch.tensor([[0.6, 0.2], [0.6, 0.2], [0.4, 0.4], [0.2, 0.6], [0.2, 0.6]])
+    torch.testing.assert_close(row[0, :, 0, 0], expected, rtol=0, atol=0.02)
+    assert torch.equal(row[0, 0], x[0]) and torch.equal(row[0, -1], x[0].flip(-1))
