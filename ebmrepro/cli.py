@@ -55,12 +55,26 @@ def main() -> NoReturn:
 
 
 @app.command()
-def check() -> None:
-    """Say whether params.yaml and claims.yaml are right, and what `dvc repro` would train."""
+def check(
+    dry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUITE",
+            help="Also verify this suite's data, and take a few steps of each of its systems.",
+        ),
+    ] = None,
+) -> None:
+    """Say whether params.yaml and claims.yaml are right, and what `dvc repro` would train.
+
+    With --dry, say too how large the systems of a suite are, how much memory they take and how long
+    they would train here. Nothing is trained or written.
+    """
     with one_line():
         from ebmrepro.claims import reading
 
         settings = params.load()
+        if dry is not None:
+            settings.suite(dry)  # an unknown one is told first
         run, claims = settings.run, reading.load(settings)
         trainings = len(list(run.trainings))
         typer.echo(
@@ -68,6 +82,33 @@ def check() -> None:
             f"{len(run.seeds)} seeds; {trainings} trainings"
         )
         typer.echo(f"{reading.FILE} is right: {len(claims)} claims")
+        if dry is not None and not _rehearsed(dry, settings):
+            raise typer.Exit(1)
+
+
+def _rehearsed(suite: str, settings: params.Params) -> bool:
+    """Print what each training of a suite would take; whether all of them gave an answer."""
+    from ebmrepro import rehearsal
+    from ebmrepro.carried import duration
+
+    found = rehearsal.images(suite, settings)
+    typer.echo(f"data/{suite}: {found.told}")
+    systems = ["dbn", *settings.suite(suite).methods]
+    width, answered = max(map(len, systems)), 0
+    head = f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory"
+    typer.echo(head)
+    for one in rehearsal.rehearse(suite, systems, found):
+        if isinstance(one, str):
+            typer.echo(one, err=True)
+            continue
+        answered += 1
+        steps = "?" if one.steps is None else f"{one.steps:,}"
+        whole = "?" if one.seconds is None else duration(one.seconds)
+        typer.echo(
+            f"{one.system:<{width}}  {one.parameters:>10,} {steps:>9} "
+            f"{1000 * one.seconds_per_step:>5.0f} ms  {whole:>12}  {one.peak / 2**30:>4.1f} GiB"
+        )
+    return answered == len(systems)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

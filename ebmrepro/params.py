@@ -992,7 +992,7 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
         checked[key] = block.model_copy(update={"hparams": hparams})
         _check_players(block, system, where)
         _check_batch(checked[key], system, _training_images(suite.data, facts), where)
-        if shape := _shape(suite.data, facts):
+        if shape := image_shape(suite.data):
             _check_sizes(hparams, shape, f"{where}.hparams")
     if suite.grid:
         there = _training_images(suite.data, facts)
@@ -1039,10 +1039,11 @@ def _check_data(data: Data, facts: Facts, where: str) -> None:
             )
 
 
-def _shape(data: Data, facts: Facts) -> tuple[int, int, int] | None:
+def image_shape(data: Data) -> tuple[int, int, int] | None:
+    """(C, H, W) of a suite's images; None where only the data can say."""
     if data.image:
         return data.image.channels, data.image.size, data.image.size
-    return facts.shape
+    return source_facts(data.source).shape
 
 
 def _training_images(data: Data, facts: Facts) -> float:

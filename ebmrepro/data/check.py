@@ -56,10 +56,7 @@ def check(suite: str, folder: str | Path) -> Report:
         DataError: an array is missing or is not what `dataset.json` says; names the file, what was
             found and what was expected.
     """
-    dataset = describe(folder)
-    arrays = {split: read(folder, split) for split in dataset["splits"]}
-    for split, (images, labels) in arrays.items():
-        _compare(Path(folder), split, images, labels, dataset)
+    dataset, arrays = verify(folder)
     values = math.prod(dataset["shape"])
     components = min(COMPONENTS, values)
     train = [images for split, (images, _) in arrays.items() if split != "test"]
@@ -73,6 +70,19 @@ def check(suite: str, folder: str | Path) -> Report:
         published=load_source(dataset["source"]).PCA_30 if components == COMPONENTS else None,
         remarks=tuple(remarks(dataset)),
     )
+
+
+def verify(folder: str | Path) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """What `dataset.json` says, and images and labels by split, every array being what it says.
+
+    Raises:
+        DataError: see `check`.
+    """
+    dataset = describe(folder)
+    arrays = {split: read(folder, split) for split in dataset["splits"]}
+    for split, (images, labels) in arrays.items():
+        _compare(Path(folder), split, images, labels, dataset)
+    return dataset, arrays
 
 
 def pca_error(train: list[np.ndarray], test: np.ndarray, components: int) -> float:
