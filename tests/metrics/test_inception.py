@@ -154,13 +154,13 @@ def command_line(folders: list[Path], path: Path, monkeypatch, capsys) -> float:
 
 
 def check_fid(path: Path, prefix: str, tmp_path: Path, monkeypatch, capsys) -> None:
-    sets = [images(12, 3, seed=1), images(12, 3, side=40, seed=2)]
+    sets = [images(12, 3, seed=1), images(12, 3, seed=2)]
     folders = [tmp_path / "a", tmp_path / "b"]
     for x, folder in zip(sets, folders, strict=True):
         save(x, folder)
     fitted = [gaussian(inception_features(x, path, 8, "cpu", prefix).features) for x in sets]
     found = frechet_distance(*fitted)
-    assert found > 10  # of the order that published ones have
+    assert 1 < found < 1000  # of the order that published ones have
     assert found == pytest.approx(command_line(folders, path, monkeypatch, capsys), abs=1e-3)
 
 
