@@ -12,21 +12,19 @@ import json
 import math
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 
-from ebmrepro import data, images, params, runs, train, writing
+from ebmrepro import data, images, in_inception, params, runs, train, writing
 from ebmrepro.data import check, probes
 from ebmrepro.method import Labelled, Method
 from ebmrepro.metrics import (
     coverage,
     fid,
     flags,
-    inception,
     inception_score,
     kid,
     margin,
@@ -35,23 +33,15 @@ from ebmrepro.metrics import (
     pulling_away,
     separation,
 )
+from ebmrepro.metrics.features import Features
 from ebmrepro.params import Evaluate, Params
 
-INCEPTION_BATCH = 50
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
 REAL = 64  # real images that the report shows, the first of their split ...
 COLUMNS = 8  # ... in a grid
 # Of a training, what its results keep in git beside its measures: file -> name among them.
 KEPT = {"run.json": "training.json", "curves.csv": "curves.csv"}
 _EPOCHS = type(typing.get_args(params.Epochs)[-1])  # marks a number of epochs
-
-
-@dataclass(frozen=True)
-class Features:
-    """Of a set of images in one extractor: (N, K) float32, and class probabilities (N, classes)."""
-
-    features: np.ndarray
-    probabilities: np.ndarray
 
 
 class Extractor:
@@ -74,8 +64,9 @@ class Extractor:
 def reference(suite: str, settings: Params) -> dict[str, Any]:
     """Features of the real images, per extractor, and the floor: train measured against the split.
 
-    Writes reference/<suite>/dbn.npz, inception.npz where the weights are at hand, reference.json;
-    and results/<suite>/reference/, what a report needs of all this and of the data, without them.
+    Writes reference/<suite>/dbn.npz, inception-<split>.npz where the weights are at hand,
+    reference.json; and results/<suite>/reference/, what a report needs of all this and of the data,
+    without them.
     """
     out = Path("reference") / suite
     out.mkdir(parents=True, exist_ok=True)
@@ -97,19 +88,15 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
         "floor_protocol": f"the first {len(seen):,} training images, measured as if they were "
         "generated; the extractor's classifier was trained on them",
     }
-    weights, reason = inception.find_weights()
-    if weights is None:
-        card["fid_reason"] = reason
-    else:
-        features = inception.inception_features(real, weights, INCEPTION_BATCH, train.device().type)
-        with writing.whole(out / "inception.npz") as partial:
-            np.savez(partial, features=features)
-        card["inception_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    card |= in_inception.keep(suite, asked, out)
+    values, told_besides = in_inception.floor(suite, asked, out, card)
+    card["floor"] |= values
+    card["floor_protocol"] += told_besides
     runs.write_json(out / "reference.json", card)
     told = Path("results") / suite / "reference"
     told.mkdir(parents=True, exist_ok=True)
     dataset = data.describe(Path("data") / suite)
-    about = {"dataset": dataset, "evaluate": asked.model_dump()}
+    about = {"dataset": dataset, "evaluate": asked.model_dump(exclude_none=True)}
     runs.write_json(told / "reference.json", {**card, **about})
     images.save_png(told / "real.png", images.grid(np.array(real[:REAL]), COLUMNS))
     return card
@@ -180,10 +167,10 @@ def _measure(
         )
     if params.base(name) == "dbn_updown":
         warnings["classes_covered"] = "labels are clamped in turn: classes are asked for, not found"
-    if (place / "inception.npz").exists():
-        values["fid"], warnings["fid"] = _fid(place, generated)
-    else:
-        values["fid"], reasons["fid"] = None, about["fid_reason"]
+    inception = in_inception.measure(suite, place, about, generated, asked)
+    values |= inception.values
+    warnings |= inception.flags
+    reasons |= inception.reasons
     if collapsed := flags.collapsed(generated):
         warnings["classes_covered"] = collapsed
     warnings["hinge_active"] = _hinge(suite, name, seed)
@@ -214,7 +201,7 @@ def _measure(
             "is_dbn": "over all generated images at once, in one split",
             "classes covered": f"at least {asked.coverage_share:.0%} of the generated images at "
             f"probability {asked.coverage_confidence} or more",
-            **({"inception_sha256": about["inception_sha256"]} if "fid" not in reasons else {}),
+            **inception.protocol,
         },
     }
 
@@ -266,17 +253,6 @@ def _distances(
 
 def _frechet(fake: Features, real: Features) -> float:
     return fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features))
-
-
-def _fid(place: Path, generated: np.ndarray) -> tuple[float, str | None]:
-    weights, reason = inception.find_weights()
-    if weights is None:
-        raise FileNotFoundError(f"the reference has Inception features, but {reason}")
-    with np.load(place / "inception.npz", allow_pickle=False) as stored:
-        real = stored["features"]
-    fake = inception.inception_features(generated, weights, INCEPTION_BATCH, train.device().type)
-    distance = fid.frechet_distance(fid.gaussian(fake), fid.gaussian(real))
-    return distance, fid.frechet_flag(len(fake), len(real), real.shape[1])
 
 
 @torch.no_grad()

@@ -350,12 +350,30 @@ class Data(Strict):
 
     @rule
     def _folder_is_below(self):
-        parts = re.split(r"[/\\]", self.folder or "x")
-        if not parts[0] or ".." in parts or ":" in parts[0]:
-            raise ValueError(
-                f"folder: found {self.folder!r}; it lies below EBMREPRO_DATA_MIRROR, so it does "
-                "not begin with / or a drive and has no `..`"
-            )
+        _check_below("folder", self.folder or "x")
+        return self
+
+
+def _check_below(key: str, place: str) -> None:
+    parts = re.split(r"[/\\]", place)
+    if not parts[0] or ".." in parts or ":" in parts[0]:
+        raise ValueError(
+            f"{key}: found {place!r}; it lies below EBMREPRO_DATA_MIRROR, so it does not begin "
+            "with / or a drive and has no `..`"
+        )
+
+
+class InInception(Strict):
+    """What is measured in features of the Inception network, and against which real images."""
+
+    split: Literal["train", "test", "validation"]  # real images that generated ones are held to
+    images: Several  # of that split, evenly spaced, at most
+    splits: Count  # of the generated images, for the Inception score
+    statistics: str | None = None  # a published file of mu and sigma, below the mirror
+
+    @rule
+    def _statistics_are_below(self):
+        _check_below("statistics", self.statistics or "x")
         return self
 
 
@@ -367,6 +385,16 @@ class Evaluate(Strict):
     neighbours: Count  # k of improved precision and recall
     coverage_share: Share  # a class is covered when this share of the images is of it ...
     coverage_confidence: Share  # ... with at least this probability
+    inception: InInception | None = None  # left out: of Inception's measures, `fid` alone
+
+    @rule
+    def _splits_have_images(self):
+        if self.inception and self.inception.splits > self.generated:
+            raise ValueError(
+                f"inception.splits: found {self.inception.splits}; there are {self.generated} "
+                "generated images"
+            )
+        return self
 
     @rule
     def _neighbours_exist(self):
@@ -601,11 +629,20 @@ class Suite(Strict):
     @rule
     def _compared_images_exist(self):
         data, evaluate = self.data, self.evaluate
-        if evaluate.split == "validation" and not data.validation:
-            raise ValueError(
-                "evaluate.split: found 'validation', but data.validation holds out no image"
-            )
+        splits = {"split": evaluate.split}
+        if evaluate.inception:
+            splits["inception.split"] = evaluate.inception.split
+        for key, split in splits.items():
+            if split == "validation" and not data.validation:
+                raise ValueError(
+                    f"evaluate.{key}: found 'validation', but data.validation holds out no image"
+                )
         real = data.test if evaluate.split == "test" else data.validation
+        if evaluate.inception and evaluate.inception.splits > real:
+            raise ValueError(
+                f"evaluate.inception.splits: found {evaluate.inception.splits}; there are {real} "
+                f"images in data.{evaluate.split}"
+            )
         if evaluate.neighbours >= real:
             raise ValueError(
                 f"evaluate.neighbours: found {evaluate.neighbours}; {real} images in data."

@@ -144,6 +144,35 @@ def test_a_value_that_was_not_measured_shows_its_reason(page: str, files: dict[s
     assert "fid" not in json.loads(files["summary.json"])["digits"]["began"]
 
 
+def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
+    small: tuple[Path, Params],
+) -> None:
+    root, settings = small
+    values = {"fid": 31.25, "inception_score": 5.5, "inception_score_sd": 0.25, "kid": 0.0125}
+    values |= {"precision_inception": 0.625, "recall_inception": 0.375}
+    for path in (root / "results" / "digits").glob("*/*/metrics.json"):
+        measured = json.loads(path.read_text())
+        measured["values"] |= values
+        measured["reasons"] = {}
+        measured["protocol"] |= {"inception_sha256": "6726825d...", "kid": "all images at once"}
+        path.write_text(json.dumps(measured))
+    path = root / "results" / "digits" / "reference" / "reference.json"
+    told_of_real = json.loads(path.read_text())
+    told_of_real["floor"]["fid"] = 3.5
+    path.write_text(json.dumps(told_of_real))
+
+    page, results = told(root, settings)
+    table = results.partition("In features of the Inception network")[2]
+    named, rows = table.partition("The numbers in Inception features")[::2]
+    assert "| Real images of another split | 3.50 | –" in named
+    row = next(line for line in named.splitlines() if line.startswith("| MAGAN"))
+    assert [f"{number} " in row for number in ("31.25", "5.50", "0.25", "0.0125", "0.625")]
+    assert "- inception sha256: 6726825d...\n- kid: all images at once\n" in rows
+    assert "Other measures" not in results or "Inception" not in results.rpartition("Other me")[2]
+    headline = results.partition("the numbers to look at first")[2].partition("MAGAN")[2]
+    assert headline.split("|")[1].startswith(" 31.25")
+
+
 def test_real_training_images_stand_beside_the_systems(page: str) -> None:
     row = re.search(r'<th scope="row">Real training images</th>(.*?)</tr>', page, re.S)
     assert row and re.findall(r">([^<>]+)</span>", row[1]) == ["0.250", "–", "–", "10.0", "–", "–"]

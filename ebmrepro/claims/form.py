@@ -95,7 +95,6 @@ PLANNED_MEASURES = {
     "error_100": "test error with 100 labels",
     "error_200": "test error with 200 labels",
     "error_1000": "test error with 1,000 labels",
-    "inception_score": "Inception Score over ten splits of 50,000 images",
 }
 
 

@@ -151,7 +151,8 @@ def _label(measure: str) -> str:
     if measure in form.PLANNED_MEASURES:
         return form.PLANNED_MEASURES[measure]
     label = catalogue.describe(measure).label
-    return label if label[1:2].isupper() or label.startswith("Fr") else label[0].lower() + label[1:]
+    named = label.startswith(("Fr", "Inception "))  # after a person, or a network
+    return label if named or label[1:2].isupper() else label[0].lower() + label[1:]
 
 
 def _protocol(measure: str) -> str:

@@ -32,6 +32,7 @@ ENERGY_UNIT = "energy"  # differs between methods: a norm, a sum, a mean, nats
 
 _DBN = "features in the last hidden layer of the suite's DBN classifier"
 _DBN_LABEL = "class probabilities of the suite's DBN classifier on generated images"
+_INCEPTION = "the features that FID is taken in"
 _BINARISED = "each pixel drawn once from its grey level"
 
 MEASURES: dict[str, Measure] = {
@@ -40,9 +41,58 @@ MEASURES: dict[str, Measure] = {
         "",
         "lower",
         "Squared Fréchet distance between Gaussians fitted to the 2,048 Inception features "
-        "(network of 2015-12-05, pytorch-fid's weights) of generated and of test images; "
+        "(network of 2015-12-05, pytorch-fid's weights) of generated and of real images; "
         "null where the weights are not at hand.",
         2,
+    ),
+    "fid_published": Measure(
+        "FID against published statistics",
+        "",
+        "lower",
+        "As FID, with the mean and covariance of real images from a file that others published; "
+        "its name and hash are in the protocol.",
+        2,
+    ),
+    "inception_score": Measure(
+        "Inception Score (IS)",
+        "",
+        "higher",
+        "exp of the mean KL divergence of p(y|x) from p(y), mean over contiguous splits of the "
+        "generated images; p(y|x) is the softmax over all outputs of the Inception network of "
+        "2015-12-05, their biases left out as in the score's first code.",
+        2,
+    ),
+    "inception_score_sd": Measure(
+        "Inception Score, spread over splits",
+        "",
+        None,
+        "Standard deviation of the splits' scores (divisor: their number), which papers print "
+        "after ±; it says nothing about training seeds.",
+        2,
+    ),
+    "kid": Measure(
+        "Kernel Inception distance (KID)",
+        "",
+        "lower",
+        f"Unbiased squared MMD with a cubic polynomial kernel over all images at once, on "
+        f"{_INCEPTION}, generated against real images; may be slightly negative.",
+        4,
+    ),
+    "precision_inception": Measure(
+        "Precision, Inception features",
+        "share",
+        "higher",
+        "Share of generated images that lie within the k-nearest-neighbour balls of real images, "
+        f"on {_INCEPTION}: how many look real.",
+        3,
+    ),
+    "recall_inception": Measure(
+        "Recall, Inception features",
+        "share",
+        "higher",
+        "Share of real images that lie within the k-nearest-neighbour balls of generated images, "
+        f"on {_INCEPTION}: how much of the data is reached.",
+        3,
     ),
     "fd_dbn": Measure(
         "Fréchet distance, DBN features",

@@ -18,14 +18,14 @@ SYMMETRY_TOLERANCE = 1e-6  # of the largest entry; a covariance is symmetric up 
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """Mean (K,) and covariance (K, K) of `count` feature vectors, float64.
+    """Mean (K,) and covariance (K, K) of `count` feature vectors (None: unknown), float64.
 
     ValueError if the shapes do not fit, a value is not finite, or the covariance is not symmetric.
     """
 
     mean: Array
     covariance: Array
-    count: int
+    count: int | None
 
     def __post_init__(self) -> None:
         mean = checks.vector("mean", self.mean)

@@ -3,12 +3,18 @@
 The weights are TensorFlow's of that date, ported by M. Seitzer (github.com/mseitzer/pytorch-fid);
 FID in any other network or weights is another number (Heusel et al. 2017, arXiv:1706.08500). They
 are found on this machine or not at all: nothing here calls a network.
+
+The same pass gives p(y|x) for the Inception score. pytorch-fid's class ends at the pooling, but its
+file has the last layer: 1,008 outputs, of ImageNet's 1,000 classes and eight without a meaning. The
+score's first code (openai/improved-gan, inception_score/model.py) multiplies the pooled features by
+that layer's weights, leaves its biases out, and takes the softmax over all outputs; so do we.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,15 +24,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebmrepro.metrics import checks
+from ebmrepro.metrics.features import Features
 from ebmrepro.params import UserError
 
 if TYPE_CHECKING:
-    from pytorch_fid.inception import InceptionV3
+    from torch import Tensor, nn
 
 VARIABLE = "EBMREPRO_INCEPTION_WEIGHTS"
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256_PREFIX = "6726825d"  # torch's convention: the file's name ends in the start of its SHA-256
 DIMENSIONS = 2048
+CLASSES = 1008
+# Images at once, by kind of device; on a CPU fewer in the first two blocks, whose layers are large.
+# Both are what was fastest of a few: see docs/decisions/structure.md.
+BATCH = {"cpu": 16, "cuda": 256}
+STEM_BLOCKS = 2  # of pytorch-fid's four
+STEM = {"cpu": 4, "cuda": 256}
+
+Follow = Callable[[Iterable[int], int], Iterable[int]]
 
 
 def find_weights(sha256_prefix: str = SHA256_PREFIX) -> tuple[Path, None] | tuple[None, str]:
@@ -62,14 +77,18 @@ def inception_features(
     batch_size: int,
     device: str,
     sha256_prefix: str = SHA256_PREFIX,
-) -> NDArray[np.float32]:
-    """Final average pooling of Inception, (N, 2048), of images (N, C, H, W) in 0..255.
+    follow: Follow = lambda batches, _: batches,
+) -> Features:
+    """Final average pooling (N, 2048) and p(y|x) (N, 1008) of images (N, C, H, W) in 0..255.
 
     As pytorch-fid: pixels / 255, resized to 299 x 299 inside the network (bilinear, corners not
     aligned, no anti-aliasing), then [-1, 1]. Grey images (C = 1) are replicated to three channels.
-    The batch size moves nothing beyond rounding; on a GPU, convolutions round as torch is set to
-    (TF32 unless turned off), in pytorch-fid too. ValueError if the images are not uint8 with C in
-    {1, 3}, if there are none, or if the weights have another hash.
+    `follow(batches, count)` passes the batches on and may show how far they are.
+
+    Batch norm is folded into the convolutions and channels lie last in memory, which is faster and
+    moves nothing beyond rounding; nor does the batch size. On a GPU, convolutions round as torch is
+    set to (TF32 unless turned off), in pytorch-fid too. ValueError if the images are not uint8 with
+    C in {1, 3}, if there are none, or if the weights have another hash.
     """
     import torch
 
@@ -80,19 +99,34 @@ def inception_features(
     checks.whole("batch_size", batch_size, 1, 2**31)
     network = _network(weights, device, sha256_prefix)
     features = np.empty((len(images), DIMENSIONS), dtype=np.float32)
+    probabilities = np.empty((len(images), CLASSES), dtype=np.float32)
+    starts = range(0, len(images), batch_size)
+    piece = STEM[torch.device(device).type]
     with torch.inference_mode():
-        for start in range(0, len(images), batch_size):
+        for start in follow(starts, len(starts)):
             x = torch.tensor(images[start : start + batch_size], device=device)
             x = x.expand(-1, 3, -1, -1).float().div(255)
-            (pooled,) = network(x)  # (n, 2048, 1, 1)
-            features[start : start + len(x)] = pooled.flatten(1).cpu().numpy()
-    return features
+            x = x.contiguous(memory_format=torch.channels_last)
+            stem = torch.cat([network.stem(part)[0] for part in x.split(piece)])
+            pooled = network.rest(stem).flatten(1)  # (n, 2048)
+            rows = slice(start, start + len(x))
+            features[rows] = pooled.cpu().numpy()
+            probabilities[rows] = (pooled @ network.head.T).softmax(1).cpu().numpy()
+    return Features(features, probabilities)
+
+
+@dataclass(frozen=True)
+class _Network:
+    stem: "nn.Module"  # images in [0, 1] -> [(n, 192, 35, 35)]
+    rest: "nn.Module"  # -> pooled features (n, 2048, 1, 1)
+    head: "Tensor"  # (1008, 2048)
 
 
 @lru_cache(maxsize=1)
-def _network(weights: Path, device: str, sha256_prefix: str) -> "InceptionV3":
+def _network(weights: Path, device: str, sha256_prefix: str) -> _Network:
     import torch
     from pytorch_fid.inception import InceptionV3
+    from torch import nn
 
     _verify(weights, sha256_prefix)
     try:
@@ -101,7 +135,25 @@ def _network(weights: Path, device: str, sha256_prefix: str) -> "InceptionV3":
         reason = str(error).partition("\n")[0]
         raise UserError(f"{weights}: holds more or less than tensors: {reason}") from None
     with _in_place_of_a_download(state):
-        return InceptionV3().eval().to(device)
+        stem, whole = InceptionV3([STEM_BLOCKS - 1]), InceptionV3()
+    rest = nn.Sequential(*list(whole.blocks)[STEM_BLOCKS:])
+    return _Network(
+        _faster(stem).to(device), _faster(rest).to(device), state["fc.weight"].to(device)
+    )
+
+
+def _faster(network: "nn.Module") -> "nn.Module":
+    """The same function up to rounding: batch norm folded into convolutions, channels last."""
+    import torch
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for module in network.eval().modules():
+        parts = dict(module.named_children())
+        conv, norm = parts.get("conv"), parts.get("bn")
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module.conv, module.bn = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return network.to(memory_format=torch.channels_last)
 
 
 @contextmanager
@@ -127,9 +179,14 @@ def _hub_cache() -> Path:
     return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub"
 
 
-def _verify(path: Path, sha256_prefix: str) -> None:
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verify(path: Path, sha256_prefix: str) -> None:
+    found = digest(path)
     if not found.startswith(sha256_prefix):
         raise UserError(
             f"{path.name}: not the Inception weights of 2015-12-05, SHA-256 {found}, "

@@ -33,6 +33,8 @@ COMPARED = (
     "classes_covered",
     "auroc_noise",
     "fid",
+    "inception_score",
+    "kid",
     "error_pretrained",
     "error_random",
 )

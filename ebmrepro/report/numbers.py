@@ -59,16 +59,17 @@ def table(
     systems: Sequence[System],
     columns: Sequence[str],
     floor: Mapping[str, float],
+    real: str = words.FLOOR,
 ) -> Table:
     """Systems down, measures across, with the number of seeds of each system.
 
-    Where `floor` has one of the measures, what real training images score is the first row.
+    Where `floor` has one of the measures, what real images score is the first row, called `real`.
     """
     notes = Notes()
     best = {measure: _best(systems, measure) for measure in columns}
     rows: list[tuple[str, Sequence[Cell]]] = []
     if any(measure in floor for measure in columns):
-        rows.append((words.FLOOR, [*(_floor(floor, m) for m in columns), Cell(NOT_APPLICABLE)]))
+        rows.append((real, [*(_floor(floor, m) for m in columns), Cell(NOT_APPLICABLE)]))
     for system in systems:
         seeds = len(system.measured)
         if seeds:

@@ -51,9 +51,18 @@ from ebmrepro.report.gather import SHOWN, Array, Run, Suite, System
 
 HEADLINE = ("fd_dbn", "precision_dbn", "recall_dbn", "classes_covered", "auroc_noise")
 QUALITY = ("fd_dbn", "fd_dbn_untrained", "kd_dbn", "is_dbn", "fid")
+INCEPTION = (  # with `fid`, of suites that ask for more than it
+    "fid_published",
+    "inception_score",
+    "inception_score_sd",
+    "kid",
+    "precision_inception",
+    "recall_inception",
+)
 VARIETY = ("precision_dbn", "recall_dbn", "classes_covered", "cos2_dbn", "cos2_code")
 DOTS = ("fd_dbn", "kd_dbn", "is_dbn", "precision_dbn", "recall_dbn", "classes_covered")
-SWEPT = ("ratio", "recall_dbn", "precision_dbn", "classes_covered", "fd_dbn", "M_global")
+DOTS += ("fid", "inception_score")
+SWEPT = ("ratio", "recall_dbn", "precision_dbn", "classes_covered", "fd_dbn", "fid", "M_global")
 HELD_EQUAL = ("gamma", "ratio")  # BEGAN holds the measure at the number
 CLASSIFIER = ("error_pretrained", "error_random")
 INFERENCE = ("error_greedy", "error_updown", "error_updown_averaged", "error_updown_sampled")
@@ -181,6 +190,8 @@ def _ran(suite: Suite) -> str:
 
 def _headline(suite: Suite) -> Table:
     columns = [m for m in HEADLINE if m in numbers.measures(suite.systems)] or list(HEADLINE[:1])
+    if any(numbers.over_seeds(system, "fid") for system in suite.systems):
+        columns.insert(0, "fid")
     return numbers.table(
         "headline",
         f"{suite.title}: the numbers to look at first",
@@ -315,12 +326,27 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
         blocks.append(
             Figure("scores", "System by system, seed by seed", words.QUALITY_FIGURE, panels)
         )
+    of_inception = [m for m in ("fid", *INCEPTION) if m in there]
+    if of_inception == ["fid"]:
+        of_inception = []
     for name, title, caption, measures in (
         ("quality", "Distances and scores", words.QUALITY, QUALITY),
         ("variety", "Fidelity and variety", words.VARIETY, VARIETY),
     ):
-        blocks.extend(_table(name, title, caption, suite, [m for m in measures if m in there]))
-    return blocks
+        own = [m for m in measures if m in there and m not in of_inception]
+        blocks.extend(_table(name, title, caption, suite, own))
+    title = "In features of the Inception network"
+    blocks += _table(
+        "inception", title, words.INCEPTION, suite, of_inception, real=words.OTHER_REAL
+    )
+    return [*blocks, *_inception_note(suite)]
+
+
+def _inception_note(suite: Suite) -> Sequence[Block]:
+    """The hash of the weights and what else is to be known, beside the numbers."""
+    named = ("inception", "kid:", "fid published")
+    lines = [line for line in numbers.protocol(suite) if line.startswith(named)]
+    return [Text(words.MEASURED_IN_INCEPTION, lines)] if lines else []
 
 
 def _dots(suite: Suite, colours: Colours, measure: str) -> Panel | None:
@@ -522,7 +548,7 @@ def progress(suite: Suite) -> Sequence[Block]:
 
 def tables(suite: Suite) -> Sequence[Block]:
     """Every measure of the suite's files, in tables of a kind."""
-    left = [m for m in numbers.measures(suite.systems) if m not in (*QUALITY, *VARIETY)]
+    left = [m for m in numbers.measures(suite.systems) if m not in (*QUALITY, *INCEPTION, *VARIETY)]
     found: list[Block] = []
     spread = [m for m in left if m.startswith(SPREAD)]
     left = [m for m in left if m not in spread]
@@ -537,13 +563,18 @@ def tables(suite: Suite) -> Sequence[Block]:
 
 
 def _table(
-    name: str, title: str, caption: str, suite: Suite, measures: Sequence[str]
+    name: str,
+    title: str,
+    caption: str,
+    suite: Suite,
+    measures: Sequence[str],
+    real: str = words.FLOOR,
 ) -> Sequence[Block]:
     """Only systems that have one of the measures: no row of dashes."""
     systems = [s for s in suite.systems if set(measures) & set(numbers.measures([s]))]
     if not measures or not systems:
         return []
-    return [numbers.table(name, title, caption, systems, measures, suite.floor)]
+    return [numbers.table(name, title, caption, systems, measures, suite.floor, real)]
 
 
 def trainings(suite: Suite) -> Sequence[Block]:

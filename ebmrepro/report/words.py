@@ -95,6 +95,7 @@ OVERVIEW = (
     "row for each suite."
 )
 FLOOR = "Real training images"
+OTHER_REAL = "Real images of another split"
 SAMPLES = (
     "The first {shown} images of each system's {generated} generated ones (seed {seed}), not "
     "picked, beside the first {shown} real test images. Look for three things: does each image "
@@ -114,6 +115,12 @@ QUALITY = (
     "Mean over seeds with its 95 % interval. Distances compare generated images with real ones in "
     "the features of the DBN's classifier; an untrained generator's distance says how bad bad is."
 )
+INCEPTION = (
+    "Mean over seeds with its 95 % interval. Measured in the Inception network of FID; what papers "
+    "call FID, IS and KID, and comparable with theirs where the lines below agree. The spread is "
+    "over splits of one seed's images."
+)
+MEASURED_IN_INCEPTION = "The numbers in Inception features were measured so:"
 VARIETY = (
     "Mean over seeds with its 95 % interval. Precision asks whether generated images are like real "
     "ones; the other columns ask whether they are as varied."

@@ -8,6 +8,12 @@ from ebmrepro.metrics.separation import describe as energy_statistics
 
 NAMES = [
     "fid",
+    "fid_published",
+    "inception_score",
+    "inception_score_sd",
+    "kid",
+    "precision_inception",
+    "recall_inception",
     "fd_dbn",
     "fd_dbn_untrained",
     "is_dbn",

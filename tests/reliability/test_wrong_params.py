@@ -348,6 +348,7 @@ def changed(path: Path, changes: dict[str, Any]) -> str | None:
     return refused(path, written(tree))
 
 
+INCEPTION = {"split": "train", "images": 50000, "splits": 10}
 CONV = {"kind": "conv", "channels": [8, 8, 8, 8], "activation": "relu", "batch_norm": False}
 EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"))
 
@@ -388,6 +389,18 @@ EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"
          "digits.evaluate.neighbours: found 3; 3 generated images have at most 2 neighbours each"),
         ({"digits.evaluate.neighbours": 360},
          "digits.evaluate.neighbours: found 360; 360 images in data.test have at most 359"),
+        ({"digits.evaluate.inception": {**INCEPTION, "splits": 361}},
+         "digits.evaluate.inception.splits: found 361; there are 360 images in data.test"),
+        ({"digits.evaluate.inception": {**INCEPTION, "splits": 2001}},
+         "digits.evaluate.inception.splits: found 2001; there are 2000 generated images"),
+        ({"digits.evaluate.inception": {**INCEPTION, "split": "validation"}},
+         "digits.evaluate.inception.split: found 'validation', but data.validation holds out no"),
+        ({"digits.evaluate.inception": {**INCEPTION, "split": "all"}},
+         "digits.evaluate.inception.split: found 'all'; it should be 'train', 'test' or"),
+        ({"digits.evaluate.inception": {**INCEPTION, "statistics": "../cifar10.npz"}},
+         "digits.evaluate.inception.statistics: found '../cifar10.npz'; it lies below"),
+        ({"digits.evaluate.inception": {"split": "train", "images": 50000}},
+         "digits.evaluate.inception.splits: this key is missing"),
         ({"digits.methods.began.hparams.gamma": 1.5},
          "digits.methods.began.hparams.gamma: found 1.5; it should be less than or equal to 1"),
         ({"digits.methods.dbn": TREE["digits"]["dbn"]},

@@ -1,0 +1,59 @@
+"""Mean and covariance of features as a file: `mu` and `sigma` in an .npz, as pytorch-fid has them.
+
+Files of this form are what is published of CIFAR-10, CelebA and others; pytorch-fid's command line
+takes ours in the place of a folder of images.
+"""
+
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ebmrepro import writing
+from ebmrepro.metrics.fid import Gaussian, gaussian
+from ebmrepro.params import UserError
+
+LARGEST = 64 * 2**20  # bytes of an array that is read; 2,048 x 2,048 in float64 are half of that
+
+
+def save(path: Path, features: ArrayLike) -> None:
+    """Write mu and sigma of features (N, K), their `count` N, and the `features` themselves."""
+    fitted = gaussian(features)
+    with writing.whole(path) as partial:
+        np.savez(
+            partial,
+            allow_pickle=False,
+            mu=fitted.mean,
+            sigma=fitted.covariance,
+            count=np.array(fitted.count),
+            features=np.asarray(features, dtype=np.float32),
+        )
+
+
+def load(path: Path, dimensions: int) -> Gaussian:
+    """The Gaussian of a file of ours or of others, who do not say how many features it is of.
+
+    Raises:
+        UserError: it holds no mu and sigma of so many dimensions.
+    """
+    try:
+        with ZipFile(path) as archive:
+            _check_sizes(path, archive)
+        with np.load(path, allow_pickle=False) as stored:
+            count = int(stored["count"]) if "count" in stored else None
+            found = Gaussian(stored["mu"], stored["sigma"], count)
+    except (OSError, BadZipFile, ValueError, KeyError) as error:
+        reason = str(error).strip("'\"").partition("\n")[0]
+        raise UserError(f"{path}: not a file of mu and sigma: {reason}") from None
+    if len(found.mean) != dimensions:
+        raise UserError(f"{path}: mu has {len(found.mean):,} numbers, expected {dimensions:,}")
+    return found
+
+
+def _check_sizes(path: Path, archive: ZipFile) -> None:
+    """A few compressed bytes can become an array that fills the memory."""
+    for name in ("mu.npy", "sigma.npy"):
+        size = archive.getinfo(name).file_size
+        if size > LARGEST:
+            raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are read")

@@ -1,0 +1,208 @@
+"""Measures in Inception features: what is kept of real images, and what is measured against it.
+
+A small made-up extractor stands in the place of the network, which tests/metrics/test_inception.py
+holds to pytorch-fid's.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ebmrepro import in_inception, params
+from ebmrepro.metrics import fid, inception, inception_score, kid, precision_recall
+from ebmrepro.metrics.features import Features
+from ebmrepro.params import Evaluate, InInception, UserError
+
+DIMENSIONS, OUTPUTS = 6, 5
+ASKED = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
+ALL = {"fid", "inception_score", "inception_score_sd", "kid"}
+ALL |= {"precision_inception", "recall_inception"}
+MISSING = "the Inception weights are not on this machine: ..."
+
+
+def asked(**changes) -> Evaluate:
+    block = InInception(**({"split": "train", "images": 1000, "splits": 2} | changes))
+    return ASKED.model_copy(update={"inception": block})
+
+
+def pictures(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, 1, 4, 4), dtype=np.uint8)
+
+
+SPLITS = {"train": pictures(40, 1), "test": pictures(20, 2)}
+GENERATED = pictures(30, 3) // 2
+
+
+def extracted(images: np.ndarray) -> Features:
+    x = images.mean(axis=1).reshape(len(images), -1) / 255
+    weights = np.random.default_rng(0).normal(size=(16, DIMENSIONS + OUTPUTS))
+    features, logits = np.split(x @ weights, [DIMENSIONS], axis=1)
+    odds = np.exp(logits)
+    return Features(features.astype(np.float32), odds / odds.sum(axis=1, keepdims=True))
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images the extractor was given, call by call; with weights and data at hand."""
+    calls: list[int] = []
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"weights")
+
+    def features(images, path, batch, device, follow):
+        assert path == weights and batch == inception.BATCH[device]
+        calls.append(len(images))
+        assert list(follow([0, 1], 2)) == [0, 1]
+        return extracted(images)
+
+    monkeypatch.setenv("EBMREPRO_DEVICE", "cpu")
+    monkeypatch.setattr(inception, "find_weights", lambda: (weights, None))
+    monkeypatch.setattr(inception, "inception_features", features)
+    monkeypatch.setattr(inception, "DIMENSIONS", DIMENSIONS)
+    monkeypatch.setattr(in_inception.data, "read", lambda _, split: (SPLITS[split], None))
+    hashes = {"splits": {split: {"sha256": f"{split} of now"} for split in SPLITS}}
+    monkeypatch.setattr(in_inception.data, "describe", lambda _: hashes)
+    return calls
+
+
+def measured(place: Path, evaluate: Evaluate, about: dict) -> in_inception.Measured:
+    return in_inception.measure("made_up", place, about, GENERATED, evaluate)
+
+
+def test_values_are_those_of_the_measures_on_the_features(seen: list[int], tmp_path: Path):
+    about = in_inception.keep("made_up", asked(), tmp_path)
+    found = measured(tmp_path, asked(), about)
+    real, fake = extracted(SPLITS["train"]), extracted(GENERATED)
+    mean, spread = inception_score.inception_score(fake.probabilities, 2)
+    near = precision_recall.precision_recall(real.features, fake.features, ASKED.neighbours)
+    expected = {
+        "fid": fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features)),
+        "inception_score": mean,
+        "inception_score_sd": spread,
+        "kid": kid.kernel_distance(real.features, fake.features),
+        "precision_inception": near.precision,
+        "recall_inception": near.recall,
+    }
+    assert found.values == pytest.approx(expected) and set(found.values) == ALL
+    assert found.reasons == {}
+    assert found.flags["kid"] == "only 30 images: a rough estimate"
+    assert found.flags["inception_score"] == "only 15 images: a rough estimate"
+
+
+def test_real_images_are_looked_at_once(seen: list[int], tmp_path: Path):
+    about = in_inception.keep("made_up", asked(), tmp_path)
+    for _ in range(3):
+        measured(tmp_path, asked(), about)
+    assert seen == [40, 30, 30, 30]
+    assert [path.name for path in tmp_path.glob("*.npz")] == ["inception-train.npz"]
+
+
+def test_without_weights_all_are_null_with_the_reason(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(inception, "find_weights", lambda: (None, MISSING))
+    about = in_inception.keep("made_up", asked(statistics="x.npz"), tmp_path)
+    assert about == {"fid_reason": MISSING} and not list(tmp_path.iterdir())
+    assert in_inception.floor("made_up", asked(), tmp_path, about) == ({}, "")
+    found = measured(tmp_path, asked(statistics="x.npz"), about)
+    assert found.values == dict.fromkeys([*ALL, "fid_published"])
+    assert found.reasons == dict.fromkeys([*ALL, "fid_published"], MISSING)
+    assert found.protocol == {}
+
+
+def test_a_suite_that_asks_for_no_more_has_fid_alone(seen: list[int], tmp_path: Path, monkeypatch):
+    about = in_inception.keep("made_up", ASKED, tmp_path)
+    assert set(measured(tmp_path, ASKED, about).values) == {"fid"}
+    assert in_inception.floor("made_up", ASKED, tmp_path, about) == ({}, "")
+    assert seen == [20, 30]  # held to evaluate.split
+    monkeypatch.setattr(inception, "find_weights", lambda: (None, MISSING))
+    found = measured(tmp_path, ASKED, in_inception.keep("made_up", ASKED, tmp_path))
+    assert found.values == {"fid": None} and found.reasons == {"fid": MISSING}
+
+
+def test_the_protocol_has_the_hash_the_reference_and_the_rule_for_grey_images(
+    seen: list[int], tmp_path: Path, monkeypatch
+):
+    def told() -> dict[str, str]:
+        evaluate = asked(images=15)
+        about = in_inception.keep("made_up", evaluate, tmp_path)
+        return dict(measured(tmp_path, evaluate, about).protocol)
+
+    found = told()
+    assert found["inception_sha256"] == inception.digest(tmp_path / "weights.pth")
+    assert found["inception features"].endswith("grey images are replicated to three channels")
+    assert found["inception reference"] == "train split, 14 images, one in 3"
+    assert found["inception_score"].startswith("2 contiguous splits; softmax over all 1,008")
+    monkeypatch.setitem(SPLITS, "train", SPLITS["train"].repeat(3, axis=1))
+    assert "grey" not in told()["inception features"]
+
+
+def test_images_are_taken_from_all_of_a_split_that_is_too_large(
+    seen: list[int], tmp_path: Path, monkeypatch
+):
+    in_inception.keep("made_up", asked(images=20), tmp_path)
+    with np.load(tmp_path / "inception-train.npz", allow_pickle=False) as stored:
+        assert np.array_equal(stored["features"], extracted(SPLITS["train"][::2]).features)
+    assert seen == [20]
+
+
+@pytest.mark.parametrize(("split", "other"), [("train", "test"), ("test", "train")])
+def test_the_floor_is_real_images_of_another_split(
+    seen: list[int], tmp_path: Path, split: str, other: str
+):
+    evaluate = asked(split=split)
+    about = in_inception.keep("made_up", evaluate, tmp_path)
+    values, told = in_inception.floor("made_up", evaluate, tmp_path, about)
+    sides = [fid.gaussian(extracted(SPLITS[side]).features) for side in (split, other)]
+    assert set(values) == ALL
+    assert values["fid"] == pytest.approx(fid.frechet_distance(*sides))
+    assert told == f"; in Inception features {len(SPLITS[other])} images of the {other} split"
+
+
+def test_published_statistics_give_a_number_of_their_own(
+    seen: list[int], tmp_path: Path, monkeypatch
+):
+    mirror, place = tmp_path / "mirror", tmp_path / "place"
+    mirror.mkdir()
+    place.mkdir()
+    np.savez(mirror / "theirs.npz", mu=np.ones(DIMENSIONS), sigma=np.eye(DIMENSIONS))
+    monkeypatch.setenv("EBMREPRO_DATA_MIRROR", str(mirror))
+    evaluate = asked(statistics="theirs.npz")
+    about = in_inception.keep("made_up", evaluate, place)
+    digest = inception.digest(mirror / "theirs.npz")
+    (mirror / "theirs.npz").unlink()  # `evaluate` needs no mirror
+    found = measured(place, evaluate, about)
+    theirs = fid.Gaussian(np.ones(DIMENSIONS), np.eye(DIMENSIONS), None)
+    own = fid.gaussian(extracted(GENERATED).features)
+    assert found.values["fid_published"] == pytest.approx(fid.frechet_distance(own, theirs))
+    assert found.protocol["fid_published"] == f"theirs.npz, SHA-256 {digest}"
+    with pytest.raises(UserError, match=r"inception\.statistics: no file theirs\.npz in the mir"):
+        in_inception.keep("made_up", evaluate, place)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [("sha256", "other Inception weights"), ("images_sha256", "other train images")],
+)
+def test_what_was_kept_of_other_weights_or_images_is_not_compared_with(
+    seen: list[int], tmp_path: Path, change: str, what: str
+):
+    about = in_inception.keep("made_up", asked(), tmp_path)
+    about["inception"][change] = 64 * "0"
+    with pytest.raises(UserError, match=f"{what}, SHA-256 000000000000.*`reference` again"):
+        measured(tmp_path, asked(), about)
+
+
+def test_weights_that_are_gone_are_named(seen: list[int], tmp_path: Path, monkeypatch):
+    about = in_inception.keep("made_up", asked(), tmp_path)
+    monkeypatch.setattr(inception, "find_weights", lambda: (None, MISSING))
+    with pytest.raises(UserError, match="has Inception features, but the Inception weights"):
+        measured(tmp_path, asked(), about)
+
+
+def test_images_without_a_kth_neighbour_have_no_precision_and_recall(
+    seen: list[int], tmp_path: Path, monkeypatch
+):
+    monkeypatch.setitem(SPLITS, "train", SPLITS["train"][: ASKED.neighbours])
+    found = measured(tmp_path, asked(), in_inception.keep("made_up", asked(), tmp_path))
+    assert found.values["precision_inception"] is None
+    assert found.reasons["recall_inception"] == "3 images have no neighbour number 3"
+    assert found.values["kid"] is not None
