@@ -161,7 +161,7 @@ def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
     told_of_real["floor"]["fid"] = 3.5
     path.write_text(json.dumps(told_of_real))
 
-    page, results = told(root, settings)
+    _, results = told(root, settings)
     table = results.partition("In features of the Inception network")[2]
     named, rows = table.partition("The numbers in Inception features")[::2]
     assert "| Real images of another split | 3.50 | –" in named
