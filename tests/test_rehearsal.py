@@ -1,0 +1,81 @@
+"""What a suite would take, found out without training it."""
+
+from pathlib import Path
+
+import pytest
+from reliability import trainings
+from typer.testing import CliRunner
+
+from ebmrepro import params, rehearsal
+from ebmrepro.cli import app
+from ebmrepro.data import DataError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trainings.project(tmp_path_factory.mktemp("rehearsal") / "project", ["magan"])
+
+
+def test_each_system_says_what_it_takes_and_leaves_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(project)
+    before = trainings.outputs(project)
+    settings = params.load()
+    found = rehearsal.images("digits", settings)
+    told = list(rehearsal.rehearse("digits", ["dbn", "magan"], found))
+    for name, one in zip(("dbn", "magan"), told, strict=True):
+        assert isinstance(one, rehearsal.Rehearsal), one
+        assert (one.system, one.parameters > 1000) == (name, True)
+        assert one.seconds_per_step > 0 and one.peak > 2**20
+        hp = settings.block("digits", name).hparams
+        epochs = (
+            hp.epochs + hp.pretrain_epochs + 1
+            if name == "magan"
+            else 2 * hp.rbm_epochs + hp.finetune_epochs
+        )
+        assert found.count is not None
+        assert one.steps == epochs * (found.count // 128)
+        assert one.seconds == one.steps * one.seconds_per_step
+    assert trainings.outputs(project) == before
+
+
+def test_the_data_are_verified(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(project)
+    settings = params.load()
+    assert "checksums agree" in rehearsal.images("digits", settings).told
+    stored = project / "data/digits/train.npy"
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        with pytest.raises(DataError, match="train"):
+            rehearsal.images("digits", settings)
+    finally:
+        stored.write_bytes(whole)
+
+
+def test_of_data_that_are_not_there_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    settings = params.load(ROOT / "params.yaml")
+    found = rehearsal.images("mnist", settings)
+    assert (found.shape, found.count) == ((1, 28, 28), 60_000)
+    assert "noise stands in" in found.told and "dvc repro data@mnist" in found.told
+
+
+def test_a_process_that_ends_without_an_answer_is_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("EBMREPRO_DEVICE", "none such")
+    found = rehearsal.images("digits", params.load())
+    (told,) = rehearsal.rehearse("digits", ["magan"], found)
+    assert told == "magan: its process ended with code 1"
+
+
+def test_an_unknown_suite_is_named_before_anything_is_tried(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(app, ["check", "--dry", "cifar"])
+    assert result.exit_code == 2
+    assert "cifar" in result.output and "cifar10" in result.output
