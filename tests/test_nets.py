@@ -400,7 +400,7 @@ def test_a_network_that_does_not_fit_is_refused_in_words(
 def test_every_shipped_network_can_be_built_and_run(suite: str, name: str):
     """Forward, on no memory, at the suite's image size."""
     data = SHIPPED.suites[suite].data
-    shape = params._shape(data, params.source_facts(data.source))
+    shape = params.image_shape(data)
     assert shape is not None
     hp = SHIPPED.block(suite, name).hparams
     with torch.device("meta"):

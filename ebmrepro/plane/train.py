@@ -39,13 +39,13 @@ class _Descent:
 
     def __init__(self, network: nn.Module, spec: Adam, steps: int):
         self.rule: Any = optimisers.make(list(network.parameters()), spec)
-        self.rates = iter([spec.lr * (1 - i / steps) for i in range(steps)])
+        self.factors = iter([1 - i / steps for i in range(steps)])
 
     def __call__(self, loss: Tensor) -> None:
         """One move down `loss`, in these parameters and in no others."""
         self.rule.clear()
         loss.backward(inputs=self.rule.parameters)
-        self.rule.settings["lr"] = next(self.rates)
+        self.rule.scale(next(self.factors))
         self.rule.step()
 
 
