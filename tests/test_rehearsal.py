@@ -36,7 +36,7 @@ def test_each_system_says_what_it_takes_and_leaves_nothing(
             if name == "magan"
             else 2 * hp.rbm_epochs + hp.finetune_epochs
         )
-        assert found.count is not None
+        assert found.count is not None and one.steps is not None
         assert one.steps == epochs * (found.count // 128)
         assert one.seconds == one.steps * one.seconds_per_step
     assert trainings.outputs(project) == before
