@@ -116,8 +116,9 @@ def pictures() -> Iterator[tuple[str, Path]]:
     yield f"{PICTURES}/overview.png", ROOT / "reports" / "overview.png"
     for folder in sorted((ROOT / "results").glob("*/*")):
         suite, name = folder.parts[-2:]
-        if seeds := _folders(suite, name):
-            yield f"{PICTURES}/{suite}-{name}.png", seeds[0] / "samples.png"
+        drawn = [path for seed in _folders(suite, name) if (path := seed / "samples.png").exists()]
+        if drawn:  # EBGAN's grid has pictures of its own
+            yield f"{PICTURES}/{suite}-{name}.png", drawn[0]
 
 
 def measures() -> str:
