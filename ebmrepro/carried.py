@@ -21,6 +21,7 @@ from ebmrepro.params import Params, UserError
 
 SCHEMA = 1
 FILE = "provenance.json"
+HALF_A_SECOND_STEP, HALF_A_SPEED_STEP = 0.005, 0.05  # what `runs.write_provenance` rounds away
 
 Seeds = Mapping[str, Sequence[int]]  # system -> seeds
 Entry = Mapping[str, Any]  # what one training ran on
@@ -246,8 +247,8 @@ def _times(known: Entry, card: Entry | None) -> dict[str, Any]:
     if card is None:
         return {"seconds": seconds, "resumed": False, "seconds_in_all": seconds}
     whole = card["steps"] * card["params"]["batch_size"]
-    # 2 % are what rounding can hide, and more only where next to nothing was shown.
-    resumed = seconds * speed < 0.98 * whole
+    # Both are rounded where they are written, so this part showed at most so many images.
+    resumed = (seconds + HALF_A_SECOND_STEP) * (speed + HALF_A_SPEED_STEP) < whole
     in_all = seconds if not resumed else whole / speed if speed else None
     return {
         "seconds": seconds,

@@ -275,7 +275,12 @@ def test_a_training_that_ran_again_takes_the_place_of_the_first(root: Path) -> N
 
 @pytest.mark.parametrize(
     ("seconds", "speed", "resumed", "in_all"),
-    [(64.0, 1000.0, False, 64.0), (16.0, 1000.0, True, 64.0), (0.4, 0.0, True, None)],
+    [
+        (64.0, 1000.0, False, 64.0),
+        (16.0, 1000.0, True, 64.0),
+        (0.4, 0.0, True, None),
+        (0.06, 986_132.5, False, 0.1),  # 0.0649 s: rounded away 8 % of the time, and nothing else
+    ],
 )
 def test_the_time_of_a_resumed_training_follows_from_the_speed_of_its_last_part(
     root: Path, seconds: float, speed: float, resumed: bool, in_all: float | None
@@ -284,7 +289,7 @@ def test_the_time_of_a_resumed_training_follows_from_the_speed_of_its_last_part(
     changed(known(root, "ebgan", 0), seconds=seconds, images_per_second=speed)
     found = entry(root)
     assert (found["resumed"], found["seconds_in_all"]) == (resumed, in_all)
-    told = {64.0: "64 s", 16.0: "about 64 s", 0.4: "time not known"}[seconds]
+    told = {64.0: "64 s", 16.0: "about 64 s", 0.4: "time not known", 0.06: "0 s"}[seconds]
     assert carried.took([found]).endswith(told)
 
 
