@@ -98,8 +98,12 @@ def took(entries: Sequence[Entry]) -> str:
     about = "about " if any(entry["resumed"] for entry in entries) else ""
     lacking = len(entries) - len(known)
     rest = f", {lacking} more not known" if lacking else ""
-    each = f"{len(known)} trainings" if len(known) > 1 else "1 training"
-    return f"{each}: {about}{duration(sum(known))}{rest}"
+    return f"{counted(len(known), 'training')}: {about}{duration(sum(known))}{rest}"
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 training`, `3 trainings`."""
+    return f"{n} {noun}{'s' if n != 1 else ''}"
 
 
 def duration(seconds: float) -> str:
@@ -264,7 +268,7 @@ def _hardware(known: Entry) -> str:
         return model or kind
     threads = known["threads"]
     return (
-        f"{model or _processor()}, {threads} thread{'s' if threads > 1 else ''} of a machine with "
+        f"{model or _processor()}, {counted(threads, 'thread')} of a machine with "
         f"{os.cpu_count()} cores"
     )
 

@@ -107,5 +107,5 @@ def hardware(runs: Sequence[Run]) -> tuple[str, str]:
         return NOT_STATED, ""
     notes = dict.fromkeys(entry["note"] for entry in known if entry["note"])
     lacking = len(runs) - len(known)
-    rest = [f"{lacking} trainings not stated"] if lacking else []
+    rest = [f"{carried.counted(lacking, 'training')} not stated"] if lacking else []
     return carried.hardware(known), "; ".join([carried.took(known), *rest, *notes])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ebmrepro import images
+from ebmrepro import carried, images
 from ebmrepro.metrics import catalogue
 from ebmrepro.report import (
     autoencoder,
@@ -183,8 +183,10 @@ def _ran(suite: Suite) -> str:
         machine, time = published.hardware(runs)
         how += f"; carried, that is run before, on {machine}" + (f" ({time})" if time else "")
     return (
-        f"{suite.title}: {counts or 'no'} images; {len(suite.systems)} systems, variants included, "
-        f"from seeds {', '.join(map(str, seeds))}: {done} of {trainings} trainings measured, {how}."
+        f"{suite.title}: {counts or 'no'} images; {carried.counted(len(suite.systems), 'system')}, "
+        f"variants included, from {'seed' if len(seeds) == 1 else 'seeds'} "
+        f"{', '.join(map(str, seeds))}: {done} of {carried.counted(trainings, 'training')} "
+        f"measured, {how}."
     )
 
 
