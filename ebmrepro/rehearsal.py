@@ -104,7 +104,7 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
         torch.set_num_threads(1)
     pictures, labels = _some(suite, found, block.batch_size * (STEPS + 1))
     batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, device)
-    training = train.Training(model, batches, block.optim)
+    training = train.Training(model, batches, block.optim, block.ema)
 
     def now() -> float:
         if device.type == "cuda":

@@ -43,6 +43,7 @@ from ebmrepro.stopping import Stopped, Watch
 PACKAGE = Path(__file__).parent
 SCHEMA = 2  # of a checkpoint
 CODE = [  # what the bytes of a training follow from, besides the method's own file
+    "averages.py",
     "batch_norm.py",
     "conv3x3.py",
     "curves.py",
@@ -173,11 +174,10 @@ def _write_one(suite: str, name: str, seed: int, settings: Params, watch: Watch)
             "steps": training.step,
             "parameters": {k: nets.count(m) for k, m in training.method.named_children()},
         }
-        # Sorted and contiguous: the same weights give the same bytes.
-        state = sorted(training.method.state_dict().items())
-        weights = {key: value.cpu().contiguous() for key, value in state}
-        with writing.whole(out / "model.safetensors") as partial:
-            partial.write_bytes(save(weights))
+        with training.averaged(), writing.whole(out / "model.safetensors") as partial:
+            # Sorted and contiguous: the same weights give the same bytes.
+            state = sorted(training.method.state_dict().items())
+            partial.write_bytes(save({key: value.cpu().contiguous() for key, value in state}))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
         write_provenance(identity, started, time.monotonic() - clock, shown)
@@ -253,7 +253,7 @@ def _training(suite: str, name: str, seed: int, settings: Params) -> train.Train
     x, y = data.read(Path("data") / suite, "train")
     labels = y if model.labelled else None
     batches = Batches(x, labels, block.batch_size, seed, train.device())
-    return train.Training(model, batches, block.optim)
+    return train.Training(model, batches, block.optim, block.ema)
 
 
 def _help(training: train.Training) -> None:
@@ -355,7 +355,9 @@ class _Running:
         print(f"{self.label}: going on after step {self.training.step} of {steps}", flush=True)
 
     def _draw(self) -> None:
-        file, grid = f"step_{self.training.step:07d}.png", _grid(self.training.method)
+        file = f"step_{self.training.step:07d}.png"
+        with self.training.averaged():
+            grid = _grid(self.training.method)
         images.save_png(self.out / "samples" / file, grid)
         self.pictures[file] = torch.from_numpy(grid)
 
