@@ -52,6 +52,7 @@ Epochs = Annotated[int, Field(ge=1, le=10**9), _Scaled()]
 Layers = Annotated[list[Count], Field(min_length=1)]  # widths
 Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
+Precision = Literal["tf32", "bf16"]  # of a training; where a block has none, float32
 
 
 class Stall(Strict):
@@ -300,6 +301,7 @@ class Block(Strict):
     optim: dict[str, Optim]  # player -> its optimiser
     # player -> decay of the average of its weights that draws after training; left out: none
     ema: dict[str, Decay] | None = Field(default=None, exclude_if=_left_out)
+    precision: Precision | None = Field(default=None, exclude_if=_left_out)
     hparams: Any  # the method's own class, see `hparams_class`
 
 

@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ebmrepro import batch_norm, optimisers, ranks
+from ebmrepro import batch_norm, execution, optimisers, ranks
 from ebmrepro.averages import Average
 from ebmrepro.conv3x3 import Vanishing
 from ebmrepro.data.batches import Batches
 from ebmrepro.draws import WholeBatch
 from ebmrepro.finite import Finite, NotFinite
 from ebmrepro.method import Labelled, Method, Turn
-from ebmrepro.params import Optim, ParamsError, UserError
+from ebmrepro.params import Optim, ParamsError, Precision, UserError
 
 Record = dict[str, float]
 
@@ -79,7 +79,8 @@ class Player:
 class Training:
     """A method, its batches and its players: one run, from any step to its last.
 
-    `ema` holds the decays of those players whose weights are averaged, see `averages.py`.
+    `ema` holds the decays of those players whose weights are averaged, see `averages.py`; for
+    `precision` and `compiler` see `execution.py`.
     """
 
     def __init__(
@@ -88,10 +89,13 @@ class Training:
         batches: Batches,
         optim: Mapping[str, Optim],
         ema: Mapping[str, float] | None = None,
+        precision: Precision | None = None,
+        compiler: str | None = None,
     ):
         self.method, self.batches = method, batches
         if ranks.count() > 1:
             batch_norm.over_ranks(method)
+        execution.prepare(method, precision, compiler)  # before copies of the weights are made
         self.players = _players(method, optim, ema or {})
         self.epoch = 0  # epochs done
         self.position = 0  # iterations done in the epoch that has begun
@@ -157,7 +161,7 @@ class Training:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `state`, in a training made from the same parameters."""
         self.epoch, self.position = state["epoch"], state["position"]
-        where = self.batches.images.device
+        where = self.batches.device
         self._sums = {key: value.to(where) for key, value in state["sums"].items()}
         self._counts = dict(state["counts"])
         self.method.load_state_dict(state["method"])
