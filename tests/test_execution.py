@@ -1,5 +1,6 @@
 """Networks in another precision, in another order in memory, and compiled: the same method."""
 
+import copy
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ import small
 import torch
 from torch import nn
 
-from ebmrepro import execution, params
+from ebmrepro import batch_norm, execution, params
 from ebmrepro.method import Method
 from ebmrepro.train import Record
 
@@ -119,3 +120,12 @@ def test_compiling_is_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(params.UserError, match="EBMREPRO_COMPILE: found 'on' with 2 ranks"):
         execution.compiler()
+
+
+def test_batch_normalisation_of_several_ranks_takes_bfloat16_as_that_of_one_does():
+    alone = nn.BatchNorm2d(3)
+    ours, x = batch_norm.OverRanks(copy.deepcopy(alone)), torch.randn(4, 3, 2, 2).bfloat16()
+    torch.testing.assert_close(ours(x), alone(x), rtol=0.02, atol=0.02)
+    assert ours(x).dtype == alone(x).dtype == torch.bfloat16
+    assert alone.running_var is not None
+    torch.testing.assert_close(ours.running_var, alone.running_var, rtol=0.01, atol=0.01)
