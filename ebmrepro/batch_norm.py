@@ -32,7 +32,8 @@ class OverRanks(nn.Module):
         for name, buffer in alone.named_buffers():
             self.register_buffer(name, buffer)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, given: Tensor) -> Tensor:
+        x = given.float()  # statistics of bfloat16 are float32 as well
         shape = [1, -1] + [1] * (x.ndim - 2)
         mean, variance = self.running_mean, self.running_var
         if self.training:
@@ -41,7 +42,8 @@ class OverRanks(nn.Module):
             variance = _Mean.apply((x - mean.view(shape)).square().mean(over))
             self._remember(mean, variance, x.numel() // x.shape[1] * ranks.count())
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        normed = (x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return normed.to(given.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, n: int) -> None:

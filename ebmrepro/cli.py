@@ -203,16 +203,75 @@ def sample(
     with one_line():
         settings = params.load()
         settings.block(suite, method)
-        if out.suffix.lower() != ".png" or not out.parent.is_dir():
-            raise params.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
-        weights = Path("models") / suite / method / str(seed) / "model.safetensors"
-        if not weights.exists():
-            raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
+        _check_png(out)
+        _check_trained(suite, method, seed)
         from ebmrepro import images, runs
 
         drawn = runs.draw(runs.restore(suite, method, seed, settings), number, draw)
         images.save_png(out, images.grid(drawn, columns=10))
         typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
+
+
+@app.command()
+def interpolate(
+    suite: Suite,
+    method: Annotated[str, typer.Argument(help="A method or variant with a generator.")],
+    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("interpolation.png"),
+    rows: Annotated[int, typer.Option(min=1, max=100, help="Of each of three kinds.")] = 4,
+    between: Annotated[int, typer.Option(min=1, max=100, help="Images between two ends.")] = 8,
+    steps: Annotated[int, typer.Option(min=0, help="Of the search for z, by Adam.")] = 500,
+    rate: Annotated[float, typer.Option(min=0, help="Learning rate of the search.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the trained model.")] = 0,
+    draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws of z.")] = 0,
+) -> None:
+    """Draw paths through a trained generator's z into one picture, as BEGAN's figure 4 does.
+
+    From real images to their mirror images, from real images to others, and between draws. The
+    images at both ends of the former are real; beside each stands what G makes of the z that
+    minimises |x - G(z)|.
+    """
+    with one_line():
+        settings = params.load()
+        settings.block(suite, method)
+        systems = {name: block.hparams for _, name, block in settings.suite(suite).blocks}
+        able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
+        documents.known(method, able, "ebmrepro interpolate", "generator of")
+        _check_png(out)
+        _check_trained(suite, method, seed)
+        import torch
+
+        from ebmrepro import data, images, interpolation, runs, train
+
+        model = runs.restore(suite, method, seed, settings)
+        real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
+        if len(real) < 2 * rows:
+            most = len(real) // 2
+            raise params.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
+        x = images.from_uint8(real[: 2 * rows]).to(train.device())
+        torch.manual_seed(draw)
+        z = model.prior(len(x))
+        assert z is not None, "a method with a G has a prior"
+        optim = params.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
+        G = model.get_submodule("G")
+        drawn = interpolation.sheet(G, x, z, between, steps, optim, model.z_within)
+        ends = drawn[: 2 * rows]
+        error = (ends[:, [0, -1]] - ends[:, [1, -2]]).abs().mean().item()
+        images.save_png(out, images.grid(images.to_uint8(drawn.flatten(0, 1)), between + 2))
+        typer.echo(
+            f"{out}: {suite} {method}, seed {seed}; {rows} rows each to mirror images, to other "
+            f"images and between draws; mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
+        )
+
+
+def _check_png(out: Path) -> None:
+    if out.suffix.lower() != ".png" or not out.parent.is_dir():
+        raise params.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
+
+
+def _check_trained(suite: str, method: str, seed: int) -> None:
+    weights = Path("models") / suite / method / str(seed) / "model.safetensors"
+    if not weights.exists():
+        raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
 
 
 @app.command()

@@ -49,21 +49,47 @@ def find(
 @torch.no_grad()
 def path(G: Generator, x_a: Tensor, x_b: Tensor, z_a: Tensor, z_b: Tensor, count: int) -> Tensor:
     """Rows of images (N, count + 2, C, H, W): x_a, `count` images from G(z_a) to G(z_b), x_b."""
-    shares = torch.linspace(0, 1, count, device=z_a.device)
-    row = [G(torch.lerp(z_a, z_b, share)) for share in shares]
-    return torch.stack([x_a, *row, x_b], dim=1)
+    return torch.cat([x_a[:, None], plain(G, z_a, z_b, count), x_b[:, None]], dim=1)
 
 
-def to_mirror_images(
+def between(
     G: Generator,
-    x: Tensor,
+    x_a: Tensor,
+    x_b: Tensor,
     start: Tensor,
     count: int,
     steps: int,
     optim: Adam,
     within: float = math.inf,
 ) -> Tensor:
-    """Rows from images to their mirror images, left and right changed; see `path` and `find`."""
-    ends = torch.cat([x, x.flip(-1)])
+    """Rows from images to others, whose z are searched for from `start`; see `path` and `find`."""
+    ends = torch.cat([x_a, x_b])
     z_a, z_b = find(G, ends, torch.cat([start, start]), steps, optim, within).chunk(2)
-    return path(G, x, x.flip(-1), z_a, z_b, count)
+    return path(G, x_a, x_b, z_a, z_b, count)
+
+
+@torch.no_grad()
+def plain(G: Generator, z_a: Tensor, z_b: Tensor, count: int) -> Tensor:
+    """Rows of `count` images from G(z_a) to G(z_b), (N, count, C, H, W)."""
+    shares = torch.linspace(0, 1, count, device=z_a.device)
+    return torch.stack([G(torch.lerp(z_a, z_b, share)) for share in shares], dim=1)
+
+
+def sheet(
+    G: Generator,
+    x: Tensor,
+    z: Tensor,
+    count: int,
+    steps: int,
+    optim: Adam,
+    within: float = math.inf,
+) -> Tensor:
+    """Rows of 2N real images and 2N draws of z, (3N, count + 2, C, H, W).
+
+    N from the first images to their mirror images, left and right changed, N from the first images
+    to the others, and N between draws.
+    """
+    (x_a, x_b), (z_a, z_b) = x.chunk(2), z.chunk(2)
+    mirrored = between(G, x_a, x_a.flip(-1), z_a, count, steps, optim, within)
+    others = between(G, x_a, x_b, z_a, count, steps, optim, within)
+    return torch.cat([mirrored, others, plain(G, z_a, z_b, count + 2)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class Method(nn.Module, ABC):
     players: ClassVar[tuple[str, ...]]  # submodules that `step` yields turns for; a literal, see
     smallest_batch: ClassVar[int] = 1  # `params.declared`; and how many images a step needs
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
+    z_within: ClassVar[float] = math.inf  # how far from 0 the prior lets a number of z be
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):
         """`shape` is (C, H, W) of the images; `classes` the number of labels of the data."""
@@ -75,6 +77,10 @@ class Method(nn.Module, ABC):
 
     def after_epoch(self, epoch: int, means: Mapping[str, Tensor]) -> None:
         """Called with the epoch's means of all terms (0-d tensors, over all ranks)."""
+
+    def prior(self, n: int) -> Tensor | None:
+        """z of `n` images from the paper's prior, (n, K), where the method has a generator G(z)."""
+        return None
 
     def code(self, x: Tensor) -> Tensor | None:
         """Codes of images, (N, ...) -> (N, K), where the method has an encoder."""

@@ -52,6 +52,7 @@ Epochs = Annotated[int, Field(ge=1, le=10**9), _Scaled()]
 Layers = Annotated[list[Count], Field(min_length=1)]  # widths
 Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
+Precision = Literal["tf32", "bf16"]  # of a training; where a block has none, float32
 
 
 class Stall(Strict):
@@ -283,13 +284,24 @@ class Likelihoods(Strict):
     trials: Count  # of the same AIS beside the exact Z, where at most 20 hidden units allow it
 
 
+def _left_out(value: object) -> bool:
+    return value is None
+
+
 class Block(Strict):
-    """One system of one suite: all numbers of its training."""
+    """One system of one suite: all numbers of its training.
+
+    A key that may be left out is left out of what is stored too: cards and fingerprints of blocks
+    without it stay what they were.
+    """
 
     share: Share  # of the paper's epochs that this repository carries; the suite's budget times it
     batch_size: Count
     grids: Count  # image grids at fixed z written over the training
     optim: dict[str, Optim]  # player -> its optimiser
+    # player -> decay of the average of its weights that draws after training; left out: none
+    ema: dict[str, Decay] | None = Field(default=None, exclude_if=_left_out)
+    precision: Precision | None = Field(default=None, exclude_if=_left_out)
     hparams: Any  # the method's own class, see `hparams_class`
 
 
@@ -1113,6 +1125,12 @@ def _check_players(block: Block, system: str, where: str) -> None:
     for player in players:
         if player not in block.optim:
             raise ParamsError(f"{where}.optim.{player}: this key is missing; {listed}")
+    for found in block.ema or {}:
+        if found not in players:
+            key = dotted([found])
+            raise ParamsError(
+                f"{where}.ema.{key}: unknown player; {listed}{nearest(found, players)}"
+            )
 
 
 def _check_batch(block: Block, system: str, images: float, where: str) -> None:

@@ -94,8 +94,8 @@ def rehearse(suite: str, systems: list[str], found: Images) -> Iterator[Rehearsa
 def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
     import torch
 
-    from ebmrepro import method, nets, runs, train
-    from ebmrepro.data.batches import Batches
+    from ebmrepro import execution, method, nets, runs, train
+    from ebmrepro.data.batches import Batches, stays_there
 
     device, block = train.device(), params.load().block(suite, system)
     model = method.build(system, block.hparams, found.shape, found.classes, seed=0).to(device)
@@ -104,7 +104,8 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
         torch.set_num_threads(1)
     pictures, labels = _some(suite, found, block.batch_size * (STEPS + 1))
     batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, device)
-    training = train.Training(model, batches, block.optim)
+    compiler = execution.compiler()
+    training = train.Training(model, batches, block.optim, block.ema, block.precision, compiler)
 
     def now() -> float:
         if device.type == "cuda":
@@ -120,7 +121,8 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
         next(epochs)
         clock += (now() - ends[0]) / STEPS
     steps = None if found.count is None else model.epochs * (found.count // block.batch_size)
-    rest = max((found.count or 0) - len(pictures), 0) * pictures[0].nbytes  # data stay there too
+    whole = (found.count or 0) * pictures[0].nbytes
+    rest = max(whole - pictures.nbytes, 0) if stays_there(whole, device) else 0
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device)
     else:

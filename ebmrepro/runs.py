@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from safetensors.torch import save
 from ebmrepro import (
     __version__,
     data,
+    execution,
     images,
     method,
     nets,
@@ -43,12 +45,14 @@ from ebmrepro.stopping import Stopped, Watch
 PACKAGE = Path(__file__).parent
 SCHEMA = 2  # of a checkpoint
 CODE = [  # what the bytes of a training follow from, besides the method's own file
+    "averages.py",
     "batch_norm.py",
     "conv3x3.py",
     "curves.py",
     "data/batches.py",
     "draws.py",
     "energies.py",
+    "execution.py",
     "images.py",
     "method.py",
     "nets.py",
@@ -57,6 +61,7 @@ CODE = [  # what the bytes of a training follow from, besides the method's own f
     "runs.py",
     "train.py",
 ]
+PASS = 1000 * 3 * 64 * 64  # values of the images that pass a network together, at most
 GRID = 100  # images per grid at fixed z, in ten columns
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
 SMALL = 1_000_000  # parameters under which a second thread costs more than it brings
@@ -92,7 +97,8 @@ def made_with() -> str:
     """What the bits of a training depend on besides its fingerprint, as the name of a folder."""
     kind = train.device().type
     processes = f"{ranks.count()}-ranks-" if ranks.count() > 1 else ""
-    return f"{processes}{kind}-torch-{torch.__version__}"
+    compiled = "compiled-" if execution.compiler() else ""
+    return f"{processes}{compiled}{kind}-torch-{torch.__version__}"
 
 
 def why_unusable(stored: Stored, settings: Params) -> str | None:
@@ -173,11 +179,10 @@ def _write_one(suite: str, name: str, seed: int, settings: Params, watch: Watch)
             "steps": training.step,
             "parameters": {k: nets.count(m) for k, m in training.method.named_children()},
         }
-        # Sorted and contiguous: the same weights give the same bytes.
-        state = sorted(training.method.state_dict().items())
-        weights = {key: value.cpu().contiguous() for key, value in state}
-        with writing.whole(out / "model.safetensors") as partial:
-            partial.write_bytes(save(weights))
+        with training.averaged(), writing.whole(out / "model.safetensors") as partial:
+            # Sorted and contiguous: the same weights give the same bytes.
+            state = sorted(training.method.state_dict().items())
+            partial.write_bytes(save({key: value.cpu().contiguous() for key, value in state}))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
         write_provenance(identity, started, time.monotonic() - clock, shown)
@@ -206,7 +211,8 @@ def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
 
 
 def untrained(suite: str, name: str, seed: int, settings: Params) -> Method:
-    """The same method with its initial weights, in evaluation mode."""
+    """The same method with its initial weights, in evaluation mode and in float32."""
+    execution.multiply(None)
     about = data.describe(Path("data") / suite)
     hp, shape = settings.block(suite, name).hparams, tuple(about["shape"])
     return method.build(name, hp, shape, len(about["classes"]), seed).to(train.device()).eval()
@@ -219,9 +225,15 @@ def labelled(suite: str, split: str) -> Labelled:
     return Labelled(images.from_uint8(x).to(where), torch.from_numpy(y).to(where))
 
 
+def at_a_time(shape: Sequence[int]) -> int:
+    """How many images of a shape pass a network together: 1,000, fewer where they are large."""
+    return max(1, min(1000, PASS // math.prod(shape)))
+
+
 @torch.no_grad()
-def draw(model: Method, n: int, seed: int, batch: int = 1000) -> np.ndarray:
+def draw(model: Method, n: int, seed: int) -> np.ndarray:
     """`n` images of a method from a seed of their own, uint8 (n, C, H, W)."""
+    batch = at_a_time(model.shape)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         sizes = [batch] * (n // batch) + ([n % batch] if n % batch else [])
@@ -230,9 +242,10 @@ def draw(model: Method, n: int, seed: int, batch: int = 1000) -> np.ndarray:
 
 @torch.no_grad()
 def in_batches(
-    function: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray, size: int = 1000
+    function: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray
 ) -> np.ndarray:
     """uint8 (N, C, H, W) through a network, as float32 (N, ...)."""
+    size = at_a_time(pictures.shape[1:])
     parts = (pictures[i : i + size] for i in range(0, len(pictures), size))
     x = (images.from_uint8(part).to(train.device()) for part in parts)
     return np.concatenate([function(part).float().cpu().numpy() for part in x])
@@ -253,7 +266,9 @@ def _training(suite: str, name: str, seed: int, settings: Params) -> train.Train
     x, y = data.read(Path("data") / suite, "train")
     labels = y if model.labelled else None
     batches = Batches(x, labels, block.batch_size, seed, train.device())
-    return train.Training(model, batches, block.optim)
+    return train.Training(
+        model, batches, block.optim, block.ema, block.precision, execution.compiler()
+    )
 
 
 def _help(training: train.Training) -> None:
@@ -355,7 +370,9 @@ class _Running:
         print(f"{self.label}: going on after step {self.training.step} of {steps}", flush=True)
 
     def _draw(self) -> None:
-        file, grid = f"step_{self.training.step:07d}.png", _grid(self.training.method)
+        file = f"step_{self.training.step:07d}.png"
+        with self.training.averaged():
+            grid = _grid(self.training.method)
         images.save_png(self.out / "samples" / file, grid)
         self.pictures[file] = torch.from_numpy(grid)
 
@@ -389,7 +406,7 @@ def _grid(model: Method) -> np.ndarray:
 def _state(
     training: train.Training, rows: list[train.Record], pictures: dict[str, torch.Tensor]
 ) -> dict[str, Any]:
-    where = training.batches.images.device
+    where = training.batches.device
     generators = {"cpu": torch.get_rng_state()}
     if where.type == "cuda":
         generators["cuda"] = torch.cuda.get_rng_state(where)
@@ -409,7 +426,7 @@ def _restore(
     torch.set_num_threads(state["threads"])
     torch.set_rng_state(state["generators"]["cpu"])
     if "cuda" in state["generators"]:
-        torch.cuda.set_rng_state(state["generators"]["cuda"], training.batches.images.device)
+        torch.cuda.set_rng_state(state["generators"]["cuda"], training.batches.device)
     return state["rows"], state["pictures"]
 
 
@@ -428,6 +445,7 @@ def write_provenance(identity: str, started: datetime, seconds: float, shown: in
             "device": f"{where.type} {name}".strip(),
             "threads": torch.get_num_threads(),
             "ranks": ranks.count(),
+            "compiled": execution.compiler() is not None,
             "seconds": round(seconds, 2),
             "images_per_second": round(shown / seconds, 1),
             "started": started.isoformat(timespec="seconds"),

@@ -14,6 +14,7 @@ from ebmrepro.documents import UserError, dotted, nearest, shown
 PREFIX = "EBMREPRO_"
 ALLOWED = {  # variable -> what it may hold, in words
     "EBMREPRO_CHECKPOINT_SECONDS": "a number from 0",
+    "EBMREPRO_COMPILE": "on, off",
     "EBMREPRO_DATA_MIRROR": "a folder that is there",
     "EBMREPRO_DEVICE": "cpu, cuda, cuda:0, cuda:1, ...",
     "EBMREPRO_INCEPTION_WEIGHTS": "a file that is there",
@@ -54,7 +55,7 @@ def _fits(name: str, value: str) -> bool:
             return re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", value) is not None
         case "EBMREPRO_INCEPTION_WEIGHTS":
             return Path(value).expanduser().is_file()
-        case "EBMREPRO_TRACKING":
+        case "EBMREPRO_COMPILE" | "EBMREPRO_TRACKING":
             return value in ("on", "off")
         case "EBMREPRO_WORKERS":
             return re.fullmatch(r"[1-9][0-9]{0,3}", value) is not None and int(value) <= 1024

@@ -10,19 +10,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ebmrepro import batch_norm, optimisers, ranks
+from ebmrepro import batch_norm, execution, optimisers, ranks
+from ebmrepro.averages import Average
 from ebmrepro.conv3x3 import Vanishing
 from ebmrepro.data.batches import Batches
 from ebmrepro.draws import WholeBatch
 from ebmrepro.finite import Finite, NotFinite
 from ebmrepro.method import Labelled, Method, Turn
-from ebmrepro.params import Optim, ParamsError, UserError
+from ebmrepro.params import Optim, ParamsError, Precision, UserError
 
 Record = dict[str, float]
 
@@ -32,9 +33,10 @@ LOOK = 100  # steps between looks whether all is finite, at each of which the ho
 class Player:
     """A submodule with its optimiser, which moves when the method yields a turn for it."""
 
-    def __init__(self, module: nn.Module, spec: Optim):
+    def __init__(self, module: nn.Module, spec: Optim, decay: float | None = None):
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.optimiser = optimisers.make(self.parameters, spec)
+        self.average = None if decay is None else Average(module, decay)
         self.age = 0  # epochs in which it has moved
         self.moved = False
 
@@ -48,6 +50,8 @@ class Player:
         ranks.average_gradients(self.parameters)
         not_finite = self.optimiser.not_finite()
         self.optimiser.step()
+        if self.average:
+            self.average.add()
         self.moved = True
         return not_finite
 
@@ -57,22 +61,42 @@ class Player:
         self.optimiser.end_epoch(self.age)
 
     def state(self) -> dict[str, Any]:
-        return {"moments": self.optimiser.state, "age": self.age, "moved": self.moved}
+        return {
+            "moments": self.optimiser.state,
+            "average": self.average.values if self.average else [],
+            "age": self.age,
+            "moved": self.moved,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.optimiser.load(state["moments"])
+        if self.average:
+            self.average.load(state["average"])
         self.age, self.moved = state["age"], state["moved"]
         self.optimiser.end_epoch(self.age)
 
 
 class Training:
-    """A method, its batches and its players: one run, from any step to its last."""
+    """A method, its batches and its players: one run, from any step to its last.
 
-    def __init__(self, method: Method, batches: Batches, optim: Mapping[str, Optim]):
+    `ema` holds the decays of those players whose weights are averaged, see `averages.py`; for
+    `precision` and `compiler` see `execution.py`.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        batches: Batches,
+        optim: Mapping[str, Optim],
+        ema: Mapping[str, float] | None = None,
+        precision: Precision | None = None,
+        compiler: str | None = None,
+    ):
         self.method, self.batches = method, batches
         if ranks.count() > 1:
             batch_norm.over_ranks(method)
-        self.players = _players(method, optim)
+        execution.prepare(method, precision, compiler)  # before copies of the weights are made
+        self.players = _players(method, optim, ema or {})
         self.epoch = 0  # epochs done
         self.position = 0  # iterations done in the epoch that has begun
         self._sums: dict[str, Tensor] = {}  # of terms and losses over that epoch
@@ -109,6 +133,15 @@ class Training:
             known = {key: value for key, value in record.items() if math.isfinite(value)}
             yield {"epoch": self.epoch, "step": self.step, **known}
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """For the time of this context each average stands in for the weights: it is what draws."""
+        with ExitStack() as stack:
+            for player in self.players.values():
+                if player.average:
+                    stack.enter_context(player.average.in_place())
+            yield
+
     def state(self) -> dict[str, Any]:
         """All that the rest of the training follows from, besides the random generators.
 
@@ -128,7 +161,7 @@ class Training:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a `state`, in a training made from the same parameters."""
         self.epoch, self.position = state["epoch"], state["position"]
-        where = self.batches.images.device
+        where = self.batches.device
         self._sums = {key: value.to(where) for key, value in state["sums"].items()}
         self._counts = dict(state["counts"])
         self.method.load_state_dict(state["method"])
@@ -217,7 +250,9 @@ def device() -> torch.device:
     return torch.device(chosen)
 
 
-def _players(method: Method, optim: Mapping[str, Optim]) -> dict[str, Player]:
+def _players(
+    method: Method, optim: Mapping[str, Optim], ema: Mapping[str, float]
+) -> dict[str, Player]:
     """One player per entry; a list of modules is one player each, `rbms.0`, `rbms.1`, ..."""
     children = dict(method.named_children())
     if unknown := sorted(set(optim) - set(children)):
@@ -227,9 +262,9 @@ def _players(method: Method, optim: Mapping[str, Optim]) -> dict[str, Player]:
         )
     players: dict[str, Player] = {}
     for name, spec in optim.items():
-        module = children[name]
+        module, decay = children[name], ema.get(name)
         if isinstance(module, nn.ModuleList):
-            players |= {f"{name}.{i}": Player(part, spec) for i, part in enumerate(module)}
+            players |= {f"{name}.{i}": Player(part, spec, decay) for i, part in enumerate(module)}
         else:
-            players[name] = Player(module, spec)
+            players[name] = Player(module, spec, decay)
     return players

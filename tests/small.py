@@ -80,7 +80,7 @@ def give_energies(model: Any, *answers: list[float]) -> None:
     model.D.forward = lambda x: torch.tensor(next(given))
 
 
-def training(model: Method, name: str, seed: int = 0) -> Training:
+def training(model: Method, name: str, seed: int = 0, **settings: Any) -> Training:
     images, labels = pictures()
     batches = Batches(images, labels if model.labelled else None, 8, seed, torch.device("cpu"))
-    return Training(model, batches, shipped(name).optim)
+    return Training(model, batches, shipped(name).optim, **settings)

@@ -11,12 +11,17 @@ import torch
 from ebmrepro import method, params
 from ebmrepro.train import Training
 
+Weights = dict[str, torch.Tensor]
 NETS = {"mlp": small.MLP, "conv": small.CONV, "normed": small.NORMED, "conv3x3": small.CONV3X3}
 
 
 @pytest.fixture(params=list(NETS.values()), ids=list(NETS))
 def net(request: pytest.FixtureRequest) -> dict:
     return request.param
+
+
+def same(a: Weights, b: Weights) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.mark.parametrize("name", small.METHODS)
@@ -118,10 +123,11 @@ def test_a_seed_fixes_every_bit(name: str):
 def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, position: int):
     from ebmrepro import runs
 
-    whole = small.training(small.build(name), name)
+    ema = dict.fromkeys(method.load(name).players, 0.9)
+    whole = small.training(small.build(name), name, ema=ema)
     expected = list(whole.epochs())
 
-    first = small.training(small.build(name), name)
+    first = small.training(small.build(name), name, ema=ema)
     steps, head, file = len(first.batches), [], io.BytesIO()
 
     def between() -> None:
@@ -137,11 +143,30 @@ def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, posit
     file.seek(0)
 
     torch.manual_seed(99)  # another process: nothing is left of the first one's generator
-    second = small.training(small.build(name, seed=5), name)
+    second = small.training(small.build(name, seed=5), name, ema=ema)
     rows, _ = runs._restore(second, torch.load(file, weights_only=True))
     assert [*rows, *second.epochs()] == expected
-    state = second.method.state_dict()
-    assert all(torch.equal(value, state[key]) for key, value in whole.method.state_dict().items())
+    assert same(whole.method.state_dict(), second.method.state_dict())
+    with whole.averaged(), second.averaged():
+        assert same(whole.method.state_dict(), second.method.state_dict())
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_an_average_draws_in_place_of_the_weights_and_changes_nothing_in_the_training(name: str):
+    ema = dict.fromkeys(method.load(name).players, 0.9)
+    without = small.training(small.build(name), name)
+    records = list(without.epochs())
+    averaged = small.training(small.build(name), name, ema=ema)
+    assert list(averaged.epochs()) == records
+    trained = copy.deepcopy(without.method.state_dict())
+    assert same(averaged.method.state_dict(), trained)
+    with averaged.averaged():
+        drawing = copy.deepcopy(averaged.method.state_dict())
+    assert same(averaged.method.state_dict(), trained)
+    players = {
+        key.partition(".")[0] for key in trained if not torch.equal(trained[key], drawing[key])
+    }
+    assert players == set(ema)
 
 
 def test_a_player_that_has_moved_in_an_epoch_is_one_older_after_it_also_when_restored():

@@ -56,7 +56,16 @@ ENTRY = {
 # Imported by `evaluation` and `tour` through `runs`, which trains nothing there.
 TRAINING = {
     f"ebmrepro.{m}"
-    for m in ("batch_norm", "curves", "data.batches", "draws", "optimisers", "ranks", "train")
+    for m in (
+        "averages",
+        "batch_norm",
+        "curves",
+        "data.batches",
+        "draws",
+        "optimisers",
+        "ranks",
+        "train",
+    )
 }
 PROBES = "ebmrepro.data.probes"
 

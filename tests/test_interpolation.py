@@ -1,14 +1,22 @@
 """Paths in z, on generators whose best z is known."""
 
 import math
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
+from typer.testing import CliRunner
 
-from ebmrepro import interpolation
+from ebmrepro import data, images, interpolation, params, runs
+from ebmrepro.cli import app
 from ebmrepro.params import Adam
 
+ROOT = Path(__file__).parents[1]
 SEARCH = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
 
 
@@ -70,10 +78,40 @@ def test_a_path_is_straight_in_z_between_real_ends():
     assert row[0, :, 0, 0, 0].tolist() == [9, 0, 0.25, 0.5, 0.75, 1, 7]
 
 
-def test_a_path_to_a_mirror_image_ends_in_it():
+def test_a_sheet_has_mirror_images_other_images_and_draws():
     """(a, b) is at z = ((a + b) / 2, (a - b) / 2), so its mirror image is at minus the second."""
-    x = torch.tensor([0.6, 0.2]).reshape(1, 1, 1, 2)
-    row = interpolation.to_mirror_images(linear, x, torch.zeros(1, 2), 3, 400, SEARCH)
+    x = torch.tensor([[0.6, 0.2], [0.0, 0.8]]).reshape(2, 1, 1, 2)
+    z = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    mirrored, others, draws = interpolation.sheet(linear, x, z, 3, 400, SEARCH)[:, :, 0, 0]
     expected = torch.tensor([[0.6, 0.2], [0.6, 0.2], [0.4, 0.4], [0.2, 0.6], [0.2, 0.6]])
-    torch.testing.assert_close(row[0, :, 0, 0], expected, rtol=0, atol=0.02)
-    assert torch.equal(row[0, 0], x[0]) and torch.equal(row[0, -1], x[0].flip(-1))
+    torch.testing.assert_close(mirrored, expected, rtol=0, atol=0.02)
+    assert torch.equal(mirrored[0], x[0, 0, 0]) and torch.equal(mirrored[-1], x[0, 0, 0].flip(0))
+    expected = torch.tensor([[0.6, 0.2], [0.6, 0.2], [0.3, 0.5], [0.0, 0.8], [0.0, 0.8]])
+    torch.testing.assert_close(others, expected, rtol=0, atol=0.02)
+    assert draws.tolist() == [[share, share] for share in (0, 0.25, 0.5, 0.75, 1)]
+
+
+def test_the_command_draws_three_kinds_of_rows_of_a_trained_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    settings = params.load()
+    data.prepare("digits", settings.suite("digits").data, Path("data/digits"))
+    weights = runs.folder("digits", "began", 3) / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    save_file(runs.untrained("digits", "began", 3, settings).state_dict(), weights)
+
+    command = ["interpolate", "digits", "began", "--seed", "3", "--steps", "2", "--rows", "2"]
+    result = CliRunner().invoke(app, [*command, "--between", "3"])
+    assert result.exit_code == 0, result.output
+    assert "2 rows each to mirror images" in result.output
+    with Image.open("interpolation.png") as picture:
+        drawn = np.asarray(picture)
+    expected = images.grid(np.zeros((30, 1, 8, 8), np.uint8), 5)  # 3 kinds, 2 rows, 3 + 2 columns
+    assert drawn.shape[:2] == expected.shape[-2:]
+    real, _ = data.read(Path("data/digits"), "test")
+    assert (drawn[:8, :8] == real[0, 0]).all() and (drawn[:8, -8:] == real[0, 0, :, ::-1]).all()
+
+    refused = CliRunner().invoke(app, ["interpolate", "digits", "dbn"])
+    assert refused.exit_code == 2 and "no generator of 'dbn'; there are" in refused.output

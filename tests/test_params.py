@@ -173,3 +173,16 @@ def test_check_prints_one_line_and_exits_with_2(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=path.parent, check=False)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "digits.methods.began.hparams.gamma" in done.stderr
+
+
+def test_a_block_without_an_average_is_stored_as_before_there_were_any(tmp_path: Path):
+    assert "ema" not in params.load(ROOT / "params.yaml").block("digits", "began").model_dump()
+    path = changed(tmp_path, "      optim:", "      ema: {G: 0.99}\n      optim:", BEGAN)
+    assert params.load(path).block("digits", "began").model_dump()["ema"] == {"G": 0.99}
+
+
+def test_an_average_of_an_unknown_player_is_refused(tmp_path: Path):
+    path = changed(tmp_path, "      optim:", "      ema: {g: 0.99}\n      optim:", BEGAN)
+    assert refusal(path) == (
+        "digits.methods.began.ema.g: unknown player; the players of began are G, D"
+    )

@@ -183,3 +183,10 @@ def test_weights_that_are_missing_damaged_or_of_another_network_are_named(
     save_file({"G.0.weight": torch.zeros(2)}, path)
     with pytest.raises(params.UserError, match=rf"{path}: cannot be used: Error"):
         runs.restore("digits", "ebgan", 7, settings)
+
+
+def test_fewer_images_pass_together_where_they_are_large():
+    from ebmrepro.runs import at_a_time
+
+    assert [at_a_time(shape) for shape in ((1, 28, 28), (3, 64, 64))] == [1000, 1000]
+    assert [at_a_time((3, side, side)) for side in (128, 256, 4096)] == [250, 62, 1]

@@ -1,8 +1,14 @@
-"""Batches on the device: the whole data set stays there as uint8 and is shuffled by index."""
+"""Batches on the device, as floats, from a data set as uint8, shuffled by index.
+
+A small data set stays on the device as a whole. A larger one stays where it is, mapped from the
+disk, and a thread reads one batch ahead. Either way the batches are the same, byte for byte.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -11,6 +17,22 @@ from torch import Tensor
 from ebmrepro import ranks
 from ebmrepro.images import from_uint8
 from ebmrepro.params import ParamsError
+
+SHARE = (
+    0.25  # of the device's memory that a data set may take; a larger one is read as it is needed
+)
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of memory that a device has, used or not."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def stays_there(size: int, device: torch.device) -> bool:
+    """Whether a data set of so many bytes is kept on the device."""
+    return size <= SHARE * memory(device)
 
 
 class Batches:
@@ -22,7 +44,7 @@ class Batches:
     Of several ranks each gets its rows of every batch.
 
     Args:
-        images: uint8 (N, C, H, W).
+        images: uint8 (N, C, H, W); may be mapped read-only.
         labels: int64 (N,), or None for batches of images alone.
         size: images per batch, of all ranks together.
     """
@@ -44,19 +66,56 @@ class Batches:
                 f"params.yaml: batch_size: found {size}, which {ranks.count()} ranks cannot share "
                 "evenly"
             )
-        self.images = torch.from_numpy(np.array(images)).to(device)
-        self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(device)
+        self.count, self.device = len(images), device
         self.size, self.seed = size, seed
+        stays = stays_there(images.nbytes, device)
+        self._images = torch.from_numpy(np.array(images)).to(device) if stays else images
+        self._labels = None if labels is None else torch.from_numpy(np.array(labels)).to(device)
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return len(self.images) // self.size
+        return self.count // self.size
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Images in [-1, 1], (size, C, H, W), and their labels, (size,), from batch `start` on."""
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
-        index = torch.from_numpy(order).to(self.images.device)
-        for batch in index.split(self.size)[start : len(self)]:
-            own = batch[ranks.rows(self.size)]
-            labels = None if self.labels is None else self.labels[own]
-            yield from_uint8(self.images[own]), labels
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+        rows, numbers = ranks.rows(self.size), range(start, len(self))
+        index = torch.from_numpy(order).to(self.device).split(self.size)
+        there = [index[i][rows] for i in numbers]
+        if isinstance(self._images, Tensor):
+            whole = self._images
+            pictures = (whole[own] for own in there)
+        else:
+            pictures = _ahead(
+                self._images, [order[i * self.size :][rows] for i in numbers], self.device
+            )
+        for own, images in zip(there, pictures, strict=True):
+            labels = None if self._labels is None else self._labels[own]
+            yield from_uint8(images), labels
+
+
+def _ahead(
+    images: np.ndarray, batches: Sequence[np.ndarray], device: torch.device
+) -> Iterator[Tensor]:
+    """Batches of a mapped data set, each read by a thread while the one before is computed with.
+
+    To a GPU they go through pinned memory, so that the host does not wait for a copy; torch's
+    allocator gives such memory to another batch only when its copy is done.
+    """
+
+    def read(rows: np.ndarray) -> Tensor:
+        found = torch.from_numpy(images[rows])
+        if device.type != "cuda":
+            return found
+        with torch.cuda.device(device):  # a thread begins at the first GPU
+            return found.pin_memory()
+
+    with ThreadPoolExecutor(1, "batches") as thread:
+        waiting = [thread.submit(read, rows) for rows in batches[:1]]
+        for following in [*batches[1:], None]:
+            if not waiting:
+                return
+            now = waiting.pop().result()
+            if following is not None:
+                waiting.append(thread.submit(read, following))
+            yield now.to(device, non_blocking=True)

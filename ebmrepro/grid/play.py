@@ -125,7 +125,7 @@ def train(
     """
     players = {name: Player(getattr(model, name), rule) for name, rule in rules.items()}
     model.train()
-    wrong = torch.zeros((), device=batches.images.device)
+    wrong = torch.zeros((), device=batches.device)
     last: list[torch.Tensor] = []
     step, epoch = 0, 0
     while step < steps:

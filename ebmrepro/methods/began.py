@@ -44,6 +44,7 @@ from ebmrepro.params import (
 
 class BEGAN(Method):
     players = ("G", "D")
+    z_within = 1.0
     k: torch.Tensor
     least: torch.Tensor
     stalled: torch.Tensor
@@ -85,8 +86,11 @@ class BEGAN(Method):
     def reconstruct(self, x):
         return self.D.reconstruct(x)
 
+    def prior(self, n):
+        return torch.rand(n, self.hp.z, device=self.k.device) * 2 - 1
+
     def sample(self, n):
-        return self.G(torch.rand(n, self.hp.z, device=self.k.device) * 2 - 1)
+        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         n, gamma = len(x), self.hp.gamma

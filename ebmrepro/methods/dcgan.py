@@ -43,8 +43,11 @@ class DCGAN(Method):
     def energy(self, x):
         return -self.D(x)
 
+    def prior(self, n):
+        return torch.randn(n, self.hp.z, device=next(self.parameters()).device)
+
     def sample(self, n):
-        return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
+        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         with torch.no_grad():

@@ -77,8 +77,11 @@ class EBGAN(Method):
     def hinge(self):
         return self.hp.margin if self.hp.objective == "hinge" else None
 
+    def prior(self, n):
+        return torch.randn(n, self.hp.z, device=next(self.parameters()).device)
+
     def sample(self, n):
-        return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
+        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         m, n = self.hp.margin, len(x)

@@ -80,8 +80,11 @@ class EBGANPT(Method):
     def hinge(self):
         return self.hp.margin
 
+    def prior(self, n):
+        return torch.randn(n, self.hp.z, device=next(self.parameters()).device)
+
     def sample(self, n):
-        return self.G(torch.randn(n, self.hp.z, device=next(self.parameters()).device))
+        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         m, n = self.hp.margin, len(x)

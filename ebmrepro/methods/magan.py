@@ -106,8 +106,11 @@ class MAGAN(Method):
     def hinge(self):
         return self.margin
 
+    def prior(self, n):
+        return torch.randn(n, self.hp.z, device=self.margin.device)
+
     def sample(self, n):
-        return self.G(torch.randn(n, self.hp.z, device=self.margin.device))
+        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         if epoch <= self.hp.pretrain_epochs:

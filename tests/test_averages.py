@@ -1,0 +1,43 @@
+"""Averages of weights, by hand."""
+
+import torch
+from torch import nn
+
+from ebmrepro.averages import Average
+from ebmrepro.conv3x3 import Vanishing
+
+
+def test_an_average_begins_at_the_first_weights_and_forgets_by_its_decay():
+    layer = nn.Linear(1, 1)
+    nn.init.constant_(layer.weight, 1.0)
+    average = Average(layer, decay=0.5)
+    for weight in (3.0, 5.0):  # 1 -> 0.5 * 1 + 0.5 * 3 = 2 -> 0.5 * 2 + 0.5 * 5 = 3.5
+        nn.init.constant_(layer.weight, weight)
+        average.add()
+    with average.in_place():
+        assert layer.weight.item() == 3.5
+    assert layer.weight.item() == 5.0
+
+
+def test_statistics_of_batch_normalisation_are_averaged_and_counts_are_not():
+    network = nn.Sequential(nn.BatchNorm1d(1), Vanishing(nn.Linear(1, 1), steps=10))
+    average, (norm, vanishing) = Average(network, decay=0.5), network
+    assert isinstance(norm, nn.BatchNorm1d) and isinstance(vanishing, Vanishing)
+    network(torch.tensor([[10.0], [10.0]]))  # momentum 0.1: the running mean is 1
+    vanishing.age()
+    average.add()
+    with average.in_place():
+        assert norm.running_mean is not None and norm.running_mean.item() == 0.5
+        assert norm.num_batches_tracked is not None and norm.num_batches_tracked.item() == 1
+        assert vanishing.steps_done.item() == 1
+
+
+def test_weights_are_back_after_a_failure():
+    layer = nn.Linear(1, 1)
+    average = Average(layer, decay=0.5)
+    nn.init.constant_(layer.weight, 7.0)
+    try:
+        with average.in_place():
+            raise RuntimeError("drawing failed")
+    except RuntimeError:
+        assert layer.weight.item() == 7.0

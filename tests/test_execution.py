@@ -1,0 +1,131 @@
+"""Networks in another precision, in another order in memory, and compiled: the same method."""
+
+import copy
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import small
+import torch
+from torch import nn
+
+from ebmrepro import batch_norm, execution, params
+from ebmrepro.method import Method
+from ebmrepro.train import Record
+
+NETS = {"normed": small.NORMED, "conv3x3": small.CONV3X3}
+
+
+def trained(name: str, net: dict[str, Any], **settings: Any) -> tuple[Method, list[Record]]:
+    model = small.build(name, net)
+    return model, list(small.training(model, name, **settings).epochs())
+
+
+def assert_near(name: str, net: dict[str, Any], tolerance: float, **settings: Any) -> None:
+    """A training with the settings ends where one without them ends."""
+    (a, before), (b, after) = trained(name, net), trained(name, net, **settings)
+    for one, other in zip(before, after, strict=True):
+        assert other == pytest.approx(one, rel=tolerance, abs=tolerance)
+    for key, value in a.state_dict().items():
+        torch.testing.assert_close(
+            b.state_dict()[key], value, rtol=tolerance, atol=tolerance, msg=key
+        )
+
+
+@pytest.fixture
+def compiles() -> Iterator[None]:
+    yield
+    torch._dynamo.reset()
+
+
+def test_networks_are_the_outermost_sequences_of_layers():
+    model = small.build("ebgan", small.CONV3X3)
+    found = execution.networks(model)
+    assert found == [model.G, model.D.encoder, model.D.decoder]
+    assert execution.networks(small.build("rbm")) == []
+
+
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+@pytest.mark.parametrize("name", small.GANS)
+def test_bfloat16_moves_every_player_and_leaves_all_but_the_layers_in_float32(name: str, net: Any):
+    start = {k: v.clone() for k, v in small.build(name, net).state_dict().items()}
+    (_, exact), (model, rough) = trained(name, net), trained(name, net, precision="bf16")
+    assert rough != exact
+    assert rough[0] == pytest.approx(exact[0], rel=0.05, abs=0.05)  # bfloat16 has 8 bits
+    state = model.state_dict()
+    assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float32}
+    moved = {
+        k.partition(".")[0] for k, _ in model.named_parameters() if (state[k] != start[k]).any()
+    }
+    assert moved == set(model.players)
+    x = model.eval().sample(3)
+    assert x.dtype == model.energy(x).dtype == torch.float32
+
+
+def test_layers_see_bfloat16_where_a_block_asks_for_it():
+    model = small.build("ebgan", small.CONV)
+    execution.prepare(model, "bf16")
+    seen: list[torch.dtype] = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            layer.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    model.D(model.sample(2))
+    assert len(seen) > 3 and set(seen) == {torch.bfloat16}
+
+
+def test_tf32_is_a_setting_of_gpus_that_is_off_unless_a_block_asks_for_it():
+    model = small.build("ebgan")
+    settings: list[tuple[params.Precision | None, bool]]
+    settings = [("tf32", True), (None, False), ("bf16", False)]
+    for precision, rounds in settings:
+        execution.prepare(model, precision)
+        assert torch.backends.cuda.matmul.allow_tf32 is rounds
+        assert torch.backends.cudnn.allow_tf32 is rounds
+
+
+@pytest.mark.parametrize("net", [small.CONV, small.CONV3X3], ids=["conv", "conv3x3"])
+def test_the_order_of_numbers_in_memory_changes_sums_alone(
+    net: Any, monkeypatch: pytest.MonkeyPatch
+):
+    (_, before) = trained("began", net)
+    model = small.build("began", net)
+    for network in execution.networks(model):
+        execution.channels_last(network)
+    strides = {key: value.stride() for key, value in model.state_dict().items()}
+    after = list(small.training(model, "began", ema={"G": 0.9}).epochs())
+    for one, other in zip(before, after, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+    assert {key: value.stride() for key, value in model.state_dict().items()} == strides
+    assert any(not value.is_contiguous() for value in model.state_dict().values())
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's tracer looks at it
+def test_a_traced_training_is_the_one_that_is_written(compiles: None):
+    """Traced forwards and backwards, without the generation of code, which takes long."""
+    assert_near("began", small.CONV3X3, 1e-4, compiler="aot_eager")
+
+
+@pytest.mark.skipif("EBMREPRO_SOAK" not in os.environ, reason="make soak: it compiles for minutes")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["dcgan", "ebgan_pt", "began", "magan"])
+def test_a_compiled_training_is_the_one_that_is_written(name: str, compiles: None):
+    assert_near(name, small.CONV, 1e-3, compiler="inductor")
+
+
+def test_compiling_is_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPatch):
+    assert execution.compiler() is None
+    monkeypatch.setenv("EBMREPRO_COMPILE", "on")
+    assert execution.compiler() == "inductor"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(params.UserError, match="EBMREPRO_COMPILE: found 'on' with 2 ranks"):
+        execution.compiler()
+
+
+def test_batch_normalisation_of_several_ranks_takes_bfloat16_as_that_of_one_does():
+    alone = nn.BatchNorm2d(3)
+    ours, x = batch_norm.OverRanks(copy.deepcopy(alone)), torch.randn(4, 3, 2, 2).bfloat16()
+    torch.testing.assert_close(ours(x), alone(x), rtol=0.02, atol=0.02)
+    assert ours(x).dtype == alone(x).dtype == torch.bfloat16
+    assert alone.running_var is not None
+    torch.testing.assert_close(ours.running_var, alone.running_var, rtol=0.01, atol=0.01)
