@@ -1,0 +1,293 @@
+"""Where the stages of `ebmrepro repro --jobs` run: on this machine, or on a Dask cluster.
+
+A place takes one stage command at a time. Each command runs under `launch.py`, writes what it says
+to a file, and gets one GPU of its machine where there are several, or its share of the processor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+LAUNCH = Path(__file__).with_name("launch.py").read_text()
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+LOOK = 0.5  # seconds between two looks at whether a command on a cluster is still wanted
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a place is to run: DVC's command line and environment of a stage, and where it talks."""
+
+    line: list[str]
+    folder: str
+    environment: Mapping[str, str]
+    log: str
+
+
+class Lost(Exception):
+    """A command whose end nobody will hear of."""
+
+
+class Places(Protocol):
+    def free(self) -> int:
+        """How many more commands can run at this moment."""
+        ...
+
+    def run(self, command: Command) -> int:
+        """Wait for a command's end and return its exit status, 128 + n after signal n.
+
+        Raises:
+            Lost: its place is gone.
+        """
+        ...
+
+    def stop(self, number: int) -> None:
+        """Pass a signal on to every command that runs."""
+        ...
+
+
+class Here:
+    """`number` places on this machine. The commands may be forks of a server; see `warm.py`."""
+
+    def __init__(self, number: int):
+        self.number = number
+        self.running: set[subprocess.Popen[bytes]] = set()
+
+    def free(self) -> int:
+        return self.number - len(self.running)
+
+    def run(self, command: Command) -> int:
+        environment = dict(command.environment)
+        with placed(environment, self.number):
+            process = launched(command, environment, LAUNCH)
+            self.running.add(process)
+            try:
+                return process.wait()
+            finally:
+                self.running.discard(process)
+                _ended(process)
+
+    def stop(self, number: int) -> None:
+        for process in list(self.running):
+            with contextlib.suppress(OSError, ValueError):  # it has just ended
+                _input(process).write(bytes([number]))
+                _input(process).flush()
+
+
+class Cluster:
+    """The threads of the workers of a Dask cluster, which see this file system.
+
+    A command is tied to one worker. Dask would start it again elsewhere when that worker dies, at
+    once, and without removing what the first has written; here the stage counts as failed.
+    """
+
+    def __init__(self, address: str, limit: int | None):
+        import cloudpickle
+        import distributed
+
+        # Workers may have another ebmrepro installed, or none.
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        self.client = distributed.Client(address, timeout=20, name="ebmrepro", set_as_default=False)
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.workers: dict[str, int] = {}  # address -> its threads
+        self.seen = float("-inf")
+        self.running: dict[Any, str] = {}  # future -> address of its worker
+
+    def free(self) -> int:
+        self._look()
+        with self.lock:
+            free = sum(max(0, n) for n in self._free().values())
+            return free if self.limit is None else min(free, self.limit - len(self.running))
+
+    def run(self, command: Command) -> int:
+        from distributed import CancelledError
+
+        with self.lock:
+            worker, free = max(self._free().items(), key=lambda each: each[1], default=("", 0))
+            if free < 1:
+                raise Lost("no worker is left")
+            host = worker.rpartition(":")[0]
+            beside = sum(n for each, n in self.workers.items() if each.rpartition(":")[0] == host)
+            future = self.client.submit(
+                on_worker,
+                command,
+                LAUNCH,
+                beside,
+                workers=[worker],
+                allow_other_workers=False,
+                pure=False,
+            )
+            self.running[future] = worker
+        try:
+            while True:
+                try:
+                    return future.result(timeout=LOOK)
+                except CancelledError:
+                    raise Lost("stopped") from None
+                except TimeoutError:
+                    self._look()
+                    if worker not in self.workers:
+                        future.cancel()
+                        raise Lost(f"its worker {worker} is gone") from None
+        finally:
+            with self.lock:
+                del self.running[future]
+
+    def stop(self, number: int) -> None:
+        for future in list(self.running):
+            future.cancel()  # its worker then ends the command; see on_worker
+
+    def _free(self) -> dict[str, int]:
+        taken = Counter(self.running.values())
+        return {worker: n - taken[worker] for worker, n in self.workers.items()}
+
+    def _look(self) -> None:
+        """Ask the scheduler for its workers, unless that was a moment ago."""
+        with self.lock:
+            if time.monotonic() - self.seen < LOOK:
+                return
+            try:
+                self.workers = dict(self.client.nthreads())
+            except (OSError, RuntimeError):  # the scheduler is gone, or the client with it
+                self.workers = {}
+            self.seen = time.monotonic()
+
+
+def on_worker(command: Command, launch: str, beside: int) -> int:
+    """What a worker does: run the command, and end it when nobody waits for it any more.
+
+    Dask does not interrupt a task, but marks it as cancelled, also when the driver's connection to
+    the scheduler ends because the driver was killed.
+
+    Args:
+        launch: text of launch.py.
+        beside: commands that may run on this worker's machine at once, with this one.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state == "executing"
+
+    if not Path(command.folder).is_dir():
+        raise FileNotFoundError(
+            f"{command.folder}: not seen by {worker.address}; a cluster needs one file system"
+        )
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in THREADS},  # the nanny's
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    for name, value in command.environment.items():
+        if name in THREADS or name.startswith("DVC_"):
+            environment[name] = value
+        elif name.startswith(("EBMREPRO_", "MLFLOW_")) and name != "EBMREPRO_WARM":
+            environment.setdefault(name, value)  # a machine's own device or mirror comes first
+    with placed(environment, beside):
+        process = launched(command, environment, launch)
+        try:
+            while True:
+                try:
+                    return process.wait(LOOK)
+                except subprocess.TimeoutExpired:
+                    if not wanted():
+                        _input(process).close()
+                        return process.wait()
+        finally:
+            _ended(process)
+
+
+def launched(
+    command: Command, environment: Mapping[str, str], launch: str
+) -> subprocess.Popen[bytes]:
+    with open(command.log, "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", launch, *command.line],
+            cwd=command.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is the driver's to pass on
+        )
+
+
+def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Also where the wait was broken off: then the end of its input ends the command."""
+    with contextlib.suppress(OSError):
+        _input(process).close()
+
+
+@contextlib.contextmanager
+def placed(environment: dict[str, str], beside: int) -> Iterator[None]:
+    """Set a command's share of its machine, of which `beside` commands have one each.
+
+    What the user has set stands. Threads are shared out, because threads that wait for each other
+    on a core cost more than they bring. Of several GPUs each command gets the one that the fewest
+    have: the first free lock of `beside` rounds over the GPUs, which any process on the machine
+    respects and which ends with its holder.
+    """
+    if "OMP_NUM_THREADS" not in environment and beside > 1:
+        environment["OMP_NUM_THREADS"] = str(max(1, cores() // beside))
+    found = gpus(environment)
+    if len(found) < 2 or environment.get("EBMREPRO_DEVICE", "cuda") != "cuda":
+        yield
+        return
+    folder = Path(tempfile.gettempdir()) / f"ebmrepro-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for path, gpu in ((folder / f"{gpu}.{n}", gpu) for n in range(beside) for gpu in found):
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+            yield
+            return
+    yield  # others than ours hold them all; the stage takes the first, as it would alone
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def gpus(environment: Mapping[str, str]) -> list[str]:
+    """Names of the GPUs that a command with this environment would see, without importing torch."""
+    program = shutil.which("nvidia-smi", path=environment.get("PATH"))
+    if program is None:
+        return []
+    asked = [program, "--query-gpu=uuid", "--format=csv,noheader"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
+    found = told.stdout.split() if told.returncode == 0 else []
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return found
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    # Numbers count the machine's GPUs, or those that a batch system has left of them.
+    return [
+        found[int(name)] if name.isdecimal() and int(name) < len(found) else name for name in names
+    ]
