@@ -34,7 +34,6 @@ import dvc.repo.reproduce
 import dvc.stage.run
 from dvc.cli import main as dvc_command
 from dvc.exceptions import ReproductionError
-from dvc.log import logger
 from dvc.repo.reproduce import handle_error
 from dvc.stage import PipelineStage
 from dvc.stage.exceptions import StageCmdFailedError
@@ -46,7 +45,6 @@ from ebmrepro import places
 if TYPE_CHECKING:
     from dvc.stage import Stage
 
-logger = logger.getChild("ebmrepro")
 LOGS = Path(".ebmrepro/jobs")  # what stages say while they run, under DVC's root
 LOOK = 1.0  # seconds between two looks at how many places a cluster has
 
@@ -136,7 +134,7 @@ class Driver:
 
     def cmd_run(self, stage: Stage, dry: bool = False, run_env: Any = None) -> None:
         """In place of `dvc.stage.run.cmd_run`: the same command line and environment, elsewhere."""
-        logger.info("Running stage '%s':", stage.addressing)
+        dvc.stage.run.logger.info("Running stage '%s':", stage.addressing)
         given = dvc.stage.run.prepare_kwargs(stage, run_env=run_env)
         log = Path(stage.repo.root_dir) / LOGS / f"{re.sub('[/:]', '_', stage.addressing)}.log"
         if not dry:
