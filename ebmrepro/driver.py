@@ -1,10 +1,11 @@
-"""`dvc repro` with independent stages at once: this process decides and commits, places run commands.
+"""`dvc repro` with independent stages at once: decides and commits; `places.py` runs commands.
 
-DVC goes through its stages one by one and waits for each command. Here each stage gets a thread that
-does what DVC does with it, by DVC's own code, one thread at a time; the waiting alone is done side
-by side, in `cmd_run` below. So a stage is skipped, taken from the run cache, run and committed exactly
-as by `dvc repro`, all of whose options hold. What differs: after a failure all stages go on that do
-not depend on it, as with `dvc repro --keep-going`, and dvc.lock is written in another way (`Lock`).
+DVC goes through its stages one by one and waits for each command. Here each stage gets a thread
+that does with it what DVC does, by DVC's own code, one thread at a time; only the waiting is done
+side by side, in `Driver.cmd_run`. So a stage is skipped, taken from the run cache, run and
+committed exactly as by `dvc repro`, all of whose options hold. What differs: after a failure all
+stages go on that do not depend on it, as with `dvc repro --keep-going`; and dvc.lock is written at
+less cost (`Lock`).
 
 It is run by its path, in a process of its own (see `pipeline.py`); no module imports it, so the
 package does not import DVC.

@@ -1,9 +1,9 @@
 """Runs one stage command for whoever asked, and does not let it outlive them.
 
 An asker may be killed at any moment: the driver of `ebmrepro repro --jobs`, or a worker of a Dask
-cluster. A command that went on by itself would write into outputs that the next run removes. So this
-process stands between the two. Its standard input comes from the asker: each byte is a signal for
-the command, and its end says that the asker is gone, or wants no more of the command.
+cluster. A command that went on by itself would write into outputs that the next run removes. So
+this process stands between the two. Its standard input comes from the asker: each byte is a signal
+for the command, and its end says that the asker is gone, or wants no more of the command.
 
 It is run by its text, `python -c`, on machines that need not have this file: standard library only,
 and nothing that takes long to import. The command gets a process group of its own, to which all

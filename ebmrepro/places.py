@@ -1,7 +1,13 @@
 """Where the stages of `ebmrepro repro --jobs` run: on this machine, or on a Dask cluster.
 
 A place takes one stage command at a time. Each command runs under `launch.py`, writes what it says
-to a file, and gets one GPU of its machine where there are several, or its share of the processor.
+to a file, and gets one GPU of its machine where there are several.
+
+Threads: sums are split among them, so the last bits of measures follow from their number. On this
+machine each command has as many as under `dvc repro`, whose bytes are to come out; what the user
+has set in OMP_NUM_THREADS holds for both. Waiting threads sleep, so that commands with more threads
+than there are cores do not wait for each other's spinning. On a cluster each command has its share
+of the cores, unless the user has set a number.
 """
 
 from __future__ import annotations
@@ -10,7 +16,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -71,7 +76,9 @@ class Here:
 
     def run(self, command: Command) -> int:
         environment = dict(command.environment)
-        with placed(environment, self.number):
+        if self.number > 1:
+            environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        with own_gpu(environment, self.number):
             process = launched(command, environment, LAUNCH)
             self.running.add(process)
             try:
@@ -199,7 +206,8 @@ def on_worker(command: Command, launch: str, beside: int) -> int:
             environment[name] = value
         elif name.startswith(("EBMREPRO_", "MLFLOW_")) and name != "EBMREPRO_WARM":
             environment.setdefault(name, value)  # a machine's own device or mirror comes first
-    with placed(environment, beside):
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // beside)))
+    with own_gpu(environment, beside):
         process = launched(command, environment, launch)
         try:
             while True:
@@ -240,16 +248,12 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def placed(environment: dict[str, str], beside: int) -> Iterator[None]:
-    """Set a command's share of its machine, of which `beside` commands have one each.
+def own_gpu(environment: dict[str, str], beside: int) -> Iterator[None]:
+    """Leave a command, one of `beside` on its machine, one of the GPUs that it would see.
 
-    What the user has set stands. Threads are shared out, because threads that wait for each other
-    on a core cost more than they bring. Of several GPUs each command gets the one that the fewest
-    have: the first free lock of `beside` rounds over the GPUs, which any process on the machine
-    respects and which ends with its holder.
+    That is the one which the fewest have: the first free lock of `beside` rounds over the GPUs. Any
+    process on the machine respects the locks, and each ends with its holder.
     """
-    if "OMP_NUM_THREADS" not in environment and beside > 1:
-        environment["OMP_NUM_THREADS"] = str(max(1, cores() // beside))
     found = gpus(environment)
     if len(found) < 2 or environment.get("EBMREPRO_DEVICE", "cuda") != "cuda":
         yield

@@ -1,4 +1,4 @@
-"""Stages at once, here and on a Dask cluster: what `dvc repro` would leave, and what kills leave."""
+"""Stages at once, here and on a Dask cluster, leave what `dvc repro` leaves, also after kills."""
 
 from __future__ import annotations
 
@@ -188,7 +188,9 @@ def test_independent_stages_run_at_once_and_leave_what_dvc_leaves(
 
 
 def test_a_failed_stage_is_named_and_what_does_not_need_it_is_done(tmp_path: Path):
-    project = Project(tmp_path / "project", WAITING.replace("until_there go;", "echo why; test -e go &&"))
+    project = Project(
+        tmp_path / "project", WAITING.replace("until_there go;", "echo why; test -e go &&")
+    )
     said = project.run("--jobs", "1", status=255)
     assert project.ran() == ["quick", "slow"] and not project.has("after.txt")
     assert "failed to reproduce 'slow'; 1 that depend on them were not run" in said
@@ -291,16 +293,17 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path):
     assert len(said.splitlines()) == 1
 
 
-def test_threads_are_shared_out_unless_the_user_has_set_them(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(places, "cores", lambda: 8)
-    monkeypatch.setattr(places, "gpus", lambda environment: [])
-    for set_by_user, beside, expected in ((None, 3, "2"), (None, 20, "1"), ("5", 3, "5")):
-        environment = {} if set_by_user is None else {"OMP_NUM_THREADS": set_by_user}
-        with places.placed(environment, beside):
-            assert environment == {"OMP_NUM_THREADS": expected}
-    environment = {}
-    with places.placed(environment, 1):  # alone: as `dvc repro` would have it
-        assert environment == {}
+def test_a_stage_has_the_threads_that_dvc_would_give_it(tmp_path: Path):
+    """The bits of sums follow from their number; see `places.py`."""
+    for set_by_user in (None, "5"):
+        log = tmp_path / f"{set_by_user}.log"
+        environment = {"PATH": os.environ["PATH"], "EBMREPRO_DEVICE": "cpu"}
+        if set_by_user:
+            environment["OMP_NUM_THREADS"] = set_by_user
+        line = ["/bin/sh", "-c", "echo $OMP_NUM_THREADS $OMP_WAIT_POLICY; exit 3"]
+        command = places.Command(line, str(tmp_path), environment, str(log))
+        assert places.Here(2).run(command) == 3
+        assert log.read_text().split() == [*filter(None, [set_by_user]), "PASSIVE"]
 
 
 def test_each_job_has_a_gpu_and_several_share_them_evenly(
@@ -315,7 +318,7 @@ def test_each_job_has_a_gpu_and_several_share_them_evenly(
 
     def given(**settings: str) -> str | None:
         environment = {**path, **settings}
-        held.enter_context(places.placed(environment, 4))
+        held.enter_context(places.own_gpu(environment, 4))
         return environment.get("CUDA_VISIBLE_DEVICES")
 
     with contextlib.ExitStack() as held:
