@@ -59,6 +59,7 @@ class Driver:
         self.ended: queue.SimpleQueue[tuple[Stage, Stage | None, Exception | None]]
         self.ended = queue.SimpleQueue()
         self.signal = 0  # the first that asked the driver to stop
+        self.broken = ""  # why there are no places any more
 
     def reproduce(
         self,
@@ -95,12 +96,12 @@ class Driver:
         try:
             while waiting or working:
                 with self.outside(repo):
-                    free = 0 if self.signal else self.places.free()
-                for stage in _ready(waiting, working, graph)[: max(0, free)]:
+                    free = self._free(len(working))
+                for stage in _ready(waiting, working, graph)[:free]:
                     waiting.remove(stage)
                     working.add(stage)
                     threading.Thread(target=work, args=(stage,), daemon=True).start()
-                if self.signal and not working:
+                if (self.signal or self.broken) and not working:
                     break
                 with self.outside(repo):
                     ended = self._next()
@@ -126,6 +127,8 @@ class Driver:
             name = signal.Signals(self.signal).name
             print(f"stopped by {name}; run it again to go on", file=sys.stderr)
             raise SystemExit(128 + self.signal)
+        if self.broken:
+            raise ReproductionError(f"{self.broken}; run it again to go on")
         if failed and on_error != "ignore":
             names = ", ".join(f"'{stage.addressing}'" for stage in failed)
             logs = f"; what they said is in {LOGS}/" if LOGS.is_dir() else ""
@@ -142,24 +145,25 @@ class Driver:
             log.parent.mkdir(parents=True, exist_ok=True)
             log.unlink(missing_ok=True)
         shell = dvc.stage.run.get_executable()
-        for line in dvc.stage.run._enforce_cmd_list(stage.cmd):
-            dvc.stage.run.display_command(line)
-            if dry:
-                continue
-            command = places.Command(
-                dvc.stage.run._make_cmd(shell, line), str(given["cwd"]), given["env"], str(log)
-            )
-            try:
-                with self.outside(stage.repo):
-                    status = self.places.run(command)
-            except places.Lost as lost:
-                raise StageCmdFailedError(line, f"no status: {lost}") from None
-            finally:
-                said = log.read_text(errors="replace") if log.exists() else ""
-                print(f"'{stage.addressing}' said:\n{said}" if said else "", end="", flush=True)
-            if status:
-                raise StageCmdFailedError(line, status)
-        log.unlink(missing_ok=True)  # that of a failed one stays
+        try:
+            for line in dvc.stage.run._enforce_cmd_list(stage.cmd):
+                dvc.stage.run.display_command(line)
+                if dry:
+                    continue
+                command = dvc.stage.run._make_cmd(shell, line)
+                asked = places.Command(command, str(given["cwd"]), given["env"], str(log))
+                try:
+                    with self.outside(stage.repo):
+                        status = self.places.run(asked)
+                except places.Lost as lost:
+                    raise StageCmdFailedError(line, f"no status: {lost}") from None
+                if status:
+                    raise StageCmdFailedError(line, status)
+        finally:
+            said = log.read_text(errors="replace") if log.exists() else ""
+            print(f"'{stage.addressing}' said:\n{said}" if said else "", end="", flush=True)
+        if not dry:
+            log.unlink(missing_ok=True)  # that of a failed one stays
 
     @contextmanager
     def inside(self, repo: Any) -> Iterator[None]:
@@ -186,6 +190,16 @@ class Driver:
         """Signals reach the commands at work; no stage is begun after the first."""
         self.signal = self.signal or number
         self.places.stop(number)
+
+    def _free(self, working: int) -> int:
+        """Stages that can be begun; each at work has its place, also before its command runs."""
+        if self.signal or self.broken:
+            return 0
+        try:
+            return max(0, self.places.count() - working)
+        except places.Lost as lost:
+            self.broken = str(lost)
+            return 0
 
     def _next(self) -> tuple[Stage, Stage | None, Exception | None] | None:
         try:

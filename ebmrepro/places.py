@@ -47,8 +47,12 @@ class Lost(Exception):
 
 
 class Places(Protocol):
-    def free(self) -> int:
-        """How many more commands can run at this moment."""
+    def count(self) -> int:
+        """How many commands can run at once, at this moment.
+
+        Raises:
+            Lost: there will be no places any more.
+        """
         ...
 
     def run(self, command: Command) -> int:
@@ -70,9 +74,10 @@ class Here:
     def __init__(self, number: int):
         self.number = number
         self.running: set[subprocess.Popen[bytes]] = set()
+        self.told = 0  # the last signal
 
-    def free(self) -> int:
-        return self.number - len(self.running)
+    def count(self) -> int:
+        return self.number
 
     def run(self, command: Command) -> int:
         environment = dict(command.environment)
@@ -82,16 +87,17 @@ class Here:
             process = launched(command, environment, LAUNCH)
             self.running.add(process)
             try:
+                if self.told:  # while this one was being started
+                    _tell(process, self.told)
                 return process.wait()
             finally:
                 self.running.discard(process)
                 _ended(process)
 
     def stop(self, number: int) -> None:
+        self.told = number
         for process in list(self.running):
-            with contextlib.suppress(OSError, ValueError):  # it has just ended
-                _input(process).write(bytes([number]))
-                _input(process).flush()
+            _tell(process, number)
 
 
 class Cluster:
@@ -113,20 +119,55 @@ class Cluster:
         self.workers: dict[str, int] = {}  # address -> its threads
         self.seen = float("-inf")
         self.running: dict[Any, str] = {}  # future -> address of its worker
+        self.stopped = self.gone = self.waited = False
 
-    def free(self) -> int:
+    def count(self) -> int:
         self._look()
-        with self.lock:
-            free = sum(max(0, n) for n in self._free().values())
-            return free if self.limit is None else min(free, self.limit - len(self.running))
+        if self.gone:
+            raise Lost("the scheduler is gone")
+        number = sum(self.workers.values())
+        if not number and not self.waited:
+            self.waited = True
+            print("waiting for workers", flush=True)
+        return number if self.limit is None else min(number, self.limit)
 
     def run(self, command: Command) -> int:
         from distributed import CancelledError
 
+        while (found := self._submitted(command)) is None:  # a worker has gone since `count`
+            time.sleep(LOOK)
+            self._look()
+        future, worker = found
+        try:
+            while True:
+                try:
+                    return future.result(timeout=LOOK)
+                except CancelledError as cancelled:
+                    raise Lost(f"cancelled, {cancelled}") from None
+                except TimeoutError:
+                    self._look()
+                    if worker not in self.workers:
+                        future.cancel()
+                        raise Lost(f"its worker {worker} is gone") from None
+        finally:
+            with self.lock:
+                del self.running[future]
+
+    def stop(self, number: int) -> None:
+        self.stopped = True
+        for future in list(self.running):
+            future.cancel()  # its worker then ends the command; see on_worker
+
+    def _submitted(self, command: Command) -> tuple[Any, str] | None:
+        """The command's future, at the worker with most free threads; None if all are taken."""
         with self.lock:
-            worker, free = max(self._free().items(), key=lambda each: each[1], default=("", 0))
-            if free < 1:
-                raise Lost("no worker is left")
+            if self.stopped or self.gone:
+                raise Lost("stopped" if self.stopped else "the scheduler is gone")
+            taken = Counter(self.running.values())
+            free = {worker: n - taken[worker] for worker, n in self.workers.items()}
+            worker = max(free, key=free.__getitem__, default="")
+            if free.get(worker, 0) < 1:
+                return None
             host = worker.rpartition(":")[0]
             beside = sum(n for each, n in self.workers.items() if each.rpartition(":")[0] == host)
             future = self.client.submit(
@@ -139,28 +180,7 @@ class Cluster:
                 pure=False,
             )
             self.running[future] = worker
-        try:
-            while True:
-                try:
-                    return future.result(timeout=LOOK)
-                except CancelledError:
-                    raise Lost("stopped") from None
-                except TimeoutError:
-                    self._look()
-                    if worker not in self.workers:
-                        future.cancel()
-                        raise Lost(f"its worker {worker} is gone") from None
-        finally:
-            with self.lock:
-                del self.running[future]
-
-    def stop(self, number: int) -> None:
-        for future in list(self.running):
-            future.cancel()  # its worker then ends the command; see on_worker
-
-    def _free(self) -> dict[str, int]:
-        taken = Counter(self.running.values())
-        return {worker: n - taken[worker] for worker, n in self.workers.items()}
+            return future, worker
 
     def _look(self) -> None:
         """Ask the scheduler for its workers, unless that was a moment ago."""
@@ -169,8 +189,8 @@ class Cluster:
                 return
             try:
                 self.workers = dict(self.client.nthreads())
-            except (OSError, RuntimeError):  # the scheduler is gone, or the client with it
-                self.workers = {}
+            except (OSError, RuntimeError):
+                self.workers, self.gone = {}, True
             self.seen = time.monotonic()
 
 
@@ -239,6 +259,12 @@ def launched(
 def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
     assert process.stdin is not None
     return process.stdin
+
+
+def _tell(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # it has just ended
+        _input(process).write(bytes([number]))
+        _input(process).flush()
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
