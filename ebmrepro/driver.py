@@ -311,7 +311,8 @@ def main() -> int:
         except (OSError, ValueError) as error:
             said = " ".join(str(error).split())
             print(f"--scheduler: no Dask scheduler at {own.scheduler!r}: {said}", file=sys.stderr)
-            return 2
+            sys.stderr.flush()
+            os._exit(2)  # Dask would wait at the exit for what has not begun
     driver = Driver(at)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
