@@ -240,7 +240,9 @@ class Lock:
         if not isinstance(stage, PipelineStage):
             stage.dump(update_pipeline=False)
             return
-        path = Path(stage.dvcfile._lockfile.path)
+        file: Any = stage.dvcfile
+        lockfile = file._lockfile
+        path = Path(lockfile.path)
         text = path.read_text(encoding="utf-8") if path.exists() else self.HEAD
         if not self.PLAIN.fullmatch(text):  # edited by hand; DVC keeps comments
             stage.dump(update_pipeline=False)
@@ -258,7 +260,7 @@ class Lock:
             later = (i for i, k in enumerate(keys) if k in self.new and self._after(k, stage))
             entries.insert(next(later, len(entries)), entry)
         _write(path, self.HEAD + "".join(entries))
-        stage.repo.scm_context.track_file(stage.dvcfile._lockfile.relpath)
+        stage.repo.scm_context.track_file(lockfile.relpath)
         self.put_in.append(stage)
 
     def close(self) -> None:

@@ -113,7 +113,9 @@ class Cluster:
 
         # Workers may have another ebmrepro installed, or none.
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
-        self.client = distributed.Client(address, timeout=20, name="ebmrepro", set_as_default=False)
+        self.client: Any = distributed.Client(  # whose calls may also be coroutines
+            address, timeout=20, name="ebmrepro", set_as_default=False
+        )
         self.limit = limit
         self.lock = threading.Lock()
         self.workers: dict[str, int] = {}  # address -> its threads
