@@ -121,7 +121,7 @@ class Driver:
                 if result:
                     done.append(result)
         finally:
-            lock.close()
+            lock.close(complete=not (waiting or working or failed or skipped))
             self.dvc.release()
         if self.signal:
             name = signal.Signals(self.signal).name
@@ -221,7 +221,7 @@ class Lock:
 
     DVC reads and dumps the whole file anew for each stage, in pure Python; here the text of one
     stage's entry is replaced. Entries that are new come in the order of the plan, not in that in
-    which stages end; which they are is kept in `notes`, so that a killed run's successor knows.
+    which stages end; which they are is kept in `notes` until a run has done all that it was to do.
     At the end DVC's own writer goes over the file once and has the last word.
     """
 
@@ -263,11 +263,12 @@ class Lock:
         stage.repo.scm_context.track_file(lockfile.relpath)
         self.put_in.append(stage)
 
-    def close(self) -> None:
+    def close(self, complete: bool) -> None:
         for file in {stage.dvcfile for stage in self.put_in}:
             own = [stage for stage in self.put_in if stage.dvcfile == file]
             file.dump_stages(own, update_pipeline=False)
-        self.notes.unlink(missing_ok=True)
+        if complete:
+            self.notes.unlink(missing_ok=True)
 
     def _after(self, key: str, stage: Stage) -> bool:
         return self.of_key.get(key, -1) > self.rank[stage]
