@@ -33,9 +33,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dvc.dependency.param
 import dvc.repo.reproduce
 import dvc.stage.run
+import networkx
 from dvc.cli import main as dvc_command
 from dvc.exceptions import ReproductionError
-from dvc.repo.reproduce import handle_error
+from dvc.log import logger
 from dvc.stage import PipelineStage
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc.stage.serialize import to_lockfile
@@ -112,10 +113,11 @@ class Driver:
                 if error is not None:
                     failed.append(stage)
                     if not self.signal:
-                        for each in handle_error(graph, on_error, error, stage):
-                            if each in waiting:
-                                waiting.remove(each)
-                                skipped.add(each)
+                        logger.warning("'%s': %s", stage.addressing, error)
+                    if graph and on_error != "ignore":
+                        above = networkx.ancestors(graph, stage).intersection(waiting)
+                        waiting = [each for each in waiting if each not in above]
+                        skipped |= above
                 elif force_downstream and graph and (result or forced[stage]):
                     forced.update(dict.fromkeys(graph.predecessors(stage), True))
                 if result:
