@@ -80,7 +80,7 @@ docs: $(READY)  ## build the documentation into site/ (offline)
 	@echo "documentation: $(CURDIR)/site/index.html"
 
 lock: $(READY)  ## compile requirements.lock from pyproject.toml (UPGRADE=1: to the newest versions)
-	@$(ACTIVATE) && uv pip compile pyproject.toml --extra dev --universal --generate-hashes \
+	@$(ACTIVATE) && uv pip compile pyproject.toml --extra dev --extra dask --universal --generate-hashes \
 		--no-emit-index-url --no-header --python-version $(firstword $(SUPPORTED)) \
 		$(if $(UPGRADE),--upgrade) --quiet -o requirements.lock
 

@@ -112,7 +112,17 @@ def _rehearsed(suite: str, settings: params.Params) -> bool:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def repro(context: typer.Context) -> None:
+def repro(
+    context: typer.Context,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stages to run at once; with --scheduler, at most so many."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run the stages on this Dask cluster."),
+    ] = None,
+) -> None:
     """Regenerate what params.yaml asks for: dvc repro, with the costly imports done once.
 
     Takes all arguments and options of dvc repro.
@@ -121,7 +131,7 @@ def repro(context: typer.Context) -> None:
         params.load()
         from ebmrepro import pipeline
 
-        raise typer.Exit(pipeline.repro(Path(), context.args))
+        raise typer.Exit(pipeline.repro(Path(), context.args, jobs, scheduler))
 
 
 @app.command("claims")

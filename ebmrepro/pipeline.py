@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -16,17 +17,29 @@ from ebmrepro.params import UserError
 PATIENCE = 5.0  # seconds that the server has to go when it is told
 
 
-def repro(root: Path, arguments: Sequence[str]) -> int:
+def repro(
+    root: Path, arguments: Sequence[str], jobs: int | None = None, scheduler: str | None = None
+) -> int:
     """Run `dvc repro` in the project at `root` and return its exit status.
 
+    Args:
+        jobs: stages to run at once, by `driver.py`; None leaves it to DVC, one by one.
+        scheduler: address of a Dask cluster that runs them.
+
     Raises:
-        UserError: `root` holds no pipeline.
+        UserError: `root` holds no pipeline, or Dask is not installed.
     """
     if not (root / "dvc.yaml").exists():
         raise UserError(f"{root.resolve()}: no dvc.yaml here; run in the project's folder")
+    if scheduler is not None and importlib.util.find_spec("distributed") is None:
+        raise UserError("--scheduler needs Dask, which is not installed: pip install distributed")
+    command = [sys.executable, "-P", "-m", "dvc", "repro"]
+    if jobs is not None or scheduler is not None:
+        command = [sys.executable, "-P", str(Path(__file__).with_name("driver.py"))]
+        command += [] if jobs is None else ["--jobs", str(jobs)]
+        command += [] if scheduler is None else ["--scheduler", scheduler]
     with _warm(root) as environment:
-        command = [sys.executable, "-P", "-m", "dvc", "repro", *arguments]
-        dvc = subprocess.Popen(command, cwd=root, env=environment)
+        dvc = subprocess.Popen([*command, *arguments], cwd=root, env=environment)
 
         def pass_on(number: int, _: object) -> None:
             # Ctrl-C reaches dvc by itself: the terminal sends it to everyone.

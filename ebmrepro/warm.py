@@ -84,6 +84,8 @@ class Server:
         while True:
             for key, _ in self.selector.select(timeout=1.0 if self.abandoned else None):
                 if key.fileobj is sys.stdin:
+                    for child in (*self.clients.values(), *self.abandoned):
+                        _kill(child, signal.SIGTERM)  # what a killed `ebmrepro repro` has left
                     return
                 if key.fileobj is self.listener:
                     self._accept()

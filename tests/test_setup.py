@@ -22,6 +22,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ASKED = [
     *PYPROJECT["project"]["dependencies"],
     *PYPROJECT["project"]["optional-dependencies"]["dev"],
+    *PYPROJECT["project"]["optional-dependencies"]["dask"],
     *PYPROJECT["build-system"]["requires"],  # the project is built without fetching a builder
 ]
 LOCK = (ROOT / "requirements.lock").read_text()

@@ -146,6 +146,16 @@ def test_without_a_server_a_stage_starts_by_itself(folder: Path):
     assert stage.error.read_text().split()[0] == "False"
 
 
+def test_a_server_that_is_told_to_go_stops_what_is_left(folder: Path, tmp_path: Path):
+    with serving(tmp_path / "socket") as server:
+        stage = Stage(folder, tmp_path / "socket", "wait")
+        until((folder / "started").exists)
+        assert server.stdin is not None
+        server.stdin.close()
+        until((folder / "stopped").exists)
+        assert stage.end() == 1
+
+
 def test_a_server_that_dies_does_not_leave_its_stages_waiting(folder: Path, tmp_path: Path):
     with serving(tmp_path / "socket") as server:
         stage = Stage(folder, tmp_path / "socket", "wait")

@@ -1,0 +1,325 @@
+"""Where the stages of `ebmrepro repro --jobs` run: on this machine, or on a Dask cluster.
+
+A place takes one stage command at a time. Each command runs under `launch.py`, writes what it says
+to a file, and gets one GPU of its machine where there are several.
+
+Threads: sums are split among them, so the last bits of measures follow from their number. On this
+machine each command has as many as under `dvc repro`, whose bytes are to come out; what the user
+has set in OMP_NUM_THREADS holds for both. Waiting threads sleep, so that commands with more threads
+than there are cores do not wait for each other's spinning. On a cluster each command has its share
+of the cores, unless the user has set a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+LAUNCH = Path(__file__).with_name("launch.py").read_text()
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+LOOK = 0.5  # seconds between two looks at whether a command on a cluster is still wanted
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a place is to run: DVC's command line and environment of a stage, and where it talks."""
+
+    line: list[str]
+    folder: str
+    environment: Mapping[str, str]
+    log: str
+
+
+class Lost(Exception):
+    """A command whose end nobody will hear of."""
+
+
+class Places(Protocol):
+    def count(self) -> int:
+        """How many commands can run at once, at this moment.
+
+        Raises:
+            Lost: there will be no places any more.
+        """
+        ...
+
+    def run(self, command: Command) -> int:
+        """Wait for a command's end and return its exit status, 128 + n after signal n.
+
+        Raises:
+            Lost: its place is gone.
+        """
+        ...
+
+    def stop(self, number: int) -> None:
+        """Pass a signal on to every command that runs."""
+        ...
+
+
+class Here:
+    """`number` places on this machine. The commands may be forks of a server; see `warm.py`."""
+
+    def __init__(self, number: int):
+        self.number = number
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.told = 0  # the last signal
+
+    def count(self) -> int:
+        return self.number
+
+    def run(self, command: Command) -> int:
+        environment = dict(command.environment)
+        if self.number > 1:
+            environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        with own_gpu(environment, self.number):
+            process = launched(command, environment, LAUNCH)
+            self.running.add(process)
+            try:
+                if self.told:  # while this one was being started
+                    _tell(process, self.told)
+                return process.wait()
+            finally:
+                self.running.discard(process)
+                _ended(process)
+
+    def stop(self, number: int) -> None:
+        self.told = number
+        for process in list(self.running):
+            _tell(process, number)
+
+
+class Cluster:
+    """The threads of the workers of a Dask cluster, which see this file system.
+
+    A command is tied to one worker. Dask would start it again elsewhere when that worker dies, at
+    once, and without removing what the first has written; here the stage counts as failed.
+    """
+
+    def __init__(self, address: str, limit: int | None):
+        import cloudpickle
+        import distributed
+
+        # Workers may have another ebmrepro installed, or none.
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        self.client: Any = distributed.Client(  # whose calls may also be coroutines
+            address, timeout=20, name="ebmrepro", set_as_default=False
+        )
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.workers: dict[str, int] = {}  # address -> its threads
+        self.seen = float("-inf")
+        self.running: dict[Any, str] = {}  # future -> address of its worker
+        self.stopped = self.gone = self.waited = False
+
+    def count(self) -> int:
+        self._look()
+        if self.gone:
+            raise Lost("the scheduler is gone")
+        number = sum(self.workers.values())
+        if not number and not self.waited:
+            self.waited = True
+            print("waiting for workers", flush=True)
+        return number if self.limit is None else min(number, self.limit)
+
+    def run(self, command: Command) -> int:
+        from distributed import CancelledError
+
+        while (found := self._submitted(command)) is None:  # a worker has gone since `count`
+            time.sleep(LOOK)
+            self._look()
+        future, worker = found
+        try:
+            while True:
+                try:
+                    return future.result(timeout=LOOK)
+                except CancelledError as cancelled:
+                    raise Lost(f"cancelled, {cancelled}") from None
+                except TimeoutError:
+                    self._look()
+                    if worker not in self.workers:
+                        future.cancel()
+                        raise Lost(f"its worker {worker} is gone") from None
+        finally:
+            with self.lock:
+                del self.running[future]
+
+    def stop(self, number: int) -> None:
+        self.stopped = True
+        for future in list(self.running):
+            future.cancel()  # its worker then ends the command; see on_worker
+
+    def _submitted(self, command: Command) -> tuple[Any, str] | None:
+        """The command's future, at the worker with most free threads; None if all are taken."""
+        with self.lock:
+            if self.stopped or self.gone:
+                raise Lost("stopped" if self.stopped else "the scheduler is gone")
+            taken = Counter(self.running.values())
+            free = {worker: n - taken[worker] for worker, n in self.workers.items()}
+            worker = max(free, key=free.__getitem__, default="")
+            if free.get(worker, 0) < 1:
+                return None
+            host = worker.rpartition(":")[0]
+            beside = sum(n for each, n in self.workers.items() if each.rpartition(":")[0] == host)
+            future = self.client.submit(
+                on_worker,
+                command,
+                LAUNCH,
+                beside,
+                workers=[worker],
+                allow_other_workers=False,
+                pure=False,
+            )
+            self.running[future] = worker
+            return future, worker
+
+    def _look(self) -> None:
+        """Ask the scheduler for its workers, unless that was a moment ago."""
+        with self.lock:
+            if time.monotonic() - self.seen < LOOK:
+                return
+            try:
+                self.workers = dict(self.client.nthreads())
+            except (OSError, RuntimeError):
+                self.workers, self.gone = {}, True
+            self.seen = time.monotonic()
+
+
+def on_worker(command: Command, launch: str, beside: int) -> int:
+    """What a worker does: run the command, and end it when nobody waits for it any more.
+
+    Dask does not interrupt a task, but marks it as cancelled, also when the driver's connection to
+    the scheduler ends because the driver was killed.
+
+    Args:
+        launch: text of launch.py.
+        beside: commands that may run on this worker's machine at once, with this one.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state == "executing"
+
+    if not Path(command.folder).is_dir():
+        raise FileNotFoundError(
+            f"{command.folder}: not seen by {worker.address}; a cluster needs one file system"
+        )
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in THREADS},  # the nanny's
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    for name, value in command.environment.items():
+        if name in THREADS or name.startswith("DVC_"):
+            environment[name] = value
+        elif name.startswith(("EBMREPRO_", "MLFLOW_")) and name != "EBMREPRO_WARM":
+            environment.setdefault(name, value)  # a machine's own device or mirror comes first
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // beside)))
+    with own_gpu(environment, beside):
+        process = launched(command, environment, launch)
+        try:
+            while True:
+                try:
+                    return process.wait(LOOK)
+                except subprocess.TimeoutExpired:
+                    if not wanted():
+                        _input(process).close()
+                        return process.wait()
+        finally:
+            _ended(process)
+
+
+def launched(
+    command: Command, environment: Mapping[str, str], launch: str
+) -> subprocess.Popen[bytes]:
+    with open(command.log, "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", launch, *command.line],
+            cwd=command.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is the driver's to pass on
+        )
+
+
+def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
+
+
+def _tell(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # it has just ended
+        _input(process).write(bytes([number]))
+        _input(process).flush()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Also where the wait was broken off: then the end of its input ends the command."""
+    with contextlib.suppress(OSError):
+        _input(process).close()
+
+
+@contextlib.contextmanager
+def own_gpu(environment: dict[str, str], beside: int) -> Iterator[None]:
+    """Leave a command, one of `beside` on its machine, one of the GPUs that it would see.
+
+    That is the one which the fewest have: the first free lock of `beside` rounds over the GPUs. Any
+    process on the machine respects the locks, and each ends with its holder.
+    """
+    found = gpus(environment)
+    if len(found) < 2 or environment.get("EBMREPRO_DEVICE", "cuda") != "cuda":
+        yield
+        return
+    folder = Path(tempfile.gettempdir()) / f"ebmrepro-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for path, gpu in ((folder / f"{gpu}.{n}", gpu) for n in range(beside) for gpu in found):
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+            yield
+            return
+    yield  # others than ours hold them all; the stage takes the first, as it would alone
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def gpus(environment: Mapping[str, str]) -> list[str]:
+    """Names of the GPUs that a command with this environment would see, without importing torch."""
+    program = shutil.which("nvidia-smi", path=environment.get("PATH"))
+    if program is None:
+        return []
+    asked = [program, "--query-gpu=uuid", "--format=csv,noheader"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
+    found = told.stdout.split() if told.returncode == 0 else []
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return found
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    # Numbers count the machine's GPUs, or those that a batch system has left of them.
+    return [
+        found[int(name)] if name.isdecimal() and int(name) < len(found) else name for name in names
+    ]

@@ -1,0 +1,331 @@
+"""Stages at once, here and on a Dask cluster, leave what `dvc repro` leaves, also after kills."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ebmrepro import places
+
+DRIVER = Path(places.__file__).with_name("driver.py")
+DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
+PATIENCE = 300  # seconds after which a test gives up; none depends on how fast anything is
+
+# What a stage's commands may use: a count of runs, and waiting for what a test or a stage does.
+SHELL = """\
+ran() { echo "$1" >> ran; }
+until_there() { while [ ! -e "$1" ]; do sleep 0.05; done; }
+until_locked() { while ! grep -qs "$1:" dvc.lock; do sleep 0.05; done; }
+"""
+# With `meet`, m@0 can only end after m@1 has begun, ended and been committed.
+MEETING = """\
+stages:
+  data:
+    cmd: . ./shell; ran data; mkdir data && echo 1 > data/x
+    deps: [code]
+    outs: [data]
+  m:
+    matrix:
+      n: [0, 1]
+    cmd: >-
+      . ./shell; ran m${item.n}; touch begun${item.n};
+      if [ -e meet ]; then until_there begun0; until_there begun1; fi;
+      if [ -e meet ] && [ ${item.n} = 0 ]; then until_locked m@1; fi;
+      mkdir -p models/${item.n} && echo "${item.n} $OMP_NUM_THREADS" > models/${item.n}/w
+    deps: [code, data]
+    params: [rate]
+    outs: ["models/${item.n}"]
+  report:
+    cmd: . ./shell; ran report; cat models/*/w > report.md
+    deps: [models]
+    metrics:
+      - report.md:
+          cache: false
+"""
+# `slow` waits for `go`, and says when it is asked to stop.
+WAITING = """\
+stages:
+  quick:
+    cmd: . ./shell; ran quick; echo 1 > quick.txt
+    deps: [code]
+    outs: [quick.txt]
+  slow:
+    cmd: >-
+      . ./shell; ran slow; trap 'touch stopped; exit 1' TERM; touch slow-begun;
+      until_there go; echo 2 > slow.txt
+    deps: [code]
+    outs: [slow.txt]
+  after:
+    cmd: . ./shell; ran after; cat slow.txt > after.txt
+    deps: [slow.txt]
+    outs: [after.txt]
+"""
+
+
+class Project:
+    """A pipeline of a few shell commands."""
+
+    def __init__(self, folder: Path, pipeline: str):
+        folder.mkdir()
+        self.folder = folder
+        (folder / "dvc.yaml").write_text(pipeline)
+        (folder / "params.yaml").write_text("rate: 0.1\n")
+        (folder / "shell").write_text(SHELL)
+        (folder / "code").write_text("x\n")
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc/config").write_text(
+            "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+        )
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
+        self.environment |= {"OMP_NUM_THREADS": "1", "SHELL": "/bin/sh", "DVC_NO_ANALYTICS": "1"}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-W", "ignore", str(DRIVER), *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *words: str, status: int = 0) -> str:
+        return ended(self.start(*words), status)
+
+    def dvc(self, *words: str) -> str:
+        done = subprocess.run(
+            [*DVC, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ran(self) -> list[str]:
+        """Commands that ran since the last time that this was asked."""
+        path = self.folder / "ran"
+        names = path.read_text().split() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return sorted(names)
+
+    def lock(self) -> str:
+        return (self.folder / "dvc.lock").read_text()
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+
+def ended(process: subprocess.Popen[str], status: int = 0) -> str:
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == status, said
+    return said
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, condition
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def ending(*commands: list[str], folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes for the time of this context; what they say goes to files."""
+    started = []
+    for number, command in enumerate(commands):
+        with (folder / f"process-{number}").open("w") as out:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT
+            )
+        started.append(process)
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def sequential(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The pipeline MEETING after plain `dvc repro`."""
+    project = Project(tmp_path_factory.mktemp("dvc") / "project", MEETING)
+    project.dvc("repro")
+    return project
+
+
+def test_independent_stages_run_at_once_and_leave_what_dvc_leaves(
+    sequential: Project, tmp_path: Path
+):
+    project = Project(tmp_path / "project", MEETING)
+    (project.folder / "meet").touch()
+    said = project.run("--jobs", "2")
+    assert said.count("Running stage ") == 4
+    assert project.ran() == ["data", "m0", "m1", "report"]
+    assert project.lock() == sequential.lock()
+    for path in ("data/x", "models/0/w", "models/1/w", "report.md"):
+        assert (project.folder / path).read_bytes() == (sequential.folder / path).read_bytes()
+    assert not project.has(".dvc/tmp/ebmrepro-jobs.json")
+    assert not list((project.folder / ".ebmrepro/jobs").iterdir())
+
+    # DVC finds nothing to do, nor do we; an edit reruns what reads it; taken back, nothing runs.
+    assert "up to date" in project.dvc("status")
+    (project.folder / "params.yaml").write_text("rate: 0.2\n")
+    project.run("--jobs", "2", "m@1")
+    assert project.ran() == ["m1"]
+    (project.folder / "params.yaml").write_text("rate: 0.1\n")
+    assert "is cached - skipping run" in project.run("--jobs", "2")
+    assert project.ran() == [] and project.lock() == sequential.lock()
+
+
+def test_a_failed_stage_is_named_and_what_does_not_need_it_is_done(tmp_path: Path):
+    project = Project(
+        tmp_path / "project", WAITING.replace("until_there go;", "echo why; test -e go &&")
+    )
+    said = project.run("--jobs", "1", status=255)
+    assert project.ran() == ["quick", "slow"] and not project.has("after.txt")
+    assert "failed to reproduce 'slow'; 1 that depend on them were not run" in said
+    assert "'slow' said:\nwhy\n" in said
+    assert (project.folder / ".ebmrepro/jobs/slow.log").read_text() == "why\n"
+    (project.folder / "go").touch()
+    project.run("--jobs", "1")
+    assert project.ran() == ["after", "slow"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_after_the_driver_was_killed_only_what_is_missing_runs(tmp_path: Path, number: int):
+    project = Project(tmp_path / "project", WAITING)
+    driver = project.start("--jobs", "2")
+    until(lambda: project.has("dvc.lock") and "quick" in project.lock())
+    until(lambda: project.has("slow-begun"))
+    driver.send_signal(number)
+    ended(driver, 128 + number if number == signal.SIGTERM else -number)
+    until(lambda: project.has("stopped"))  # the stage was told, and not left to itself
+    assert project.ran() == ["quick", "slow"]
+    (project.folder / "go").touch()
+    project.run("--jobs", "2")
+    assert project.ran() == ["after", "slow"]
+    assert "up to date" in project.dvc("status")
+
+
+CLUSTER = """
+import sys, distributed
+with distributed.LocalCluster(
+    n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1",
+    dashboard_address=None,
+) as cluster:
+    with open(sys.argv[1] + ".part", "w") as file:
+        file.write(cluster.scheduler_address)
+    __import__("os").rename(sys.argv[1] + ".part", sys.argv[1])
+    sys.stdin.read()
+"""
+
+
+def test_a_local_cluster_leaves_the_same_and_a_killed_driver_stops_its_stages(
+    sequential: Project, tmp_path: Path
+):
+    told = tmp_path / "address"
+    command = [sys.executable, "-W", "ignore", "-c", CLUSTER, str(told)]
+    with ending(command, folder=tmp_path):
+        project = Project(tmp_path / "project", MEETING)
+        (project.folder / "meet").touch()
+        until(told.exists)
+        address = told.read_text()
+        project.run("--scheduler", address)
+        assert project.ran() == ["data", "m0", "m1", "report"]
+        assert project.lock() == sequential.lock()
+
+        project = Project(tmp_path / "killed", WAITING)
+        driver = project.start("--scheduler", address)
+        until(lambda: project.has("slow-begun"))
+        driver.kill()
+        ended(driver, -signal.SIGKILL)
+        until(lambda: project.has("stopped"))
+
+
+def test_a_worker_of_its_own_process_that_dies_fails_its_stage_alone(tmp_path: Path):
+    contact = tmp_path / "scheduler.json"
+    python = [sys.executable, "-W", "ignore", "-m"]
+    scheduler = [*python, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    scheduler += ["--no-dashboard", "--scheduler-file", str(contact)]
+    worker = [*python, "distributed.cli.dask_worker", "--scheduler-file", str(contact)]
+    worker += ["--no-nanny", "--nthreads", "1", "--no-dashboard"]
+    worker += ["--local-directory", str(tmp_path)]
+    with ending(scheduler, worker, worker, folder=tmp_path) as started:
+        until(contact.exists)
+        until(lambda: contact.read_text().endswith("}"))
+        address = json.loads(contact.read_text())["address"]
+        pipeline = WAITING.replace("touch slow-begun", "echo $$ > slow-begun; echo $PPID > worker")
+        project = Project(tmp_path / "project", pipeline)
+        driver = project.start("--scheduler", address, "--jobs", "2")
+        until(lambda: project.has("worker") and project.has("quick.txt"))
+        launcher = int((project.folder / "worker").read_text())
+        at_work = parent(launcher)
+        next(each for each in started if each.pid == at_work).kill()
+        said = ended(driver, 255)
+        assert "failed to reproduce 'slow'; 1 that depend" in said and "is gone" in said
+        until(lambda: project.has("stopped"))
+        assert project.ran() == ["quick", "slow"]
+        (project.folder / "go").touch()
+        project.run("--scheduler", address)
+        assert project.ran() == ["after", "slow"]
+        assert "up to date" in project.dvc("status")
+
+
+def parent(process: int) -> int:
+    told = subprocess.run(["ps", "-o", "ppid=", "-p", str(process)], capture_output=True, text=True)
+    return int(told.stdout)
+
+
+def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path):
+    project = Project(tmp_path / "project", WAITING)
+    said = project.run("--scheduler", "somewhere://", status=2)
+    assert said.startswith("--scheduler: no Dask scheduler at 'somewhere://'")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_stage_has_the_threads_that_dvc_would_give_it(tmp_path: Path):
+    """The bits of sums follow from their number; see `places.py`."""
+    for set_by_user in (None, "5"):
+        log = tmp_path / f"{set_by_user}.log"
+        environment = {"PATH": os.environ["PATH"], "EBMREPRO_DEVICE": "cpu"}
+        if set_by_user:
+            environment["OMP_NUM_THREADS"] = set_by_user
+        line = ["/bin/sh", "-c", "echo $OMP_NUM_THREADS $OMP_WAIT_POLICY; exit 3"]
+        command = places.Command(line, str(tmp_path), environment, str(log))
+        assert places.Here(2).run(command) == 3
+        assert log.read_text().split() == [*filter(None, [set_by_user]), "PASSIVE"]
+
+
+def test_each_job_has_a_gpu_and_several_share_them_evenly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho GPU-a\necho GPU-b\necho GPU-c\n")
+    program.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+    def given(**settings: str) -> str | None:
+        environment = {**path, **settings}
+        held.enter_context(places.own_gpu(environment, 4))
+        return environment.get("CUDA_VISIBLE_DEVICES")
+
+    with contextlib.ExitStack() as held:
+        assert [given() for _ in range(4)] == ["GPU-a", "GPU-b", "GPU-c", "GPU-a"]
+    with contextlib.ExitStack() as held:
+        assert [given(CUDA_VISIBLE_DEVICES="2,1") for _ in range(3)] == ["GPU-c", "GPU-b", "GPU-c"]
+        assert given(CUDA_VISIBLE_DEVICES="1") == "1"  # a batch system has chosen
+        assert given(EBMREPRO_DEVICE="cpu") is None
+        assert given(EBMREPRO_DEVICE="cuda:1") is None
+    assert places.gpus({"PATH": str(tmp_path / "nothing")}) == []
