@@ -56,7 +56,7 @@ def by_square_root(a: Gaussian, b: Gaussian) -> float:
 
     root = np.asarray(sqrtm(a.covariance.dot(b.covariance)))
     difference = a.mean - b.mean
-    traces = np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(root.real)
+    traces = np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(np.real(root))
     return float(difference @ difference + traces)
 
 
@@ -87,7 +87,7 @@ def random_weights() -> Iterator[Path]:
 
 
 def pytorch_fids(weights: Path) -> Any:
-    """Its network with these weights, and its way of asking: batches of floats, one after another."""
+    """Its network with these weights, asked as it asks: batches of floats, one after another."""
     from pytorch_fid.inception import InceptionV3
 
     state = torch.load(weights, weights_only=True)
@@ -108,7 +108,7 @@ def pytorch_fids(weights: Path) -> Any:
 def our_features(images: np.ndarray, weights: Path) -> np.ndarray:
     return inception.inception_features(
         images, weights, inception.BATCH["cpu"], "cpu", sha256_prefix=""
-    ).vectors
+    ).features
 
 
 def measure(quick: bool) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def images(batches: int) -> np.ndarray:
     from sklearn.datasets import load_digits
 
     rows = np.arange(28) * 8 // 28
-    large = np.asarray(load_digits().images)[:, rows][:, :, rows] > 8
+    large = np.asarray(load_digits()["images"])[:, rows][:, :, rows] > 8
     take = np.arange(batches * BATCH) % len(large)
     return (large[take, None] * 255).astype(np.uint8)
 
@@ -147,7 +147,8 @@ def page(numbers: dict[str, Any]) -> str:
         times = "; ".join(f"{spread(one.times_as_fast(side, p))} times {p}" for p in peers)
         lines.append(
             f"- {side}: {percent(whole)} of the matmul rate of all threads, {percent(same)} of one "
-            f"thread's; the aim of {100 * AIM_SHARE:.0f} % of the threads it uses is {met}; {times}."
+            f"thread's; the aim of {100 * AIM_SHARE:.0f} % of the threads it uses is {met}; "
+            f"{times}."
         )
     executed = ", ".join(
         f"{side} {flop / numbers['one'] * PRODUCTS:.2f}"

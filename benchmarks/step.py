@@ -152,7 +152,7 @@ def batches(training: Training, epoch: int = 0) -> list[torch.Tensor]:
     return [x for x, _ in training.batches.epoch(epoch)]
 
 
-def in_bf16(device: str = "cpu") -> AbstractContextManager[None]:
+def in_bf16(device: str = "cpu") -> AbstractContextManager[object]:
     """Products and convolutions are taken in bfloat16.
 
     Without autocast's cache: it keeps a weight's first cast until the context ends, and the weights
@@ -201,7 +201,10 @@ def threads(training: Training) -> int | None:
 def measure(quick: bool) -> dict[str, Any]:
     repeats = 1 if quick else 7
     return {
-        "cases": [_measure(case, repeats, quick) for case in cases(quick)],
+        "cases": [
+            _measure(case, min(repeats, 5) if case.convolutional else repeats, quick)
+            for case in cases(quick)
+        ],
         "together": together.measure(quick, repeats),
     }
 
@@ -305,7 +308,7 @@ def page(numbers: dict[str, Any]) -> str:
         "The loop of `train.py`, with all it does at a step (batches drawn from uint8 images, "
         "terms averaged, gradients looked at for what is not finite), against a plain eager script "
         "of the same mathematics, which gets its batches ready-made. `share of the limit` counts "
-        "the products of our step on both sides, over a 2048 x 2048 float32 product on all threads.",
+        "the products of our step on both sides, over a large float32 product on all threads.",
         sides(rows),
         "Variants of ours are candidates, not what a stage does.",
         table(headings, extra),
