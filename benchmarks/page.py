@@ -34,6 +34,8 @@ def number(x: float) -> str:
     """Three significant digits, thousands apart."""
     if x == 0 or not math.isfinite(x):
         return f"{x:g}"
+    if abs(x) < 1e-4:
+        return f"{x:.1e}"
     digits = 2 - math.floor(math.log10(abs(x)))
     return f"{round(x, digits):,.{max(digits, 0)}f}"
 

@@ -184,8 +184,9 @@ def tracked(repeats: int, length: float) -> dict[str, Any]:
             shutil.rmtree(folder / "models", ignore_errors=True)
             shutil.rmtree(folder / ".ebmrepro", ignore_errors=True)
             choice = "on" if side == ON else "off"
+            seed = str(len(inner[side]) + 1)  # a new one each time: MLflow keeps what it has
             call(
-                ["stages/train.py", "digits", "ebgan", "0"],
+                ["stages/train.py", "digits", "ebgan", seed],
                 folder,
                 **home,
                 EBMREPRO_TRACKING=choice,
@@ -194,6 +195,7 @@ def tracked(repeats: int, length: float) -> dict[str, Any]:
             inner[side].append(Block(json.loads(provenance.read_text())["seconds"]))
 
         train(OFF)  # how long its epochs take here
+        call(["-m", "ebmrepro", "track", "sync"], folder, **home)  # makes MLflow's database
         block["hparams"]["epochs"] = max(
             1, round(block["hparams"]["epochs"] * length / inner[OFF].pop().seconds)
         )

@@ -130,7 +130,7 @@ def bench(context: typer.Context) -> None:
     """Measure speed beside peers and the machine's limits; writes reports/benchmarks.md.
 
     Takes some minutes on a quiet machine. --quick, --only NAME, --render and --out FOLDER are
-    explained at the head of benchmarks/__main__.py.
+    explained at the head of benchmarks/run.py.
     """
     with one_line():
         if not Path("benchmarks/__main__.py").exists():
