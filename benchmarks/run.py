@@ -52,17 +52,17 @@ def main(arguments: Sequence[str]) -> None:
     found: dict[str, Any] = {"questions": {}}
     if stored.exists() and not whole:
         found = json.loads(stored.read_text())
+    if names:
+        found |= {"machine": machine(), "quick": asked.quick}
     start = time.monotonic()
     for name in names:
         print(f"{name} ...", end=" ", flush=True)
         clock = time.monotonic()
         found["questions"][name] = answer(name, asked.quick)
         print(f"{time.monotonic() - clock:.0f} s", flush=True)
-    if names:
-        found |= {"machine": machine(), "quick": asked.quick}
         if whole:
             found["minutes"] = (time.monotonic() - start) / 60
-        write(stored, json.dumps(found, indent=1).encode() + b"\n")
+        write(stored, json.dumps(found, indent=1).encode() + b"\n")  # what a later stop leaves
     from benchmarks import picture
 
     text, bars = render(found)
