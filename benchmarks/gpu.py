@@ -79,7 +79,7 @@ class Captured:
             for _ in range(steps):
                 run()
             found.append([value.clone() for value in self.training.method.parameters()])
-        return max(limits.largest_difference(a, b) for a, b in zip(*found, strict=True))
+        return max(limits.difference(a, b) for a, b in zip(*found, strict=True))
 
 
 @contextmanager

@@ -72,10 +72,9 @@ def products(run: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def largest_difference(a: Tensor, b: Tensor) -> float:
-    """Of two tensors, relative to the largest value of either."""
-    scale = max(float(a.abs().max()), float(b.abs().max()), 1e-30)
-    return float((a - b).abs().max()) / scale
+def difference(a: Tensor, b: Tensor) -> float:
+    """Of two tensors, root mean square, relative to the second."""
+    return float((a - b).norm() / b.norm().clamp(min=1e-30))
 
 
 def measure(quick: bool) -> dict[str, Any]:

@@ -163,8 +163,8 @@ def in_bf16(device: str = "cpu") -> AbstractContextManager[object]:
 
 def parity(case: Case, variant: str = OURS, device: str = "cpu") -> dict[str, float]:
     """How far a variant is from the script after a few steps from the same weights, images and
-    noise: its losses, relative to the script's, and what G and D then answer to the same input,
-    relative to the largest answer. Weights would say less: a bias before a batch normalisation has
+    noise: its losses, and what G and D then answer to the same input, root mean square; both
+    relative to the script's. Weights would say less: a bias before a batch normalisation has
     no gradient but rounding, which Adam makes as large as any.
     """
     training = ours(case, PARITY_STEPS, device)
@@ -188,7 +188,7 @@ def parity(case: Case, variant: str = OURS, device: str = "cpu") -> dict[str, fl
     z, x = torch.randn(case.batch, model.hp.z, device=device), batches(training)[0]
     with torch.no_grad():
         answers = ((model.G(z), script.G(z)), (model.D.reconstruct(x), script.D(x)))
-        of_answers = max(limits.largest_difference(a, b) for a, b in answers)
+        of_answers = max(limits.difference(a, b) for a, b in answers)
     return {"losses": float(of_losses), "answers": of_answers}
 
 
@@ -313,7 +313,8 @@ def page(numbers: dict[str, Any]) -> str:
         "Variants of ours are candidates, not what a stage does.",
         table(headings, extra),
         f"Differences are those from the plain script after {PARITY_STEPS} steps from the same "
-        "weights, images and noise, relative to the largest value.",
+        "weights, images and noise: of the mean losses, and of what G and D then answer to one "
+        "input (root mean square), both relative to the script's.",
         *verdicts,
         together.page(numbers["together"]),
     )

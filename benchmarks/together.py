@@ -98,8 +98,8 @@ class Together:
 
 
 def parity() -> float:
-    """Largest difference of what G and D answer to one input after a few steps, between a seed
-    trained alone and the same seed among others; relative to the largest answer.
+    """Difference of what G and D answer to one input after a few steps, between a seed trained
+    alone and the same seed among others: root mean square, relative, the largest of all seeds.
     """
     at_once = Together(PARITY_STEPS)
     at_once.epoch()
@@ -114,7 +114,7 @@ def parity() -> float:
         energies = at_once.D(x.expand(len(SEEDS), *x.shape))
         pairs = [(model.G(z), image) for model, image in zip(alone_too, images, strict=True)]
         pairs += [(model.D(x), found) for model, found in zip(alone_too, energies, strict=True)]
-    return max(limits.largest_difference(a, b) for a, b in pairs)
+    return max(limits.difference(a, b) for a, b in pairs)
 
 
 def measure(quick: bool, repeats: int) -> dict[str, Any]:
@@ -141,8 +141,8 @@ def page(numbers: dict[str, Any]) -> str:
         f"Steps of each seed; one thread. Stacked in one process, three seeds cost {spread(cost)} "
         f"times one seed (the aim of at most {AIM:g} is {met}) and in turn "
         f"{spread(one.times_as_fast(ONE, IN_TURN))} times. After {PARITY_STEPS} steps what "
-        f"G and D answer to one input differs by {numbers['difference']:.1e} of the largest answer "
-        "from what they answer when the seed is trained alone.",
+        f"G and D answer to one input differs by {numbers['difference']:.1e} (root mean square, "
+        "relative) from what they answer when the seed is trained alone.",
         "The pipeline does not do so, whatever it brings. A stage is one seed: DVC runs again just "
         "the seed that is asked for, and a killed seed goes on alone. Stacked products round "
         "otherwise than single ones, so the bytes of a seed would follow from which seeds stand "

@@ -55,7 +55,7 @@ def test_the_plain_script_learns_what_our_loop_learns(name: str):
 def test_convolutions_learn_the_same_in_the_plain_script_and_nearly_so_in_bfloat16():
     case = step.convolutional("began", 1, batch=3)
     exact, narrow = step.parity(case), step.parity(case, step.BF16)
-    assert exact["losses"] < 1e-3 and exact["answers"] < 1e-2
+    assert exact["losses"] < 1e-3 and exact["answers"] < 0.02
     assert exact["losses"] < narrow["losses"] < 0.1
 
 
@@ -233,6 +233,7 @@ def figures(factor: float) -> dict[str, Any]:
             "features": {"comparison": features.tree(), "difference": 1e-5},
         },
         "pipeline": {
+            "compiled": True,
             "here": None,
             "generated": [[10, idle(10)], [20, idle(20)]],
             "cold": [[10, 2.0], [20, 3.0]],
