@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.page import Bar
+from benchmarks.page import Bar, number
 from ebmrepro.report.figures import DPI, INK, MUTED, PALETTE, STYLE
 
 WIDTH, ROW = 8.0, 0.34  # inches
@@ -30,7 +30,7 @@ def png(bars: Sequence[Bar]) -> bytes:
             if bar.aim is not None:
                 ax.plot([bar.aim] * 2, [place - 0.42, place + 0.42], color=PALETTE[4], linewidth=2)
             ax.annotate(
-                f"{times.median:.2g}",
+                number(times.median),
                 (max(times.high, times.median, bar.aim or 0, 1), place),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -50,7 +50,6 @@ def png(bars: Sequence[Bar]) -> bytes:
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_xlabel("times as fast; line: least to largest of the repeats; mark: the aim")
         ax.set_title("ebmrepro beside others on the same work")
-        figure.tight_layout()
         buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=DPI, metadata={"Software": None})
+        figure.savefig(buffer, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()

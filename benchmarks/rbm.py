@@ -163,8 +163,8 @@ def page(numbers: dict[str, Any]) -> str:
         "Images a second of contrastive divergence on the same binary images, our loop with its "
         "batches drawn, its terms and its checks; `share of the limit` counts five products of "
         f"{BATCH} x {VISIBLE} x {HIDDEN} a step, whatever a side computes, over a large float32 "
-        "product on all threads. Threads that ours uses, as the stage `train` decides by the number "
-        f"of parameters: {numbers['threads']}.",
+        "product on all threads. Threads that ours uses, as the stage `train` decides by the "
+        f"number of parameters: {numbers['threads']}.",
         sides([Sides(one, SKLEARN, MATMUL)]),
         missing,
         f"Products that a step computes, in units of one of the five: {executed}.",
