@@ -38,7 +38,8 @@ def images(batches: int) -> np.ndarray:
     from sklearn.datasets import load_digits
 
     rows = np.arange(28) * 8 // 28
-    large = np.asarray(load_digits()["images"])[:, rows][:, :, rows] > 8
+    pixels, _ = load_digits(return_X_y=True)
+    large = np.asarray(pixels).reshape(-1, 8, 8)[:, rows][:, :, rows] > 8
     take = np.arange(batches * BATCH) % len(large)
     return (large[take, None] * 255).astype(np.uint8)
 

@@ -31,7 +31,7 @@ from benchmarks.timing import Block, Comparison, Spread
 ROOT = Path(__file__).parents[1]
 
 
-def compared(what: str = "work", work: float = 100, **times: list[float]) -> Comparison:
+def compared(times: dict[str, list[float]], what: str = "work", work: float = 100) -> Comparison:
     """A comparison of sides whose blocks took these seconds, on a quiet machine."""
     blocks = {name: [Block(s, 0.0) for s in taken] for name, taken in times.items()}
     return Comparison(what, "images", work, blocks)
@@ -127,7 +127,7 @@ def test_sides_take_turns_in_an_order_that_rotates():
 
 
 def test_ratios_are_taken_within_a_repeat():
-    one = compared(ours=[1.0, 10.0, 2.0], theirs=[2.0, 30.0, 8.0])
+    one = compared({"ours": [1.0, 10.0, 2.0], "theirs": [2.0, 30.0, 8.0]})
     assert one.times_as_fast("ours", "theirs") == Spread(3.0, 2.0, 4.0)
     assert one.rate("ours") == Spread(50.0, 10.0, 100.0)
 
@@ -142,7 +142,7 @@ def test_disturbed_repeats_are_left_out_where_enough_quiet_ones_remain():
 
 
 def test_a_share_of_a_limit_compares_rates_of_arithmetic():
-    one = compared(ours=[2.0], matmul=[1.0])
+    one = compared({"ours": [2.0], "matmul": [1.0]})
     one.products |= {"ours": 3e9, "matmul": 6e9}
     assert one.share("ours", "matmul") == Spread(0.25, 0.25, 0.25)
     one.products["needed"] = 1.5e9
@@ -150,7 +150,7 @@ def test_a_share_of_a_limit_compares_rates_of_arithmetic():
 
 
 def test_a_comparison_comes_back_from_its_file():
-    one = compared(ours=[1.0, 2.0], theirs=[3.0, 4.0])
+    one = compared({"ours": [1.0, 2.0], "theirs": [3.0, 4.0]})
     assert Comparison.read(as_stored(one.tree())) == one
 
 
@@ -175,7 +175,7 @@ def figures(factor: float) -> dict[str, Any]:
 
     def sided(what: str, ours: list[str], theirs: list[str], limit: bool = True) -> Comparison:
         times = {name: [1.0, 1.0, 1.0] for name in ours} | {n: [factor] * 3 for n in theirs}
-        one = compared(what, **times)
+        one = compared(times, what)
         one.products |= dict.fromkeys(times, 0.45 * factor)
         if limit:
             one.blocks["matmul"] = [Block(1.0, 0.0)] * 3
@@ -196,20 +196,20 @@ def figures(factor: float) -> dict[str, Any]:
             "parameters": 1000,
         }
 
-    seeds = compared(**{together.ONE: [1.0], together.IN_TURN: [3.0], together.AT_ONCE: [factor]})
+    seeds = compared({together.ONE: [1.0], together.IN_TURN: [3.0], together.AT_ONCE: [factor]})
     units = sided("RBM", [rbm.RBM, rbm.DBN], [rbm.SKLEARN])
     units.blocks[rbm.ONE_THREAD] = units.blocks[rbm.MATMUL]
     units.products[rbm.ONE_THREAD] = 1.0
     ours, theirs = evaluation.OURS, evaluation.THEIRS
-    distance = compared("distance", **{ours: [1.0] * 3, theirs: [8 * factor] * 3})
-    features = compared("features", **{ours: [1.0] * 3, theirs: [factor] * 3})
+    distance = compared({ours: [1.0] * 3, theirs: [8 * factor] * 3}, "distance")
+    features = compared({ours: [1.0] * 3, theirs: [factor] * 3}, "features")
     status, repro = pipeline.STATUS, pipeline.OURS
 
     def idle(count: int) -> dict[str, Any]:
-        return compared(f"{count} stages", **{status: [1.0], repro: [3 / factor]}).tree()
+        return compared({status: [1.0], repro: [3 / factor]}, f"{count} stages").tree()
 
-    on = compared(**{pipeline.ON: [1 + 0.04 / factor], pipeline.OFF: [1.0]}).tree()
-    machine = compared("limits", 1, **{"float32 product, all threads": [1.0]})
+    on = compared({pipeline.ON: [1 + 0.04 / factor], pipeline.OFF: [1.0]}).tree()
+    machine = compared({"float32 product, all threads": [1.0]}, "limits", 1)
     machine.blocks["copy in memory"] = machine.blocks["float32 product, all threads"]
     machine.products = {"float32 product, all threads": 1e9, "copy in memory": 1e8}
     return {
