@@ -21,7 +21,7 @@ USABLE := $(and $(IN_PLACE),$(filter $(CURDIR),$(shell cat $(READY) 2>/dev/null)
 ACTIVATE := . .venv/bin/activate
 
 .DEFAULT_GOAL := environment
-.PHONY: environment repro test soak check audit ui docs lock clean distclean help unusable
+.PHONY: environment repro test soak bench check audit ui docs lock clean distclean help unusable
 
 environment: $(READY)  ## set up .venv (every target that needs it does so itself)
 	@echo "ready: source .venv/bin/activate"
@@ -61,6 +61,9 @@ test: $(READY)  ## run the tests
 KILLS ?= 60
 soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compare bytes
 	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest tests/reliability
+
+bench: $(READY)  ## measure speed beside peers and the machine's limits (under 15 minutes)
+	@$(ACTIVATE) && ebmrepro bench
 
 check: $(READY)  ## lint, format, types, import contracts
 	@$(ACTIVATE) && ruff check

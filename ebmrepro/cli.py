@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +133,21 @@ def repro(
         from ebmrepro import pipeline
 
         raise typer.Exit(pipeline.repro(Path(), context.args, jobs, scheduler))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure speed beside peers and the machine's limits; writes reports/benchmarks.md.
+
+    Takes some minutes on a quiet machine. --quick, --only NAME, --render and --out FOLDER are
+    explained at the head of benchmarks/run.py.
+    """
+    with one_line():
+        if not Path("benchmarks/__main__.py").exists():
+            here = Path().resolve()
+            raise params.UserError(f"{here}: no benchmarks here; run in the project's folder")
+        command = [sys.executable, "-m", "benchmarks", *context.args]
+        raise typer.Exit(subprocess.run(command).returncode)
 
 
 @app.command("claims")

@@ -1,0 +1,1 @@
+"""How fast ebmrepro is, beside its peers and beside what the machine can do: `make bench`."""

@@ -1,0 +1,183 @@
+"""Question `rbm`: CD-1 of an RBM of 784 visible and 500 hidden units, at batches of 100.
+
+On the same binary images, in the same number of Gibbs steps: ours in two methods (`dbn`, whose
+first layer takes grey levels for probabilities, and `rbm`, which draws bits), scikit-learn's
+BernoulliRBM (persistent, one step) and learnergy's RBM (CD-1) where it is installed. Arithmetic is
+counted on the five products of CD-1 alone: v W, h W', v' W, and the two statistics <v h>.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import limits
+from benchmarks.page import Bar, Sides, paragraphs, percent, sides, spread
+from benchmarks.timing import Comparison, interleaved
+from ebmrepro import method, params, runs
+from ebmrepro.data.batches import Batches
+from ebmrepro.params import SGD, Momentum
+from ebmrepro.train import Training
+
+VISIBLE, HIDDEN, BATCH, PRODUCTS = 784, 500, 100, 5
+RBM, DBN, SKLEARN, LEARNERGY = "ours, rbm", "ours, dbn", "scikit-learn", "learnergy"
+MATMUL, ONE_THREAD = "matmul", "matmul, 1 thread"
+AIM_SHARE, AIM_TIMES = 0.85, 2.0
+RATE = 0.05
+WITHOUT_END = 10**9
+
+
+def images(batches: int) -> np.ndarray:
+    """Digits of scikit-learn's set in 28x28 binary pixels, uint8 of 0 and 255 (N, 1, 28, 28)."""
+    from sklearn.datasets import load_digits
+
+    rows = np.arange(28) * 8 // 28
+    pixels, _ = load_digits(return_X_y=True)
+    large = np.asarray(pixels).reshape(-1, 8, 8)[:, rows][:, :, rows] > 8
+    take = np.arange(batches * BATCH) % len(large)
+    return (large[take, None] * 255).astype(np.uint8)
+
+
+def ours(name: str, batches: int) -> Training:
+    """The first layer of one of our stacks, at the beginning of its training."""
+    block = params.load(runs.PACKAGE.parent / "params.yaml").suite("mnist").block(name)
+    hidden = [HIDDEN] if name == "rbm" else [HIDDEN, 10]
+    given: dict[str, Any] = {"layers": hidden, "rbm_epochs": WITHOUT_END}
+    steps: Any = [1] * len(hidden) if name == "rbm" else 1
+    values = block.hparams.model_dump() | given | {"cd_steps": steps}
+    hparams = params.hparams_class(name).model_validate(values)
+    model = method.build(name, hparams, (1, 28, 28), 10, seed=0)
+    labels = np.zeros(batches * BATCH, dtype=np.int64) if model.labelled else None
+    made = Batches(images(batches), labels, BATCH, 0, torch.device("cpu"))
+    momentum = Momentum(initial=0.5, final=0.5, epochs=1)
+    spec = SGD(name="sgd", lr=RATE, momentum=momentum, weight_decay=0.0)
+    return Training(model, made, {"rbms": spec})
+
+
+def scikit_learns(batches: int) -> Callable[[], object]:
+    from sklearn.neural_network import BernoulliRBM
+
+    v = images(batches).reshape(-1, VISIBLE).astype(np.float32) / 255
+    model = BernoulliRBM(HIDDEN, learning_rate=RATE, batch_size=BATCH, n_iter=1, random_state=0)
+    return lambda: model.fit(v)
+
+
+def learnergys(batches: int) -> Callable[[], object] | None:
+    """None where it is not installed."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = importlib.import_module("learnergy.models.bernoulli")
+    except ImportError:
+        return None
+    v = torch.from_numpy(images(batches).reshape(-1, VISIBLE)).float() / 255
+    shown = torch.utils.data.TensorDataset(v, torch.zeros(len(v)))
+    model = found.RBM(VISIBLE, HIDDEN, steps=1, learning_rate=RATE, momentum=0.5)
+
+    def run() -> None:
+        hidden = io.StringIO()
+        with contextlib.redirect_stdout(hidden), contextlib.redirect_stderr(hidden):
+            model.fit(shown, batch_size=BATCH, epochs=1)
+
+    return run
+
+
+def threads(training: Training) -> int | None:
+    """As the stage `train` sets them for an RBM of this size; None: one a core."""
+    count = sum(p.numel() for p in training.method.parameters())
+    return 1 if count < runs.SMALL else None
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    batches, repeats, size = (2, 1, 256) if quick else (100, 9, limits.SIZE)
+
+    def on(number: int | None, run: Callable[[], object]) -> Callable[[], object]:
+        def block() -> None:
+            limits.with_threads(number)
+            run()
+
+        return block
+
+    made = {RBM: ours("rbm", batches), DBN: ours("dbn", batches)}
+    own = threads(made[RBM])
+    run: dict[str, Callable[[], object]] = {}
+    for side, training in made.items():
+        epochs = training.epochs()
+        run[side] = on(own, lambda epochs=epochs: next(epochs))
+    if own is not None and limits.cores() > own:
+        for side, name in ((RBM, "rbm"), (DBN, "dbn")):
+            epochs = ours(name, batches).epochs()
+            run[f"{side}, all threads"] = on(None, lambda epochs=epochs: next(epochs))
+    run[SKLEARN] = on(None, scikit_learns(batches))
+    if (theirs := learnergys(batches)) is not None:
+        run[LEARNERGY] = on(None, theirs)
+    work = PRODUCTS * 2.0 * VISIBLE * HIDDEN * BATCH * batches
+    counts = dict.fromkeys(run, work)
+    run[MATMUL], counts[MATMUL] = limits.matmul(1 if quick else 4, size=size)
+    run[ONE_THREAD], counts[ONE_THREAD] = limits.matmul(1 if quick else 2, 1, size=size)
+    executed = {}
+    for name in ("rbm", "dbn"):
+        epochs = ours(name, 1).epochs()
+        executed[f"ours, {name}"] = limits.products(lambda epochs=epochs: next(epochs))
+    timed = interleaved(run, repeats)
+    comparison = Comparison(
+        "RBM 784-500, CD-1, batch 100", "images", BATCH * batches, timed, counts
+    )
+    return {
+        "comparison": comparison.tree(),
+        "threads": own or limits.cores(),
+        "executed": executed,  # floating-point operations of the products of a step
+        "one": PRODUCTS * 2.0 * VISIBLE * HIDDEN * BATCH,
+    }
+
+
+def page(numbers: dict[str, Any]) -> str:
+    one = Comparison.read(numbers["comparison"])
+    peers = [side for side in (SKLEARN, LEARNERGY) if side in one.blocks]
+    ourselves = [side for side in one.blocks if side.startswith("ours")]
+    lines = []
+    for side in ourselves:
+        whole, same = one.share(side, MATMUL), one.share(side, ONE_THREAD)
+        of = same if numbers["threads"] == 1 and "all threads" not in side else whole
+        met = "met" if of.median >= AIM_SHARE else "not met"
+        times = "; ".join(f"{spread(one.times_as_fast(side, p))} times {p}" for p in peers)
+        lines.append(
+            f"- {side}: {percent(whole)} of the matmul rate of all threads, {percent(same)} of one "
+            f"thread's; the aim of {100 * AIM_SHARE:.0f} % of the threads it uses is {met}; "
+            f"{times}."
+        )
+    executed = ", ".join(
+        f"{side} {flop / numbers['one'] * PRODUCTS:.2f}"
+        for side, flop in numbers["executed"].items()
+    )
+    missing = (
+        ""
+        if LEARNERGY in one.blocks
+        else "learnergy is not installed here, so it was not run (`uv pip install learnergy`)."
+    )
+    return paragraphs(
+        "Images a second of contrastive divergence on the same binary images, our loop with its "
+        "batches drawn, its terms and its checks; `share of the limit` counts five products of "
+        f"{BATCH} x {VISIBLE} x {HIDDEN} a step, whatever a side computes, over a large float32 "
+        "product on all threads. Threads that ours uses, as the stage `train` decides by the "
+        f"number of parameters: {numbers['threads']}.",
+        sides([Sides(one, SKLEARN, MATMUL)]),
+        missing,
+        f"Products that a step computes, in units of one of the five: {executed}.",
+        *lines,
+        f"The aim beside peers is {AIM_TIMES:g} times each.",
+    )
+
+
+def bars(numbers: dict[str, Any]) -> list[Bar]:
+    one = Comparison.read(numbers["comparison"])
+    return [
+        Bar("RBM 784-500, CD-1", side, one.times_as_fast(RBM, side), AIM_TIMES)
+        for side in (SKLEARN, LEARNERGY)
+        if side in one.blocks
+    ]
