@@ -101,9 +101,13 @@ class RestrictedBoltzmann(Method):
                 v = below.up(v).bernoulli()
             if t == 0 and not rbm.b.any():  # its first step: no step leaves all of them at 0
                 rbm.b.copy_(_log_odds(v))
-            p_k = rbm.gibbs(v, k, sample_visible=True)
+        field = v @ rbm.W + rbm.c  # shared by the free energy and the first Gibbs half-step
+        with torch.no_grad():
+            p_k = rbm.down(field.sigmoid().bernoulli())
+            if k > 1:
+                p_k = rbm.gibbs(rbm.draw(p_k), k - 1, sample_visible=True)
             v_k = p_k.bernoulli()
-        contrast = (rbm(v) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
+        contrast = (rbm.free_energy(v, field) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
         terms = {
             f"contrast/rbm{layer + 1}": contrast,
             f"reconstruction/rbm{layer + 1}": (v - p_k).square().mean(),
