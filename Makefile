@@ -46,13 +46,15 @@ $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 	@cmp -s requirements.lock .venv/installed.lock || { \
 		sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt && \
 		.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.txt && \
-		.venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.lock && \
+		.venv/bin/uv pip sync --python .venv/bin/python --require-hashes --compile-bytecode \
+			requirements.lock && \
 		cp requirements.lock .venv/installed.lock; }
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@mv .venv/unfinished $@
 
-repro: $(READY)  ## regenerate every result that params.yaml asks for (dvc repro)
-	@$(ACTIVATE) && ebmrepro repro
+JOBS ?= 2
+repro: $(READY)  ## regenerate every result that params.yaml asks for (dvc repro, JOBS=2 stages at once)
+	@$(ACTIVATE) && ebmrepro repro --jobs $(JOBS)
 	@echo "report: $(CURDIR)/reports/index.html"
 
 test: $(READY)  ## run the tests

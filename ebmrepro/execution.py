@@ -83,7 +83,7 @@ def _lower(network: nn.Sequential) -> None:
         with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
             return exact(x).float()
 
-    network.forward = forward
+    network.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _compile(network: nn.Sequential, compiler: str) -> None:
