@@ -14,6 +14,7 @@ package does not import DVC.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import queue
@@ -288,7 +289,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def remembering(load: Callable[..., Any]) -> Callable[..., Any]:
-    """DVC parses params.yaml three times a stage; the same file need not be parsed again."""
+    """DVC parses params.yaml three times a stage; the same file need not be parsed again.
+
+    Each stage gets values of its own: YAML would write a list that two of them share as an alias.
+    """
     known: dict[Any, Any] = {}
 
     def loaded(path: str, fs: Any, **options: Any) -> Any:
@@ -298,7 +302,7 @@ def remembering(load: Callable[..., Any]) -> Callable[..., Any]:
         key = (path, found.st_mtime_ns, found.st_size, found.st_ino, *sorted(options.items()))
         if key not in known:
             known[key] = load(path, fs, **options)
-        return known[key]
+        return copy.deepcopy(known[key])
 
     return loaded
 

@@ -78,7 +78,7 @@ class Project:
         folder.mkdir()
         self.folder = folder
         (folder / "dvc.yaml").write_text(pipeline)
-        (folder / "params.yaml").write_text("rate: 0.1\n")
+        (folder / "params.yaml").write_text("rate: [0.1]\n")
         (folder / "shell").write_text(SHELL)
         (folder / "code").write_text("x\n")
         (folder / ".dvc").mkdir()
@@ -179,10 +179,10 @@ def test_independent_stages_run_at_once_and_leave_what_dvc_leaves(
 
     # DVC finds nothing to do, nor do we; an edit reruns what reads it; taken back, nothing runs.
     assert "up to date" in project.dvc("status")
-    (project.folder / "params.yaml").write_text("rate: 0.2\n")
+    (project.folder / "params.yaml").write_text("rate: [0.2]\n")
     project.run("--jobs", "2", "m@1")
     assert project.ran() == ["m1"]
-    (project.folder / "params.yaml").write_text("rate: 0.1\n")
+    (project.folder / "params.yaml").write_text("rate: [0.1]\n")
     assert "is cached - skipping run" in project.run("--jobs", "2")
     assert project.ran() == [] and project.lock() == sequential.lock()
 
