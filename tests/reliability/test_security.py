@@ -67,7 +67,12 @@ def test_every_reader_of_arrays_and_tensors_is_told_to_unpickle_nothing():
 
 def test_no_module_imports_a_reader_that_runs_what_it_reads():
     runners = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml"}
-    allowed = {("unpickle.py", "pickle"), ("unpickle.py", "pickletools"), ("documents.py", "yaml")}
+    allowed = {
+        ("unpickle.py", "pickle"),
+        ("unpickle.py", "pickletools"),
+        ("documents.py", "yaml"),
+        ("places.py", "cloudpickle"),  # says how a function goes to a cluster; reads nothing
+    }
     for path in CODE:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
