@@ -21,12 +21,22 @@ ALWAYS = "import typer\nfrom ebmrepro import cli\n"
 
 def statements(script: Path) -> str:
     """The imports of a stage script, at its head and inside its functions, in their order."""
+    return ALWAYS + "\n".join(_own(script))
+
+
+def _own(script: Path) -> list[str]:
+    """Without what `ALWAYS` has; in place of another stage's script stands what that imports."""
     tree = ast.parse(script.read_text(encoding="utf-8"))
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    found.sort(key=lambda node: node.lineno)
-    lines = [ast.unparse(node) for node in found]
-    own = [line for line in lines if line not in ("import environment", "import typer")]
-    return ALWAYS + "\n".join(own)
+    lines: list[str] = []
+    for node in sorted(found, key=lambda node: node.lineno):
+        line = ast.unparse(node)
+        beside = script.with_name(f"{getattr(node, 'module', None)}.py")
+        if beside.exists():
+            lines += _own(beside)
+        elif line not in ("import environment", "import typer"):
+            lines.append(line)
+    return list(dict.fromkeys(lines))
 
 
 def main() -> None:

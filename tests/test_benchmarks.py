@@ -104,6 +104,11 @@ def test_a_stages_imports_are_those_of_its_head_and_of_its_functions():
     assert "import environment" not in found
 
 
+def test_a_stage_that_imports_another_stages_script_imports_what_that_does():
+    ours = imports.statements(ROOT / "stages" / "pretrain.py")
+    assert ours == imports.statements(ROOT / "stages" / "train.py")
+
+
 def test_a_generated_project_ends_in_a_stage_that_reads_all_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
