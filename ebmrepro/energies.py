@@ -5,10 +5,14 @@ units exactly.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from ebmrepro.draws import bernoulli
 from ebmrepro.params import Reduction
 
 
@@ -76,36 +80,60 @@ class RBM(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """Free energy F(v) = - b'v - sum_j log(1 + exp(c_j + W_j'v)), (N, V) -> (N,)."""
-        return self.free_energy(v, v @ self.W + self.c)
+        return self.free_energy(v, self.field(v))
+
+    def field(self, v: Tensor) -> Tensor:
+        """Input of the hidden units, v W + c, (N, V) -> (N, H)."""
+        return torch.addmm(self.c, v, self.W)
 
     def free_energy(self, v: Tensor, field: Tensor) -> Tensor:
-        """F(v) where the hidden units' input `field` = v W + c, (N, H), is known already."""
+        """F(v) where the field of v is known already, (N, V) and (N, H) -> (N,)."""
         return -(v @ self.b) - F.softplus(field).sum(1)
 
+    def expected(self, field: Tensor) -> Tensor:
+        """E[h | v] from the field of v, (N, H) -> (N, H)."""
+        return field.sigmoid()
+
+    def draw_hidden(self, field: Tensor) -> Tensor:
+        """Hidden units sampled, given the field of v, (N, H) -> (N, H)."""
+        return bernoulli(self.expected(field))
+
     def up(self, v: Tensor) -> Tensor:
-        """p(h = 1 | v), (N, V) -> (N, H)."""
-        return torch.sigmoid(v @ self.W + self.c)
+        """E[h | v], which for a binary unit is p(h = 1 | v), (N, V) -> (N, H)."""
+        return self.expected(self.field(v))
 
     def down(self, h: Tensor) -> Tensor:
         """p(v = 1 | h), (N, H) -> (N, V)."""
-        return torch.sigmoid(h @ self.W.T + self.b)
+        return F.linear(h, self.W, self.b).sigmoid()
 
     def draw(self, p: Tensor) -> Tensor:
         """Visible units sampled from their probabilities, (N, V) -> (N, V) of 0 and 1."""
-        return torch.bernoulli(p)
+        return bernoulli(p)
 
     @torch.no_grad()
-    def gibbs(self, v: Tensor, steps: int, *, sample_visible: bool) -> Tensor:
+    def gibbs(
+        self, v: Tensor, steps: int, *, sample_visible: bool, field: Tensor | None = None
+    ) -> Tensor:
         """`steps` times v -> h -> v with h sampled; returns the probabilities of the last v.
 
         In contrastive divergence v stays a probability (`sample_visible=False`), as in Hinton and
-        Salakhutdinov's code; a chain that is to reach the model's distribution samples it.
+        Salakhutdinov's code; a chain that is to reach the model's distribution samples it. `field`
+        is that of the first v, if it is known already.
         """
         for i in range(steps):
-            probability = self.down(torch.bernoulli(self.up(v)))
+            field = self.field(v) if field is None else field
+            probability = self.down(self.draw_hidden(field))
             last = i == steps - 1
             v = self.draw(probability) if sample_visible and not last else probability
+            field = None
         return v
+
+    def contrast(self, v: Tensor, v_k: Tensor, field: Tensor) -> Tensor:
+        """mean F(v) - mean F(v_k), whose descent is contrastive divergence, (N, V) twice -> ().
+
+        Only W, b and c get a gradient: v, its `field` and v_k are held fixed.
+        """
+        return _Contrast.apply(self, self.W, self.b, self.c, v, field, v_k)
 
     @torch.no_grad()
     def fill_in(self, v: Tensor, known: Tensor, steps: int) -> Tensor:
@@ -114,10 +142,10 @@ class RBM(nn.Module):
         Gibbs sampling with the known units clamped, from random bits; returns the mean of p(v | h)
         over the second half of the chain, which estimates the mean of v given the known units.
         """
-        state = torch.where(known, v, torch.full_like(v, 0.5).bernoulli())
+        state = torch.where(known, v, bernoulli(torch.full_like(v, 0.5)))
         total, burnt_in = torch.zeros_like(v), steps // 2
         for i in range(steps):
-            probability = self.down(torch.bernoulli(self.up(state)))
+            probability = self.down(bernoulli(self.up(state)))
             if i >= burnt_in:
                 total += probability
             state = torch.where(known, v, self.draw(probability))
@@ -128,15 +156,43 @@ class RBM(nn.Module):
         """log-pseudo-likelihood sum_i log p(v_i | v_-i) of binary v, exact, (N, V) -> (N,), in
         nats.
 
-        log p(v_i | v_-i) = log sigmoid(F(v with bit i flipped) - F(v)).
+        log p(v_i | v_-i) = log sigmoid(F(v with bit i flipped) - F(v)). Flipping bit i adds
+        d W_i to the hidden units' input, with d = 1 - 2 v_i: no product is needed for it.
         """
-        free = self(v)
+        field = self.field(v)
+        free = self.free_energy(v, field)
         total = torch.zeros_like(free)
         for i in range(v.shape[1]):
-            flipped = v.clone()
-            flipped[:, i] = 1 - flipped[:, i]
-            total += F.logsigmoid(self(flipped) - free)
+            d = 1 - 2 * v[:, i]
+            flipped = self.free_energy(v, torch.addcmul(field, d[:, None], self.W[i]))
+            total += F.logsigmoid(flipped - d * self.b[i] - free)
         return total
+
+
+class _Contrast(torch.autograd.Function):
+    """mean F(v) - mean F(v_k), with the statistics - <v h> + <v h>_k as its derivative by W.
+
+    Both are one product, of stacked batches: what W's gradient costs is less its arithmetic than
+    the passes over it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        rbm, _, _, _, v, field, v_k = given
+        field_k = rbm.field(v_k)
+        ctx.rbm = rbm
+        ctx.save_for_backward(v, field, v_k, field_k)
+        return rbm.free_energy(v, field).mean() - rbm.free_energy(v_k, field_k).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *by: Tensor) -> tuple[Tensor | None, ...]:
+        v, field, v_k, field_k = ctx.saved_tensors
+        of, of_k = by[0] / len(v), by[0] / len(v_k)
+        states = torch.cat([v, v_k])
+        hidden = torch.cat([ctx.rbm.expected(field) * -of, ctx.rbm.expected(field_k) * of_k])
+        of_b = of_k * v_k.sum(0) - of * v.sum(0)
+        return None, states.T @ hidden, of_b, hidden.sum(0), None, None, None
 
 
 class LabelledRBM(RBM):
@@ -158,13 +214,13 @@ class LabelledRBM(RBM):
 
     def down(self, h: Tensor) -> Tensor:
         """p(feature = 1 | h) beside p(label | h), the latter a softmax, (N, H) -> (N, V)."""
-        features, labels = self.part(h @ self.W.T + self.b)
+        features, labels = self.part(F.linear(h, self.W, self.b))
         return torch.cat([features.sigmoid(), labels.softmax(1)], dim=1)
 
     def draw(self, p: Tensor) -> Tensor:
         """Features sampled one by one, the label group as one draw: its states are one-hot."""
         features, labels = self.part(p)
-        return self.join(torch.bernoulli(features), torch.multinomial(labels, 1).squeeze(1))
+        return self.join(bernoulli(features), torch.multinomial(labels, 1).squeeze(1))
 
     def free_energies(self, features: Tensor) -> Tensor:
         """F(features, y) with each label y in turn, exact, (N, K) -> (N, classes)."""
@@ -181,6 +237,6 @@ class LabelledRBM(RBM):
         """
         p = torch.full((len(y), self.b.numel() - self.classes), 0.5, device=self.b.device)
         for _ in range(steps):
-            h = torch.bernoulli(self.up(self.join(torch.bernoulli(p), y)))
+            h = bernoulli(self.up(self.join(bernoulli(p), y)))
             p, _ = self.part(self.down(h))
         return p

@@ -125,6 +125,7 @@ def _drawn() -> list[np.ndarray]:
             torch.rand((2000, 3)),
             torch.randn_like(p),
             p.bernoulli(),
+            draws.bernoulli(p),
             torch.multinomial(torch.tensor([[1.0, 2.0, 1.0]]).expand(2000, 3), 1),
         ]
     return [each.numpy() for each in found]
@@ -137,11 +138,24 @@ def test_ranks_draw_other_numbers_of_the_same_law():
     np.testing.assert_array_equal(np.concatenate([first[0], second[0]]), whole)
     for mine, other in zip(first, second, strict=True):
         assert (mine != other).any()
-    bits = np.concatenate([first[3], second[3]])
-    assert set(np.unique(bits)) == {0.0, 1.0}
-    assert abs(bits.mean() - 0.3) < 5 * (0.21 / bits.size) ** 0.5
-    shares = np.bincount(np.concatenate([first[4], second[4]]).ravel(), minlength=3) / 4000
+    for place in 3, 4:
+        bits = np.concatenate([first[place], second[place]])
+        assert set(np.unique(bits)) == {0.0, 1.0}
+        assert abs(bits.mean() - 0.3) < 5 * (0.21 / bits.size) ** 0.5
+    shares = np.bincount(np.concatenate([first[5], second[5]]).ravel(), minlength=3) / 4000
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=5 * (0.25 / 4000) ** 0.5)
+
+
+def _bits() -> np.ndarray:
+    torch.manual_seed(0)
+    with draws.WholeBatch():
+        return draws.bernoulli(torch.full((20, 3), 0.3)).numpy()
+
+
+def test_ranks_share_the_bits_that_one_process_draws():
+    torch.manual_seed(0)
+    whole = draws.bernoulli(torch.full((40, 3), 0.3)).numpy()
+    np.testing.assert_array_equal(np.concatenate(in_ranks(_bits)), whole)
 
 
 def _normalised(x: torch.Tensor) -> list[Any]:

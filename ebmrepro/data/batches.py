@@ -84,7 +84,7 @@ class Batches:
         there = [index[i][rows] for i in numbers]
         if isinstance(self._images, Tensor):
             whole = self._images
-            pictures = (whole[own] for own in there)
+            pictures = (whole.index_select(0, own) for own in there)
         else:
             pictures = _ahead(
                 self._images, [order[i * self.size :][rows] for i in numbers], self.device

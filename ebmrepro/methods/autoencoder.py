@@ -54,17 +54,11 @@ class LinearRBM(RBM):
         hidden = field.square() - self.c.square() + math.log(2 * math.pi)
         return -(v @ self.b) - hidden.sum(1) / 2
 
-    def up(self, v):
-        """E[h | v], (N, V) -> (N, H)."""
-        return v @ self.W + self.c
+    def expected(self, field):
+        return field
 
-    @torch.no_grad()
-    def gibbs(self, v, steps, *, sample_visible):
-        for i in range(steps):
-            mean = self.up(v)
-            p = self.down(mean + torch.randn_like(mean))
-            v = self.draw(p) if sample_visible and i < steps - 1 else p
-        return v
+    def draw_hidden(self, field):
+        return field + torch.randn_like(field)
 
 
 class DeepAutoEncoder(Method):
@@ -146,9 +140,10 @@ class DeepAutoEncoder(Method):
         with torch.no_grad():
             for below in self.stack[:layer]:
                 v = below.up(v)
-        rbm = self.stack[layer]
-        v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False)
-        contrast = (rbm(v) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
+            rbm = self.stack[layer]
+            field = rbm.field(v)
+            v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False, field=field)
+        contrast = rbm.contrast(v, v_k, field)  # F(v_0) - F(v_k)
         player = "top" if rbm is self.top else f"rbms.{layer}"
         error = (v - v_k).square().mean()
         return Turn(player, contrast, {f"reconstruction/rbm{layer + 1}": error})

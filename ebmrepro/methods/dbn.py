@@ -31,6 +31,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from ebmrepro import nets, ranks
+from ebmrepro.draws import bernoulli
 from ebmrepro.energies import RBM
 from ebmrepro.method import Method, Turn
 from ebmrepro.params import Count, Epochs, Layers, Natural, Positive, Strict, rule
@@ -92,10 +93,10 @@ class DBN(Method):
     @torch.no_grad()
     def sample(self, n):
         top = self.stack[-1]
-        v = torch.full((n, top.b.numel()), 0.5, device=top.b.device).bernoulli()
+        v = bernoulli(torch.full((n, top.b.numel()), 0.5, device=top.b.device))
         v = top.gibbs(v, self.hp.chain_steps, sample_visible=True)
         for rbm in self.stack[-2::-1]:
-            v = rbm.down(v.bernoulli())
+            v = rbm.down(bernoulli(v))
         return (v * 2 - 1).unflatten(1, self.shape)
 
     def complete(self, x, known):
@@ -131,12 +132,10 @@ class DBN(Method):
         with torch.no_grad():
             for below in self.stack[:layer]:
                 v = below.up(v)
-        rbm = self.stack[layer]
-        field = v @ rbm.W + rbm.c  # shared by the free energy and the first Gibbs half-step
-        with torch.no_grad():
-            v_k = rbm.down(field.sigmoid().bernoulli())
-            v_k = rbm.gibbs(v_k, self.hp.cd_steps - 1, sample_visible=False)
-        contrast = (rbm.free_energy(v, field) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
+            rbm = self.stack[layer]
+            field = rbm.field(v)
+            v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False, field=field)
+        contrast = rbm.contrast(v, v_k, field)  # F(v_0) - F(v_k)
         error = (v - v_k).square().mean()
         return Turn(f"rbms.{layer}", contrast, {f"reconstruction/rbm{layer + 1}": error})
 

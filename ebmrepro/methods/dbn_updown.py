@@ -39,6 +39,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ebmrepro import nets
+from ebmrepro.draws import bernoulli
 from ebmrepro.energies import RBM, LabelledRBM
 from ebmrepro.method import Method, Turn
 from ebmrepro.params import Count, Epochs, Positive, Strict
@@ -107,7 +108,7 @@ class DBNUpDown(Method):
     @torch.no_grad()
     def sample_class(self, y):
         """An image of each label, (N,) int64 -> (N, C, H, W): the label clamped, then down."""
-        h = self.top.recall(y, self.hp.chain_steps).bernoulli()
+        h = bernoulli(self.top.recall(y, self.hp.chain_steps))
         return (self._down(h)[-1] * 2 - 1).unflatten(1, self.shape)
 
     def step(self, x, epoch):
@@ -119,11 +120,13 @@ class DBNUpDown(Method):
         with torch.no_grad():
             wake = self._up(v)
             v_0 = self.top.join(wake[-1], y)
-            v_K = self.top.draw(self.top.gibbs(v_0, self._K(epoch), sample_visible=True))
+            field = self.top.field(v_0)
+            p_K = self.top.gibbs(v_0, self._K(epoch), sample_visible=True, field=field)
+            v_K = self.top.draw(p_K)
             sleep = self._down(self.top.part(v_K)[0])
             error = (self.top.free_energies(wake[-1]).argmin(1) != y).float().mean()
         yield Turn("generative", _surprise(self.generative, wake[::-1]))
-        yield Turn("top", (self.top(v_0) - self.top(v_K)).mean(), {"error/label": error})
+        yield Turn("top", self.top.contrast(v_0, v_K, field), {"error/label": error})
         yield Turn("recognition", _surprise(self.recognition, sleep[::-1]))
 
     def _K(self, epoch):
@@ -137,9 +140,10 @@ class DBNUpDown(Method):
             rbm = self.stack[layer]
             if isinstance(rbm, LabelledRBM):
                 v = rbm.join(v, y)
-            v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False)
+            field = rbm.field(v)
+            v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False, field=field)
         error = (v - v_k).square().mean()
-        contrast = (rbm(v) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
+        contrast = rbm.contrast(v, v_k, field)  # F(v_0) - F(v_k)
         return Turn(f"rbms.{layer}", contrast, {f"reconstruction/rbm{layer + 1}": error})
 
     def _up(self, v):
@@ -192,7 +196,7 @@ def _sampled(layers, s):
     """`s` and the states of each sigmoid layer after it, each sampled given the one before."""
     states = [s]
     for layer in layers:
-        states.append(layer(states[-1]).sigmoid().bernoulli())
+        states.append(bernoulli(layer(states[-1]).sigmoid()))
     return states
 
 

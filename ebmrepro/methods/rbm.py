@@ -40,6 +40,7 @@ from pydantic import Field
 from torch import nn
 
 from ebmrepro import ranks
+from ebmrepro.draws import bernoulli
 from ebmrepro.energies import RBM
 from ebmrepro.method import Method, Turn
 from ebmrepro.metrics import likelihood
@@ -86,28 +87,25 @@ class RestrictedBoltzmann(Method):
     @torch.no_grad()
     def sample(self, n):
         top = self.stack[-1]
-        v = torch.full((n, top.b.numel()), 0.5, device=top.b.device).bernoulli()
+        v = bernoulli(torch.full((n, top.b.numel()), 0.5, device=top.b.device))
         v = top.gibbs(v, self.hp.chain_steps, sample_visible=True)
         for rbm in self.stack[-2::-1]:
-            v = rbm.down(v.bernoulli())
+            v = rbm.down(bernoulli(v))
         return (v * 2 - 1).unflatten(1, self.shape)
 
     def step(self, x, epoch):
         layer, t = divmod(epoch, self.hp.rbm_epochs)
         rbm, k = self.stack[layer], self.hp.cd_steps[layer]
         with torch.no_grad():
-            v = _probabilities(x).bernoulli()
+            v = bernoulli(_probabilities(x))
             for below in self.stack[:layer]:
-                v = below.up(v).bernoulli()
+                v = bernoulli(below.up(v))
             if t == 0 and not rbm.b.any():  # its first step: no step leaves all of them at 0
                 rbm.b.copy_(_log_odds(v))
-        field = v @ rbm.W + rbm.c  # shared by the free energy and the first Gibbs half-step
-        with torch.no_grad():
-            p_k = rbm.down(field.sigmoid().bernoulli())
-            if k > 1:
-                p_k = rbm.gibbs(rbm.draw(p_k), k - 1, sample_visible=True)
-            v_k = p_k.bernoulli()
-        contrast = (rbm.free_energy(v, field) - rbm(v_k)).mean()  # F(v_0) - F(v_k)
+            field = rbm.field(v)
+            p_k = rbm.gibbs(v, k, sample_visible=True, field=field)
+            v_k = bernoulli(p_k)
+        contrast = rbm.contrast(v, v_k, field)  # F(v_0) - F(v_k)
         terms = {
             f"contrast/rbm{layer + 1}": contrast,
             f"reconstruction/rbm{layer + 1}": (v - p_k).square().mean(),

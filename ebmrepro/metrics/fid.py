@@ -61,24 +61,39 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     S_a S_b is not symmetric, but with S_a = L L' its eigenvalues are those of L' S_b L, which is
     symmetric and positive semi-definite. So a factor and one symmetric eigenvalue solve replace
     the square root of a general matrix, with nothing imaginary to drop and nothing to add to the
-    diagonal: L is a Cholesky factor with pivoting, which has as many columns as S_a has rank.
+    diagonal.
     """
     if len(a.mean) != len(b.mean):
         raise ValueError(
             f"Gaussians of {len(a.mean)} and of {len(b.mean)} dimensions do not compare"
         )
-    (pstrf,) = get_lapack_funcs(("pstrf",), dtype=np.float64)
-    factor, pivots, rank, _ = pstrf(a.covariance, lower=True)
-    order = pivots - 1  # S_a[order][:, order] = L L'
-    L = np.tril(factor)[:, :rank]
-    product = L.T @ b.covariance[np.ix_(order, order)] @ L
-    eigenvalues = np.linalg.eigvalsh(product) if rank else np.zeros(0)
+    eigenvalues = _eigenvalues_of_product(a.covariance, b.covariance)
     trace_root = np.sqrt(eigenvalues.clip(min=0)).sum()  # tr (S_a S_b)^(1/2)
     difference = a.mean - b.mean
     distance = (
         difference @ difference + np.trace(a.covariance) + np.trace(b.covariance) - 2 * trace_root
     )
     return max(float(distance), 0.0)  # below 0 only by rounding
+
+
+def _eigenvalues_of_product(a: Array, b: Array) -> Array:
+    """Of two covariances (K, K): those that are not 0 for certain, in no order that means much.
+
+    Where `a` has full rank, L is triangular, and LAPACK has a routine for L' b L that needs half
+    the arithmetic of products. Where it has not, or may have lost it to rounding, a Cholesky factor
+    with pivoting has as many columns as `a` has rank.
+    """
+    potrf, pstrf, sygst = get_lapack_funcs(("potrf", "pstrf", "sygst"), dtype=np.float64)
+    L, failed = potrf(a.T, lower=True)  # .T, here and below: the order in memory that LAPACK wants
+    lost = len(a) * np.finfo(np.float64).eps * a.diagonal().max(initial=0)  # pstrf's own tolerance
+    if not failed and np.square(L.diagonal()).min(initial=np.inf) > lost:
+        product, _ = sygst(b.T, L, itype=2, lower=True)  # its lower triangle
+        return np.linalg.eigvalsh(product)
+    factor, pivots, rank, _ = pstrf(a.T, lower=True)
+    order = pivots - 1  # a[order][:, order] = L L'
+    L = np.tril(factor)[:, :rank]
+    product = L.T @ b[np.ix_(order, order)] @ L
+    return np.linalg.eigvalsh(product) if rank else np.zeros(0)
 
 
 def frechet_flag(n_a: int, n_b: int, dim: int) -> str | None:

@@ -70,6 +70,24 @@ def test_it_agrees_with_the_root_of_a_general_matrix():
     assert frechet_distance(a, b) == pytest.approx(difference @ difference + traces, rel=1e-9)
 
 
+def spread_over(eigenvalues: np.ndarray, seed: int = 0) -> tuple[Gaussian, Gaussian, float]:
+    """Gaussians of such a covariance and of one with the same axes, and how far apart they are."""
+    rng, dim = np.random.default_rng(seed), len(eigenvalues)
+    axes, _ = np.linalg.qr(rng.normal(size=(dim, dim)))
+    other = rng.uniform(0.5, 1.5, dim)
+    a, b = (Gaussian(np.zeros(dim), (axes * e) @ axes.T, None) for e in (eigenvalues, other))
+    return a, b, float(np.square(np.sqrt(eigenvalues) - np.sqrt(other)).sum())
+
+
+@pytest.mark.parametrize("least", [1e-2, 1e-12, 1e-15, 1e-18, 0.0])
+def test_it_is_as_exact_where_a_covariance_has_lost_its_rank_or_nearly(least):
+    eigenvalues = np.concatenate([np.linspace(1, 2, 40), np.full(60, least)])
+    a, b, exact = spread_over(eigenvalues)
+    # Rounding takes eigenvalues up to 1e-15 for 0 or the other way round: 60 times 2 sqrt(1e-15).
+    assert frechet_distance(a, b) == pytest.approx(exact, abs=5e-6)
+    assert frechet_distance(b, a) == pytest.approx(exact, abs=5e-6)
+
+
 def test_fewer_samples_than_features_give_the_distance_of_the_samples_own_gaussians():
     # With X, Y centred, tr (S_a S_b)^(1/2) is the sum of the singular values of X Y', divided by
     # sqrt((n - 1) (m - 1)): exact at any rank, and formed without a covariance.
