@@ -7,8 +7,7 @@ batch and precision. Shares are of a large product of the same precision on the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +17,11 @@ from benchmarks import limits, step
 from benchmarks.page import Bar, Sides, paragraphs, percent, sides, spread, table
 from benchmarks.step import Case
 from benchmarks.timing import Comparison, interleaved
+from ebmrepro.params import Precision
 
 OURS, PLAIN, CAPTURED, MATMUL = step.OURS, step.PLAIN, "captured graph", step.MATMUL
 BATCHES = (16, 64, 256, 1024)
-PRECISIONS = ("float32", "tf32", "bfloat16")
+PRECISIONS: dict[str, Precision | None] = {"float32": None, "tf32": "tf32", "bfloat16": "bf16"}
 SIZE = 8192  # of the product that is the ceiling
 WARM_UP = 3  # steps before a capture, as torch asks: they allocate what the graph will use
 
@@ -82,19 +82,6 @@ class Captured:
         return max(limits.difference(a, b) for a, b in zip(*found, strict=True))
 
 
-@contextmanager
-def taking(precision: str) -> Iterator[None]:
-    """Products and convolutions in one precision."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    try:
-        with step.in_bf16("cuda") if precision == "bfloat16" else nullcontext():
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-
 def measure(quick: bool) -> dict[str, Any]:
     if not torch.cuda.is_available():
         return {"gpu": None}
@@ -115,7 +102,7 @@ def _limit(precision: str) -> tuple[Callable[[], object], float]:
 
 
 def _measure(case: Case, repeats: int) -> dict[str, Any]:
-    differences = step.parity(case, device="cuda")
+    differences = step.differences(case, "cuda")
     training = step.ours(case, device="cuda")
     script, ready = step.plain(case, training), step.batches(training)
     epochs, graph = training.epochs(), Captured(case)
@@ -134,8 +121,7 @@ def _measure(case: Case, repeats: int) -> dict[str, Any]:
     counts = {OURS: counted, PLAIN: counted, CAPTURED: counted, MATMUL: ceiling}
     for side in (OURS, PLAIN):  # MAGAN's first pass measures the margin
         run[side]()
-    with taking("float32"):
-        timed = interleaved(run, repeats, torch.cuda.synchronize)
+    timed = interleaved(run, repeats, torch.cuda.synchronize)
     comparison = Comparison(case.title, "images", case.batch * case.steps, timed, counts)
     graph_differs = graph.difference()
     return {
@@ -146,24 +132,15 @@ def _measure(case: Case, repeats: int) -> dict[str, Any]:
 
 
 def _throughput(batch: int, precision: str, repeats: int) -> dict[str, Any]:
-    """The convolutional BEGAN at one batch and precision."""
+    """The convolutional BEGAN at one batch and precision, which a training sets for the process."""
     case = replace(step.convolutional("began", 10), batch=batch, title=f"batch {batch}")
-    training = step.ours(case, device="cuda")
-    epochs = training.epochs()
-
-    def loop() -> None:
-        with taking(precision):
-            next(epochs)
-
-    product, ceiling = _limit(precision)
-
-    def limit() -> None:
-        with taking(precision):
-            product()
-
-    one = step.ours(case, 1, "cuda").epochs()
+    epochs = step.ours(case, device="cuda", precision=PRECISIONS[precision]).epochs()
+    limit, ceiling = _limit(precision)
+    one = step.ours(case, 1, "cuda", PRECISIONS[precision]).epochs()
     counts = {OURS: case.steps * limits.products(lambda: next(one)), MATMUL: ceiling}
-    timed = interleaved({OURS: loop, MATMUL: limit}, repeats, torch.cuda.synchronize)
+    timed = interleaved(
+        {OURS: lambda: next(epochs), MATMUL: limit}, repeats, torch.cuda.synchronize
+    )
     comparison = Comparison(case.title, "images", batch * case.steps, timed, counts)
     return {"comparison": comparison.tree(), "precision": precision, "batch": batch}
 
@@ -183,8 +160,8 @@ def page(numbers: dict[str, Any]) -> str:
     differences = [
         [
             one.what,
-            f"{case['differences']['losses']:.1e}",
-            f"{case['differences']['answers']:.1e}",
+            f"{case['differences'][OURS]['losses']:.1e}",
+            f"{case['differences'][OURS]['answers']:.1e}",
             f"{case['captured']:.1e}",
         ]
         for case, one in zip(numbers["cases"], found, strict=True)
@@ -203,7 +180,8 @@ def page(numbers: dict[str, Any]) -> str:
         f"On {numbers['gpu']}.",
         sides([Sides(one, PLAIN, MATMUL) for one in found]),
         "Differences after a few steps from the same weights and noise: of our losses and of what "
-        "G and D answer, from the plain script's; and of weights, from a replayed graph to calls.",
+        "G and D answer, from the plain script's in double precision; and of weights, from a "
+        "replayed graph to calls.",
         table(["case", "losses", "answers", "graph against calls"], differences),
         "The convolutional BEGAN in our loop:",
         table(["precision", "images a second", "share of the limit"], grid),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,21 @@ class Script:
     """One of the scripts below, on copies of a method's networks."""
 
     def __init__(self, model: Method, optim: dict[str, Optim]):
-        networks = dict(model.named_children())
+        networks: Any = copy.deepcopy(dict(model.named_children()))
+        for network in networks.values():  # as torch makes them: our loop orders weights otherwise
+            network.to(memory_format=torch.contiguous_format)
         self.hp, self.of = model.hp, ENERGIES[model.hp.reduction]
-        self.G = copy.deepcopy(networks["G"])
-        D: Any = copy.deepcopy(networks["D"])
+        self.G, D = networks["G"], networks["D"]
         self.D = nn.Sequential(D.encoder, D.decoder)
         self.G_optim = _optimiser(self.G, optim["G"])
         self.D_optim = _optimiser(self.D, optim["D"])
         self.logged: list[tuple[float, float]] = []  # losses of D and of G
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """Compute in another precision, as the batches then have to be."""
+        self.G.to(dtype)
+        self.D.to(dtype)
+        return self
 
     def epoch(self, batches: Sequence[Tensor]) -> None:
         raise NotImplementedError
@@ -53,7 +60,7 @@ class EBGAN(Script):
             self.step(x, self.hp.margin)
 
     def step(self, x: Tensor, m: float) -> tuple[float, float]:
-        z = torch.randn(len(x), self.hp.z, device=x.device)
+        z = torch.randn(len(x), self.hp.z, device=x.device).to(x.dtype)
         x_g = self.G(z).detach()
         self.D_optim.zero_grad()
         real, fake = self.energy(x), self.energy(x_g)
@@ -61,7 +68,7 @@ class EBGAN(Script):
         d_loss.backward()
         self.D_optim.step()
 
-        z = torch.randn(len(x), self.hp.z, device=x.device)
+        z = torch.randn(len(x), self.hp.z, device=x.device).to(x.dtype)
         self.G_optim.zero_grad()
         g_loss = self.energy(self.G(z)).mean()
         g_loss.backward()
@@ -76,9 +83,9 @@ class BEGAN(Script):
 
     def epoch(self, batches: Sequence[Tensor]) -> None:
         for x in batches:
-            z_D = torch.rand(len(x), self.hp.z, device=x.device) * 2 - 1
+            z_D = torch.rand(len(x), self.hp.z, device=x.device).to(x.dtype) * 2 - 1
             x_gD = self.G(z_D).detach()
-            z_G = torch.rand(len(x), self.hp.z, device=x.device) * 2 - 1
+            z_G = torch.rand(len(x), self.hp.z, device=x.device).to(x.dtype) * 2 - 1
             self.G_optim.zero_grad()
             g_loss = self.energy(self.G(z_G)).mean()
             g_loss.backward()

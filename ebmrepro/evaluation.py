@@ -20,7 +20,7 @@ import torch
 
 from ebmrepro import data, images, in_inception, params, runs, train, writing
 from ebmrepro.data import check, probes
-from ebmrepro.method import Labelled, Method
+from ebmrepro.method import Method
 from ebmrepro.metrics import (
     coverage,
     fid,
@@ -277,22 +277,36 @@ def _of_the_model(
 ) -> dict[str, float]:
     """What needs the trained networks: codes, reconstructions, and the paper's own questions."""
     values: dict[str, float] = {}
-    real = runs.labelled(suite, asked.split)
-    fake = images.from_uint8(generated).to(train.device())
-    if (codes := model.code(fake)) is not None:
-        values["cos2_code"] = pulling_away.pulling_away(codes.cpu().numpy())
-    if (x_hat := model.reconstruct(real.x)) is not None:
-        values["reconstruction"] = (real.x - x_hat).square().mean().sqrt().item()
+    real, _ = data.read(Path("data") / suite, asked.split)
+    if (codes := _answers(model.code, generated)) is not None:
+        values["cos2_code"] = pulling_away.pulling_away(codes)
+    if (errors := _answers(lambda x: _squared_error(model, x), real)) is not None:
+        values["reconstruction"] = math.sqrt(errors.mean())
         # A reconstruction error is at least 0, so the ratio of two of them means something.
-        energies = runs.in_batches(model.energy, generated), model.energy(real.x).cpu().numpy()
+        energies = (runs.in_batches(model.energy, kind) for kind in (generated, real))
         values["ratio"] = separation.ratio(*energies)
     if model.hinge is not None:
         values["margin"] = float(model.hinge)
         values["hinge_active"] = separation.hinge_active(
             runs.in_batches(model.energy, generated), values["margin"]
         )
-    own = model.diagnose(runs.labelled(suite, "train"), Labelled(*real))
+    own = model.diagnose(*(runs.labelled(suite, split) for split in ("train", asked.split)))
     return {**values, **own}
+
+
+def _answers(
+    question: Callable[[torch.Tensor], torch.Tensor | None], pictures: np.ndarray
+) -> np.ndarray | None:
+    """What a method says to images, uint8 (N, C, H, W), or None where the question is not its."""
+    if question(images.from_uint8(pictures[:1]).to(train.device())) is None:
+        return None
+    return runs.in_batches(cast(Callable[[torch.Tensor], torch.Tensor], question), pictures)
+
+
+def _squared_error(model: Method, x: torch.Tensor) -> torch.Tensor | None:
+    """Mean squared error of the reconstruction of each image, (N, C, H, W) -> (N,)."""
+    x_hat = model.reconstruct(x)
+    return None if x_hat is None else (x - x_hat).square().flatten(1).mean(1)
 
 
 @runtime_checkable
@@ -329,7 +343,7 @@ def _of_a_plane(suite: str, model: Method, asked: Evaluate, out: Path) -> dict[s
     (seen, known), (shown, labels) = (
         data.read(Path("data") / suite, split) for split in ("train", asked.split)
     )
-    code = model.code(images.from_uint8(shown[:1]).to(train.device()))
+    code = _answers(model.code, shown[:1])
     if code is None or code.shape[1] != 2:
         return {}
     components = check.principal_components([seen], 2)

@@ -48,15 +48,20 @@ def as_stored(tree: Any) -> Any:
 def test_the_plain_script_learns_what_our_loop_learns(name: str):
     full = step.dense(name, 8, 1)
     small = {**full.hparams, "code": 6, "G": step.mlp(12)}
-    found = step.parity(replace(full, shape=(1, 8, 8), hparams=small))
-    assert found["losses"] < 1e-4 and found["answers"] < 1e-4
+    found = step.differences(replace(full, shape=(1, 8, 8), hparams=small))
+    for side in step.OURS, step.PLAIN:  # each from the script in double precision
+        assert found[side]["losses"] < 1e-4 and found[side]["answers"] < 1e-4
 
 
 def test_convolutions_learn_the_same_in_the_plain_script_and_nearly_so_in_bfloat16():
     case = step.convolutional("began", 1, batch=3)
-    exact, narrow = step.parity(case), step.parity(case, step.BF16)
-    assert exact["losses"] < 1e-3 and exact["answers"] < 0.02
-    assert exact["losses"] < narrow["losses"] < 0.1
+    found = step.differences(case)
+    script, ours, narrow = (found[side] for side in (step.PLAIN, step.OURS, step.BF16))
+    # Adam makes of a gradient's rounding a whole step, so a script in single precision is no nearer
+    # to one in double precision.
+    for key in script:
+        assert ours[key] < 3 * script[key]
+    assert ours["losses"] < narrow["losses"] < 0.1
 
 
 def test_three_seeds_at_once_learn_what_each_learns_alone():
@@ -188,12 +193,12 @@ def figures(factor: float) -> dict[str, Any]:
         return one
 
     def case(what: str, convolutional: bool) -> dict[str, Any]:
-        variants = [step.CHANNELS_LAST, step.BF16] if convolutional else []
+        variants = [step.BF16] if convolutional else []
         one = sided(what, [step.OURS, *variants], [step.PLAIN])
         close = {"losses": 1e-6, "answers": 2e-6}
         return {
             "comparison": one.tree(),
-            "differences": dict.fromkeys([step.OURS, *variants], close),
+            "differences": dict.fromkeys([step.OURS, step.PLAIN, *variants], close),
             "convolutional": convolutional,
             "batch": 64,
             "steps": 2,
@@ -225,7 +230,7 @@ def figures(factor: float) -> dict[str, Any]:
         },
         "rbm": {
             "comparison": units.tree(),
-            "threads": 1,
+            "threads": {rbm.RBM: 1, rbm.DBN: 2},
             "executed": {rbm.RBM: 6.0, rbm.DBN: 5.0},
             "one": 5.0,
         },

@@ -1,4 +1,4 @@
-"""Laws of the RBMs that hold for every kind of unit: CD's fast gradient, and the chain it starts."""
+"""Laws of RBMs of every kind of unit: the fast gradient of CD, and the chain that it starts."""
 
 import pytest
 import torch
@@ -20,7 +20,8 @@ def made(kind: str) -> tuple[RBM, torch.Tensor, torch.Tensor]:
     with torch.no_grad():
         rbm.b.normal_()
         rbm.c.normal_()
-    return rbm, *torch.rand(2, 6, 7, dtype=torch.float64)
+    v, v_k = torch.rand(2, 6, 7, dtype=torch.float64)
+    return rbm, v, v_k
 
 
 @pytest.mark.parametrize("kind", KINDS)

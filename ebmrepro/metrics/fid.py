@@ -88,12 +88,12 @@ def _eigenvalues_of_product(a: Array, b: Array) -> Array:
     lost = len(a) * np.finfo(np.float64).eps * a.diagonal().max(initial=0)  # pstrf's own tolerance
     if not failed and np.square(L.diagonal()).min(initial=np.inf) > lost:
         product, _ = sygst(b.T, L, itype=2, lower=True)  # its lower triangle
-        return np.linalg.eigvalsh(product)
+        return np.asarray(np.linalg.eigvalsh(product), dtype=np.float64)
     factor, pivots, rank, _ = pstrf(a.T, lower=True)
     order = pivots - 1  # a[order][:, order] = L L'
     L = np.tril(factor)[:, :rank]
     product = L.T @ b[np.ix_(order, order)] @ L
-    return np.linalg.eigvalsh(product) if rank else np.zeros(0)
+    return np.asarray(np.linalg.eigvalsh(product), dtype=np.float64) if rank else np.zeros(0)
 
 
 def frechet_flag(n_a: int, n_b: int, dim: int) -> str | None:
