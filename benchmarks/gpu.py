@@ -2,27 +2,34 @@
 
 The cases of `step`, in our loop and in the plain script, and as a captured graph: one step of the
 method, recorded once and replayed, which costs the host one call a step. Then throughput against
-batch and precision. Shares are of a large product of the same precision on the same GPU.
+batch and precision, and how long EBGAN's grid takes in one sitting. Shares are of a large product
+of the same precision on the same GPU.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks import limits, step
-from benchmarks.page import Bar, Sides, paragraphs, percent, sides, spread, table
+from benchmarks.page import Bar, Sides, number, paragraphs, percent, sides, spread, table
 from benchmarks.step import Case
-from benchmarks.timing import Comparison, interleaved
+from benchmarks.timing import Comparison, Spread, interleaved
+from ebmrepro import params, runs
+from ebmrepro.data.batches import Batches
+from ebmrepro.grid import configurations, play
 from ebmrepro.params import Precision
 
 OURS, PLAIN, CAPTURED, MATMUL = step.OURS, step.PLAIN, "captured graph", step.MATMUL
 BATCHES = (16, 64, 256, 1024)
 PRECISIONS: dict[str, Precision | None] = {"float32": None, "tf32": "tf32", "bfloat16": "bf16"}
 SIZE = 8192  # of the product that is the ceiling
+IMAGES = 60_000  # of MNIST, which give the grid's steps
 WARM_UP = 3  # steps before a capture, as torch asks: they allocate what the graph will use
 
 
@@ -93,6 +100,7 @@ def measure(quick: bool) -> dict[str, Any]:
             for precision in PRECISIONS
             for batch in (BATCHES[:1] if quick else BATCHES)
         ],
+        "sitting": sitting(*((1, 2) if quick else (16, 300)), torch.device("cuda")),
     }
 
 
@@ -145,6 +153,32 @@ def _throughput(batch: int, precision: str, repeats: int) -> dict[str, Any]:
     return {"comparison": comparison.tree(), "precision": precision, "batch": batch}
 
 
+def sitting(drawn: int, steps: int, device: torch.device) -> dict[str, Any]:
+    """Milliseconds a step of EBGANs drawn from table 1, one after another; their steps and number.
+
+    A draw stands for the table: `params.yaml` says which one, and one seed always draws the same.
+    """
+    grid = params.load(runs.PACKAGE.parent / "params.yaml").grid("mnist")
+    images = np.random.default_rng(0).integers(0, 256, (6400, 1, 28, 28), dtype=np.uint8)
+    found = []
+    for chosen in configurations.drawn("ebgan", grid, drawn, seed=0):
+        model = play.build(chosen, grid, images.shape[1:], seed=0).to(device)
+        batches = Batches(images, None, grid.batch_size, 0, device)
+        rules = {
+            player: play.optimiser(rule, chosen, grid)
+            for player, rule in (("G", chosen.optimG), ("D", chosen.optimD))
+        }
+        play.train(model, batches, rules, WARM_UP)
+        start = time.perf_counter()  # the training waits for the device before it returns
+        _, taken = play.train(model, batches, rules, steps)
+        found.append(1e3 * (time.perf_counter() - start) / taken)
+    return {
+        "milliseconds": found,
+        "steps": grid.epochs * (IMAGES // grid.batch_size),
+        "configurations": len(configurations.table("ebgan", grid.table.ebgan, grid.margin)),
+    }
+
+
 def page(numbers: dict[str, Any]) -> str:
     if numbers["gpu"] is None:
         return paragraphs(
@@ -154,7 +188,9 @@ def page(numbers: dict[str, Any]) -> str:
             "- how far the captured graph's weights are from those of the same steps as calls;",
             "- images a second of the convolutional BEGAN at batches of "
             f"{', '.join(map(str, BATCHES))}, in {', '.join(PRECISIONS)}, each as a share of a "
-            "large product of its precision.",
+            "large product of its precision;",
+            "- a step of EBGANs drawn from the grid of table 1, and what all 512 of them take in "
+            "one sitting.",
         )
     found = [Comparison.read(case["comparison"]) for case in numbers["cases"]]
     differences = [
@@ -185,6 +221,17 @@ def page(numbers: dict[str, Any]) -> str:
         table(["case", "losses", "answers", "graph against calls"], differences),
         "The convolutional BEGAN in our loop:",
         table(["precision", "images a second", "share of the limit"], grid),
+        _whole_grid(numbers["sitting"]),
+    )
+
+
+def _whole_grid(found: dict[str, Any]) -> str:
+    steps, count, times = found["steps"], found["configurations"], found["milliseconds"]
+    hours = sum(times) / len(times) * steps * count / 3.6e6
+    return (
+        f"EBGAN's grid: {spread(Spread.of(times))} ms a step over {len(times)} configurations "
+        f"drawn from table 1. All {count} of them, {steps:,} steps each, take "
+        f"{number(hours)} hours at their mean, one after another in one process."
     )
 
 

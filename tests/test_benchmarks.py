@@ -300,6 +300,14 @@ def test_a_gpu_that_is_not_there_is_no_failure(monkeypatch: pytest.MonkeyPatch):
     assert gpu.measure(quick=True) == {"gpu": None} and gpu.bars({"gpu": None}) == []
 
 
+def test_a_sitting_trains_what_the_grid_would_and_says_what_all_of_it_takes():
+    found = gpu.sitting(1, 2, torch.device("cpu"))
+    assert len(found["milliseconds"]) == 1 and found["milliseconds"][0] > 0
+    assert found["configurations"] == 512 and found["steps"] == 20 * (60_000 // 64)
+    line = gpu._whole_grid({"milliseconds": [1.0, 3.0], "steps": 1800, "configurations": 512})
+    assert "2.00 (1.00 to 3.00) ms a step" in line and "0.512 hours" in line
+
+
 def test_outside_the_project_bench_says_where_to_run(tmp_path: Path):
     command = [sys.executable, "-m", "ebmrepro", "bench"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
