@@ -20,7 +20,7 @@ import torch
 from benchmarks import limits
 from benchmarks.page import Bar, Sides, paragraphs, percent, sides, spread
 from benchmarks.timing import Comparison, interleaved
-from ebmrepro import method, params, runs
+from ebmrepro import method, params, runs, threads
 from ebmrepro.data.batches import Batches
 from ebmrepro.params import SGD, Momentum
 from ebmrepro.train import Training
@@ -87,10 +87,9 @@ def learnergys(batches: int) -> Callable[[], object] | None:
     return run
 
 
-def threads(training: Training) -> int | None:
+def threads_of(training: Training) -> int | None:
     """As the stage `train` sets them for an RBM of this size; None: one a core."""
-    count = sum(p.numel() for p in training.method.parameters())
-    return 1 if count < runs.SMALL else None
+    return 1 if threads.is_small(training.method) else None
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def measure(quick: bool) -> dict[str, Any]:
     used: dict[str, int] = {}
     for side, name in ((RBM, "rbm"), (DBN, "dbn")):
         training = ours(name, batches)
-        epochs, own = training.epochs(), threads(training)
+        epochs, own = training.epochs(), threads_of(training)
         run[side] = on(own, lambda epochs=epochs: next(epochs))
         used[side] = own or limits.cores()
         if used[side] < limits.cores():

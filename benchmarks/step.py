@@ -21,7 +21,7 @@ from benchmarks import limits, together
 from benchmarks.page import Bar, Sides, number, paragraphs, percent, sides, spread, table
 from benchmarks.plain import SCRIPTS, Script
 from benchmarks.timing import Comparison, Spread, interleaved
-from ebmrepro import method, params, runs
+from ebmrepro import method, params, threads
 from ebmrepro.data.batches import Batches
 from ebmrepro.energies import AutoEncoder
 from ebmrepro.params import Adam, Adamax, Optim, Precision
@@ -214,10 +214,9 @@ def _answers(training: Training, G: Any, D: Any, dtype: torch.dtype) -> tuple[Te
     return G(z.to(x.device, dtype)).double(), D(x.to(dtype)).double()
 
 
-def threads(training: Training) -> int | None:
+def threads_of(training: Training) -> int | None:
     """As the stage `train` sets them; None: one a core."""
-    count = sum(p.numel() for p in training.method.parameters())
-    return 1 if count < runs.SMALL else None
+    return 1 if threads.is_small(training.method) else None
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -234,7 +233,7 @@ def measure(quick: bool) -> dict[str, Any]:
 def _measure(case: Case, repeats: int, quick: bool) -> dict[str, Any]:
     limits.with_threads(None)
     training = ours(case)
-    own = threads(training)
+    own = threads_of(training)
 
     def on(number: int | None, run: Callable[[], object]) -> Callable[[], object]:
         def block() -> None:

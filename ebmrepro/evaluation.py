@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 import torch
 
-from ebmrepro import data, images, in_inception, params, runs, train, writing
+from ebmrepro import data, images, in_inception, params, runs, threads, train, writing
 from ebmrepro.data import check, probes
 from ebmrepro.method import Method
 from ebmrepro.metrics import (
@@ -50,6 +50,7 @@ class Extractor:
     def __init__(self, suite: str, settings: Params):
         self.seed = settings.run.seeds[0]
         self.dbn: Any = runs.restore(suite, "dbn", self.seed, settings)
+        threads.fit(self.dbn)
         weights = runs.folder(suite, "dbn", self.seed) / "model.safetensors"
         self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
 

@@ -5,8 +5,9 @@ to a file, and gets one GPU of its machine where there are several.
 
 Threads: sums are split among them, so the last bits of measures follow from their number. On this
 machine each command has as many as under `dvc repro`, whose bytes are to come out; what the user
-has set in OMP_NUM_THREADS holds for both. Waiting threads sleep, so that commands with more threads
-than there are cores do not wait for each other's spinning. On a cluster each command has its share
+has set in OMP_NUM_THREADS holds for both, and small networks compute with one (`threads.py`).
+Waiting threads sleep, so that commands with more threads than there are cores do not wait for each
+other's spinning. On a cluster each command has its share
 of the cores, unless the user has set a number.
 """
 

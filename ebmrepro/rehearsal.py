@@ -94,14 +94,13 @@ def rehearse(suite: str, systems: list[str], found: Images) -> Iterator[Rehearsa
 def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
     import torch
 
-    from ebmrepro import execution, method, nets, runs, train
+    from ebmrepro import execution, method, nets, threads, train
     from ebmrepro.data.batches import Batches, stays_there
 
     device, block = train.device(), params.load().block(suite, system)
     model = method.build(system, block.hparams, found.shape, found.classes, seed=0).to(device)
     parameters = nets.count(model)
-    if parameters < runs.SMALL:
-        torch.set_num_threads(1)
+    threads.fit(model)
     pictures, labels = _some(suite, found, block.batch_size * (STEPS + 1))
     batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, device)
     compiler = execution.compiler()

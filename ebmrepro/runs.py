@@ -30,6 +30,7 @@ from ebmrepro import (
     params,
     progress,
     ranks,
+    threads,
     train,
     writing,
 )
@@ -59,12 +60,12 @@ CODE = [  # what the bytes of a training follow from, besides the method's own f
     "optimisers.py",
     "ranks.py",
     "runs.py",
+    "threads.py",
     "train.py",
 ]
 PASS = 1000 * 3 * 64 * 64  # values of the images that pass a network together, at most
 GRID = 100  # images per grid at fixed z, in ten columns
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
-SMALL = 1_000_000  # parameters under which a second thread costs more than it brings
 
 Reason = tuple[str, int] | None  # to stop, in words, and an exit code
 
@@ -261,8 +262,7 @@ def write_json(path: Path, tree: object) -> None:
 def _training(suite: str, name: str, seed: int, settings: Params) -> train.Training:
     block = settings.block(suite, name)
     model = untrained(suite, name, seed, settings)
-    if sum(p.numel() for p in model.parameters()) < SMALL:
-        torch.set_num_threads(1)
+    threads.fit(model)
     x, y = data.read(Path("data") / suite, "train")
     labels = y if model.labelled else None
     batches = Batches(x, labels, block.batch_size, seed, train.device())

@@ -31,10 +31,9 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import torch
 from filelock import FileLock, Timeout
 
-from ebmrepro import data, params, progress, runs, train, writing
+from ebmrepro import data, params, progress, runs, threads, train, writing
 from ebmrepro.grid import play
 from ebmrepro.grid.configurations import Configuration
 from ebmrepro.grid.play import Played
@@ -198,7 +197,7 @@ def _keep(path: Path, played: Played, took: float) -> None:
 def _serve(asked: Work, todo: Sequence[Configuration]) -> None:
     """A worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage is asked, and ends its workers
-    torch.set_num_threads(1)
+    threads.one()
     try:
         take(asked, todo, Watch())
     except Stopped as stop:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-
+from ebmrepro import threads
 from ebmrepro.params import Fundamentals
 from ebmrepro.plane import cost, learning, sampling, train
 from ebmrepro.plane.energies import PlaneEnergy
@@ -18,7 +17,7 @@ def measure(asked: Fundamentals, say: Callable[[str], None]) -> Measured:
     The same parameters give the same values, arrays and frames; only the seconds differ. All is
     done on one thread: networks of a thousand weights gain nothing from a second.
     """
-    torch.set_num_threads(1)
+    threads.one()
     plane, out = Plane(asked), Measured()
     learning.truth(plane, out)
     trained: dict[str, PlaneEnergy] = {}

@@ -7,9 +7,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 
-from ebmrepro import images, params, runs
+from ebmrepro import images, params, runs, threads
 from ebmrepro.tour import conditional, decision, detection, generation, material, ranking
 from ebmrepro.tour.answer import Document
 
@@ -37,7 +36,7 @@ def write(suite: str, settings: params.Params, root: Path = Path("results")) -> 
             weights = runs.folder(suite, system, seed) / "model.safetensors"
             if not weights.exists():
                 raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
-    torch.set_num_threads(1)  # the same sums in the same order on any machine
+    threads.one()  # the same sums in the same order on any machine
     out = root / suite / "tour"
     out.mkdir(parents=True, exist_ok=True)
     given = material.read(suite, settings)
