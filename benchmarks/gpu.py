@@ -154,9 +154,8 @@ def _throughput(batch: int, precision: str, repeats: int) -> dict[str, Any]:
 
 
 def sitting(drawn: int, steps: int, device: torch.device) -> dict[str, Any]:
-    """Milliseconds a step of EBGANs drawn from table 1, one after another; their steps and number.
-
-    A draw stands for the table: `params.yaml` says which one, and one seed always draws the same.
+    """Milliseconds a step of EBGANs drawn from table 1, one after another; the steps that each
+    takes at the paper's epochs, and how many the table holds, for which a draw stands.
     """
     grid = params.load(runs.PACKAGE.parent / "params.yaml").grid("mnist")
     images = np.random.default_rng(0).integers(0, 256, (6400, 1, 28, 28), dtype=np.uint8)
