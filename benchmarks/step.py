@@ -363,4 +363,7 @@ def bars(numbers: dict[str, Any]) -> list[Bar]:
         ratio: Spread = one.times_as_fast(OURS, PLAIN)
         aim = AIM_CONVOLUTIONS if case["convolutional"] else None
         found.append(Bar(one.what, "the plain script", ratio, aim))
+        if BF16 in one.blocks:
+            narrow = one.times_as_fast(BF16, PLAIN)
+            found.append(Bar(f"{one.what}, in bf16", "the plain script", narrow, aim))
     return found
