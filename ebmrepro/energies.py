@@ -186,7 +186,7 @@ class _Contrast(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *by: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *by: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         v, field, v_k, field_k = ctx.saved_tensors
         of, of_k = by[0] / len(v), by[0] / len(v_k)
         states = torch.cat([v, v_k])
