@@ -38,7 +38,7 @@ def repro(
         command = [sys.executable, "-P", str(Path(__file__).with_name("driver.py"))]
         command += [] if jobs is None else ["--jobs", str(jobs)]
         command += [] if scheduler is None else ["--scheduler", scheduler]
-    with _warm(root) as environment:
+    with _warm(root, _environment(jobs)) as environment:
         dvc = subprocess.Popen([*command, *arguments], cwd=root, env=environment)
 
         def pass_on(number: int, _: object) -> None:
@@ -52,12 +52,21 @@ def repro(
         return 128 - status if status < 0 else status
 
 
-@contextlib.contextmanager
-def _warm(root: Path) -> Iterator[Mapping[str, str]]:
-    """The environment in which stages find a server to be forked from; see warm.py."""
+def _environment(jobs: int | None) -> dict[str, str]:
+    """What DVC, the stages and the server that they are forked from are started in."""
     # Whatever `python` a stage is started with is the one of this environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path}
+    if jobs is not None and jobs > 1:
+        # Stages side by side may have more threads than there are cores: those that wait shall
+        # sleep. The server needs it too, for a fork goes on with the OpenMP that it has loaded.
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return environment
+
+
+@contextlib.contextmanager
+def _warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """The environment in which stages find a server to be forked from; see warm.py."""
     if not sys.platform.startswith("linux"):  # elsewhere a Unix socket has no messages
         yield environment
         return

@@ -6,8 +6,7 @@ to a file, and gets one GPU of its machine where there are several.
 Threads: sums are split among them, so the last bits of measures follow from their number. On this
 machine each command has as many as under `dvc repro`, whose bytes are to come out; what the user
 has set in OMP_NUM_THREADS holds for both, and small networks compute with one (`threads.py`).
-Waiting threads sleep, so that commands with more threads than there are cores do not wait for each
-other's spinning. On a cluster each command has its share
+On a cluster each command has its share
 of the cores, unless the user has set a number.
 """
 
@@ -82,8 +81,6 @@ class Here:
 
     def run(self, command: Command) -> int:
         environment = dict(command.environment)
-        if self.number > 1:
-            environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         with own_gpu(environment, self.number):
             process = launched(command, environment, LAUNCH)
             self.running.add(process)

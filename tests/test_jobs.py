@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro import places
+from ebmrepro import pipeline, places
 
 DRIVER = Path(places.__file__).with_name("driver.py")
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
@@ -300,10 +300,20 @@ def test_a_stage_has_the_threads_that_dvc_would_give_it(tmp_path: Path):
         environment = {"PATH": os.environ["PATH"], "EBMREPRO_DEVICE": "cpu"}
         if set_by_user:
             environment["OMP_NUM_THREADS"] = set_by_user
-        line = ["/bin/sh", "-c", "echo $OMP_NUM_THREADS $OMP_WAIT_POLICY; exit 3"]
+        line = ["/bin/sh", "-c", "echo $OMP_NUM_THREADS; exit 3"]
         command = places.Command(line, str(tmp_path), environment, str(log))
         assert places.Here(2).run(command) == 3
-        assert log.read_text().split() == [*filter(None, [set_by_user]), "PASSIVE"]
+        assert log.read_text().split() == [*filter(None, [set_by_user])]
+
+
+def test_threads_that_wait_sleep_where_stages_run_side_by_side(monkeypatch: pytest.MonkeyPatch):
+    """Also in the server, of whose OpenMP a fork has a copy."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert pipeline._environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in pipeline._environment(1)
+    assert "OMP_WAIT_POLICY" not in pipeline._environment(None)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert pipeline._environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_each_job_has_a_gpu_and_several_share_them_evenly(
