@@ -6,7 +6,7 @@ Processes that measure import what they run from there: a main module is nobody'
 import sys
 
 from benchmarks import run
-from ebmrepro.params import UserError
+from ebmrepro.system.errors import UserError
 
 if __name__ == "__main__":
     try:

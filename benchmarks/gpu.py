@@ -20,10 +20,11 @@ from benchmarks import limits, step
 from benchmarks.page import Bar, Sides, number, paragraphs, percent, sides, spread, table
 from benchmarks.step import Case
 from benchmarks.timing import Comparison, Spread, interleaved
-from ebmrepro import params, runs
-from ebmrepro.data.batches import Batches
-from ebmrepro.grid import configurations, play
-from ebmrepro.params import Precision
+from ebmrepro.config import params
+from ebmrepro.config.types import Precision
+from ebmrepro.runs import identity
+from ebmrepro.studies.grid import configurations, play
+from ebmrepro.training.batches import Batches
 
 OURS, PLAIN, CAPTURED, MATMUL = step.OURS, step.PLAIN, "captured graph", step.MATMUL
 BATCHES = (16, 64, 256, 1024)
@@ -157,7 +158,7 @@ def sitting(drawn: int, steps: int, device: torch.device) -> dict[str, Any]:
     """Milliseconds a step of EBGANs drawn from table 1, one after another; the steps that each
     takes at the paper's epochs, and how many the table holds, for which a draw stands.
     """
-    grid = params.load(runs.PACKAGE.parent / "params.yaml").grid("mnist")
+    grid = params.load(identity.PACKAGE.parent / "params.yaml").grid("mnist")
     images = np.random.default_rng(0).integers(0, 256, (6400, 1, 28, 28), dtype=np.uint8)
     found = []
     for chosen in configurations.drawn("ebgan", grid, drawn, seed=0):

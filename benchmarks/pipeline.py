@@ -25,7 +25,8 @@ import numpy as np
 from benchmarks import imports
 from benchmarks.page import Bar, number, paragraphs, seconds, spread, table
 from benchmarks.timing import Block, Comparison, Spread, interleaved
-from ebmrepro import documents, warm
+from ebmrepro.config import documents
+from ebmrepro.pipeline import forkserver
 
 ROOT = Path(__file__).parents[1]
 STATUS, REPRO, OURS = "dvc status", "dvc repro", "ebmrepro repro"
@@ -169,7 +170,9 @@ def stage_imports(repeats: int, names: Sequence[str] | None = None) -> dict[str,
                 found[stage]["cold"].append(answer[0])
                 found[stage]["heavy"] = answer[1]
     for stage, answer in zip(
-        list(sources) * repeats, ask(warm.LIBRARIES, list(sources.items()) * repeats), strict=True
+        list(sources) * repeats,
+        ask(forkserver.LIBRARIES, list(sources.items()) * repeats),
+        strict=True,
     ):
         if answer is not None:
             found[stage]["forked"].append(answer[0])

@@ -16,8 +16,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ebmrepro.method import Method
-from ebmrepro.params import Adamax, Optim
+from ebmrepro.config.optimisers import Adamax, Optim
+from ebmrepro.methods.base.method import Method
 
 ENERGIES: dict[str, Callable[[Tensor], Tensor]] = {
     "norm": lambda r: r.norm(dim=1),

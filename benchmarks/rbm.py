@@ -20,10 +20,13 @@ import torch
 from benchmarks import limits
 from benchmarks.page import Bar, Sides, paragraphs, percent, sides, spread
 from benchmarks.timing import Comparison, interleaved
-from ebmrepro import method, params, runs, threads
-from ebmrepro.data.batches import Batches
-from ebmrepro.params import SGD, Momentum
-from ebmrepro.train import Training
+from ebmrepro.config import declarations, params
+from ebmrepro.config.optimisers import SGD, Momentum
+from ebmrepro.methods.base import method
+from ebmrepro.networks import threads
+from ebmrepro.runs import identity
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Training
 
 VISIBLE, HIDDEN, BATCH, PRODUCTS = 784, 500, 100, 5
 RBM, DBN, SKLEARN, LEARNERGY = "ours, rbm", "ours, dbn", "scikit-learn", "learnergy"
@@ -46,12 +49,12 @@ def images(batches: int) -> np.ndarray:
 
 def ours(name: str, batches: int) -> Training:
     """An RBM alone, or the first layer of MNIST's DBN, at the beginning of its training."""
-    block = params.load(runs.PACKAGE.parent / "params.yaml").suite("mnist").block(name)
+    block = params.load(identity.PACKAGE.parent / "params.yaml").suite("mnist").block(name)
     given: dict[str, Any] = {"rbm_epochs": WITHOUT_END, "cd_steps": 1}
     if name == "rbm":
         given |= {"layers": [HIDDEN], "cd_steps": [1]}
     values = block.hparams.model_dump() | given
-    hparams = params.hparams_class(name).model_validate(values)
+    hparams = declarations.hparams_class(name).model_validate(values)
     model = method.build(name, hparams, (1, 28, 28), 10, seed=0)
     labels = np.zeros(batches * BATCH, dtype=np.int64) if model.labelled else None
     made = Batches(images(batches), labels, BATCH, 0, torch.device("cpu"))

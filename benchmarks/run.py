@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import Bar, number, paragraphs
-from ebmrepro import writing
-from ebmrepro.params import UserError
+from ebmrepro.system import atomic
+from ebmrepro.system.errors import UserError
 
 QUESTIONS = {  # module -> heading
     "limits": "The machine",
@@ -159,5 +159,5 @@ def render(found: Mapping[str, Any]) -> tuple[str, list[Bar]]:
 
 
 def write(path: Path, content: bytes) -> None:
-    with writing.whole(path) as partial:
+    with atomic.atomic_write(path) as partial:
         partial.write_bytes(content)

@@ -21,11 +21,14 @@ from benchmarks import limits, together
 from benchmarks.page import Bar, Sides, number, paragraphs, percent, sides, spread, table
 from benchmarks.plain import SCRIPTS, Script
 from benchmarks.timing import Comparison, Spread, interleaved
-from ebmrepro import method, params, threads
-from ebmrepro.data.batches import Batches
-from ebmrepro.energies import AutoEncoder
-from ebmrepro.params import Adam, Adamax, Optim, Precision
-from ebmrepro.train import Training
+from ebmrepro.config import declarations
+from ebmrepro.config.optimisers import Adam, Adamax, Optim
+from ebmrepro.config.types import Precision
+from ebmrepro.methods.base import method
+from ebmrepro.networks import threads
+from ebmrepro.networks.energies import AutoEncoder
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Training
 
 OURS, PLAIN, MATMUL = "ours", "plain script", "matmul"
 ALL_THREADS, BF16 = "ours, all threads", "ours, `precision: bf16`"
@@ -134,7 +137,7 @@ def ours(
     precision: Precision | None = None,
 ) -> Training:
     """The loop on a case, at its first step; the weights are always the same ones."""
-    hparams = params.hparams_class(case.method).model_validate(case.hparams)
+    hparams = declarations.hparams_class(case.method).model_validate(case.hparams)
     model: Any = method.build(case.method, hparams, case.shape, classes=10, seed=0)
     if case.convolutional:
         G, encoder, decoder = networks(case.method, hparams.z)  # pyright: ignore[reportAttributeAccessIssue]

@@ -20,9 +20,12 @@ from torch.func import functional_call, stack_module_state
 from benchmarks import limits
 from benchmarks.page import Sides, paragraphs, sides, spread
 from benchmarks.timing import Comparison, interleaved
-from ebmrepro import method, optimisers, params
-from ebmrepro.data.batches import Batches
-from ebmrepro.train import Training
+from ebmrepro.config import params
+from ebmrepro.config.optimisers import Optim
+from ebmrepro.methods.base import method
+from ebmrepro.training import optimisers
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Training
 
 ONE, IN_TURN, AT_ONCE = "one seed", "three seeds in turn", "three seeds at once"
 AIM = 1.5  # times one seed
@@ -44,7 +47,7 @@ def alone(seed: int, steps: int) -> Training:
 class Stack:
     """One network of several seeds, as one module would be called."""
 
-    def __init__(self, networks: Sequence[nn.Module], spec: params.Optim):
+    def __init__(self, networks: Sequence[nn.Module], spec: Optim):
         self.parameters, self.buffers = stack_module_state(list(networks))
         self.skeleton = copy.deepcopy(networks[0]).to("meta")
         self.optimiser = optimisers.make(list(self.parameters.values()), spec)  # pyright: ignore[reportArgumentType]

@@ -14,7 +14,8 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from ebmrepro import documents, params, settings
+from ebmrepro.config import documents, environment, optimisers, params
+from ebmrepro.system import errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
@@ -32,7 +33,7 @@ def one_line() -> Iterator[None]:
     """What a person can mend is one line on stderr and exit code 2."""
     try:
         yield
-    except params.UserError as error:
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise SystemExit(2) from None
     except TyperException as error:
@@ -46,7 +47,7 @@ def one_line() -> Iterator[None]:
 def run(command: typer.Typer) -> NoReturn:
     """Run a command line and leave Python: the `ebmrepro` one, or that of a stage."""
     with one_line():
-        settings.check(os.environ)
+        environment.check(os.environ)
         sys.exit(command(standalone_mode=False))
 
 
@@ -89,16 +90,16 @@ def check(
 
 def _rehearsed(suite: str, settings: params.Params) -> bool:
     """Print what each training of a suite would take; whether all of them gave an answer."""
-    from ebmrepro import rehearsal
-    from ebmrepro.carried import duration
+    from ebmrepro.pipeline import dry_run
+    from ebmrepro.runs.carried import duration
 
-    found = rehearsal.images(suite, settings)
+    found = dry_run.images(suite, settings)
     typer.echo(f"data/{suite}: {found.told}")
     systems = ["dbn", *settings.suite(suite).methods]
     width, answered = max(map(len, systems)), 0
     head = f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory"
     typer.echo(head)
-    for one in rehearsal.rehearse(suite, systems, found):
+    for one in dry_run.rehearse(suite, systems, found):
         if isinstance(one, str):
             typer.echo(one, err=True)
             continue
@@ -130,9 +131,9 @@ def repro(
     """
     with one_line():
         params.load()
-        from ebmrepro import pipeline
+        from ebmrepro.pipeline import repro
 
-        raise typer.Exit(pipeline.repro(Path(), context.args, jobs, scheduler))
+        raise typer.Exit(repro.repro(Path(), context.args, jobs, scheduler))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -145,7 +146,7 @@ def bench(context: typer.Context) -> None:
     with one_line():
         if not Path("benchmarks/__main__.py").exists():
             here = Path().resolve()
-            raise params.UserError(f"{here}: no benchmarks here; run in the project's folder")
+            raise errors.UserError(f"{here}: no benchmarks here; run in the project's folder")
         command = [sys.executable, "-m", "benchmarks", *context.args]
         raise typer.Exit(subprocess.run(command).returncode)
 
@@ -198,7 +199,7 @@ def carry(
     """
     with one_line():
         params.load().suite(suite)
-        from ebmrepro import carried
+        from ebmrepro.runs import carried
 
         path = carried.collect(Path(), _root(), suite, note)
         known = list(carried.provenance(Path(), suite).values())
@@ -209,9 +210,9 @@ def carry(
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000) -> None:
     """Open the runs in MLflow, after logging those that came from DVC's cache."""
     with one_line():
-        from ebmrepro import tracking
+        from ebmrepro.tracking import store
 
-        raise typer.Exit(tracking.serve(Path(), params.load().run.trainings, port))
+        raise typer.Exit(store.serve(Path(), params.load().run.trainings, port))
 
 
 @app.command()
@@ -231,9 +232,10 @@ def sample(
         settings.block(suite, method)
         _check_png(out)
         _check_trained(suite, method, seed)
-        from ebmrepro import images, runs
+        from ebmrepro.networks import images
+        from ebmrepro.runs import models
 
-        drawn = runs.draw(runs.restore(suite, method, seed, settings), number, draw)
+        drawn = models.draw(models.restore(suite, method, seed, settings), number, draw)
         images.save_png(out, images.grid(drawn, columns=10))
         typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
 
@@ -266,18 +268,21 @@ def interpolate(
         _check_trained(suite, method, seed)
         import torch
 
-        from ebmrepro import data, images, interpolation, runs, train
+        from ebmrepro import data
+        from ebmrepro.evaluation import interpolation
+        from ebmrepro.networks import device, images
+        from ebmrepro.runs import models
 
-        model = runs.restore(suite, method, seed, settings)
+        model = models.restore(suite, method, seed, settings)
         real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
         if len(real) < 2 * rows:
             most = len(real) // 2
-            raise params.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
-        x = images.from_uint8(real[: 2 * rows]).to(train.device())
+            raise errors.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
+        x = images.from_uint8(real[: 2 * rows]).to(device.device())
         torch.manual_seed(draw)
         z = model.prior(len(x))
         assert z is not None, "a method with a G has a prior"
-        optim = params.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
+        optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
         G = model.get_submodule("G")
         drawn = interpolation.sheet(G, x, z, between, steps, optim, model.z_within)
         ends = drawn[: 2 * rows]
@@ -291,13 +296,13 @@ def interpolate(
 
 def _check_png(out: Path) -> None:
     if out.suffix.lower() != ".png" or not out.parent.is_dir():
-        raise params.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
+        raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
 
 
 def _check_trained(suite: str, method: str, seed: int) -> None:
     weights = Path("models") / suite / method / str(seed) / "model.safetensors"
     if not weights.exists():
-        raise params.UserError(f"{weights}: no such file; `dvc repro` trains it")
+        raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
 
 
 @app.command()
@@ -318,7 +323,7 @@ def tour(
             update={"run": settings.run.model_copy(update={"suites": [name]})}
         )
         if not (Path("results") / name / "tour" / "metrics.json").exists():
-            from ebmrepro import tour as questions
+            from ebmrepro.studies import tour as questions
 
             questions.write(name, settings)
         from rich.console import Console
@@ -327,7 +332,7 @@ def tour(
         from ebmrepro.report import terminal
         from ebmrepro.report import tour as answers
         from ebmrepro.report.gather import gather
-        from ebmrepro.tour import timing
+        from ebmrepro.studies.tour import timing
 
         console = Console()
         found = next(each for each in gather(Path(), settings) if each.name == name)
@@ -372,27 +377,27 @@ def data_check(suite: Suite) -> None:
 def track_sync() -> None:
     """Log what MLflow lacks of the runs that params.yaml names."""
     with one_line():
-        from ebmrepro import tracking
+        from ebmrepro.tracking import store
 
         runs = list(params.load().run.trainings)
-        done = tracking.sync_all(Path(), runs)
-        typer.echo(tracking.held(done, runs))
+        done = store.sync_all(Path(), runs)
+        typer.echo(store.held(done, runs))
 
 
 @track_app.command("rebuild")
 def track_rebuild() -> None:
     """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
     with one_line():
-        from ebmrepro import tracking
+        from ebmrepro.tracking import store
 
-        done = tracking.rebuild(Path())
+        done = store.rebuild(Path())
         typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
 
 
 @checkpoints_app.command("ls")
 def checkpoints_ls() -> None:
     """List the checkpoints of trainings that have not ended."""
-    from ebmrepro import checkpoints
+    from ebmrepro.runs import checkpoints
 
     found = checkpoints.stored(_root())
     for each in found:
@@ -406,11 +411,12 @@ def checkpoints_prune() -> None:
     """Remove the checkpoints that no training of params.yaml, with this data and code, can use."""
     with one_line():
         settings = params.load()
-        from ebmrepro import checkpoints, locks, runs
+        from ebmrepro.runs import checkpoints, identity
+        from ebmrepro.system import locks
 
         freed = 0
         for each in checkpoints.stored(_root()):
-            why = runs.why_unusable(each, settings)
+            why = identity.why_unusable(each, settings)
             line = checkpoints.in_words(each)
             if why is None:
                 typer.echo(f"kept     {line}")

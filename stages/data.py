@@ -7,7 +7,9 @@ from pathlib import Path
 
 import typer
 
-from ebmrepro import data, params
+from ebmrepro import data
+from ebmrepro.config import params
+from ebmrepro.system import errors
 
 
 def main(suite: str) -> None:
@@ -15,7 +17,7 @@ def main(suite: str) -> None:
     try:
         block = params.load().suite(suite).data
         dataset = data.prepare(suite, block, Path("data") / suite)
-    except params.UserError as error:
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
     counts = ", ".join(f"{name} {split['count']:,}" for name, split in dataset["splits"].items())

@@ -66,9 +66,9 @@ def run(main):
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
     except OSError as error:
-        from ebmrepro import writing
+        from ebmrepro.system import atomic
 
-        line = writing.refused(error)
+        line = atomic.refused(error)
         if line is None:
             raise
         sys.stderr.write(line + "\n")

@@ -5,7 +5,8 @@ import environment  # says what to do when the project's environment is not acti
 # isort: split
 import typer
 
-from ebmrepro import params
+from ebmrepro.config import params
+from ebmrepro.system import errors
 
 
 def main(suite: str, name: str) -> None:
@@ -13,17 +14,17 @@ def main(suite: str, name: str) -> None:
     try:
         settings = params.load()
         settings.block(suite, name)
-        from ebmrepro import evaluation
+        from ebmrepro.evaluation import evaluate
 
-        extract = evaluation.Extractor(suite, settings)
+        extract = evaluate.Extractor(suite, settings)
         for seed in settings.run.seeds:
-            values = evaluation.evaluate(suite, name, seed, settings, extract)["values"]
+            values = evaluate.evaluate(suite, name, seed, settings, extract)["values"]
             typer.echo(
                 f"{suite} {name} seed {seed}: fd_dbn {values['fd_dbn']:.3f} "
                 f"(untrained {values['fd_dbn_untrained']:.1f}), "
                 f"classes covered {values['classes_covered']}"
             )
-    except params.UserError as error:
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
 

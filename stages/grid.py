@@ -7,24 +7,25 @@ from typing import Annotated
 
 import typer
 
-from ebmrepro import params, stopping
+from ebmrepro.config import params
+from ebmrepro.system import errors, signals
 
 Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
 
 def main(suite: str, seed: Seed) -> None:
     """Write results/SUITE/ebgan_grid/SEED: a row per configuration, what they amount to, digits."""
-    watch = stopping.Watch()  # before the imports below: it remembers this process's parent
+    watch = signals.Watch()  # before the imports below: it remembers this process's parent
     try:
         settings = params.load()
         settings.grid(suite)
-        from ebmrepro.grid import results
+        from ebmrepro.studies.grid import results
 
         values = results.write(suite, seed, settings, watch)["values"]
-    except params.UserError as error:
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
-    except stopping.Stopped as stop:
+    except signals.Stopped as stop:
         typer.echo(f"{stop}; the same command goes on from there", err=True)
         raise typer.Exit(stop.code) from None
     except KeyboardInterrupt:

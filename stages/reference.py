@@ -5,7 +5,8 @@ import environment  # says what to do when the project's environment is not acti
 # isort: split
 import typer
 
-from ebmrepro import params
+from ebmrepro.config import params
+from ebmrepro.system import errors
 
 
 def main(suite: str) -> None:
@@ -13,10 +14,10 @@ def main(suite: str) -> None:
     try:
         settings = params.load()
         settings.suite(suite)
-        from ebmrepro import evaluation
+        from ebmrepro.evaluation import evaluate
 
-        card = evaluation.reference(suite, settings)
-    except params.UserError as error:
+        card = evaluate.reference(suite, settings)
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
     typer.echo(

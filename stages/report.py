@@ -7,7 +7,9 @@ from pathlib import Path
 
 import typer
 
-from ebmrepro import params, tracking
+from ebmrepro.config import params
+from ebmrepro.system import errors
+from ebmrepro.tracking import store
 
 
 def main() -> None:
@@ -15,14 +17,14 @@ def main() -> None:
     try:
         settings = params.load()
         # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
-        with tracking.following(Path(), list(settings.run.trainings)):
+        with store.following(Path(), list(settings.run.trainings)):
             from ebmrepro import report
             from ebmrepro.claims import judgements, reading
 
             claims = reading.load(settings)
             judgements.write(claims, settings, Path(), Path("reports/claims.json"))
             page = report.write(settings, Path(), Path("reports"))
-    except params.UserError as error:
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
     typer.echo(f"report: {page}")

@@ -9,26 +9,28 @@ from typing import Annotated
 
 import typer
 
-from ebmrepro import params, stopping, tracking
+from ebmrepro.config import params
+from ebmrepro.system import errors, signals
+from ebmrepro.tracking import store
 
 Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
 
 def main(suite: str, name: str, seed: Seed) -> None:
     """Write models/SUITE/NAME/SEED: weights, curves, image grids, and what was run."""
-    watch = stopping.Watch()  # before the imports below: it remembers this process's parent
+    watch = signals.Watch()  # before the imports below: it remembers this process's parent
     try:
         settings = params.load()
         settings.block(suite, name)
         own = [(suite, name, seed)] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
-        with tracking.following(Path(), own, after=tracking.SHORT):
-            from ebmrepro import runs
+        with store.following(Path(), own, after=store.SHORT):
+            from ebmrepro.runs import run
 
-            runs.train_one(suite, name, seed, settings, watch)
-    except params.UserError as error:
+            run.train_one(suite, name, seed, settings, watch)
+    except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
-    except stopping.Stopped as stop:
+    except signals.Stopped as stop:
         typer.echo(f"{stop}; `dvc repro` goes on from there", err=True)
         raise typer.Exit(stop.code) from None
     except KeyboardInterrupt:

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
-from ebmrepro import carried, images
-from ebmrepro.params import METHODS as PACKAGED
-from ebmrepro.params import Params, load
+from ebmrepro.config.declarations import METHODS as PACKAGED
+from ebmrepro.config.params import Params, load
+from ebmrepro.networks import images
+from ebmrepro.runs import carried
 
 METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan"]
 VARIANTS = ["began__gamma_05", "began__gamma_07"]

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmrepro import method, params
-from ebmrepro.data.batches import Batches
-from ebmrepro.method import Labelled, Method
-from ebmrepro.train import Training
+from ebmrepro.config import declarations, params
+from ebmrepro.config.training import Block
+from ebmrepro.methods.base import method
+from ebmrepro.methods.base.method import Labelled, Method
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Training
 
-METHODS = params.available_methods()
+METHODS = declarations.available_methods()
 GANS = [name for name in METHODS if not name.startswith(("dbn", "autoencoder", "rbm"))]
 SHAPE = (1, 8, 8)
 CLASSES = 3
@@ -22,9 +24,9 @@ CONV3X3 = {"kind": "conv3x3", "n": 3, "scales": 2, "repeats": 2, "residual_steps
 CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_norm": False}
 
 
-def shipped(name: str) -> params.Block:
+def shipped(name: str) -> Block:
     """The block of a method in the first suite that has one."""
-    suites = params.load(params.METHODS.parents[1] / "params.yaml").suites.values()
+    suites = params.load(declarations.METHODS.parents[1] / "params.yaml").suites.values()
     return next(suite.block(name) for suite in suites if name in ("dbn", *suite.methods))
 
 
@@ -49,7 +51,7 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
         small |= {"likelihood": {**values["likelihood"], "posterior": 2, "ais": ais, "trials": 2}}
     else:
         small |= {"epochs": 3}
-    return params.hparams_class(name).model_validate({**values, **small, **changes})
+    return declarations.hparams_class(name).model_validate({**values, **small, **changes})
 
 
 def build(name: str, net: dict[str, Any] = MLP, seed: int = 0, **changes: Any) -> Any:
@@ -67,7 +69,7 @@ def pictures(n: int = N, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch(model: Method, n: int = 8) -> Any:
-    from ebmrepro.images import from_uint8
+    from ebmrepro.networks.images import from_uint8
 
     images, labels = pictures(n)
     x = from_uint8(images)

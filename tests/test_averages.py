@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from ebmrepro.averages import Average
-from ebmrepro.conv3x3 import Vanishing
+from ebmrepro.networks.conv3x3 import Vanishing
+from ebmrepro.training.ema import Average
 
 
 def test_an_average_begins_at_the_first_weights_and_forgets_by_its_decay():

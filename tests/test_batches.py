@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ebmrepro.data import batches
-from ebmrepro.data.batches import Batches
+from ebmrepro.training import batches
+from ebmrepro.training.batches import Batches
 
 CPU = torch.device("cpu")
 

@@ -16,16 +16,18 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from ebmrepro import carried, images, params
 from ebmrepro.claims import form, judgements, measured, reading
 from ebmrepro.claims.form import Claim
-from ebmrepro.params import Params
+from ebmrepro.config import params, training
+from ebmrepro.config.params import Params
+from ebmrepro.networks import images
 from ebmrepro.report import claims as told_claims
 from ebmrepro.report import pictures
 from ebmrepro.report.gather import Suite, gather
 from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import html
 from ebmrepro.report.sections import of_suite, sections
+from ebmrepro.runs import carried
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -359,7 +361,7 @@ def test_every_command_of_the_guide_names_blocks_and_stages_that_there_are() -> 
         suite, own = lists["suites"], lists.get("variants", "").split(",")
         own += lists.get("methods", "").split(",")
         there = {*SETTINGS.suites[suite].methods, *form.PLANNED_SYSTEMS}
-        assert {n for n in own if n and n not in there and params.base(n) not in there} == set()
+        assert {n for n in own if n and n not in there and training.base(n) not in there} == set()
         seeds = [int(seed) for seed in lists["seeds"].split(",")]
         grids = ["ebgan_grid"] if "grids" in lists else []
         asked = ["dbn", *filter(None, own), *grids]

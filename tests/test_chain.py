@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebmrepro import chain, factor_tree
-from ebmrepro.chain import Chain
-from ebmrepro.factor_tree import Factor, FactorTree
+from ebmrepro.studies.tour import chain, factor_tree
+from ebmrepro.studies.tour.chain import Chain
+from ebmrepro.studies.tour.factor_tree import Factor, FactorTree
 
 
 @st.composite

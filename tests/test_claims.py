@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebmrepro import params
 from ebmrepro.claims import form, judgements, laws, measured, reading, told, verdict
 from ebmrepro.claims.form import Claim
+from ebmrepro.config import declarations, params
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.config.params import Params
 from ebmrepro.metrics import catalogue
-from ebmrepro.params import Params, ParamsError
 from ebmrepro.report import claims as shown
 from ebmrepro.report import lecture
 
@@ -519,7 +520,7 @@ def test_every_statistic_and_rule_of_the_shipped_claims_has_its_words():
 
 
 def test_what_is_planned_is_not_there_yet():
-    assert not set(form.PLANNED_SYSTEMS) & set(params.available_methods())
+    assert not set(form.PLANNED_SYSTEMS) & set(declarations.available_methods())
     assert not set(form.PLANNED_MEASURES) & set(catalogue.MEASURES)
 
 

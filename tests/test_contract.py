@@ -8,8 +8,9 @@ import pytest
 import small
 import torch
 
-from ebmrepro import method, params
-from ebmrepro.train import Training
+from ebmrepro.config import declarations, documents, params
+from ebmrepro.methods.base import method
+from ebmrepro.training.loop import Training
 
 Weights = dict[str, torch.Tensor]
 NETS = {"mlp": small.MLP, "conv": small.CONV, "normed": small.NORMED, "conv3x3": small.CONV3X3}
@@ -121,7 +122,7 @@ def test_a_seed_fixes_every_bit(name: str):
 @pytest.mark.parametrize("position", [0, 2], ids=["after an epoch", "within one"])
 @pytest.mark.parametrize("name", small.METHODS)
 def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, position: int):
-    from ebmrepro import runs
+    from ebmrepro.runs import run
 
     ema = dict.fromkeys(method.load(name).players, 0.9)
     whole = small.training(small.build(name), name, ema=ema)
@@ -132,7 +133,7 @@ def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, posit
 
     def between() -> None:
         if first.step == 2 * steps + position:
-            torch.save(runs._state(first, head, {}), file)
+            torch.save(run._state(first, head, {}), file)
 
     for record in first.epochs(between):
         head.append(record)
@@ -144,7 +145,7 @@ def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, posit
 
     torch.manual_seed(99)  # another process: nothing is left of the first one's generator
     second = small.training(small.build(name, seed=5), name, ema=ema)
-    rows, _ = runs._restore(second, torch.load(file, weights_only=True))
+    rows, _ = run._restore(second, torch.load(file, weights_only=True))
     assert [*rows, *second.epochs()] == expected
     assert same(whole.method.state_dict(), second.method.state_dict())
     with whole.averaged(), second.averaged():
@@ -191,7 +192,7 @@ def test_state_is_a_buffer_whose_identity_is_stable(name: str):
 
 @pytest.mark.parametrize("name", small.METHODS)
 def test_hparams_read_without_torch_are_those_of_the_class(name: str):
-    read, real = params.hparams_class(name), method.load(name).Hparams
+    read, real = declarations.hparams_class(name), method.load(name).Hparams
     assert read.model_json_schema() == real.model_json_schema()
 
 
@@ -200,14 +201,14 @@ def test_players_read_without_torch_are_those_that_take_turns(name: str):
     training = small.training(small.build(name), name)
     list(training.epochs())  # a turn of any player that the optim block has not is refused
     took = {key.partition(".")[0] for key, player in training.players.items() if player.age}
-    assert params.declared(name)["players"] == method.load(name).players
+    assert declarations.declared(name)["players"] == method.load(name).players
     assert set(method.load(name).players) == took
 
 
 @pytest.mark.parametrize("name", small.METHODS)
 def test_the_smallest_batch_is_the_smallest_that_can_be_learnt_from(name: str):
     least = method.load(name).smallest_batch
-    assert params.declared(name).get("smallest_batch", 1) == least
+    assert declarations.declared(name).get("smallest_batch", 1) == least
 
     def is_finite(n: int) -> bool:
         model = small.build(name)
@@ -226,35 +227,39 @@ def test_convolutions_are_refused_before_where_networks_refuse_them(side: int):
         try:
             params._check_sizes(hp, shape, "ebgan")
             fits = True
-        except params.ParamsError:
+        except documents.ParamsError:
             fits = False
         try:
             method.build("ebgan", hp, shape, 10, seed=0)
             assert fits
-        except params.ParamsError:
+        except documents.ParamsError:
             assert not fits
 
 
 def test_a_turn_of_a_player_without_an_optimiser_is_refused():
     model = small.build("ebgan")
     whole = small.training(model, "ebgan")
-    block = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
+    block = (
+        params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
+    )
     partial = Training(model, whole.batches, {"G": block.optim["G"]})
-    with pytest.raises(params.ParamsError, match="found a turn of 'D', the optim block has G"):
+    with pytest.raises(documents.ParamsError, match="found a turn of 'D', the optim block has G"):
         list(partial.epochs())
 
 
 def test_an_optimiser_without_a_player_is_refused():
     model = small.build("ebgan")
     whole = small.training(model, "ebgan")
-    block = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
+    block = (
+        params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
+    )
     spec = block.optim["G"]
-    with pytest.raises(params.ParamsError, match="found X, the method's players are G, D"):
+    with pytest.raises(documents.ParamsError, match="found X, the method's players are G, D"):
         Training(model, whole.batches, {"G": spec, "D": spec, "X": spec})
 
 
 def test_a_term_that_is_not_finite_stops_the_run_by_name():
-    from ebmrepro.train import NotFinite
+    from ebmrepro.training.loop import NotFinite
 
     model = small.build("ebgan")
     with torch.no_grad():

@@ -15,20 +15,13 @@ import numpy as np
 import pytest
 
 from ebmrepro import data
-from ebmrepro.data import (
-    DataError,
-    check,
-    digits,
-    downloads,
-    fashion_mnist,
-    files,
-    idx,
-    mnist,
-    probes,
-)
+from ebmrepro.config.data import Data
+from ebmrepro.config.declarations import available_sources, source_facts
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.data import DataError, check, downloads, files, idx, ood_images
+from ebmrepro.data.sources import digits, fashion_mnist, mnist
 from ebmrepro.data.splits import Splits, stratified
-from ebmrepro.params import Data, ParamsError, available_sources, source_facts
-from ebmrepro.writing import CannotWrite
+from ebmrepro.system.atomic import CannotWrite
 
 DIGITS = Data(source="digits", test=360, validation=180, split_seed=0)
 
@@ -414,7 +407,7 @@ def test_a_failed_prepare_leaves_the_old_data(tmp_path, monkeypatch):
 def test_preparing_data_needs_neither_torch_nor_scikit_learn():
     code = (
         "import sys; from ebmrepro import data, images; from ebmrepro.data import check, probes; "
-        "from ebmrepro.params import Data; "
+        "from ebmrepro.config.params import Data; "
         "params = Data(source='digits', test=9, validation=0, split_seed=0); "
         "data.load_source('digits').fetch(params); "
         "probes.patches((1, 8, 8), 1, 0); "
@@ -505,7 +498,7 @@ def test_more_components_than_pixels_are_refused():
 # ---- probes
 
 
-@pytest.mark.parametrize("probe", [probes.noise, probes.patches])
+@pytest.mark.parametrize("probe", [ood_images.noise, ood_images.patches])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 20)])
 def test_a_probe_has_the_datas_shape_and_its_seed_decides_it(probe, shape):
     x = probe(shape, 5, 0)
@@ -516,13 +509,13 @@ def test_a_probe_has_the_datas_shape_and_its_seed_decides_it(probe, shape):
 
 
 def test_noise_uses_every_grey_level_alike():
-    counts = np.bincount(probes.noise((1, 32, 32), 250, 0).ravel(), minlength=256)
+    counts = np.bincount(ood_images.noise((1, 32, 32), 250, 0).ravel(), minlength=256)
     assert np.abs(counts / 1000 - 1).max() < 0.2  # 6 standard deviations
 
 
 def test_shuffling_moves_pixels_and_changes_none():
     x = np.arange(4 * 3 * 5 * 5, dtype=np.uint16).astype(np.uint8).reshape(4, 3, 5, 5)
-    y = probes.shuffled(x, 0)
+    y = ood_images.shuffled(x, 0)
     assert not np.array_equal(x, y)
     for before, after in zip(x.reshape(4, 3, 25), y.reshape(4, 3, 25), strict=True):
         assert sorted(map(bytes, before.T.copy())) == sorted(map(bytes, after.T.copy()))
@@ -530,9 +523,9 @@ def test_shuffling_moves_pixels_and_changes_none():
 
 def test_every_image_is_shuffled_in_its_own_way():
     x = np.broadcast_to(np.arange(64, dtype=np.uint8).reshape(1, 1, 8, 8), (9, 1, 8, 8))
-    y = probes.shuffled(x, 0)
+    y = ood_images.shuffled(x, 0)
     assert len({image.tobytes() for image in y}) == 9
-    assert np.array_equal(y, probes.shuffled(x, 0))
+    assert np.array_equal(y, ood_images.shuffled(x, 0))
 
 
 def test_patches_have_structure_where_noise_has_none():
@@ -540,13 +533,13 @@ def test_patches_have_structure_where_noise_has_none():
         x = x.astype(float)
         return np.corrcoef(x[..., :-1].ravel(), x[..., 1:].ravel())[0, 1]
 
-    assert neighbours(probes.patches((1, 8, 8), 500, 0)) > 0.8
-    assert abs(neighbours(probes.noise((1, 8, 8), 500, 0))) < 0.05
+    assert neighbours(ood_images.patches((1, 8, 8), 500, 0)) > 0.8
+    assert abs(neighbours(ood_images.noise((1, 8, 8), 500, 0))) < 0.05
 
 
 def test_patches_as_large_as_the_photographs_allow_are_cut_at_full_scale():
-    assert probes.patches((3, 427, 640), 1, 0).shape == (1, 3, 427, 640)
+    assert ood_images.patches((3, 427, 640), 1, 0).shape == (1, 3, 427, 640)
     with pytest.raises(ValueError, match="do not fit"):
-        probes.patches((3, 428, 64), 1, 0)
+        ood_images.patches((3, 428, 64), 1, 0)
     with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
-        probes.patches((2, 8, 8), 1, 0)
+        ood_images.patches((2, 8, 8), 1, 0)

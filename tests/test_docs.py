@@ -18,13 +18,13 @@ import pytest
 import source
 from ruamel.yaml import YAML
 
-from ebmrepro import params
+from ebmrepro.config import declarations, params
 from ebmrepro.metrics.interval import interval
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md")}
-METHODS = params.available_methods()
+METHODS = declarations.available_methods()
 
 
 @pytest.fixture(scope="module")

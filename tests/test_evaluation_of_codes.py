@@ -7,17 +7,18 @@ import pytest
 import small
 import torch
 
-from ebmrepro import evaluation, params
-from ebmrepro.images import from_uint8, to_uint8
+from ebmrepro.config import declarations, params
+from ebmrepro.evaluation import evaluate
+from ebmrepro.networks.images import from_uint8, to_uint8
 
-ASKED = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
+ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
 
 
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
     """Blobs in the place of a suite's images; returns the test split."""
     splits = {"train": small.pictures(seed=0), "test": small.pictures(seed=1)}
-    monkeypatch.setattr(evaluation.data, "read", lambda _, split: splits[split])
+    monkeypatch.setattr(evaluate.data, "read", lambda _, split: splits[split])
     return splits["test"]
 
 
@@ -28,7 +29,7 @@ def model(code: int):
 def test_codes_of_two_numbers_are_kept_beside_two_principal_components(data, tmp_path: Path):
     images, labels = data
     whole = model(code=2)
-    values = evaluation._of_a_plane("blobs", whole, ASKED, tmp_path)
+    values = evaluate._of_a_plane("blobs", whole, ASKED, tmp_path)
     assert set(values) == {"neighbour_error_code", "neighbour_error_pca"}
     with np.load(tmp_path / "codes.npz", allow_pickle=False) as kept:
         code = whole.code(from_uint8(images)).detach().numpy()
@@ -44,19 +45,19 @@ def test_codes_of_two_numbers_are_kept_beside_two_principal_components(data, tmp
 
 
 def test_a_wider_code_is_not_drawn(data, tmp_path: Path):
-    assert evaluation._of_a_plane("blobs", model(code=3), ASKED, tmp_path) == {}
+    assert evaluate._of_a_plane("blobs", model(code=3), ASKED, tmp_path) == {}
     assert not (tmp_path / "codes.npz").exists()
 
 
 def test_a_method_without_codes_is_not_drawn_either(data, tmp_path: Path):
-    assert evaluation._of_a_plane("blobs", small.build("dcgan").eval(), ASKED, tmp_path) == {}
+    assert evaluate._of_a_plane("blobs", small.build("dcgan").eval(), ASKED, tmp_path) == {}
 
 
 def test_reconstructions_of_the_first_images_are_kept_beside_those_of_pca(data, tmp_path: Path):
     images, _ = data
     whole = model(code=3)
-    evaluation._rebuild("blobs", whole, ASKED, tmp_path)
-    x = from_uint8(images[: evaluation.REBUILT])
+    evaluate._rebuild("blobs", whole, ASKED, tmp_path)
+    x = from_uint8(images[: evaluate.REBUILT])
     with np.load(tmp_path / "reconstructions.npz", allow_pickle=False) as kept:
         assert kept.files == ["original", "pretrained", "random", "pca"]
         assert all(kept[name].dtype == np.uint8 for name in kept.files)
@@ -76,12 +77,12 @@ def test_the_same_model_keeps_the_same_bytes(data, tmp_path: Path):
     for name in ("once", "again"):
         out = tmp_path / name
         out.mkdir()
-        evaluation._of_a_plane("blobs", model(code=2), ASKED, out)
-        evaluation._rebuild("blobs", model(code=2), ASKED, out)
+        evaluate._of_a_plane("blobs", model(code=2), ASKED, out)
+        evaluate._rebuild("blobs", model(code=2), ASKED, out)
         files.append([path.read_bytes() for path in sorted(out.iterdir())])
     assert files[0] == files[1] and len(files[0]) == 2
 
 
 def test_only_a_method_that_shows_reconstructions_is_asked_for_them():
-    assert isinstance(model(code=2), evaluation.Rebuilds)
-    assert not isinstance(small.build("ebgan"), evaluation.Rebuilds)
+    assert isinstance(model(code=2), evaluate.Rebuilds)
+    assert not isinstance(small.build("ebgan"), evaluate.Rebuilds)

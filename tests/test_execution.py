@@ -10,9 +10,12 @@ import small
 import torch
 from torch import nn
 
-from ebmrepro import batch_norm, execution, params
-from ebmrepro.method import Method
-from ebmrepro.train import Record
+from ebmrepro.config import types
+from ebmrepro.methods.base.method import Method
+from ebmrepro.networks import precision
+from ebmrepro.system import errors
+from ebmrepro.training import batch_norm
+from ebmrepro.training.loop import Record
 
 NETS = {"normed": small.NORMED, "conv3x3": small.CONV3X3}
 
@@ -41,9 +44,9 @@ def compiles() -> Iterator[None]:
 
 def test_networks_are_the_outermost_sequences_of_layers():
     model = small.build("ebgan", small.CONV3X3)
-    found = execution.networks(model)
+    found = precision.networks(model)
     assert found == [model.G, model.D.encoder, model.D.decoder]
-    assert execution.networks(small.build("rbm")) == []
+    assert precision.networks(small.build("rbm")) == []
 
 
 @pytest.mark.parametrize("net", NETS.values(), ids=NETS)
@@ -65,7 +68,7 @@ def test_bfloat16_moves_every_player_and_leaves_all_but_the_layers_in_float32(na
 
 def test_layers_see_bfloat16_where_a_block_asks_for_it():
     model = small.build("ebgan", small.CONV)
-    execution.prepare(model, "bf16")
+    precision.prepare(model, "bf16")
     seen: list[torch.dtype] = []
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -76,10 +79,10 @@ def test_layers_see_bfloat16_where_a_block_asks_for_it():
 
 def test_tf32_is_a_setting_of_gpus_that_is_off_unless_a_block_asks_for_it():
     model = small.build("ebgan")
-    settings: list[tuple[params.Precision | None, bool]]
+    settings: list[tuple[types.Precision | None, bool]]
     settings = [("tf32", True), (None, False), ("bf16", False)]
-    for precision, rounds in settings:
-        execution.prepare(model, precision)
+    for chosen, rounds in settings:
+        precision.prepare(model, chosen)
         assert torch.backends.cuda.matmul.allow_tf32 is rounds
         assert torch.backends.cudnn.allow_tf32 is rounds
 
@@ -89,7 +92,7 @@ def test_the_order_of_numbers_in_memory_changes_sums_alone(
     net: Any, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patched:
-        patched.setattr(execution, "channels_last", lambda network: network)
+        patched.setattr(precision, "channels_last", lambda network: network)
         model, before = trained("began", net)
         assert all(value.is_contiguous() for value in model.state_dict().values())
     model = small.build("began", net)
@@ -116,12 +119,12 @@ def test_a_compiled_training_is_the_one_that_is_written(name: str, compiles: Non
 
 
 def test_compiling_is_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPatch):
-    assert execution.compiler() is None
+    assert precision.compiler() is None
     monkeypatch.setenv("EBMREPRO_COMPILE", "on")
-    assert execution.compiler() == "inductor"
+    assert precision.compiler() == "inductor"
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(params.UserError, match="EBMREPRO_COMPILE: found 'on' with 2 ranks"):
-        execution.compiler()
+    with pytest.raises(errors.UserError, match="EBMREPRO_COMPILE: found 'on' with 2 ranks"):
+        precision.compiler()
 
 
 def test_batch_normalisation_of_several_ranks_takes_bfloat16_as_that_of_one_does():

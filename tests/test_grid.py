@@ -16,12 +16,16 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ebmrepro import data, method, nets, params
-from ebmrepro.data.batches import Batches
-from ebmrepro.grid import configurations, play, results, workers
-from ebmrepro.grid.configurations import Configuration
-from ebmrepro.params import Grid, Params
-from ebmrepro.stopping import Stopped, Watch
+from ebmrepro import data
+from ebmrepro.config import documents, params
+from ebmrepro.config.grid import Grid
+from ebmrepro.config.params import Params
+from ebmrepro.methods.base import method
+from ebmrepro.networks import layers
+from ebmrepro.studies.grid import configurations, play, results, workers
+from ebmrepro.studies.grid.configurations import Configuration
+from ebmrepro.system.signals import Stopped, Watch
+from ebmrepro.training.batches import Batches
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = params.load(ROOT / "params.yaml")
@@ -155,7 +159,7 @@ def test_a_wrong_grid_is_one_line_that_names_its_key(
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     assert before in text
     (tmp_path / "params.yaml").write_text(text.replace(before, after, 1), encoding="utf-8")
-    with pytest.raises(params.ParamsError) as refused:
+    with pytest.raises(documents.ParamsError) as refused:
         params.load(tmp_path / "params.yaml")
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -176,14 +180,14 @@ def test_networks_have_the_layers_and_widths_of_their_configuration(
     kind: str, layers_G: int, layers_D: int
 ):
     model: Any = play.build(one(kind, nLayerG=layers_G, nLayerD=layers_D), small(), SHAPE, 0)
-    G, D = nets.linear_layers(model.G), nets.linear_layers(model.D)
+    G, D = layers.linear_layers(model.G), layers.linear_layers(model.D)
     assert [layer.out_features for layer in G] == [6] * (layers_G - 1) + [64]
     last = 1 if kind == "gan" else 64
     assert [layer.out_features for layer in D] == [5] * (layers_D - 1) + [last]
     normed = sum(isinstance(part, torch.nn.BatchNorm1d) for part in model.D.modules())
     assert normed == layers_D - 2  # none at its input, none at its output
     if kind != "gan":  # Dec is always one layer
-        assert len(nets.linear_layers(model.D.decoder)) == 1
+        assert len(layers.linear_layers(model.D.decoder)) == 1
 
 
 @pytest.mark.parametrize("kind", ["ebgan", "gan"])
@@ -198,7 +202,7 @@ def test_initial_weights_have_the_deviation_of_the_parameters():
     wide = one(sizeG=300, sizeD=300)
     model: Any = play.build(wide, small(), SHAPE, 0)
     for network, std in ((model.G, 0.02), (model.D, 0.002)):
-        weights = torch.cat([layer.weight.flatten() for layer in nets.linear_layers(network)])
+        weights = torch.cat([layer.weight.flatten() for layer in layers.linear_layers(network)])
         assert weights.std().item() == pytest.approx(std, rel=0.02)
 
 

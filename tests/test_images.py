@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ebmrepro import images
+from ebmrepro.networks import images
 
 EVERY_VALUE = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ebmrepro import in_inception, params
+from ebmrepro.config import declarations, params
+from ebmrepro.config.evaluation import Evaluate, InInception
+from ebmrepro.evaluation import in_inception
 from ebmrepro.metrics import fid, inception, inception_score, kid, precision_recall
 from ebmrepro.metrics.features import Features
-from ebmrepro.params import Evaluate, InInception, UserError
+from ebmrepro.system.errors import UserError
 
 DIMENSIONS, OUTPUTS = 6, 5
-ASKED = params.load(params.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
+ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
 ALL = {"fid", "inception_score", "inception_score_sd", "kid"}
 ALL |= {"precision_inception", "recall_inception"}
 MISSING = "the Inception weights are not on this machine: ..."

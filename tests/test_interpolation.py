@@ -12,9 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from ebmrepro import data, images, interpolation, params, runs
+from ebmrepro import data
 from ebmrepro.cli import app
-from ebmrepro.params import Adam
+from ebmrepro.config import params
+from ebmrepro.config.optimisers import Adam
+from ebmrepro.evaluation import interpolation
+from ebmrepro.networks import images
+from ebmrepro.runs import layout, models
 
 ROOT = Path(__file__).parents[1]
 SEARCH = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
@@ -98,9 +102,9 @@ def test_the_command_draws_three_kinds_of_rows_of_a_trained_generator(
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     settings = params.load()
     data.prepare("digits", settings.suite("digits").data, Path("data/digits"))
-    weights = runs.folder("digits", "began", 3) / "model.safetensors"
+    weights = layout.folder("digits", "began", 3) / "model.safetensors"
     weights.parent.mkdir(parents=True)
-    save_file(runs.untrained("digits", "began", 3, settings).state_dict(), weights)
+    save_file(models.untrained("digits", "began", 3, settings).state_dict(), weights)
 
     command = ["interpolate", "digits", "began", "--seed", "3", "--steps", "2", "--rows", "2"]
     result = CliRunner().invoke(app, [*command, "--between", "3"])

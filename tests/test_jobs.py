@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro import pipeline, places
+from ebmrepro.pipeline import executors, repro
 
-DRIVER = Path(places.__file__).with_name("driver.py")
+DRIVER = Path(executors.__file__).with_name("driver.py")
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 PATIENCE = 300  # seconds after which a test gives up; none depends on how fast anything is
 
@@ -264,8 +264,8 @@ def test_a_worker_of_its_own_process_that_dies_fails_its_stage_alone(tmp_path: P
         until(contact.exists)
         until(lambda: contact.read_text().endswith("}"))
         address = json.loads(contact.read_text())["address"]
-        pipeline = WAITING.replace("touch slow-begun", "echo $$ > slow-begun; echo $PPID > worker")
-        project = Project(tmp_path / "project", pipeline)
+        repro = WAITING.replace("touch slow-begun", "echo $$ > slow-begun; echo $PPID > worker")
+        project = Project(tmp_path / "project", repro)
         driver = project.start("--scheduler", address, "--jobs", "2")
         until(lambda: project.has("worker") and project.has("quick.txt"))
         launcher = int((project.folder / "worker").read_text())
@@ -301,19 +301,19 @@ def test_a_stage_has_the_threads_that_dvc_would_give_it(tmp_path: Path):
         if set_by_user:
             environment["OMP_NUM_THREADS"] = set_by_user
         line = ["/bin/sh", "-c", "echo $OMP_NUM_THREADS; exit 3"]
-        command = places.Command(line, str(tmp_path), environment, str(log))
-        assert places.Here(2).run(command) == 3
+        command = executors.Command(line, str(tmp_path), environment, str(log))
+        assert executors.Here(2).run(command) == 3
         assert log.read_text().split() == [*filter(None, [set_by_user])]
 
 
 def test_threads_that_wait_sleep_where_stages_run_side_by_side(monkeypatch: pytest.MonkeyPatch):
     """Also in the server, of whose OpenMP a fork has a copy."""
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert pipeline._environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert "OMP_WAIT_POLICY" not in pipeline._environment(1)
-    assert "OMP_WAIT_POLICY" not in pipeline._environment(None)
+    assert repro._environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in repro._environment(1)
+    assert "OMP_WAIT_POLICY" not in repro._environment(None)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert pipeline._environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert repro._environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_each_job_has_a_gpu_and_several_share_them_evenly(
@@ -328,7 +328,7 @@ def test_each_job_has_a_gpu_and_several_share_them_evenly(
 
     def given(**settings: str) -> str | None:
         environment = {**path, **settings}
-        held.enter_context(places.own_gpu(environment, 4))
+        held.enter_context(executors.own_gpu(environment, 4))
         return environment.get("CUDA_VISIBLE_DEVICES")
 
     with contextlib.ExitStack() as held:
@@ -338,4 +338,4 @@ def test_each_job_has_a_gpu_and_several_share_them_evenly(
         assert given(CUDA_VISIBLE_DEVICES="1") == "1"  # a batch system has chosen
         assert given(EBMREPRO_DEVICE="cpu") is None
         assert given(EBMREPRO_DEVICE="cuda:1") is None
-    assert places.gpus({"PATH": str(tmp_path / "nothing")}) == []
+    assert executors.gpus({"PATH": str(tmp_path / "nothing")}) == []

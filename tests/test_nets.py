@@ -13,11 +13,15 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from ebmrepro import conv3x3, method, nets, params
-from ebmrepro.energies import AutoEncoder
-from ebmrepro.params import CoderNet, GeneratorNet, ParamsError
+from ebmrepro.config import declarations, networks, params, training
+from ebmrepro.config.data import image_shape
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.config.networks import CoderNet, GeneratorNet
+from ebmrepro.methods.base import method
+from ebmrepro.networks import conv3x3, layers
+from ebmrepro.networks.energies import AutoEncoder
 
-SHIPPED = params.load(params.METHODS.parents[1] / "params.yaml")
+SHIPPED = params.load(declarations.METHODS.parents[1] / "params.yaml")
 
 
 def spec(kind: str, **values: Any) -> Any:
@@ -45,7 +49,7 @@ AT_256 = planes([2048, 1024, 512, 256, 128, 64, 64], [100, 64, 32, 16, 8, 4, 2])
 
 
 def auto_encoder(net: Any, shape: tuple[int, int, int], code: int) -> AutoEncoder:
-    halves = nets.encoder(net, shape, code), nets.decoder(net, shape, code, bounded=True)
+    halves = layers.encoder(net, shape, code), layers.decoder(net, shape, code, bounded=True)
     return AutoEncoder(*halves, "norm")
 
 
@@ -97,12 +101,12 @@ def test_the_networks_of_committed_results_start_as_they_did(suite: str, name: s
 def test_dcgans_generator_at_64_is_the_papers():
     """1024 - 512 - 256 - 128 - 3 (figure 1), by hand: the paper prints no count."""
     with torch.device("meta"):
-        G = nets.generator(conv([128, 256, 512, 1024]), (3, 64, 64), 100)
+        G = layers.generator(conv([128, 256, 512, 1024]), (3, 64, 64), 100)
         found = maps(G, torch.empty(2, 100), nn.ConvTranspose2d)
     assert found == [(512, 8, 8), (256, 16, 16), (128, 32, 32), (3, 64, 64)]
     first = 100 * 16 * 1024 + 16 * 1024
     ups = layer(1024, 512) + layer(512, 256) + layer(256, 128) + layer(128, 3)
-    assert nets.count(G) == first + ups + 2 * (1024 + 512 + 256 + 128) == 12_675_715
+    assert layers.count(G) == first + ups + 2 * (1024 + 512 + 256 + 128) == 12_675_715
     assert [type(part).__name__ for part in G[:5]] == [
         "Linear",
         "Unflatten",
@@ -117,11 +121,11 @@ def test_dcgans_networks_of_the_torch_code_have_its_parameters_and_biases():
     """PyTorch's DCGAN example, which has no biases, has 3,576,704 in G and 2,765,568 in D."""
     channels = [64, 128, 256, 512]
     with torch.device("meta"):
-        G = nets.generator(conv(channels), (3, 64, 64), 100)
-        D = nets.critic(conv(channels, activation="leaky_relu"), (3, 64, 64))
+        G = layers.generator(conv(channels), (3, 64, 64), 100)
+        D = layers.critic(conv(channels, activation="leaky_relu"), (3, 64, 64))
         assert D(torch.empty(2, 3, 64, 64)).shape == (2,)
-    assert nets.count(G) == 3_576_704 + 16 * 512 + 256 + 128 + 64 + 3
-    assert nets.count(D) == 2_765_568 + sum(channels) + 1
+    assert layers.count(G) == 3_576_704 + 16 * 512 + 256 + 128 + 64 + 3
+    assert layers.count(D) == 2_765_568 + sum(channels) + 1
     norms = [part.num_features for part in D.modules() if isinstance(part, nn.BatchNorm2d)]
     assert norms == [128, 256, 512]  # none on the input layer
 
@@ -139,7 +143,7 @@ def test_ebgans_auto_encoder_at_64_is_the_papers():
     assert up[:3] == [(128, 16, 16), (64, 32, 32), (3, 64, 64)]
     encoder = layer(3, 64) + layer(64, 128) + layer(128, 256) + 2 * (128 + 256)
     decoder = layer(256, 128) + layer(128, 64) + layer(64, 3) + 2 * (128 + 64)
-    assert nets.count(D) == encoder + decoder == 1_318_659
+    assert layers.count(D) == encoder + decoder == 1_318_659
     assert not any(isinstance(part, nn.Linear) for part in D.modules())
     _, first, *_, last, tanh = D.decoder.children()
     assert isinstance(first, nn.ConvTranspose2d)  # the code has had the encoder's activation
@@ -153,15 +157,15 @@ def test_magans_networks_are_those_of_the_authors_release():
         ((3, 64, 64), 350, [64, 128, 256, 512]),
     ):
         with torch.device("meta"):
-            G = nets.generator(conv(channels, norm=False), shape, z)
+            G = layers.generator(conv(channels, norm=False), shape, z)
             net = conv(channels, "conv_map", "leaky_relu", norm=False)
             D = auto_encoder(net, shape, 4 * 4 * 512)
             assert G(torch.empty(2, z)).shape == D.reconstruct(torch.empty(2, *shape)).shape
         ends = [3, *channels]
         down = sum(layer(a, b) for a, b in zip(ends, channels, strict=False))
         up = sum(layer(b, a) for a, b in zip(ends, channels, strict=False))
-        assert nets.count(D) == down + up
-        assert nets.count(G) == (z + 1) * 4 * 4 * 512 + up
+        assert layers.count(D) == down + up
+        assert layers.count(G) == (z + 1) * 4 * 4 * 512 + up
         assert not any(isinstance(part, nn.BatchNorm2d) for part in [*G.modules(), *D.modules()])
 
 
@@ -173,7 +177,7 @@ def test_the_generator_at_128_takes_noise_at_every_scale():
     numbers = [100, 64 * 4**2, 32 * 8**2, 16 * 16**2, 8 * 32**2, 4 * 64**2]
     assert AT_128.numbers == numbers and sum(numbers) == 31_844
     with torch.device("meta"):
-        G = nets.generator(AT_128, (3, 128, 128), 31_844)
+        G = layers.generator(AT_128, (3, 128, 128), 31_844)
         out = G(torch.empty(2, 31_844))
         ups = maps(G, torch.empty(2, 31_844), nn.ConvTranspose2d)
     assert ups == [
@@ -188,13 +192,13 @@ def test_the_generator_at_128_takes_noise_at_every_scale():
     taken = [100, 1024 + 64, 512 + 32, 256 + 16, 128 + 8, 64 + 4]
     widths = [1024, 512, 256, 128, 64, 64]
     by_hand = sum(layer(a, b) for a, b in zip(taken, widths, strict=True)) + layer(64, 3, kernel=3)
-    assert nets.count(G) == by_hand + 2 * sum(widths)
+    assert layers.count(G) == by_hand + 2 * sum(widths)
 
 
 def test_the_generator_at_256_has_one_scale_more():
     assert sum(AT_256.numbers) == 31_844 + 2 * 128**2 == 64_612
     with torch.device("meta"):
-        G = nets.generator(AT_256, (3, 256, 256), 64_612)
+        G = layers.generator(AT_256, (3, 256, 256), 64_612)
         assert maps(G, torch.empty(2, 64_612), nn.ConvTranspose2d)[0] == (2048, 4, 4)
         assert G(torch.empty(2, 64_612)).shape == (2, 3, 256, 256)
 
@@ -202,13 +206,13 @@ def test_the_generator_at_256_has_one_scale_more():
 def test_each_number_of_the_noise_reaches_the_image():
     net = planes([6, 5, 4], [3, 2, 1])
     z = torch.randn(2, 3 + 2 * 16 + 64, requires_grad=True)
-    nets.generator(net, (1, 16, 16), z.shape[1]).eval()(z).square().sum().backward()
+    layers.generator(net, (1, 16, 16), z.shape[1]).eval()(z).square().sum().backward()
     assert z.grad is not None and (z.grad != 0).all()
 
 
 def test_noise_at_a_scale_moves_the_image_where_it_stands():
     """A plane is a map: what changes in one corner of it changes the image there and not across."""
-    G = nets.generator(planes([6, 5, 4], [3, 2, 1]), (1, 16, 16), 3 + 32 + 64).eval()
+    G = layers.generator(planes([6, 5, 4], [3, 2, 1]), (1, 16, 16), 3 + 32 + 64).eval()
     z = torch.randn(1, 99)
     other = z.clone()
     other[0, -1] += 1  # the last of the 8x8 plane: bottom right
@@ -252,10 +256,10 @@ def by_hand(n: int, scales: int, code: int, side: int, skips: bool = False) -> t
 def test_began_has_the_parameters_of_its_layers(n: int, scales: int, side: int, skips: bool):
     with torch.device("meta"):
         net = began(n, scales, skips=skips)
-        D, G = auto_encoder(net, (3, side, side), 64), nets.generator(net, (3, side, side), 64)
+        D, G = auto_encoder(net, (3, side, side), 64), layers.generator(net, (3, side, side), 64)
     encoder, decoder = by_hand(n, scales, 64, side, skips)
-    assert nets.count(D.encoder) == encoder
-    assert nets.count(D.decoder) == nets.count(G) == decoder
+    assert layers.count(D.encoder) == encoder
+    assert layers.count(D.decoder) == layers.count(G) == decoder
 
 
 def test_began_at_128_has_a_fifth_more_parameters_than_the_paper_prints():
@@ -268,9 +272,9 @@ def test_began_at_128_has_a_fifth_more_parameters_than_the_paper_prints():
     with torch.device("meta"):
         D, G = (
             auto_encoder(began(128, 5), (3, 128, 128), 64),
-            nets.generator(began(128, 5), (3, 128, 128), 64),
+            layers.generator(began(128, 5), (3, 128, 128), 64),
         )
-    total = nets.count(D) + nets.count(G)
+    total = layers.count(D) + layers.count(G)
     assert total == encoder + 2 * decoder and round(total / 1e6, 1) == 20.8
 
 
@@ -348,9 +352,9 @@ def test_a_network_that_is_said_to_fit_gives_images_of_that_size(side: int):
         try:
             D = auto_encoder(net, shape, code).eval()
         except ParamsError:
-            assert params.misfit(net, shape, code)
+            assert networks.misfit(net, shape, code)
             continue
-        assert params.misfit(net, shape, code) is None
+        assert networks.misfit(net, shape, code) is None
         x = torch.randn(1, *shape)
         assert D.encoder(x).shape == (1, code) and D.reconstruct(x).shape == x.shape
 
@@ -382,8 +386,8 @@ def test_a_network_that_is_said_to_fit_gives_images_of_that_size(side: int):
 def test_a_network_that_does_not_fit_is_refused_in_words(
     net: Any, shape: tuple[int, int, int], width: int, words: str
 ):
-    assert params.misfit(net, shape, width) == words
-    make = nets.generator if net is AT_128 else nets.encoder
+    assert networks.misfit(net, shape, width) == words
+    make = layers.generator if net is AT_128 else layers.encoder
     with pytest.raises(ParamsError, match=f"^params.yaml: {words}"):
         make(net, shape, width)
 
@@ -394,13 +398,13 @@ def test_a_network_that_does_not_fit_is_refused_in_words(
         (suite, name)
         for suite, block in SHIPPED.suites.items()
         for name in block.methods
-        if params.base(name) in small.GANS
+        if training.base(name) in small.GANS
     ],
 )
 def test_every_shipped_network_can_be_built_and_run(suite: str, name: str):
     """Forward, on no memory, at the suite's image size."""
     data = SHIPPED.suites[suite].data
-    shape = params.image_shape(data)
+    shape = image_shape(data)
     assert shape is not None
     hp = SHIPPED.block(suite, name).hparams
     with torch.device("meta"):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from ebmrepro import optimisers
-from ebmrepro.params import SGD, Adam, Adamax, Momentum
+from ebmrepro.config.optimisers import SGD, Adam, Adamax, Momentum
+from ebmrepro.training import optimisers
 
 MOMENTUM = Momentum(initial=0.5, final=0.9, epochs=2)
 SPECS = {
@@ -67,7 +67,7 @@ def test_parameters_move_as_torchs_classes_move_them(name: str):
 
 def test_making_one_does_not_import_the_compiler():
     code = (
-        "import sys; from ebmrepro import train, method; import ebmrepro.runs; import small; "
+        "import sys; from ebmrepro import train, method; import ebmrepro.runs.run; import small; "
         "model = small.build('ebgan'); list(small.training(model, 'ebgan').epochs()); "
         "print('torch._dynamo' in sys.modules)"
     )

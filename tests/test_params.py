@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro import params
+from ebmrepro.config import documents, params, training
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -22,7 +22,7 @@ def changed(tmp_path: Path, before: str, after: str, start: int = 0) -> Path:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(params.ParamsError) as refused:
+    with pytest.raises(documents.ParamsError) as refused:
         params.load(path)
     message = str(refused.value)
     assert "\n" not in message
@@ -41,7 +41,7 @@ def test_an_ablation_differs_from_its_method_in_one_number():
     for suite in settings.suites.values():
         for name in set(settings.run.variants) & set(suite.methods):
             own = params.flatten(suite.methods[name].model_dump(exclude={"share"}))
-            base = params.flatten(suite.methods[params.base(name)].model_dump(exclude={"share"}))
+            base = params.flatten(suite.methods[training.base(name)].model_dump(exclude={"share"}))
             assert len([key for key in own if own[key] != base.get(key)]) == 1, name
 
 
@@ -126,7 +126,7 @@ def test_a_wrong_value_anywhere_is_named(tmp_path: Path, before: str, after: str
 
 def test_a_method_that_names_no_players_is_told_to(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(params, "declared", lambda name: {})
-    with pytest.raises(params.ParamsError, match=r"methods/dbn.py: players: found none"):
+    with pytest.raises(documents.ParamsError, match=r"methods/dbn.py: players: found none"):
         params.load(ROOT / "params.yaml")
 
 

@@ -23,8 +23,8 @@ METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan", "dbn_updown"]
 TEMPLATE = '''
 """The mean image as an energy: a method for a test."""
 import torch
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import Epochs, Positive, Strict
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.config.params import Epochs, Positive, Strict
 
 
 class Mean(Method):

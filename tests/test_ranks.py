@@ -18,9 +18,10 @@ from reliability import trainings
 from small import GANS, METHODS, NORMED, build, pictures, training
 from torch import nn
 
-from ebmrepro import batch_norm, draws, ranks
-from ebmrepro.data.batches import Batches
-from ebmrepro.params import ParamsError
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.networks import distributed, random
+from ebmrepro.training import batch_norm
+from ebmrepro.training.batches import Batches
 
 FORKS = multiprocessing.get_context("forkserver")
 # EBGAN-PT's term is over the pairs of a rank's own images, so halves have other pairs.
@@ -55,7 +56,7 @@ def in_ranks(function: Callable[..., Any], *args: Any, count: int = 2) -> list[A
 def _rank(told: dict[str, int], sender: Any, function: Callable[..., Any], args: Any) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", **{key: str(value) for key, value in told.items()}}
     torch.set_num_threads(1)
-    with ranks.joined(torch.device("cpu")):
+    with distributed.joined(torch.device("cpu")):
         sender.send(function(*args))
 
 
@@ -119,13 +120,13 @@ def test_a_batch_that_ranks_cannot_share_is_named(monkeypatch: pytest.MonkeyPatc
 def _drawn() -> list[np.ndarray]:
     torch.manual_seed(0)
     p = torch.full((2000, 3), 0.3)
-    with draws.WholeBatch():
+    with random.WholeBatch():
         found = [
             torch.randn(2000, 3),
             torch.rand((2000, 3)),
             torch.randn_like(p),
             p.bernoulli(),
-            draws.bernoulli(p),
+            random.bernoulli(p),
             torch.multinomial(torch.tensor([[1.0, 2.0, 1.0]]).expand(2000, 3), 1),
         ]
     return [each.numpy() for each in found]
@@ -148,26 +149,26 @@ def test_ranks_draw_other_numbers_of_the_same_law():
 
 def _bits() -> np.ndarray:
     torch.manual_seed(0)
-    with draws.WholeBatch():
-        return draws.bernoulli(torch.full((20, 3), 0.3)).numpy()
+    with random.WholeBatch():
+        return random.bernoulli(torch.full((20, 3), 0.3)).numpy()
 
 
 def test_ranks_share_the_bits_that_one_process_draws():
     torch.manual_seed(0)
-    whole = draws.bernoulli(torch.full((40, 3), 0.3)).numpy()
+    whole = random.bernoulli(torch.full((40, 3), 0.3)).numpy()
     np.testing.assert_array_equal(np.concatenate(in_ranks(_bits)), whole)
 
 
 def _normalised(x: torch.Tensor) -> list[Any]:
     layers: Any = nn.Sequential(nn.BatchNorm2d(3))
-    if ranks.count() > 1:
+    if distributed.count() > 1:
         batch_norm.over_ranks(layers)
-    own: Any = x[ranks.rows(len(x))].requires_grad_()
+    own: Any = x[distributed.rows(len(x))].requires_grad_()
     y = layers(own)
     (y**3).mean().backward()
-    ranks.average_gradients(list(layers.parameters()))
+    distributed.average_gradients(list(layers.parameters()))
     (layer,) = layers
-    grads = own.grad / ranks.count(), layer.weight.grad, layer.bias.grad
+    grads = own.grad / distributed.count(), layer.weight.grad, layer.bias.grad
     return [t.detach().numpy() for t in (y, *grads, *layers.buffers())]
 
 

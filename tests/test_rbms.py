@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from ebmrepro.energies import RBM, LabelledRBM
 from ebmrepro.methods.autoencoder import LinearRBM
+from ebmrepro.networks.energies import RBM, LabelledRBM
 
 KINDS = {
     "binary": lambda: RBM(7, 5, std=1.0),

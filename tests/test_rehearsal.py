@@ -6,9 +6,10 @@ import pytest
 from reliability import trainings
 from typer.testing import CliRunner
 
-from ebmrepro import params, rehearsal
 from ebmrepro.cli import app
+from ebmrepro.config import params
 from ebmrepro.data import DataError
+from ebmrepro.pipeline import dry_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,10 +25,10 @@ def test_each_system_says_what_it_takes_and_leaves_nothing(
     monkeypatch.chdir(project)
     before = trainings.outputs(project)
     settings = params.load()
-    found = rehearsal.images("digits", settings)
-    told = list(rehearsal.rehearse("digits", ["dbn", "magan"], found))
+    found = dry_run.images("digits", settings)
+    told = list(dry_run.rehearse("digits", ["dbn", "magan"], found))
     for name, one in zip(("dbn", "magan"), told, strict=True):
-        assert isinstance(one, rehearsal.Rehearsal), one
+        assert isinstance(one, dry_run.Rehearsal), one
         assert (one.system, one.parameters > 1000) == (name, True)
         assert one.seconds_per_step > 0 and one.peak > 2**20
         hp = settings.block("digits", name).hparams
@@ -45,13 +46,13 @@ def test_each_system_says_what_it_takes_and_leaves_nothing(
 def test_the_data_are_verified(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(project)
     settings = params.load()
-    assert "checksums agree" in rehearsal.images("digits", settings).told
+    assert "checksums agree" in dry_run.images("digits", settings).told
     stored = project / "data/digits/train.npy"
     whole = stored.read_bytes()
     stored.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
         with pytest.raises(DataError, match="train"):
-            rehearsal.images("digits", settings)
+            dry_run.images("digits", settings)
     finally:
         stored.write_bytes(whole)
 
@@ -59,7 +60,7 @@ def test_the_data_are_verified(project: Path, monkeypatch: pytest.MonkeyPatch, t
 def test_of_data_that_are_not_there_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     settings = params.load(ROOT / "params.yaml")
-    found = rehearsal.images("mnist", settings)
+    found = dry_run.images("mnist", settings)
     assert (found.shape, found.count) == ((1, 28, 28), 60_000)
     assert "noise stands in" in found.told and "dvc repro data@mnist" in found.told
 
@@ -69,8 +70,8 @@ def test_a_process_that_ends_without_an_answer_is_named(
 ):
     monkeypatch.chdir(project)
     monkeypatch.setenv("EBMREPRO_DEVICE", "none such")
-    found = rehearsal.images("digits", params.load())
-    (told,) = rehearsal.rehearse("digits", ["magan"], found)
+    found = dry_run.images("digits", params.load())
+    (told,) = dry_run.rehearse("digits", ["magan"], found)
     assert told == "magan: its process ended with code 1"
 
 

@@ -14,9 +14,10 @@ import made_up
 import numpy as np
 import pytest
 
-from ebmrepro import params, report
+from ebmrepro import report
 from ebmrepro.claims import form, judgements, reading
-from ebmrepro.params import Params
+from ebmrepro.config import params
+from ebmrepro.config.params import Params
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.gather import gather
 from ebmrepro.report.markdown import markdown

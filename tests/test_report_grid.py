@@ -12,8 +12,8 @@ import made_up
 import numpy as np
 import pytest
 
-from ebmrepro import images
 from ebmrepro.metrics.separation import auroc
+from ebmrepro.networks import images
 from ebmrepro.report import page
 from ebmrepro.report.blocks import Figure, Gallery, Section, Table
 from ebmrepro.report.gather import ReportError, gather

@@ -6,7 +6,7 @@ from statistics import mean
 
 import pytest
 
-from ebmrepro import params
+from ebmrepro.config import params, training
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -29,12 +29,12 @@ def test_a_gan_covers_at_least_nine_of_ten_digits(name: str):
 
 
 def test_began_covers_at_least_eight_at_the_best_of_its_gammas():
-    gammas = [name for name in RUN.names if params.base(name) == "began"]
+    gammas = [name for name in RUN.names if training.base(name) == "began"]
     assert max(mean(values(name, "classes_covered")) for name in gammas) >= 8
 
 
 # Variants that take a part of EBGAN away are there to fail; BEGAN's gammas are BEGAN.
-WHOLE = [name for name in RUN.names if "__" not in name or params.base(name) == "began"]
+WHOLE = [name for name in RUN.names if "__" not in name or training.base(name) == "began"]
 
 
 @pytest.mark.parametrize("name", WHOLE)

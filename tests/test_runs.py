@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro.curves import Curves
+from ebmrepro.runs.curves import Curves
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,7 +106,8 @@ def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(project: Path
 
 
 def test_a_checkpoint_of_other_parameters_is_never_picked_up(project: Path):
-    from ebmrepro import params, runs
+    from ebmrepro.config import params
+    from ebmrepro.runs import identity
 
     here = Path.cwd()
     try:
@@ -115,7 +116,9 @@ def test_a_checkpoint_of_other_parameters_is_never_picked_up(project: Path):
         for share in (0.2, 0.3):
             small_budget(project, share)
             settings = params.load()
-            identities |= {runs.fingerprint("digits", "magan", seed, settings) for seed in (0, 1)}
+            identities |= {
+                identity.fingerprint("digits", "magan", seed, settings) for seed in (0, 1)
+            }
         assert len(identities) == 4
     finally:
         os.chdir(here)
@@ -124,32 +127,38 @@ def test_a_checkpoint_of_other_parameters_is_never_picked_up(project: Path):
 def test_a_checkpoint_of_other_data_or_code_is_never_picked_up(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from ebmrepro import params, runs
+    from ebmrepro.config import params
+    from ebmrepro.runs import identity
 
     monkeypatch.chdir(project)
     small_budget(project, 0.2)
     settings = params.load()
 
-    def identity() -> str:
-        return runs.fingerprint("digits", "magan", 0, settings)
+    def now() -> str:
+        return identity.fingerprint("digits", "magan", 0, settings)
 
-    before = identity()
-    package = shutil.copytree(runs.PACKAGE, tmp_path / "ebmrepro")
-    monkeypatch.setattr(runs, "PACKAGE", package)
-    assert identity() == before
-    for name in ("methods/magan.py", "train.py", "runs.py", "curves.py", "data/batches.py"):
+    before = now()
+    package = shutil.copytree(identity.PACKAGE, tmp_path / "ebmrepro")
+    monkeypatch.setattr(identity, "PACKAGE", package)
+    assert now() == before
+    for name in (
+        "methods/magan.py",
+        "methods/base/method.py",
+        "training/loop.py",
+        "runs/curves.py",
+    ):
         text = (package / name).read_text()
         (package / name).write_text(text + "# changed\n")
-        assert identity() != before, name
+        assert now() != before, name
         (package / name).write_text(text)
     (package / "methods/began.py").write_text("# another method's")
-    assert identity() == before
+    assert now() == before
 
     about = project / "data/digits/dataset.json"
     original = about.read_text()
     try:
         about.write_text(original.replace('"sha256": "', '"sha256": "0', 1))
-        assert about.read_text() != original and identity() != before
+        assert about.read_text() != original and now() != before
     finally:
         about.write_text(original)
 
@@ -170,23 +179,25 @@ def test_weights_that_are_missing_damaged_or_of_another_network_are_named(
     import torch
     from safetensors.torch import save_file
 
-    from ebmrepro import params, runs
+    from ebmrepro.config import params
+    from ebmrepro.runs import models
+    from ebmrepro.system import errors
 
     monkeypatch.chdir(project)
     settings, path = params.load(), Path("models/digits/ebgan/7/model.safetensors")
     path.parent.mkdir(parents=True)
-    with pytest.raises(params.UserError, match=rf"{path}: not there"):
-        runs.restore("digits", "ebgan", 7, settings)
+    with pytest.raises(errors.UserError, match=rf"{path}: not there"):
+        models.restore("digits", "ebgan", 7, settings)
     path.write_bytes(b"\x10")
-    with pytest.raises(params.UserError, match=rf"{path}: cannot be used: .*; remove it"):
-        runs.restore("digits", "ebgan", 7, settings)
+    with pytest.raises(errors.UserError, match=rf"{path}: cannot be used: .*; remove it"):
+        models.restore("digits", "ebgan", 7, settings)
     save_file({"G.0.weight": torch.zeros(2)}, path)
-    with pytest.raises(params.UserError, match=rf"{path}: cannot be used: Error"):
-        runs.restore("digits", "ebgan", 7, settings)
+    with pytest.raises(errors.UserError, match=rf"{path}: cannot be used: Error"):
+        models.restore("digits", "ebgan", 7, settings)
 
 
 def test_fewer_images_pass_together_where_they_are_large():
-    from ebmrepro.runs import at_a_time
+    from ebmrepro.runs.models import at_a_time
 
     assert [at_a_time(shape) for shape in ((1, 28, 28), (3, 64, 64))] == [1000, 1000]
     assert [at_a_time((3, side, side)) for side in (128, 256, 4096)] == [250, 62, 1]

@@ -5,7 +5,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
-from ebmrepro import threads
+from ebmrepro.networks import threads
 
 
 def used() -> set[int]:

@@ -12,11 +12,17 @@ import small
 import torch
 from safetensors.torch import save_file
 
-from ebmrepro import data, images, method, params, tour
+from ebmrepro import data
+from ebmrepro.config import params
+from ebmrepro.config.tour import Counting
 from ebmrepro.data.splits import Splits
-from ebmrepro.tour import decision, timing
-from ebmrepro.tour.descent import descend
-from ebmrepro.tour.linear import Gaussian
+from ebmrepro.methods.base import method
+from ebmrepro.networks import images
+from ebmrepro.studies import tour
+from ebmrepro.studies.tour import decision, timing
+from ebmrepro.studies.tour.descent import descend
+from ebmrepro.studies.tour.linear import Gaussian
+from ebmrepro.system import errors
 
 ROOT = Path(__file__).parents[1]
 X = images.from_uint8(small.pictures()[0])
@@ -75,7 +81,7 @@ def test_clamped_sampling_keeps_the_known_half():
 
 def test_clamped_sampling_estimates_the_conditional_mean():
     """Against p(v_unknown | v_known) of a small RBM, enumerated over the unknown units."""
-    from ebmrepro.energies import RBM
+    from ebmrepro.networks.energies import RBM
 
     torch.manual_seed(0)
     rbm = RBM(4, 3, 1.0)
@@ -108,7 +114,7 @@ def test_the_linear_guess_is_the_conditional_mean_of_a_gaussian():
 
 
 def test_the_chain_of_labels_counts_up_with_slips():
-    P = decision.transitions(params.Counting(next=0.8, same=0.1), 10)
+    P = decision.transitions(Counting(next=0.8, same=0.1), 10)
     np.testing.assert_allclose(P.sum(1), 1)
     assert P[3, 4] == P[9, 0] == pytest.approx(0.81)
     assert P[3, 3] == pytest.approx(0.11) and P[3, 7] == pytest.approx(0.01)
@@ -229,13 +235,14 @@ def test_the_same_models_give_the_same_bytes(project: params.Params):
 
 def test_detection_gives_the_numbers_of_the_stage_evaluate(project: params.Params):
     """Both ask the same images of the same model."""
-    from ebmrepro import evaluation, runs
+    from ebmrepro.evaluation import evaluate
+    from ebmrepro.runs import models
 
     asked = project.suites["digits"].evaluate
-    model = runs.restore("digits", "ebgan", 0, project)
-    drawn = runs.draw(model, asked.energies, asked.seed)
-    energies = evaluation._energies("digits", model, drawn, asked)
-    theirs = evaluation.separation.describe(energies)
+    model = models.restore("digits", "ebgan", 0, project)
+    drawn = models.draw(model, asked.energies, asked.seed)
+    energies = evaluate._energies("digits", model, drawn, asked)
+    theirs = evaluate.separation.describe(energies)
     ours = tour.write("digits", project)["values"]
     for kind in ("noise", "shuffled", "patches"):
         assert ours[f"auroc_{kind}@ebgan"]["0"] == theirs[f"auroc_{kind}"]
@@ -260,6 +267,6 @@ def test_another_suite_that_is_not_at_hand_is_null_with_the_reason(
 
 def test_a_model_that_is_not_there_is_named(project: params.Params):
     (Path("models/digits/ebgan/1") / "model.safetensors").unlink()
-    with pytest.raises(params.UserError, match=r"ebgan/1/model.safetensors: no such file; `dvc"):
+    with pytest.raises(errors.UserError, match=r"ebgan/1/model.safetensors: no such file; `dvc"):
         tour.write("digits", project)
     assert not Path("results").exists()

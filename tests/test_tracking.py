@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ebmrepro import tracking
+from ebmrepro.tracking import store as tracking
 
 pytestmark = [
     # Raised inside libraries that MLflow loads, by no line of ours.
@@ -549,7 +549,7 @@ def test_tracking_can_be_switched_off(fresh, monkeypatch):
     ],
 )
 def test_a_password_is_never_shown(uri, shown):
-    assert tracking.masked(f"cannot reach {uri}") == f"cannot reach {shown}"
+    assert tracking.redact(f"cannot reach {uri}") == f"cannot reach {shown}"
 
 
 def test_the_server_is_for_this_machine_alone_and_its_command_line_holds_no_secret(

@@ -12,7 +12,9 @@ import argparse
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ebmrepro import method, nets, params
+from ebmrepro.config import data, params
+from ebmrepro.methods.base import method
+from ebmrepro.networks import layers
 
 
 def step(model: method.Method, batch: int) -> int:
@@ -39,13 +41,13 @@ def main() -> None:
     rows = []
     for name in settings.suite(asked.suite).methods:
         block = settings.block(asked.suite, name)
-        shape = params.image_shape(settings.suite(asked.suite).data)
+        shape = data.image_shape(settings.suite(asked.suite).data)
         assert shape is not None, f"{asked.suite}: only its data say how large an image is"
         with torch.device("meta"):
             model = method.build(name, block.hparams, shape, 10, seed=0).to("meta")
         each = step(model, block.batch_size) / block.batch_size
         seconds = each * asked.images * model.epochs / asked.rate
-        rows.append((name, nets.count(model), block.batch_size, each, model.epochs, seconds))
+        rows.append((name, layers.count(model), block.batch_size, each, model.epochs, seconds))
     print(f"| {asked.suite} | parameters | batch | GFLOP an image | epochs | images/s | h | kWh |")
     print("| :-- " + "| --: " * 7 + "|")
     for name, size, batch, each, epochs, seconds in rows:

@@ -12,10 +12,11 @@ from typing import Any
 
 from source import ROOT, MarkerError, escape
 
-from ebmrepro import carried, params
+from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import numbers, words
+from ebmrepro.runs import carried
 
 PICTURES = "assets/results"  # where the site has the pictures of results
 SETTINGS = ROOT / "params.yaml"  # of this checkout, whatever results are looked at

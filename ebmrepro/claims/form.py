@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field
 
-from ebmrepro.params import Count, Positive, Strict
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.types import Count, Positive
 
 PAPERS = {
     "hinton_2006": "Hinton, Osindero and Teh (2006): DBN",

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ebmrepro import carried
 from ebmrepro.claims import form, measured, told, verdict
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.verdict import LEVEL, Part, Verdict
-from ebmrepro.params import Params
+from ebmrepro.config.params import Params
+from ebmrepro.runs import carried
 
 SCHEMA = 1
 DIGITS = 6  # significant ones in claims.json

@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ebmrepro import carried, params
 from ebmrepro.claims import form, laws
-from ebmrepro.documents import UserError, nearest
-from ebmrepro.params import Params
+from ebmrepro.config import params
+from ebmrepro.config.documents import nearest
+from ebmrepro.config.params import Params
+from ebmrepro.runs import carried
+from ebmrepro.system.errors import UserError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Read = TypeVar("Read")

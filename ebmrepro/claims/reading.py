@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ebmrepro import params
 from ebmrepro.claims import form
 from ebmrepro.claims.form import Claim
-from ebmrepro.documents import ParamsError, known, nearest, read_yaml, validate
+from ebmrepro.config import declarations, params, training
+from ebmrepro.config.documents import ParamsError, known, nearest, read_yaml, validate
+from ebmrepro.config.params import Params
 from ebmrepro.metrics import catalogue
-from ebmrepro.params import Params
 
 FILE = Path("reports/claims.yaml")
 
@@ -88,10 +88,10 @@ def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str
 
 
 def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
-    methods = [*params.available_methods(), *form.STAGE_SYSTEMS, *form.PLANNED_SYSTEMS]
-    known(params.base(name), methods, place, "system")
+    methods = [*declarations.available_methods(), *form.STAGE_SYSTEMS, *form.PLANNED_SYSTEMS]
+    known(training.base(name), methods, place, "system")
     variants = {block for suite in settings.suites.values() for block in suite.methods}
-    if params.base(name) != name and any(suite in settings.suites for suite in claim.suites):
+    if training.base(name) != name and any(suite in settings.suites for suite in claim.suites):
         known(name, sorted(block for block in variants if "__" in block), place, "variant")
 
 

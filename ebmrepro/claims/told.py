@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ebmrepro import carried
 from ebmrepro.claims import form
 from ebmrepro.metrics import catalogue
+from ebmrepro.runs import carried
 
 TAKEN = {
     "first": "first value of",

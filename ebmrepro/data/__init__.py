@@ -15,11 +15,13 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from ebmrepro.config.data import Data
+from ebmrepro.config.declarations import available_sources
+from ebmrepro.config.documents import ParamsError, nearest
 from ebmrepro.data.encoded import Listing
 from ebmrepro.data.files import DataError
 from ebmrepro.data.folders import replaced
 from ebmrepro.data.splits import Splits, stratified
-from ebmrepro.params import Data, ParamsError, available_sources, nearest
 
 __all__ = ["DataError", "Source", "Splits", "describe", "load_source", "prepare", "read", "remarks"]
 
@@ -64,7 +66,7 @@ def load_source(name: str) -> Source:
             f"no data source {name!r}: ebmrepro/data/ holds {', '.join(names)}"
             f"{nearest(name, names)}"
         )
-    return cast(Source, importlib.import_module(f"ebmrepro.data.{name}"))
+    return cast(Source, importlib.import_module(f"ebmrepro.data.sources.{name}"))
 
 
 def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:

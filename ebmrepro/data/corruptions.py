@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebmrepro.images import HALF
+from ebmrepro.networks.images import HALF
 
 
 def noisy(images: np.ndarray, amount: float, seed: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from ebmrepro.params import Centre, Image, Patch, ShortSide
+from ebmrepro.config.data import Centre, Image, Patch, ShortSide
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM")  # no others are tried on a file
 # Of eight bits a channel: what has more would be cut off, not scaled.

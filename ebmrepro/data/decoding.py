@@ -30,12 +30,13 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from ebmrepro import progress, writing
+from ebmrepro.config.data import Image, Patch
+from ebmrepro.config.params import digest
 from ebmrepro.data import crops
 from ebmrepro.data.encoded import Listing, Reader
 from ebmrepro.data.files import DataError
-from ebmrepro.locks import Lock
-from ebmrepro.params import Image, Patch, digest
+from ebmrepro.system import atomic, progress
+from ebmrepro.system.locks import Lock
 
 VERSION = 1  # of the pixels that this module and `crops` make of the same bytes
 CHUNK = 64  # images that a worker decodes at a time
@@ -73,14 +74,14 @@ def decoded(
         writing.CannotWrite: the machine refuses.
     """
     place = folder.with_name(f".{folder.name}.decoding")
-    with writing.said(place):
+    with atomic.named_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     with Lock(place / "decoding", str(place)):
         work = place / _identity(listing, asked, seed)
         for other in place.iterdir():  # of other parameters, or of other files
             if other.is_dir() and other != work:
                 shutil.rmtree(other)
-        with writing.said(work):
+        with atomic.named_errors(work):
             work.mkdir(exist_ok=True)
         broken = _decode(listing, asked, seed, work, label)
         shape = (len(listing.names), asked.channels, asked.size, asked.size)
@@ -123,7 +124,7 @@ def _decode(listing: Listing, asked: Image, seed: int, work: Path, label: str) -
         print(f"{label}: {done:,} of {len(listing.names):,} images are decoded already", flush=True)
     job = _Job(listing.reader, asked, seed, listing.upright)
     saved = time.monotonic()
-    with writing.said(path), path.open("r+b" if done else "wb") as file:
+    with atomic.named_errors(path), path.open("r+b" if done else "wb") as file:
         _allocate(file.fileno(), size)
         file.seek(done * row)
         rows = _rows(job, names)
@@ -161,7 +162,7 @@ def _state(path: Path) -> tuple[int, dict[int, str]]:
 
 
 def _save(path: Path, done: int, broken: dict[int, str]) -> None:
-    with writing.whole(path) as partial:
+    with atomic.atomic_write(path) as partial:
         partial.write_text(json.dumps({"done": done, "broken": broken}), encoding="utf-8")
 
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ebmrepro import writing
-from ebmrepro.masking import masked
+from ebmrepro.system import atomic
+from ebmrepro.system.redact import redact
 
 if TYPE_CHECKING:
     from requests import Session
@@ -49,7 +49,7 @@ def download(name: str, folder: Path, sha256: str, urls: Sequence[str]) -> Path:
     import pooch
     from filelock import FileLock
 
-    with writing.said(folder):
+    with atomic.named_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     failures = []
@@ -73,7 +73,7 @@ def download(name: str, folder: Path, sha256: str, urls: Sequence[str]) -> Path:
                 failures.append(f"{url}{name}: {error}")
             else:
                 return Path(found)
-    raise Unavailable(masked("; ".join(failures)))
+    raise Unavailable(redact("; ".join(failures)))
 
 
 def is_page(content: bytes) -> bool:
@@ -147,7 +147,11 @@ class _Transport:
         if goes_on and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             self.partial.unlink()
             return "the server answered with another part of the file"
-        with answer, writing.said(self.partial), self.partial.open("ab" if goes_on else "wb") as f:
+        with (
+            answer,
+            atomic.named_errors(self.partial),
+            self.partial.open("ab" if goes_on else "wb") as f,
+        ):
             try:
                 for chunk in answer.raw.stream(CHUNK, decode_content=False):
                     f.write(chunk)

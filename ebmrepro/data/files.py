@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ebmrepro.data import downloads
-from ebmrepro.params import UserError
+from ebmrepro.system.errors import UserError
 
 MIRROR = "EBMREPRO_DATA_MIRROR"
 NAMED = 3  # names that a message gives

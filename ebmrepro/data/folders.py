@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ebmrepro import writing
+from ebmrepro.system import atomic
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     Raises:
         writing.CannotWrite: the machine refuses.
     """
-    with writing.said(folder):
+    with atomic.named_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
         partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
@@ -34,7 +34,7 @@ def replaced(folder: Path) -> Iterator[Path]:
                     with path.open("rb") as file:
                         os.fsync(file.fileno())
             _replace(folder, partial)
-            writing.flush_folder(folder.parent)
+            atomic.flush_folder(folder.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ebmrepro.config.data import Data
+from ebmrepro.config.documents import ParamsError
 from ebmrepro.data import archives, files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.splits import Splits
-from ebmrepro.params import Data, ParamsError
 
 UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 30  # bytes; the images of MNIST take 47 million

@@ -35,12 +35,13 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ebmrepro import nets, ranks
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.types import Count, Epochs, Layers, Positive
 from ebmrepro.data.check import pca_error
-from ebmrepro.energies import RBM, AutoEncoder
-from ebmrepro.images import to_uint8
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Layers, Positive, Strict
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import distributed, layers
+from ebmrepro.networks.energies import RBM, AutoEncoder
+from ebmrepro.networks.images import to_uint8
 
 
 class LinearRBM(RBM):
@@ -81,7 +82,7 @@ class DeepAutoEncoder(Method):
         self.top = LinearRBM(widths[-2], widths[-1], hp.init_std)
         self.pretrained, self.scratch = _unrolled(widths), _unrolled(widths)
         self._unroll()
-        for layer in nets.linear_layers(self.scratch):
+        for layer in layers.linear_layers(self.scratch):
             nn.init.zeros_(layer.bias)
             nn.init.xavier_normal_(layer.weight)
         # Sum over an epoch of (z, 1)(z, 1)', and the Gaussian that follows from it.
@@ -130,7 +131,7 @@ class DeepAutoEncoder(Method):
         with torch.no_grad():
             one = torch.ones(len(z), 1, dtype=torch.float64, device=z.device)
             joined = torch.cat([z.double(), one], dim=1)
-            moments = ranks.total(joined.T @ joined)
+            moments = distributed.total(joined.T @ joined)
         yield Turn("pretrained", *_cross_entropy(self.pretrained, z, v, "pretrained"))
         z = self.scratch.encoder(v)
         yield Turn("scratch", *_cross_entropy(self.scratch, z, v, "scratch"))
@@ -162,8 +163,8 @@ class DeepAutoEncoder(Method):
 
     @torch.no_grad()
     def _unroll(self):
-        up = nets.linear_layers(self.pretrained.encoder)
-        down = nets.linear_layers(self.pretrained.decoder)[::-1]
+        up = layers.linear_layers(self.pretrained.encoder)
+        down = layers.linear_layers(self.pretrained.decoder)[::-1]
         for rbm, encoder, decoder in zip(self.stack, up, down, strict=True):
             encoder.weight.copy_(rbm.W.T)
             encoder.bias.copy_(rbm.c)

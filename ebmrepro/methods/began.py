@@ -26,20 +26,13 @@ Departures:
 
 import torch
 
-from ebmrepro import nets, ranks
-from ebmrepro.energies import AutoEncoder
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import (
-    CoderNet,
-    Count,
-    Epochs,
-    Fraction,
-    GeneratorNet,
-    Positive,
-    Reduction,
-    Stall,
-    Strict,
-)
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.networks import CoderNet, GeneratorNet
+from ebmrepro.config.training import Stall
+from ebmrepro.config.types import Count, Epochs, Fraction, Positive, Reduction
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import distributed, layers
+from ebmrepro.networks.energies import AutoEncoder
 
 
 class BEGAN(Method):
@@ -65,10 +58,10 @@ class BEGAN(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = nets.generator(hp.G, shape, hp.z)
+        self.G = layers.generator(hp.G, shape, hp.z)
         self.D = AutoEncoder(
-            nets.encoder(hp.encoder, shape, hp.code),
-            nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
+            layers.encoder(hp.encoder, shape, hp.code),
+            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
             hp.reduction,
         )
         self.register_buffer("k", torch.zeros(()))
@@ -98,7 +91,7 @@ class BEGAN(Method):
             x_gD = self.sample(n)  # G(z_D)
         real, fake_D = (half.mean() for half in self.D.pair(x, x_gD))
         fake = self.D(self.sample(n)).mean()  # L(G(z_G))
-        balance = ranks.mean((gamma * real - fake).detach())
+        balance = distributed.mean((gamma * real - fake).detach())
 
         terms = {"energy/real": real, "energy/fake": fake}
         yield Turn("G", fake, {**terms, "began/M_global": real + balance.abs()})

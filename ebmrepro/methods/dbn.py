@@ -30,11 +30,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ebmrepro import nets, ranks
-from ebmrepro.draws import bernoulli
-from ebmrepro.energies import RBM
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Layers, Natural, Positive, Strict, rule
+from ebmrepro.config.documents import Strict, rule
+from ebmrepro.config.types import Count, Epochs, Layers, Natural, Positive
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import distributed, layers
+from ebmrepro.networks.energies import RBM
+from ebmrepro.networks.random import bernoulli
 
 
 class DBN(Method):
@@ -67,7 +68,7 @@ class DBN(Method):
         self.rbms = nn.ModuleList(RBM(*pair, hp.init_std) for pair in pairwise(widths))
         self.classifier = _classifier(widths, classes)
         self.scratch = _classifier(widths, classes)
-        for layer in nets.linear_layers(self.scratch):
+        for layer in layers.linear_layers(self.scratch):
             nn.init.zeros_(layer.bias)
             nn.init.xavier_normal_(layer.weight)
         # Of the loss per layer, [pretrained, random], summed over the first epoch of fine-tuning.
@@ -142,16 +143,16 @@ class DBN(Method):
     def _watch_gradients(self, v, y):
         """Add up the norms of the whole loss's gradient per layer, of both networks."""
         for which, network in enumerate((self.classifier, self.scratch)):
-            weights = [layer.weight for layer in nets.linear_layers(network)]
+            weights = [layer.weight for layer in layers.linear_layers(network)]
             gradients = torch.autograd.grad(cross_entropy(network(v), y), weights)
-            self.grad_norms[which] += torch.stack([ranks.mean(g).norm() for g in gradients])
+            self.grad_norms[which] += torch.stack([distributed.mean(g).norm() for g in gradients])
         self.grad_steps += 1
 
     @torch.no_grad()
     def after_epoch(self, epoch, means):
         if epoch != self.greedy_epochs - 1:
             return
-        *body, head = nets.linear_layers(self.classifier)
+        *body, head = layers.linear_layers(self.classifier)
         for layer, rbm in zip(body, self.stack, strict=True):
             layer.weight.copy_(rbm.W.T)
             layer.bias.copy_(rbm.c)

@@ -38,11 +38,12 @@ from pydantic import Field
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ebmrepro import nets
-from ebmrepro.draws import bernoulli
-from ebmrepro.energies import RBM, LabelledRBM
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, Positive, Strict
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.types import Count, Epochs, Positive
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import layers
+from ebmrepro.networks.energies import RBM, LabelledRBM
+from ebmrepro.networks.random import bernoulli
 
 PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 
@@ -148,11 +149,11 @@ class DBNUpDown(Method):
 
     def _up(self, v):
         """Sampled states from the pixels up, [v, h_1, ..., h_L]."""
-        return _sampled(nets.linear_layers(self.recognition), v)
+        return _sampled(layers.linear_layers(self.recognition), v)
 
     def _down(self, h):
         """Sampled states from h_L down, [h_L, ..., h_1, v]; the pixels stay probabilities."""
-        *hidden, pixels = nets.linear_layers(self.generative)
+        *hidden, pixels = layers.linear_layers(self.generative)
         states = _sampled(hidden, h)
         return [*states, pixels(states[-1]).sigmoid()]
 
@@ -160,8 +161,8 @@ class DBNUpDown(Method):
     def _untie(self):
         """Start recognition, generative weights and the top RBM from the greedy ones."""
         *lower, top = self.stack
-        upwards = nets.linear_layers(self.recognition)
-        downwards = nets.linear_layers(self.generative)[::-1]
+        upwards = layers.linear_layers(self.recognition)
+        downwards = layers.linear_layers(self.generative)[::-1]
         for rbm, R, G in zip(lower, upwards, downwards, strict=True):
             R.weight.copy_(rbm.W.T)
             R.bias.copy_(rbm.c)
@@ -208,7 +209,7 @@ def _surprise(layers, states):
     """
     costs = [
         binary_cross_entropy_with_logits(layer(before), s, reduction="sum")
-        for layer, (before, s) in zip(nets.linear_layers(layers), pairwise(states), strict=True)
+        for layer, (before, s) in zip(layers.linear_layers(layers), pairwise(states), strict=True)
     ]
     return torch.stack(costs).sum() / len(states[0])
 

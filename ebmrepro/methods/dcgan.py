@@ -19,9 +19,11 @@ Departures:
 import torch
 from torch.nn.functional import softplus
 
-from ebmrepro import nets
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import Count, Epochs, GeneratorNet, Net, Positive, Strict
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.networks import GeneratorNet, Net
+from ebmrepro.config.types import Count, Epochs, Positive
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import layers
 
 
 class DCGAN(Method):
@@ -36,9 +38,9 @@ class DCGAN(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = nets.generator(hp.G, shape, hp.z)
-        self.D = nets.critic(hp.D, shape)
-        nets.initialise(self, hp.init_std)
+        self.G = layers.generator(hp.G, shape, hp.z)
+        self.D = layers.critic(hp.D, shape)
+        layers.initialise(self, hp.init_std)
 
     def energy(self, x):
         return -self.D(x)

@@ -18,19 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, relu
 
-from ebmrepro import nets
-from ebmrepro.energies import AutoEncoder
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import (
-    CoderNet,
-    Count,
-    Epochs,
-    GeneratorNet,
-    NonNegative,
-    Positive,
-    Reduction,
-    Strict,
-)
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.networks import CoderNet, GeneratorNet
+from ebmrepro.config.types import Count, Epochs, NonNegative, Positive, Reduction
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import layers
+from ebmrepro.networks.energies import AutoEncoder
 
 
 def pulling_away(S: Tensor) -> Tensor:
@@ -60,10 +53,10 @@ class EBGANPT(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = nets.generator(hp.G, shape, hp.z)
+        self.G = layers.generator(hp.G, shape, hp.z)
         self.D = AutoEncoder(
-            nets.encoder(hp.encoder, shape, hp.code, hp.rectified),
-            nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
+            layers.encoder(hp.encoder, shape, hp.code, hp.rectified),
+            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
             hp.reduction,
         )
 

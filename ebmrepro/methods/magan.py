@@ -33,20 +33,12 @@ Departures:
 import torch
 from torch.nn.functional import relu
 
-from ebmrepro import nets
-from ebmrepro.energies import AutoEncoder
-from ebmrepro.method import Method, Turn
-from ebmrepro.params import (
-    CoderNet,
-    Count,
-    EncoderNet,
-    Epochs,
-    GeneratorNet,
-    Natural,
-    Reduction,
-    Strict,
-    rule,
-)
+from ebmrepro.config.documents import Strict, rule
+from ebmrepro.config.networks import CoderNet, EncoderNet, GeneratorNet
+from ebmrepro.config.types import Count, Epochs, Natural, Reduction
+from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.networks import layers
+from ebmrepro.networks.energies import AutoEncoder
 
 
 class MAGAN(Method):
@@ -79,10 +71,10 @@ class MAGAN(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = nets.generator(hp.G, shape, hp.z)
+        self.G = layers.generator(hp.G, shape, hp.z)
         self.D = AutoEncoder(
-            nets.encoder(hp.encoder, shape, hp.code, hp.rectified),
-            nets.decoder(hp.decoder, shape, hp.code, hp.bounded),
+            layers.encoder(hp.encoder, shape, hp.code, hp.rectified),
+            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
             hp.reduction,
         )
         self.register_buffer("margin", torch.zeros(()))

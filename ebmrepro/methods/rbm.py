@@ -39,12 +39,14 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ebmrepro import ranks
-from ebmrepro.draws import bernoulli
-from ebmrepro.energies import RBM
-from ebmrepro.method import Method, Turn
+from ebmrepro.config.documents import Strict, rule
+from ebmrepro.config.likelihood import Likelihoods
+from ebmrepro.config.types import Count, Epochs, Layers, Positive
+from ebmrepro.methods.base.method import Method, Turn
 from ebmrepro.metrics import likelihood
-from ebmrepro.params import Count, Epochs, Layers, Likelihoods, Positive, Strict, rule
+from ebmrepro.networks import distributed
+from ebmrepro.networks.energies import RBM
+from ebmrepro.networks.random import bernoulli
 
 
 class RestrictedBoltzmann(Method):
@@ -119,7 +121,7 @@ class RestrictedBoltzmann(Method):
 
 def _log_odds(v):
     """Biases with which units without weights are on as often as in v, by Laplace's rule, (V,)."""
-    return torch.logit((ranks.total(v.sum(0)) + 1) / (len(v) * ranks.count() + 2))
+    return torch.logit((distributed.total(v.sum(0)) + 1) / (len(v) * distributed.count() + 2))
 
 
 def _probabilities(x):

@@ -21,8 +21,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ebmrepro import samplers
-from ebmrepro.samplers import Draws
+from ebmrepro.networks import samplers
+from ebmrepro.networks.samplers import Draws
 
 
 class Path(Protocol):

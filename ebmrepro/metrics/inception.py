@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ebmrepro.metrics import checks
 from ebmrepro.metrics.features import Features
-from ebmrepro.params import UserError
+from ebmrepro.system.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

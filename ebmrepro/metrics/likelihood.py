@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ebmrepro.energies import RBM
+from ebmrepro.config.likelihood import AIS, Likelihoods
 from ebmrepro.metrics import ais, partition_rbm
-from ebmrepro.params import AIS, Likelihoods
+from ebmrepro.networks.energies import RBM
 
 ERRORS = 3  # standard errors of the mean weight in an interval, as in the authors' demonstration
 BATCH = 1000  # images, and chains of trials, at once

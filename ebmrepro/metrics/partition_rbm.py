@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ebmrepro.energies import RBM
+from ebmrepro.networks.energies import RBM
 
 MOST_HIDDEN = 20  # units whose 2^20 states are enumerated
 CHUNK = 1 << 9  # states at once: their visible units stay in the cache

@@ -10,9 +10,9 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmrepro import writing
 from ebmrepro.metrics.fid import Gaussian, gaussian
-from ebmrepro.params import UserError
+from ebmrepro.system import atomic
+from ebmrepro.system.errors import UserError
 
 LARGEST = 64 * 2**20  # bytes of an array that is read; 2,048 x 2,048 in float64 are half of that
 
@@ -20,7 +20,7 @@ LARGEST = 64 * 2**20  # bytes of an array that is read; 2,048 x 2,048 in float64
 def save(path: Path, features: ArrayLike) -> None:
     """Write mu and sigma of features (N, K), their `count` N, and the `features` themselves."""
     fitted = gaussian(features)
-    with writing.whole(path) as partial:
+    with atomic.atomic_write(path) as partial:
         np.savez(
             partial,
             allow_pickle=False,

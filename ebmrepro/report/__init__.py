@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ebmrepro import writing
-from ebmrepro.params import Params
+from ebmrepro.config.params import Params
 from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import ReportError, Suite, System, gather
 from ebmrepro.report.sections import file_name, sections
+from ebmrepro.system import atomic
 
 __all__ = ["ReportError", "write"]
 
@@ -72,7 +72,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
 
 
 def _put(path: Path, content: bytes) -> None:
-    with writing.whole(path) as partial:
+    with atomic.atomic_write(path) as partial:
         partial.write_bytes(content)
 
 

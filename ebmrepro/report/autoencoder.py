@@ -12,7 +12,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from ebmrepro import images
+from ebmrepro.networks import images
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.blocks import Block, Cell, Column, Figure, Panel, Section, Table, Text
 from ebmrepro.report.figures import FONT, INK, MUTED, PALETTE

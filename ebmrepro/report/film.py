@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ebmrepro.params import Fundamentals
+from ebmrepro.config.plane import Fundamentals
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scene = tuple[Array, Array]  # energies (k, k), first axis x, and points (N, 2)

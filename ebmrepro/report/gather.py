@@ -17,9 +17,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ebmrepro import carried
-from ebmrepro.params import Params, UserError, base, flatten
+from ebmrepro.config.params import Params, flatten
+from ebmrepro.config.training import base
 from ebmrepro.report import pictures, words
+from ebmrepro.runs import carried
+from ebmrepro.system.errors import UserError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

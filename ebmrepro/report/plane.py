@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from ebmrepro.config.plane import Fundamentals
 from ebmrepro.metrics.interval import Interval, interval
-from ebmrepro.params import Fundamentals
 from ebmrepro.report import figures, film, numbers, pictures
 from ebmrepro.report import plane_words as words
 from ebmrepro.report.blocks import (

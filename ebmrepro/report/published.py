@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ebmrepro import carried
 from ebmrepro.report import numbers
 from ebmrepro.report.blocks import Block, Cell, Column, Table, Text
 from ebmrepro.report.claims import MARKS, Told
 from ebmrepro.report.gather import Run, Suite, System
+from ebmrepro.runs import carried
 
 CAPTION = (
     "A row for each number that a paper prints and a claim of reports/claims.yaml answers. Ours is "

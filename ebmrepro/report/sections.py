@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ebmrepro import carried, images
 from ebmrepro.metrics import catalogue
+from ebmrepro.networks import images
 from ebmrepro.report import (
     autoencoder,
     claims,
@@ -48,6 +48,7 @@ from ebmrepro.report.blocks import (
 )
 from ebmrepro.report.figures import INK, MUTED, Colours
 from ebmrepro.report.gather import SHOWN, Array, Run, Suite, System
+from ebmrepro.runs import carried
 
 HEADLINE = ("fd_dbn", "precision_dbn", "recall_dbn", "classes_covered", "auroc_noise")
 QUALITY = ("fd_dbn", "fd_dbn_untrained", "kd_dbn", "is_dbn", "fid")

@@ -7,9 +7,9 @@ import pytest
 import small
 import torch
 
-from ebmrepro.images import to_uint8
-from ebmrepro.method import Labelled
 from ebmrepro.methods.autoencoder import LinearRBM
+from ebmrepro.methods.base.method import Labelled
+from ebmrepro.networks.images import to_uint8
 
 
 def linear_rbm(visible: int = 3, hidden: int = 2) -> LinearRBM:

@@ -4,7 +4,7 @@ import pytest
 import small
 import torch
 
-from ebmrepro.method import Method
+from ebmrepro.methods.base.method import Method
 
 
 def one_step(model: Method, real: float, fake_D: float, fake_G: float) -> list:

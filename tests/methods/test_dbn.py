@@ -7,10 +7,10 @@ import pytest
 import small
 import torch
 
-from ebmrepro.energies import RBM
-from ebmrepro.method import Labelled
-from ebmrepro.params import SGD, Momentum
-from ebmrepro.train import Player
+from ebmrepro.config.optimisers import SGD, Momentum
+from ebmrepro.methods.base.method import Labelled
+from ebmrepro.networks.energies import RBM
+from ebmrepro.training.loop import Player
 
 
 def random_rbm(visible: int = 3, hidden: int = 4) -> RBM:

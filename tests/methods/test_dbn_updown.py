@@ -8,11 +8,11 @@ import pytest
 import small
 import torch
 
-from ebmrepro import nets
-from ebmrepro.energies import LabelledRBM
-from ebmrepro.method import Labelled
+from ebmrepro.methods.base.method import Labelled
 from ebmrepro.methods.dbn_updown import _surprise
-from ebmrepro.train import Training
+from ebmrepro.networks.energies import LabelledRBM
+from ebmrepro.networks.layers import linear_layers
+from ebmrepro.training.loop import Training
 
 
 def states(n: int) -> torch.Tensor:
@@ -53,7 +53,7 @@ def updown_turns(model: Any, batch: Labelled, seed: int = 7) -> dict[str, Any]:
 
 
 def layers(network: torch.nn.Module) -> list[torch.nn.Linear]:
-    return nets.linear_layers(network)
+    return linear_layers(network)
 
 
 # The top RBM ------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def trained() -> Any:
 
 def test_training_learns_the_labels(trained: Any):
     images, labels = small.pictures(60, seed=1)
-    from ebmrepro.images import from_uint8
+    from ebmrepro.networks.images import from_uint8
 
     test = Labelled(from_uint8(images), torch.from_numpy(labels))
     found = trained.diagnose(test, test)

@@ -4,7 +4,7 @@ import pytest
 import small
 import torch
 
-from ebmrepro.method import Method, Turn
+from ebmrepro.methods.base.method import Method, Turn
 
 
 def with_energies(model: Method, real: list[float], fake: list[float]) -> list[Turn]:

@@ -7,7 +7,7 @@ import pytest
 import small
 import torch
 
-from ebmrepro.method import Method
+from ebmrepro.methods.base.method import Method
 
 
 def magan(margin: float = 10.0, before: float = 5.0, **changes: Any) -> Method:

@@ -4,8 +4,8 @@ import pytest
 import small
 import torch
 
-from ebmrepro import params
-from ebmrepro.method import Labelled
+from ebmrepro.config import declarations, params, training
+from ebmrepro.methods.base.method import Labelled
 
 
 def binary(x: torch.Tensor) -> bool:
@@ -106,7 +106,7 @@ def test_what_is_measured_follows_from_how_many_layers_there_are():
 
 
 def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
-    methods = params.load(params.METHODS.parents[1] / "params.yaml").suites["mnist"].methods
+    methods = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["mnist"].methods
     about = {"share", "grids", "hparams.layers", "hparams.cd_steps"}
     plain = {
         name: {
@@ -115,6 +115,6 @@ def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
             if key not in about
         }
         for name, block in methods.items()
-        if params.base(name) == "rbm"
+        if training.base(name) == "rbm"
     }
     assert len(plain) == 5 and all(values == plain["rbm"] for values in plain.values())

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ebmrepro.energies import RBM
 from ebmrepro.metrics import ais
-from ebmrepro.samplers import Draws
+from ebmrepro.networks.energies import RBM
+from ebmrepro.networks.samplers import Draws
 
 BETAS = [i / 99 for i in range(100)]
 

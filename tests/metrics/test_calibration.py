@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from ebmrepro.energies import LabelledRBM
 from ebmrepro.metrics import calibration
+from ebmrepro.networks.energies import LabelledRBM
 
 
 def energies(seed: int, n: int = 200, classes: int = 5, scale: float = 1.0):

@@ -8,9 +8,9 @@ import math
 import pytest
 import torch
 
-from ebmrepro.energies import RBM
+from ebmrepro.config.likelihood import AIS, Likelihoods, Rung
 from ebmrepro.metrics import likelihood, partition_rbm
-from ebmrepro.params import AIS, Likelihoods, Rung
+from ebmrepro.networks.energies import RBM
 
 RUNGS = [Rung(up_to=0.5, step=0.02), Rung(up_to=1.0, step=0.005)]
 ASKED = Likelihoods(

@@ -8,9 +8,9 @@ import math
 import pytest
 import torch
 
-from ebmrepro.energies import RBM
+from ebmrepro.config.likelihood import AIS, Rung
 from ebmrepro.metrics import ais, likelihood, partition_rbm
-from ebmrepro.params import AIS, Rung
+from ebmrepro.networks.energies import RBM
 
 
 def rbm(visible: int, hidden: int, std: float, seed: int = 0) -> RBM:

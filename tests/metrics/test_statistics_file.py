@@ -8,7 +8,7 @@ import pytest
 
 from ebmrepro.metrics import statistics_file
 from ebmrepro.metrics.fid import gaussian
-from ebmrepro.params import UserError
+from ebmrepro.system.errors import UserError
 
 FEATURES = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
 

@@ -8,10 +8,11 @@ from itertools import islice
 import pytest
 import torch
 
-from ebmrepro import partition, samplers
-from ebmrepro.partition import Grid
-from ebmrepro.plane.exact import Exact, total_variation
-from ebmrepro.samplers import Draws
+from ebmrepro.networks import samplers
+from ebmrepro.networks.samplers import Draws
+from ebmrepro.studies.plane import partition
+from ebmrepro.studies.plane.exact import Exact, total_variation
+from ebmrepro.studies.plane.partition import Grid
 
 
 def gaussian(sd: float):

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from ebmrepro import params
-from ebmrepro.params import Fundamentals
-from ebmrepro.partition import Grid
-from ebmrepro.plane import cost, densities, train
-from ebmrepro.plane.energies import Plain, Stack
-from ebmrepro.plane.exact import Exact, total_variation
-from ebmrepro.plane.learning import follow
-from ebmrepro.plane.measure import measure
-from ebmrepro.plane.members import Measured, Plane, stream
-from ebmrepro.samplers import Draws
+from ebmrepro.config import documents, params
+from ebmrepro.config.plane import Fundamentals
+from ebmrepro.networks.samplers import Draws
+from ebmrepro.studies.plane import cost, densities, train
+from ebmrepro.studies.plane.energies import Plain, Stack
+from ebmrepro.studies.plane.exact import Exact, total_variation
+from ebmrepro.studies.plane.learning import follow
+from ebmrepro.studies.plane.measure import measure
+from ebmrepro.studies.plane.members import Measured, Plane, stream
+from ebmrepro.studies.plane.partition import Grid
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = params.load(ROOT / "params.yaml").fundamentals
@@ -152,7 +152,7 @@ def test_walls_keep_z_finite_and_leave_the_inside_alone():
 
 def test_the_mixtures_z_is_its_integral():
     energy = cost.Mixture(0.5, 1.0)
-    from ebmrepro import partition
+    from ebmrepro.studies.plane import partition
 
     assert partition.log_z(energy, Grid(6.0, 96, 2)).item() == pytest.approx(
         energy.log_z(2), abs=1e-5
@@ -162,7 +162,7 @@ def test_the_mixtures_z_is_its_integral():
 
 def test_a_promise_that_no_grid_keeps_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cost, "LARGEST", 1000)
-    with pytest.raises(params.ParamsError, match=r"fundamentals\.partition: no grid of up to"):
+    with pytest.raises(documents.ParamsError, match=r"fundamentals\.partition: no grid of up to"):
         cost.smallest(lambda x: x.square().sum(-1), 0.0, 3.0, 2, 0.01)
 
 
@@ -217,7 +217,7 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
 
     from ebmrepro.report import film, page, plane
     from ebmrepro.report.blocks import Figure
-    from ebmrepro.runs import write_json
+    from ebmrepro.system.atomic import write_json
 
     (tmp_path / "results/fundamentals").mkdir(parents=True)
     (tmp_path / "generated/fundamentals").mkdir(parents=True)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from ebmrepro import checkpoints
-from ebmrepro.checkpoints import Checkpoints
-from ebmrepro.writing import CannotWrite
+from ebmrepro.runs import checkpoints
+from ebmrepro.runs.checkpoints import Checkpoints
+from ebmrepro.system.atomic import CannotWrite
 
 STEPS = (5, 10, 15, 20)
 CUT = STEPS[:3]  # saved while the power may go

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro import cli, params, settings
-from ebmrepro.params import UserError
+from ebmrepro import cli
+from ebmrepro.config import environment, params
+from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SUITES = params.load(ROOT / "params.yaml").suites
@@ -143,26 +144,26 @@ def test_a_wrong_setting_is_named_before_any_work(
     ],
 )
 def test_a_right_setting_passes(variable: str, value: str):
-    settings.check({variable: value, "EDITOR": "vi"})
+    environment.check({variable: value, "EDITOR": "vi"})
 
 
 def test_every_setting_that_the_code_reads_is_checked():
     """A variable that is read and not listed would be refused as misspelt."""
     sources = [*(ROOT / "ebmrepro").rglob("*.py"), *(ROOT / "stages").glob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    assert set(re.findall(r"\bEBMREPRO_[A-Z_]+\b", text)) <= set(settings.ALLOWED)
+    assert set(re.findall(r"\bEBMREPRO_[A-Z_]+\b", text)) <= set(environment.ALLOWED)
 
 
 def test_a_device_that_is_not_here_is_named():
     import torch
 
-    from ebmrepro import train
+    from ebmrepro.networks import device
 
     absent = f"cuda:{torch.cuda.device_count()}"
     os.environ["EBMREPRO_DEVICE"] = absent
     try:
         with pytest.raises(UserError, match=f"EBMREPRO_DEVICE: found '{absent}'; here are cpu"):
-            train.device()
+            device.device()
     finally:
         del os.environ["EBMREPRO_DEVICE"]
 

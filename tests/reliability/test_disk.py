@@ -22,10 +22,13 @@ import numpy as np
 import pytest
 import torch
 
-from ebmrepro import data, images, params, report, runs, writing
-from ebmrepro.checkpoints import Checkpoints
-from ebmrepro.curves import Curves
-from ebmrepro.params import Data
+from ebmrepro import data, report
+from ebmrepro.config import params
+from ebmrepro.config.data import Data
+from ebmrepro.networks import images
+from ebmrepro.runs.checkpoints import Checkpoints
+from ebmrepro.runs.curves import Curves
+from ebmrepro.system import atomic
 
 ROOT = Path(__file__).parents[2]
 NOISE = np.random.RandomState(0).randint(0, 256, (200, 200), dtype=np.uint8)
@@ -73,17 +76,17 @@ def project(tmp_path: Path) -> Path:
 
 
 def _savez(path: Path) -> None:
-    with writing.whole(path) as partial:
+    with atomic.atomic_write(path) as partial:
         np.savez(partial, x=NOISE)
 
 
 def _save(path: Path) -> None:
-    with writing.whole(path) as partial:
+    with atomic.atomic_write(path) as partial:
         np.save(partial, NOISE)
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
-    "x.json": lambda path: runs.write_json(path, NOISE.tolist()),
+    "x.json": lambda path: atomic.write_json(path, NOISE.tolist()),
     "x.png": lambda path: images.save_png(path, NOISE),
     "x.npz": _savez,
     "x.npy": _save,
@@ -96,7 +99,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 def test_a_file_that_does_not_fit_is_named_and_the_old_one_stays(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"of an earlier run")
-    with small_disk(), pytest.raises(writing.CannotWrite) as error:
+    with small_disk(), pytest.raises(atomic.CannotWrite) as error:
         WRITERS[name](path)
     assert str(error.value).startswith(f"{path}: cannot be written: ")
     assert "too large" in str(error.value) or "is the disk full?" in str(error.value)
@@ -108,7 +111,7 @@ def test_a_file_that_does_not_fit_is_named_and_the_old_one_stays(tmp_path, name)
 
 def test_a_row_that_does_not_fit_into_the_curves_names_them(tmp_path):
     curves = Curves(tmp_path / "curves.csv")
-    with small_disk(), pytest.raises(writing.CannotWrite, match=r"curves\.csv: cannot be written"):
+    with small_disk(), pytest.raises(atomic.CannotWrite, match=r"curves\.csv: cannot be written"):
         for epoch in range(1000):
             curves.append({"epoch": epoch, "loss": epoch / 7})
 
@@ -120,7 +123,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path):
         checkpoints.save(1, {"epoch": 1, "x": torch.zeros(10)})
         before = everything(checkpoints.folder)
         place = re.escape(str(checkpoints.folder))
-        with small_disk(), pytest.raises(writing.CannotWrite, match=f"^{place}: cannot be written"):
+        with small_disk(), pytest.raises(atomic.CannotWrite, match=f"^{place}: cannot be written"):
             checkpoints.save(2, {"epoch": 2, "x": torch.zeros(10_000)})
         assert everything(checkpoints.folder) == before
         assert (checkpoints.latest() or {})["epoch"] == 1
@@ -133,7 +136,7 @@ def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: done.append("flush") or fsync(handle))
     monkeypatch.setattr(os, "replace", lambda *paths: done.append("rename") or replace(*paths))
-    runs.write_json(tmp_path / "x.json", {})
+    atomic.write_json(tmp_path / "x.json", {})
     assert done == ["flush", "rename", "flush"]
 
 
@@ -143,8 +146,8 @@ def test_whatever_the_machine_refuses_is_said_in_its_words(tmp_path, monkeypatch
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    with pytest.raises(writing.CannotWrite, match=f"x.json: cannot be .*{os.strerror(number)}$"):
-        runs.write_json(tmp_path / "x.json", {})
+    with pytest.raises(atomic.CannotWrite, match=f"x.json: cannot be .*{os.strerror(number)}$"):
+        atomic.write_json(tmp_path / "x.json", {})
     assert everything(tmp_path) == {}
 
 
@@ -155,7 +158,7 @@ def test_data_that_do_not_fit_leave_the_old_folder(tmp_path):
     data.prepare("digits", DIGITS, tmp_path / "digits")
     before = everything(tmp_path)
     other = DIGITS.model_copy(update={"split_seed": 1})
-    with small_disk(), pytest.raises(writing.CannotWrite, match=f"^{tmp_path}/digits: cannot be"):
+    with small_disk(), pytest.raises(atomic.CannotWrite, match=f"^{tmp_path}/digits: cannot be"):
         data.prepare("digits", other, tmp_path / "digits")
     assert everything(tmp_path) == before
 
@@ -164,7 +167,7 @@ def test_a_kill_while_data_are_written_leaves_no_folder_and_the_next_run_clears_
     script = f"""
 import os, signal, numpy
 from ebmrepro import data
-from ebmrepro.params import Data
+from ebmrepro.config.params import Data
 save, saved = numpy.save, []
 def killed(path, array):
     save(path, array)

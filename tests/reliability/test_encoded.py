@@ -24,24 +24,13 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from ebmrepro import data, params
-from ebmrepro.data import (
-    DataError,
-    archives,
-    celeba,
-    cifar10,
-    crops,
-    decoding,
-    files,
-    imagenet,
-    imagenet_dogs,
-    lsun,
-    olivetti,
-    trees,
-)
-from ebmrepro.documents import validate
-from ebmrepro.locks import Busy, Lock
-from ebmrepro.params import Data, Image, ParamsError
+from ebmrepro import data
+from ebmrepro.config import declarations, params
+from ebmrepro.config.data import Data, Image
+from ebmrepro.config.documents import ParamsError, validate
+from ebmrepro.data import DataError, archives, crops, decoding, files, trees
+from ebmrepro.data.sources import celeba, cifar10, imagenet, imagenet_dogs, lsun, olivetti
+from ebmrepro.system.locks import Busy, Lock
 
 ROOT = Path(__file__).parents[2]
 
@@ -273,8 +262,8 @@ import sys
 from pathlib import Path
 from ebmrepro import data
 from ebmrepro.data import crops, decoding
-from ebmrepro.documents import validate
-from ebmrepro.params import Data
+from ebmrepro.config.documents import validate
+from ebmrepro.config.params import Data
 decoding.SAVE_EVERY = 0.0
 asks = validate(Data, {asks!r}, "p")
 plain = crops.decode
@@ -891,7 +880,7 @@ def test_the_command_tells_how_to_get_the_files(source, words, tmp_path, monkeyp
     if source == "lsun":
         monkeypatch.setitem(sys.modules, "lmdb", types.ModuleType("lmdb"))
     module = data.load_source(source)
-    image = asked() if "image" in params.source_facts(source).takes else None
+    image = asked() if "image" in declarations.source_facts(source).takes else None
     found = refused("missing ", source, block(source, 1, image=image), tmp_path / source)
     assert all(word in found for word in [*words, f"set {files.MIRROR}=DIR"]), found
     assert module.LICENCE
@@ -978,7 +967,7 @@ import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 import multiprocessing
 from ebmrepro.data import decoding
-from ebmrepro.params import Image
+from ebmrepro.config.params import Image
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(1, context, initializer=decoding._begin, initargs=(None,))

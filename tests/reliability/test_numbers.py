@@ -12,12 +12,13 @@ import small
 import torch
 import trainings
 
-from ebmrepro.data.batches import Batches
-from ebmrepro.finite import Finite, NotFinite
-from ebmrepro.method import Method, Turn
+from ebmrepro.config.optimisers import Adam
+from ebmrepro.config.params import load
+from ebmrepro.methods.base.method import Method, Turn
 from ebmrepro.metrics import flags
-from ebmrepro.params import Adam, load
-from ebmrepro.train import Training
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.finite import Finite, NotFinite
+from ebmrepro.training.loop import Training
 
 STEPS = 250  # per epoch
 
@@ -172,16 +173,16 @@ def test_a_dead_hinge_a_collapse_and_too_few_images_are_flagged(project: Path):
 
 
 def test_precision_and_recall_without_a_kth_neighbour_are_null_with_the_reason():
-    from ebmrepro import evaluation
+    from ebmrepro.evaluation import evaluate
 
     asked = load(trainings.ROOT / "params.yaml").suite("digits").evaluate
     numbers = np.random.default_rng(0)
 
-    def images(count: int) -> evaluation.Features:
+    def images(count: int) -> evaluate.Features:
         features = numbers.random((count, 4), np.float32)
-        return evaluation.Features(features, np.full((count, 2), 0.5, np.float32))
+        return evaluate.Features(features, np.full((count, 2), 0.5, np.float32))
 
-    values, _, reasons = evaluation._distances(images(9), images(asked.neighbours), asked)
+    values, _, reasons = evaluate._distances(images(9), images(asked.neighbours), asked)
     for measure in ("precision_dbn", "recall_dbn"):
         assert values[measure] is None
         assert reasons[measure] == "3 images have no neighbour number 3"

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import trainings
 
-from ebmrepro import params
+from ebmrepro.config import declarations
 
 KILLS = int(os.environ.get("EBMREPRO_SOAK", "8"))
-METHODS = ["dbn", "ebgan", "began", "magan"] if KILLS <= 8 else params.available_methods()
+METHODS = ["dbn", "ebgan", "began", "magan"] if KILLS <= 8 else declarations.available_methods()
 ROUNDS = -(-KILLS // len(METHODS))  # kills per method
 
 

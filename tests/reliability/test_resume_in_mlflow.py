@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trainings
 
-from ebmrepro import tracking
+from ebmrepro.tracking import store as tracking
 
 pytestmark = [
     # Raised inside libraries that MLflow loads, by no line of ours.

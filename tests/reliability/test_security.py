@@ -22,12 +22,14 @@ import numpy as np
 import pytest
 import torch
 
-from ebmrepro import data, masking, report, tracking
-from ebmrepro.checkpoints import Checkpoints
+from ebmrepro import data, report
+from ebmrepro.config.params import Params
 from ebmrepro.data import DataError
 from ebmrepro.metrics import inception
-from ebmrepro.params import Params
 from ebmrepro.report.gather import ReportError, gather
+from ebmrepro.runs.checkpoints import Checkpoints
+from ebmrepro.system import redact
+from ebmrepro.tracking import store
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted([*ROOT.glob("ebmrepro/**/*.py"), *ROOT.glob("stages/*.py")])
@@ -198,8 +200,8 @@ SECRETS = [
 @pytest.mark.parametrize("text", SECRETS)
 def test_a_secret_is_masked_wherever_it_stands(text):
     for place in ("{}", "cannot reach {}, retrying", "'{}'", "({})\nagain {}"):
-        shown = masking.masked(place.format(text, text))
-        assert "hunter2" not in shown and masking.HIDDEN in shown
+        shown = redact.redact(place.format(text, text))
+        assert "hunter2" not in shown and redact.HIDDEN in shown
 
 
 @pytest.mark.parametrize(
@@ -213,14 +215,14 @@ def test_a_secret_is_masked_wherever_it_stands(text):
     ],
 )
 def test_what_is_no_secret_is_shown_as_it_is(text):
-    assert masking.masked(text) == text
+    assert redact.redact(text) == text
 
 
 def test_what_mlflow_takes_from_the_environment_is_masked(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "correct horse")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "falsely")
-    shown = masking.masked("falsely said: correct horse, wJalrXUtnFEMI")
+    shown = redact.redact("falsely said: correct horse, wJalrXUtnFEMI")
     assert shown == "falsely said: ***, ***"
 
 
@@ -234,11 +236,11 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
     made_up.results(tmp_path, made_up.params(methods=["ebgan"], variants=[], seeds=(0,)))
     run = ("digits", "ebgan", 0)
     for action in (
-        lambda: tracking.sync_all(tmp_path, [run]),
-        lambda: tracking.rebuild(tmp_path),
-        lambda: tracking.serve(tmp_path, [run], 5999),
+        lambda: store.sync_all(tmp_path, [run]),
+        lambda: store.rebuild(tmp_path),
+        lambda: store.serve(tmp_path, [run], 5999),
     ):
-        with pytest.raises(tracking.TrackingError) as error:
+        with pytest.raises(store.TrackingError) as error:
             action()
         assert "hunter2" not in str(error.value) and "\n" not in str(error.value)
     assert "hunter2" not in "".join(capfd.readouterr())
@@ -249,10 +251,10 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
 
 def test_links_to_a_server_with_a_password_are_printed_without_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:hunter2@host")
-    monkeypatch.setattr(tracking, "sync_all", lambda *_: [tracking.Run("digits", "ebgan", 0)])
-    monkeypatch.setattr(tracking.Store, "__init__", lambda *_: None)
-    monkeypatch.setattr(tracking.Store, "experiment", lambda *_: "7")
-    assert tracking.serve(tmp_path, [("digits", "ebgan", 0)], 5999) == 0
+    monkeypatch.setattr(store, "sync_all", lambda *_: [store.Run("digits", "ebgan", 0)])
+    monkeypatch.setattr(store.Store, "__init__", lambda *_: None)
+    monkeypatch.setattr(store.Store, "experiment", lambda *_: "7")
+    assert store.serve(tmp_path, [("digits", "ebgan", 0)], 5999) == 0
     out = capsys.readouterr().out
     assert "hunter2" not in out and "host/#/experiments/7" in out
 
@@ -282,12 +284,12 @@ def test_the_servers_real_command_line_binds_to_this_machine_and_holds_no_secret
     for name in ("MLFLOW_HOST", "HOST", "UVICORN_HOST"):
         monkeypatch.setenv(name, "0.0.0.0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setattr(tracking, "sync_all", lambda *_: [])
-    monkeypatch.setattr(tracking, "_answers", lambda _: False)
-    monkeypatch.setattr(tracking.Store, "__init__", lambda *_: None)
-    monkeypatch.setattr(tracking.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(tracking.subprocess, "Popen", Server)
-    tracking.serve(tmp_path, [], 5999)
+    monkeypatch.setattr(store, "sync_all", lambda *_: [])
+    monkeypatch.setattr(store, "_answers", lambda _: False)
+    monkeypatch.setattr(store.Store, "__init__", lambda *_: None)
+    monkeypatch.setattr(store.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(store.subprocess, "Popen", Server)
+    store.serve(tmp_path, [], 5999)
     ((command, environment),) = started
     assert command[command.index("--host") + 1] == "127.0.0.1" and command.count("--host") == 1
     assert not any(word.startswith("--host=") or "0.0.0.0" in word for word in command)

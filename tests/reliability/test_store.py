@@ -35,7 +35,7 @@ from test_tracking import (  # the fixtures among them are used by name
     write_run,
 )
 
-from ebmrepro import tracking
+from ebmrepro.tracking import store as tracking
 
 __all__ = ["empty_database", "fresh", "pytestmark", "root"]
 
@@ -170,7 +170,7 @@ def follower(script: str):
         """
         import os, sys, threading, time
         from pathlib import Path
-        from ebmrepro import tracking
+        from ebmrepro.tracking import store as tracking
         tracking.POLL = 0.01
         tracking.LONGEST_PAUSE = 0.05
         run = tracking.Run("digits", "began", 0)

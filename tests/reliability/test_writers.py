@@ -17,8 +17,8 @@ import pytest
 import trainings
 from ruamel.yaml import YAML
 
-from ebmrepro.locks import Busy, Lock
-from ebmrepro.stopping import Watch
+from ebmrepro.system.locks import Busy, Lock
+from ebmrepro.system.signals import Watch
 
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 COMMAND = [sys.executable, "-W", "ignore", "-m", "ebmrepro"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ebmrepro import documents, params
+from ebmrepro.config import documents, params
 
 ROOT = Path(__file__).parents[2]
 RAW = (ROOT / "params.yaml").read_bytes()
@@ -35,7 +35,7 @@ def refused(path: Path, content: bytes | str) -> str | None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     try:
         settings = params.load(path)
-    except params.ParamsError as error:
+    except documents.ParamsError as error:
         message = str(error)
         assert len(message.splitlines()) == 1, message
         assert message.startswith(f"{path}: ") and message.isprintable(), message
@@ -212,7 +212,7 @@ def test_a_word_that_is_accepted_is_what_dvc_takes_it_for(path: Path, scalar: st
     path.write_text(f"a: {scalar}\n", encoding="utf-8")
     try:
         read = documents.read_yaml(path)
-    except params.ParamsError:
+    except documents.ParamsError:
         return
     assert same(read, dvc_reads(f"a: {scalar}\n")), scalar
 
@@ -226,7 +226,7 @@ def test_a_block_that_is_accepted_is_what_dvc_takes_it_for(
     path.write_text(text, encoding="utf-8", newline="")
     try:
         read = documents.read_yaml(path)
-    except params.ParamsError:
+    except documents.ParamsError:
         return
     try:
         theirs = dvc_reads(text)
@@ -329,7 +329,7 @@ def test_a_file_made_to_exhaust_the_reader_is_refused_at_once(
 
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path):
-    with pytest.raises(params.ParamsError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(documents.ParamsError, match=r"cannot be read: Is a directory"):
         documents.read_yaml(tmp_path)
 
 

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch", "typer", "ebmrepro.runs", "ebmrepro.tracking"])
+FORKS.set_forkserver_preload(["torch", "typer", "ebmrepro.runs.run", "ebmrepro.tracking.store"])
 SUITE = "digits"
 
 
@@ -133,19 +133,21 @@ def _call(folder: Path, function: Callable[..., None], arguments: tuple[Any, ...
 
 
 def _prepare() -> None:
-    from ebmrepro import data, params
+    from ebmrepro import data
+    from ebmrepro.config import params
 
     data.prepare(SUITE, params.load().suite(SUITE).data, Path("data") / SUITE)
 
 
 def evaluate(name: str) -> None:
     """Stages reference and evaluate, called in the project's folder."""
-    from ebmrepro import evaluation, params
+    from ebmrepro.config import params
+    from ebmrepro.evaluation import evaluate
 
     settings = params.load()
-    evaluation.reference(SUITE, settings)
-    extract = evaluation.Extractor(SUITE, settings)
-    evaluation.evaluate(SUITE, name, 0, settings, extract)
+    evaluate.reference(SUITE, settings)
+    extract = evaluate.Extractor(SUITE, settings)
+    evaluate.evaluate(SUITE, name, 0, settings, extract)
 
 
 def _train(folder: Path, name: str, settings: dict[str, Any]) -> None:
@@ -168,9 +170,9 @@ def _train(folder: Path, name: str, settings: dict[str, Any]) -> None:
 
 def _count_calls(kill_at: int) -> None:
     """Count the calls and returns of a training, and die at one of them."""
-    from ebmrepro import runs
+    from ebmrepro.runs import run
 
-    train_one, count = runs.train_one, 0
+    train_one, count = run.train_one, 0
 
     def step(*_: Any) -> None:
         nonlocal count
@@ -186,4 +188,4 @@ def _count_calls(kill_at: int) -> None:
             sys.setprofile(None)
             Path("calls.txt").write_text(str(count))
 
-    runs.train_one = counted
+    run.train_one = counted

@@ -1,0 +1,97 @@
+"""Where a suite's images come from, and what becomes of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ebmrepro.config.declarations import Facts, source_facts
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.documents import nearest as nearest
+from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.types import Count, Natural
+from ebmrepro.system.errors import UserError as UserError
+
+
+class Centre(Strict):
+    """The middle square of `side` pixels of the source's image, scaled to the size."""
+
+    kind: Literal["centre"]
+    side: Count
+
+
+class ShortSide(Strict):
+    """The short side scaled to the size, then the middle square."""
+
+    kind: Literal["short_side"]
+
+
+class Patch(Strict):
+    """The short side scaled to `scale`, then one square of the size from a random place."""
+
+    kind: Literal["patch"]
+    scale: Count
+
+
+class Whole(Strict):
+    """The whole image scaled to the size, its proportions lost."""
+
+    kind: Literal["whole"]
+
+
+Crop = Annotated[Centre | ShortSide | Patch | Whole, Field(discriminator="kind")]
+
+
+class Image(Strict):
+    """What becomes of the encoded images of a source, which differ in size."""
+
+    size: Annotated[int, Field(ge=1, le=4096)]  # pixels, both ways
+    channels: Literal[1, 3]
+    crop: Crop
+    broken: Annotated[float, Field(ge=0, lt=1)]  # share that may be unreadable, and is left out
+
+    @rule
+    def _patch_fits(self):
+        if isinstance(self.crop, Patch) and self.crop.scale < self.size:
+            raise ValueError(
+                f"crop.scale: found {self.crop.scale}; it should be at least the size, {self.size}"
+            )
+        return self
+
+
+class Data(Strict):
+    source: str
+    test: Count  # images in the test split
+    validation: Natural  # images held out from the training split; 0 for a final run
+    split_seed: int
+    # Of the sources that name them in TAKES, and of no others.
+    image: Image | None = None
+    folder: str | None = None  # below the mirror
+
+    @rule
+    def _folder_is_below(self):
+        _check_below("folder", self.folder or "x")
+        return self
+
+
+def _check_below(key: str, place: str) -> None:
+    parts = re.split(r"[/\\]", place)
+    if not parts[0] or ".." in parts or ":" in parts[0]:
+        raise ValueError(
+            f"{key}: found {place!r}; it lies below EBMREPRO_DATA_MIRROR, so it does not begin "
+            "with / or a drive and has no `..`"
+        )
+
+
+def image_shape(data: Data) -> tuple[int, int, int] | None:
+    """(C, H, W) of a suite's images; None where only the data can say."""
+    if data.image:
+        return data.image.channels, data.image.size, data.image.size
+    return source_facts(data.source).shape
+
+
+def _training_images(data: Data, facts: Facts) -> float:
+    return facts.images - data.test - data.validation if facts.images else math.inf

@@ -1,0 +1,131 @@
+"""What methods and data sources declare in their files, read without importing torch."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import typing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ebmrepro.config.documents import ParamsError, Strict, known
+from ebmrepro.config.documents import nearest as nearest
+from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.training import base
+from ebmrepro.system.errors import UserError as UserError
+
+PACKAGE = Path(__file__).parents[1]
+METHODS = PACKAGE / "methods"
+SOURCES = PACKAGE / "data" / "sources"
+TORCH_FREE = ("typing", "math", "itertools", "pydantic", "ebmrepro.config.")  # may be imported
+FAMILIES = "ebmrepro.methods.base."  # read as a method's file is, not imported
+
+
+@cache
+def hparams_class(name: str) -> type[Strict]:
+    """`Hparams` of a method, read from its file without running all of it.
+
+    Running the file would import torch, which takes seconds; checking params.yaml must not. What
+    is run: imports from `ebmrepro.config` and of the standard modules above, the `Strict` classes
+    and type aliases of the file and of its family's, and `Hparams` itself.
+    """
+    path = _method_path(name)
+    names = dict(_torch_free(path))
+    node = next(n for n in _method_class(name).body if _is_hparams(n))
+    _run([node], path, names)
+    return names["Hparams"]
+
+
+@cache
+def _torch_free(path: Path) -> dict[str, Any]:
+    """The names of a file under methods/ that need no torch."""
+    module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    names: dict[str, Any] = {"__name__": module}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.ImportFrom(module=str(source)) if source.startswith(FAMILIES):
+                there = _torch_free(METHODS / "base" / f"{source.removeprefix(FAMILIES)}.py")
+                names |= {n.asname or n.name: there[n.name] for n in node.names if n.name in there}
+            case ast.ImportFrom(module=str(source)) if source.startswith(TORCH_FREE):
+                _run([node], path, names)
+            case ast.Import(names=[ast.alias(name=source)]) if source in TORCH_FREE:
+                _run([node], path, names)
+            case ast.ClassDef(bases=[ast.Name(id=base_name)]) if _is_strict(names.get(base_name)):
+                _run([node], path, names)
+            case ast.Assign(value=ast.Subscript(value=ast.Name(id=kind))) if kind in names:
+                _run([node], path, names)  # Annotated[...], Literal[...]
+    return names
+
+
+def _run(nodes: list[ast.stmt], path: Path, names: dict[str, Any]) -> None:
+    exec(compile(ast.Module(nodes, []), str(path), "exec", dont_inherit=True), names)
+
+
+def _is_strict(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, Strict)
+
+
+@cache
+def declared(name: str) -> dict[str, Any]:
+    """What a method's class body sets to plain values, read as `hparams_class` is.
+
+    Such are `players` and `smallest_batch`, see `method.Method`.
+    """
+    return _constants(_method_class(name).body)
+
+
+class Facts(typing.NamedTuple):
+    """What a data source's file declares about its images; None where only the data can say."""
+
+    shape: tuple[int, int, int] | None  # (C, H, W)
+    images: int | None  # in training and test split together
+    test: int | None  # in the official test split, if there is one
+    takes: tuple[str, ...]  # keys of `data` that this source needs and others have not
+
+
+@cache
+def source_facts(name: str) -> Facts:
+    """SHAPE, IMAGES, TEST and TAKES of a data source, read without running its file."""
+    found = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
+    return Facts(found.get("SHAPE"), found.get("IMAGES"), found.get("TEST"), found.get("TAKES", ()))
+
+
+def _method_path(name: str) -> Path:
+    return METHODS / f"{known(base(name), available_methods(), 'params.yaml', 'method')}.py"
+
+
+def _method_class(name: str) -> ast.ClassDef:
+    """The class in a method's file that holds an `Hparams`."""
+    path = _method_path(name)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and any(_is_hparams(inner) for inner in node.body):
+            return node
+    raise ParamsError(f"{path.name}: found no class with a class Hparams")
+
+
+def _is_hparams(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name == "Hparams"
+
+
+def _constants(body: list[ast.stmt]) -> dict[str, Any]:
+    """Names that are set to literals among some statements."""
+    found: dict[str, Any] = {}
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                with contextlib.suppress(ValueError):  # computed: known to Python alone
+                    found[name] = ast.literal_eval(value)
+    return found
+
+
+def available_methods() -> list[str]:
+    return _modules(METHODS)
+
+
+def available_sources() -> list[str]:
+    return _modules(SOURCES)
+
+
+def _modules(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")

@@ -1,0 +1,55 @@
+"""What is measured of a trained system, and against which real images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ebmrepro.config.data import _check_below
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.documents import nearest as nearest
+from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.types import Count, Seed, Several, Share
+from ebmrepro.system.errors import UserError as UserError
+
+
+class InInception(Strict):
+    """What is measured in features of the Inception network, and against which real images."""
+
+    split: Literal["train", "test", "validation"]  # real images that generated ones are held to
+    images: Several  # of that split, evenly spaced, at most
+    splits: Count  # of the generated images, for the Inception score
+    statistics: str | None = None  # a published file of mu and sigma, below the mirror
+
+    @rule
+    def _statistics_are_below(self):
+        _check_below("statistics", self.statistics or "x")
+        return self
+
+
+class Evaluate(Strict):
+    split: Literal["test", "validation"]  # real images that generated ones are compared with
+    generated: Several  # images drawn from each model
+    energies: Several  # images per set whose energy is measured, at most
+    seed: Seed  # of the draws
+    neighbours: Count  # k of improved precision and recall
+    coverage_share: Share  # a class is covered when this share of the images is of it ...
+    coverage_confidence: Share  # ... with at least this probability
+    inception: InInception | None = None  # left out: of Inception's measures, `fid` alone
+
+    @rule
+    def _splits_have_images(self):
+        if self.inception and self.inception.splits > self.generated:
+            raise ValueError(
+                f"inception.splits: found {self.inception.splits}; there are {self.generated} "
+                "generated images"
+            )
+        return self
+
+    @rule
+    def _neighbours_exist(self):
+        if self.neighbours >= self.generated:
+            raise ValueError(
+                f"neighbours: found {self.neighbours}; {self.generated} generated images have at "
+                f"most {self.generated - 1} neighbours each"
+            )
+        return self

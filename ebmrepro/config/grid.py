@@ -1,0 +1,141 @@
+"""EBGAN's grid of fully connected networks."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.documents import nearest as nearest
+from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.optimisers import Adam
+from ebmrepro.config.types import (
+    Count,
+    Decay,
+    Layers,
+    Levels,
+    Natural,
+    Positive,
+    Seed,
+    Several,
+    Share,
+)
+from ebmrepro.system.errors import UserError as UserError
+
+Depths = Annotated[list[Several], Field(min_length=1)]  # numbers of layers; D and Enc + Dec have 2
+Switches = Annotated[list[bool], Field(min_length=1)]
+Rules = Annotated[list[Literal["adam", "sgd"]], Field(min_length=1)]
+
+
+class GridTable(Strict):
+    """One column of EBGAN's table 1: the values of each setting, all combinations of which count.
+
+    The paper's names. In EBGAN nLayerD counts Enc and Dec together, and Dec is always one layer.
+    """
+
+    nLayerG: Depths
+    nLayerD: Depths
+    sizeG: Layers
+    sizeD: Layers
+    dropoutD: Switches
+    optimD: Rules
+    optimG: Rules
+    lr: Levels
+
+    @property
+    def count(self) -> int:
+        return math.prod(len(values) for _, values in self)
+
+    @rule
+    def _each_value_once(self):
+        for key, values in self:
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key}: found {values}, each may stand there once")
+        return self
+
+
+class GridTables(Strict):
+    ebgan: GridTable
+    gan: GridTable
+
+
+class GridDraw(Strict):
+    """How many configurations are drawn; a larger draw holds a smaller one of the same seed."""
+
+    ebgan: Count
+    gan: Count
+    ebgan_pt: Natural  # the first so many of EBGAN's, with the pulling-away term
+
+
+class GridStd(Strict):
+    """Standard deviations of initial weights."""
+
+    G: Positive
+    D: Positive
+
+
+class GridAdam(Strict):
+    beta1: Decay
+    beta2: Decay
+
+
+class GridSweep(Strict):
+    """One EBGAN trained with several margins."""
+
+    margins: Levels
+    nLayerG: Several
+    nLayerD: Several
+    sizeG: Count
+    sizeD: Count
+    dropoutD: bool
+    lr: Positive
+
+
+class GridClassifier(Strict):
+    """What I' asks: an MLP of the suite's training images and labels."""
+
+    hidden: Layers
+    epochs: Count  # not scaled by any budget: the judge is the same for every grid
+    batch_size: Count
+    optim: Adam
+    seed: Seed
+
+
+class GridScore(Strict):
+    generated: Several  # images drawn from each trained generator
+    seed: Seed  # of that draw
+    best: Count  # images shown of the best models and of each margin
+
+
+class Grid(Strict):
+    """EBGAN's grid of fully connected networks: many small trainings of one suite."""
+
+    share: Share  # of `epochs` that this repository carries; the suite's budget times it
+    epochs: Count  # of every configuration
+    batch_size: Several
+    z: Count  # dimension of z ~ N(0, I)
+    margin: Positive  # m, of the L2 norm
+    pt_weight: Positive  # of the pulling-away term
+    dropout: Annotated[float, Field(gt=0, lt=1)]  # share of D's hidden units, where dropoutD
+    init_std: GridStd
+    adam: GridAdam
+    draw: GridDraw
+    table: GridTables
+    sweep: GridSweep
+    score: GridScore
+    classifier: GridClassifier
+
+    @rule
+    def _the_draw_exists(self):
+        for kind in ("ebgan", "gan"):
+            drawn, there = getattr(self.draw, kind), getattr(self.table, kind).count
+            if drawn > there:
+                raise ValueError(f"draw.{kind}: found {drawn}; table.{kind} has {there}")
+        if self.draw.ebgan_pt > self.draw.ebgan:
+            raise ValueError(
+                f"draw.ebgan_pt: found {self.draw.ebgan_pt}; they are drawn among EBGAN's "
+                f"{self.draw.ebgan}"
+            )
+        return self

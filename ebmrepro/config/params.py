@@ -1,0 +1,311 @@
+"""params.yaml as a whole: what is run, and every suite."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ebmrepro.config.data import Data, _training_images, image_shape
+from ebmrepro.config.declarations import (
+    Facts,
+    available_methods,
+    available_sources,
+    declared,
+    hparams_class,
+    source_facts,
+)
+from ebmrepro.config.documents import ParamsError, Strict, dotted, known, read_yaml, validate
+from ebmrepro.config.documents import nearest as nearest
+from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.evaluation import Evaluate
+from ebmrepro.config.grid import Grid
+from ebmrepro.config.networks import MLP, AnyNet, Conv, ConvMap, NoisePlanes, misfit
+from ebmrepro.config.plane import Fundamentals
+from ebmrepro.config.tour import Tour
+from ebmrepro.config.training import Block, _scale, base
+from ebmrepro.config.types import NAME, NOT_A_NAME, Seed, Share
+from ebmrepro.system.errors import UserError as UserError
+
+OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
+
+
+class Suite(Strict):
+    budget: Share  # of every epoch count; a block's own share of it multiplies it
+    data: Data
+    dbn: Block
+    evaluate: Evaluate
+    tour: Tour
+    methods: dict[str, Block]
+    grid: Grid | None = None  # the key is left out where a suite has none
+
+    def block(self, name: str) -> Block:
+        return self.dbn if name == "dbn" else self.methods[name]
+
+    @property
+    def blocks(self) -> Iterator[tuple[str, str, Block]]:
+        """(place in the suite, name, block) of every system."""
+        yield "dbn", "dbn", self.dbn
+        yield from ((f"methods.{name}", name, block) for name, block in self.methods.items())
+
+    @rule
+    def _compared_images_exist(self):
+        data, evaluate = self.data, self.evaluate
+        splits = {"split": evaluate.split}
+        if evaluate.inception:
+            splits["inception.split"] = evaluate.inception.split
+        for key, split in splits.items():
+            if split == "validation" and not data.validation:
+                raise ValueError(
+                    f"evaluate.{key}: found 'validation', but data.validation holds out no image"
+                )
+        real = data.test if evaluate.split == "test" else data.validation
+        if evaluate.inception and evaluate.inception.splits > real:
+            raise ValueError(
+                f"evaluate.inception.splits: found {evaluate.inception.splits}; there are {real} "
+                f"images in data.{evaluate.split}"
+            )
+        if evaluate.neighbours >= real:
+            raise ValueError(
+                f"evaluate.neighbours: found {evaluate.neighbours}; {real} images in data."
+                f"{evaluate.split} have at most {real - 1} neighbours each"
+            )
+        return self
+
+
+class Run(Strict):
+    """What `dvc repro` regenerates."""
+
+    suites: Annotated[list[str], Field(min_length=1)]
+    methods: Annotated[list[str], Field(min_length=1)]
+    variants: list[str]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    grids: list[str]  # suites whose `grid` is run
+
+    @property
+    def names(self) -> list[str]:
+        """Every system of the run, the DBN first."""
+        return ["dbn", *self.methods, *self.variants]
+
+    @property
+    def trainings(self) -> Iterator[tuple[str, str, int]]:
+        """(suite, name, seed) of every training."""
+        return ((s, n, k) for s in self.suites for n in self.names for k in self.seeds)
+
+
+class Params(Strict):
+    run: Run
+    fundamentals: Fundamentals
+    suites: dict[str, Suite]
+
+    def suite(self, name: str) -> Suite:
+        return self.suites[known(name, self.suites, "params.yaml", "suite")]
+
+    def grid(self, suite: str) -> Grid:
+        """The grid of a suite.
+
+        Raises:
+            ParamsError: it has none.
+        """
+        block = self.suite(suite).grid
+        if block is None:
+            there = [name for name, each in self.suites.items() if each.grid]
+            known(suite, there, "params.yaml", "grid of")
+        assert block is not None
+        return block
+
+    def block(self, suite: str, name: str) -> Block:
+        """The block of one system with the suite's budget and its own share of it applied."""
+        suite_params = self.suite(suite)
+        where = f"params.yaml: {suite}.methods"
+        block = suite_params.block(known(name, ["dbn", *suite_params.methods], where, "method"))
+        part = suite_params.budget * block.share
+        return block.model_copy(update={"hparams": _scale(block.hparams, part)})
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read and check the whole file.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML 1.2, or holds a wrong key or value.
+    """
+    path = Path(path)
+    tree = read_yaml(path)
+    for name in OWN:
+        if name not in tree:
+            raise ParamsError(f"{path}: {name}: this key is missing at the top")
+    run = validate(Run, tree.pop("run"), path, ("run",))
+    fundamentals = validate(Fundamentals, tree.pop("fundamentals"), path, ("fundamentals",))
+    if misspelt := next((name for name in tree if not NAME.fullmatch(name)), None):
+        raise ParamsError(f"{path}: {dotted([misspelt])}: {NOT_A_NAME}{nearest(misspelt, OWN)}")
+    suites = {
+        name: _with_hparams(validate(Suite, block, path, (name,)), path, name)
+        for name, block in tree.items()
+    }
+    params = Params(run=run, fundamentals=fundamentals, suites=suites)
+    _check_run(params, path)
+    return params
+
+
+def flatten(tree: object, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys: {"a": {"b": 1}} -> {"a.b": 1}. Lists are values."""
+    if not isinstance(tree, Mapping):
+        return {prefix: tree}
+    return {
+        dotted: value
+        for key, child in tree.items()
+        for dotted, value in flatten(child, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def digest(tree: object) -> str:
+    """sha256 of the canonical JSON of `tree`."""
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_run(params: Params, path: Path) -> None:
+    run = params.run
+    for suite in run.suites:
+        known(suite, params.suites, f"{path}: run.suites", "suite")
+        there = params.suites[suite].methods
+        for key, names in (("methods", run.methods), ("variants", run.variants)):
+            for name in names:
+                known(name, there, f"{path}: run.{key}: {suite}.methods", "block")
+                if ("__" in name) != (key == "variants"):
+                    raise ParamsError(
+                        f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
+                        "run.variants names of the form <method>__<variant>"
+                    )
+    for suite in run.grids:
+        there = [name for name, each in params.suites.items() if each.grid]
+        known(suite, there, f"{path}: run.grids", "suite with a grid")
+    for key in ("suites", "methods", "variants", "seeds", "grids"):
+        values = getattr(run, key)
+        if len(set(values)) != len(values):
+            raise ParamsError(f"{path}: run.{key}: found {values}, each may stand there once")
+    for name, suite in params.suites.items():
+        for other in suite.tour.others:
+            others = [n for n in params.suites if n != name]
+            known(other, others, f"{path}: {name}.tour.others", "suite")
+
+
+def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
+    """The suite with the hyper-parameters of each method as its own class, all checked."""
+    known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
+    facts = source_facts(suite.data.source)
+    _check_data(suite.data, facts, f"{path}: {name}.data")
+    checked: dict[str, Block] = {}
+    for key, system, block in suite.blocks:
+        place = (name, *key.split("."))
+        where = f"{path}: {dotted(place)}"
+        _check_name(system, key, where)
+        hparams = validate(hparams_class(system), block.hparams, path, (*place, "hparams"))
+        checked[key] = block.model_copy(update={"hparams": hparams})
+        _check_players(block, system, where)
+        _check_batch(checked[key], system, _training_images(suite.data, facts), where)
+        if shape := image_shape(suite.data):
+            _check_sizes(hparams, shape, f"{where}.hparams")
+    if suite.grid:
+        there = _training_images(suite.data, facts)
+        for key, size in (
+            ("batch_size", suite.grid.batch_size),
+            ("classifier.batch_size", suite.grid.classifier.batch_size),
+        ):
+            if size > there:
+                raise ParamsError(
+                    f"{path}: {name}.grid.{key}: found {size}; there are {there} training images"
+                )
+    methods = {m: checked[f"methods.{m}"] for m in suite.methods}
+    return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
+
+
+def _check_data(data: Data, facts: Facts, where: str) -> None:
+    for key in ("image", "folder"):
+        if key in facts.takes and getattr(data, key) is None:
+            raise ParamsError(
+                f"{where}.{key}: this key is missing; {data.source} needs {', '.join(facts.takes)}"
+            )
+        if key not in facts.takes and getattr(data, key) is not None:
+            takers = [name for name in available_sources() if key in source_facts(name).takes]
+            raise ParamsError(
+                f"{where}.{key}: {data.source} takes no such key; those that do are "
+                f"{', '.join(takers)}"
+            )
+    if facts.test and data.test != facts.test:
+        raise ParamsError(
+            f"{where}.test: found {data.test}; {data.source} has an official test split, "
+            f"so it is {facts.test}"
+        )
+    if facts.images:
+        left = facts.images - data.test
+        if left < 1:
+            raise ParamsError(
+                f"{where}.test: found {data.test}; {data.source} has {facts.images} images, so at "
+                f"most {facts.images - 1}"
+            )
+        if data.validation >= left:
+            raise ParamsError(
+                f"{where}.validation: found {data.validation}; the training split has {left} "
+                f"images, so at most {left - 1}"
+            )
+
+
+def _check_name(system: str, key: str, where: str) -> None:
+    if key == "methods.dbn":
+        raise ParamsError(f"{where}: the DBN's block stands beside `methods`, not in it")
+    known(base(system), available_methods(), where, "method")
+    if "__" in system and not NAME.fullmatch(system.partition("__")[2]):
+        raise ParamsError(f"{where}: found no name of a variant after `__`; {NOT_A_NAME}")
+
+
+def _check_players(block: Block, system: str, where: str) -> None:
+    """Each player has an optimiser and each optimiser a player."""
+    players = declared(system).get("players")
+    if players is None:
+        raise ParamsError(
+            f"ebmrepro/methods/{base(system)}.py: players: found none; the class of a method names "
+            'them, such as `players = ("G", "D")`'
+        )
+    listed = f"the players of {base(system)} are {', '.join(players)}"
+    for found in block.optim:
+        if found not in players:
+            key = dotted([found])
+            raise ParamsError(
+                f"{where}.optim.{key}: unknown player; {listed}{nearest(found, players)}"
+            )
+    for player in players:
+        if player not in block.optim:
+            raise ParamsError(f"{where}.optim.{player}: this key is missing; {listed}")
+    for found in block.ema or {}:
+        if found not in players:
+            key = dotted([found])
+            raise ParamsError(
+                f"{where}.ema.{key}: unknown player; {listed}{nearest(found, players)}"
+            )
+
+
+def _check_batch(block: Block, system: str, images: float, where: str) -> None:
+    size, least = block.batch_size, declared(system).get("smallest_batch", 1)
+    normed = MLP | Conv | ConvMap | NoisePlanes
+    nets = {key: net for key, net in block.hparams if isinstance(net, normed)}
+    why = f"{base(system)} compares the images of a batch"
+    if least < 2 and (normed := next((k for k, net in nets.items() if net.batch_norm), None)):
+        least, why = 2, f"hparams.{normed}.batch_norm takes statistics over a batch"
+    if size < least:
+        raise ParamsError(f"{where}.batch_size: found {size}; at least {least}, because {why}")
+    if size > images:
+        raise ParamsError(f"{where}.batch_size: found {size}; there are {images} training images")
+
+
+def _check_sizes(hparams: Strict, shape: tuple[int, int, int], where: str) -> None:
+    """Every network fits the images, and z or the code."""
+    for key, net in hparams:
+        if isinstance(net, AnyNet):
+            width = getattr(hparams, "z" if key == "G" else "code", 1)
+            if why := misfit(net, shape, width):
+                raise ParamsError(f"{where}.{key}.{why}")

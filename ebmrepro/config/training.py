@@ -1,0 +1,58 @@
+"""One system of one suite: all numbers of its training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.documents import nearest as nearest
+from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.optimisers import Optim
+from ebmrepro.config.types import Count, Decay, Precision, Share, _Scaled
+from ebmrepro.system.errors import UserError as UserError
+
+
+class Stall(Strict):
+    """What to do when a measure of convergence, one number an epoch, has stopped falling."""
+
+    epochs: Count  # without a new least value that count as a stall; not scaled by any budget
+    factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
+    floor: Share  # of the first learning rates, below which they do not fall
+
+
+def _left_out(value: object) -> bool:
+    return value is None
+
+
+class Block(Strict):
+    """One system of one suite: all numbers of its training.
+
+    A key that may be left out is left out of what is stored too: cards and fingerprints of blocks
+    without it stay what they were.
+    """
+
+    share: Share  # of the paper's epochs that this repository carries; the suite's budget times it
+    batch_size: Count
+    grids: Count  # image grids at fixed z written over the training
+    optim: dict[str, Optim]  # player -> its optimiser
+    # player -> decay of the average of its weights that draws after training; left out: none
+    ema: dict[str, Decay] | None = Field(default=None, exclude_if=_left_out)
+    precision: Precision | None = Field(default=None, exclude_if=_left_out)
+    hparams: Any  # the method's own class, see `hparams_class`
+
+
+def base(name: str) -> str:
+    """The method of a name: `began` of `began` and of its variant `began__gamma_low`."""
+    return name.partition("__")[0]
+
+
+def _scale(hparams: Strict, budget: float) -> Strict:
+    fields = type(hparams).model_fields
+    scaled = {
+        key: max(1, round(getattr(hparams, key) * budget))
+        for key, field in fields.items()
+        if any(isinstance(mark, _Scaled) for mark in field.metadata)
+    }
+    return hparams.model_copy(update=scaled)

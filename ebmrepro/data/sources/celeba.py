@@ -1,0 +1,144 @@
+"""CelebA: 202,599 photographs of faces, aligned, colour, 178x218, with 40 attributes each.
+
+The training split is the official training and validation images together, out of which a suite
+holds out its own validation images as with every source; the test split is the official one. Labels
+are one of the attributes, the one that is nearest to half and half.
+
+Crops of the papers (178 pixels wide, 218 high):
+DCGAN's code takes the middle square of 108 (`centre`, side 108), which is the face alone; MAGAN's
+release scales the short side to 64 and takes the middle (`short_side`), which keeps the background;
+so does the middle square of 178, scaled (`centre`, side 178).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ebmrepro.config.data import Data
+from ebmrepro.data import archives, files
+from ebmrepro.data.encoded import Listing
+from ebmrepro.data.files import DataError
+
+NAME = "CelebA, aligned and cropped faces"
+LICENCE = "non-commercial research only, no redistribution (MMLAB, The Chinese University of HK)"
+CITATION = (
+    "Liu, Luo, Wang and Tang, Deep learning face attributes in the wild, "
+    "International Conference on Computer Vision, 2015"
+)
+TAKES = ("image",)
+IMAGES = 202_599
+TEST = 19_962
+ATTRIBUTE = "Smiling"
+CLASSES = ("not smiling", "smiling")
+PCA_30 = None
+
+FOLDER = "celeba"
+ARCHIVE = "img_align_celeba.zip"
+ATTRIBUTES = "list_attr_celeba.txt"
+PARTITION = "list_eval_partition.txt"
+MD5 = {  # as torchvision knows the published files
+    ARCHIVE: "00d2c5bc6d35e252742224ab0c1e8fcb",
+    ATTRIBUTES: "75e246fa4810816ffd6ee81facbd2244",
+    PARTITION: "d32c9cbf5e040fd4025c592c306e6668",
+}
+INSIDE = "img_align_celeba/"
+LIMITS = archives.Limits(size=4_000_000_000, files=250_000)  # 1.4 GB
+LARGEST = 64_000_000  # bytes of a list; 27 million
+HOW = (
+    f"{', '.join(MD5)}, 1.5 GB, from the Google Drive folder linked at "
+    f"https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (Img, Anno and Eval); licence: {LICENCE}"
+)
+TRAIN, VALIDATION, TEST_PARTITION = 0, 1, 2
+
+
+def fetch(params: Data) -> Listing:
+    """All images in the order of their numbers; `params.test` must be 19,962."""
+    paths = {name: files.located((FOLDER, "."), name, HOW, md5) for name, md5 in MD5.items()}
+    partition = _partition(paths[PARTITION])
+    smiling = _attribute(paths[ATTRIBUTES], ATTRIBUTE)
+    _same_names(paths[PARTITION], partition, paths[ATTRIBUTES], smiling)
+    archive = archives.Zip(paths[ARCHIVE], LIMITS)
+    names = sorted(partition)
+    _in_archive(paths[ARCHIVE], archive, names)
+    parts = np.array([partition[name] for name in names])
+    return Listing(
+        names=[INSIDE + name for name in names],
+        labels=np.array([smiling[name] for name in names], np.int64),
+        classes=CLASSES,
+        test=parts == TEST_PARTITION,
+        reader=archive,
+        identity=MD5[ARCHIVE],
+    )
+
+
+def _partition(path: Path) -> dict[str, int]:
+    """Name -> 0, 1 or 2: lines `000001.jpg 0`."""
+    found = {}
+    for number, line in _lines(path):
+        words = line.split()
+        if len(words) != 2 or words[1] not in ("0", "1", "2"):
+            raise DataError(
+                f"{path}: line {number}: found {line[:60]!r}, expected a name and 0, 1 or 2"
+            )
+        _once(path, number, words[0], found)
+        found[words[0]] = int(words[1])
+    return found
+
+
+def _attribute(path: Path, attribute: str) -> dict[str, int]:
+    """Name -> 0 or 1: a count, a line of attributes, then lines `000001.jpg -1  1 ...`."""
+    lines = _lines(path)
+    (_, count), (_, header) = next(lines, (1, "")), next(lines, (2, ""))
+    attributes = header.split()
+    if not count.strip().isdigit() or attribute not in attributes:
+        raise DataError(
+            f"{path}: found {count[:60]!r} and {header[:60]!r}, expected a count and a line of "
+            f"attributes with {attribute}"
+        )
+    column, found = attributes.index(attribute), {}
+    for number, line in lines:
+        name, *values = line.split()
+        if len(values) != len(attributes) or values[column] not in ("-1", "1"):
+            raise DataError(
+                f"{path}: line {number}: found {line[:60]!r}, expected a name and "
+                f"{len(attributes)} times -1 or 1"
+            )
+        _once(path, number, name, found)
+        found[name] = int(values[column] == "1")
+    if len(found) != int(count):
+        raise DataError(f"{path}: found {len(found):,} images, its first line says {count.strip()}")
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, line) of a text file, without blank lines."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise DataError(f"{path}: more than the {LARGEST:,} bytes that a list may have")
+    text = content.decode("utf-8", errors="replace")
+    return ((i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip())
+
+
+def _once(path: Path, number: int, name: str, found: dict[str, int]) -> None:
+    if name in found:
+        raise DataError(f"{path}: line {number}: {name[:60]!r} is there twice")
+
+
+def _same_names(one: Path, a: dict[str, int], other: Path, b: dict[str, int]) -> None:
+    for path, lacking in ((one, b.keys() - a.keys()), (other, a.keys() - b.keys())):
+        if lacking:
+            raise DataError(f"{path}: found no line for {files.named(lacking)}")
+    if not a:
+        raise DataError(f"{one}: found no images in it")
+
+
+def _in_archive(path: Path, archive: archives.Zip, names: list[str]) -> None:
+    if lacking := {INSIDE + name for name in names} - archive.checksums.keys():
+        raise DataError(f"{path}: found no member {files.named(lacking)}")

@@ -1,0 +1,177 @@
+"""CIFAR-10: 50,000 photographs to train on and 10,000 to test on, colour, 32x32, ten classes.
+
+The python version is six pickled batches of 10,000 images; `unpickle.py` reads them without running
+anything. The published archive is known by its checksum, and a published batch file by its own.
+A mirror may hold other batch files: those that `unpack_cifar10.py` rebuilds have other file names
+in them, and 20 of their test images are decoded JPEG copies. What is checked is then the decoded
+content, and `dataset.json` says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from ebmrepro.config.data import Data
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.data import archives, downloads, files
+from ebmrepro.data.files import DataError
+from ebmrepro.data.splits import Splits
+from ebmrepro.data.unpickle import unpickle
+
+NAME = "CIFAR-10"
+LICENCE = "none stated; the author asks to be cited"
+CITATION = (
+    "Krizhevsky, Learning multiple layers of features from tiny images, technical report, "
+    "University of Toronto, 2009"
+)
+SHAPE = (3, 32, 32)
+IMAGES = 60_000
+TEST = 10_000
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+PCA_30 = None
+
+FOLDER = "CIFAR10"
+ARCHIVE = "cifar-10-python.tar.gz"
+# Of the archive whose published md5 is c58f30108f718f92721af3b95e74349a; Keras pins the same.
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+URLS = (
+    "https://www.cs.toronto.edu/~kriz/",
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+)
+BATCHES = "cifar-10-batches-py"
+LIMITS = archives.Limits(size=200_000_000, files=16)  # 186 million bytes in 8 files
+LARGEST = 80_000_000  # bytes of one batch; 31 million, 46 as Python 3 writes it
+
+# Published batch files, as torchvision knows them.
+TRAIN_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+}
+TEST_MD5 = {"test_batch": "40351d587109b95175f43aff81a1287e"}
+
+# sha256 of images (N, 3, 32, 32) and of labels, both uint8 -> what a copy with this content is not.
+EXACT_TRAIN = (
+    "9d5c2eddadb0deff02c14c350c0385aab7b1d5ff1edfeb4997c8dc8644960111",
+    "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
+)
+REBUILT_TEST = (
+    "1fe46ff47f5fb6c1b24f0b5448654cac0e0d3e1e0c16f9cbac842307814b553a",
+    "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
+)
+KNOWN_COPIES = {
+    EXACT_TRAIN: None,
+    REBUILT_TEST: (
+        "20 of the 10,000 test images are decoded JPEG copies of the published ones: 1259, 1369, "
+        "1422, 2245, 2737, 2935, 3695, 3718, 4085, 4496, 5791, 5896, 6286, 7580, 7707, 7724, 7832, "
+        "8117, 8551, 9254"
+    ),
+}
+
+
+def fetch(params: Data) -> Splits:
+    """The official splits; `params.test` must be 10,000."""
+    batches = _batches()
+    train = _split(batches, TRAIN_MD5)
+    test = _split(batches, TEST_MD5)
+    if params.test != len(test[0]):
+        raise ParamsError(
+            f"test: found {params.test}; {NAME} has an official test split, so it is {len(test[0])}"
+        )
+    return Splits(*train[:2], *test[:2], notes=train[2] + test[2])
+
+
+def _batches() -> dict[str, tuple[str, bytes]]:
+    """Batch -> (where it was found, its bytes): unpacked in the mirror, or out of the archive."""
+    wanted = [*TRAIN_MD5, *TEST_MD5]
+    for folder in (FOLDER, "."):
+        found = files.in_mirror(f"{folder}/{BATCHES}")
+        if found is not None:
+            return {name: (str(found / name), _read(found / name)) for name in wanted}
+    archive = files.path_of((FOLDER, "."), ARCHIVE, SHA256, URLS)
+    batches = {}
+    for member, stream in archives.members(archive, LIMITS):
+        folder, _, name = member.removeprefix("./").rpartition("/")
+        if folder == BATCHES and name in wanted:
+            batches[name] = (f"{archive}: {member}", _bounded(f"{archive}: {member}", stream))
+    if lacking := [name for name in wanted if name not in batches]:
+        raise DataError(f"{archive}: found no {', '.join(lacking)} in {BATCHES}/")
+    return batches
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _bounded(str(path), file)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {BATCHES}/ has six batches") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _bounded(place: str, stream: files.Stream) -> bytes:
+    content = stream.read(LARGEST + 1) or b""
+    if len(content) > LARGEST:
+        raise DataError(f"{place}: more than the {LARGEST:,} bytes that a batch may have")
+    return content
+
+
+def _split(
+    batches: dict[str, tuple[str, bytes]], published: dict[str, str]
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Images, labels and notes of one split, verified."""
+    parts = [_decode(*batches[name]) for name in published]
+    images = np.concatenate([images for images, _ in parts])
+    labels = np.concatenate([labels for _, labels in parts])
+    md5 = {n: hashlib.md5(batches[n][1], usedforsecurity=False).hexdigest() for n in published}
+    if md5 == published:
+        return images, labels, ()
+    found = tuple(
+        hashlib.sha256(array.tobytes()).hexdigest() for array in (images, labels.astype(np.uint8))
+    )
+    if found not in KNOWN_COPIES:
+        changed = next(name for name in published if md5[name] != published[name])
+        raise DataError(
+            f"{batches[changed][0]}: found md5 {md5[changed]}, the published file has "
+            f"{published[changed]}; and the images of {', '.join(published)}, sha256 {found[0]}, "
+            f"labels {found[1]}, are no known copy; the file is left as it is: replace or remove it"
+        )
+    note = KNOWN_COPIES[found]
+    return images, labels, (note,) if note else ()
+
+
+def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Images, uint8 (N, 3, 32, 32), and labels, int64 (N,), of one batch."""
+    if downloads.is_page(content):
+        raise DataError(f"{place}: found an HTML page, not a batch of images")
+    batch = unpickle(place, content)
+    data, labels = batch.get(b"data"), batch.get(b"labels")
+    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1:] != (3072,):
+        shape = data.shape if isinstance(data, np.ndarray) else type(data).__name__
+        raise DataError(f"{place}: b'data': found {shape}, expected uint8 (N, 3072)")
+    if not isinstance(labels, list) or len(labels) != len(data):
+        number = len(labels) if isinstance(labels, list) else type(labels).__name__
+        raise DataError(f"{place}: b'labels': found {number}, expected {len(data)} of them")
+    for index, label in enumerate(labels):
+        if not isinstance(label, int) or not 0 <= label < len(CLASSES):
+            raise DataError(
+                f"{place}: b'labels': found {label!r} for image {index}, expected 0 to "
+                f"{len(CLASSES) - 1}"
+            )
+    return data.reshape(-1, *SHAPE), np.array(labels, np.int64)

@@ -1,0 +1,112 @@
+"""ImageNet (ILSVRC 2012): 1,281,167 photographs to train on and 50,000 to test on, 1,000 classes.
+
+Its images lie as torchvision and most trainers want them, in a folder per WordNet id:
+`train/n01440764/n01440764_10026.JPEG`, `val/n01440764/ILSVRC2012_val_00000293.JPEG`. The archives
+hold the training images so, and the validation images in one folder, from which the usual script
+`valprep.sh` sorts them. The official test images have no labels: the validation images are the test
+split. Classes are WordNet ids, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ebmrepro.config.data import Data
+from ebmrepro.data import files, trees
+from ebmrepro.data.encoded import Listing
+from ebmrepro.data.files import DataError
+
+NAME = "ImageNet (ILSVRC 2012)"
+LICENCE = "non-commercial research and education only, no redistribution (image-net.org)"
+CITATION = (
+    "Russakovsky et al., ImageNet large scale visual recognition challenge, "
+    "International Journal of Computer Vision 115(3), 2015"
+)
+TAKES = ("image",)
+IMAGES = 1_331_167
+TEST = 50_000
+CLASSES = None  # a thousand WordNet ids: the folders' names
+PCA_30 = None
+
+FOLDER = "ImageNet"
+NUMBER = 1_000  # of classes
+HOW = (
+    "after a login at https://image-net.org/download-images: ILSVRC2012_img_train.tar (138 GB) and "
+    "ILSVRC2012_img_val.tar (6 GB), unpacked to train/<WordNet id>/*.JPEG and "
+    f"val/<WordNet id>/*.JPEG; licence: {LICENCE}"
+)
+
+
+def fetch(params: Data) -> Listing:
+    """All images, training images first; `params.test` must be 50,000."""
+    return listing(lambda wordnet_id: True, NUMBER)
+
+
+def listing(wanted: Callable[[str], bool], number: int) -> Listing:
+    """The classes whose WordNet id is wanted, of which there must be `number`.
+
+    Raises:
+        DataError: a split, a class, or an image in a class is missing or lies in a wrong folder.
+    """
+    root = _root()
+    classes = _classes(root, wanted, number)
+    names, labels, test = [], [], []
+    for split in ("train", "val"):
+        for label, wordnet_id in enumerate(classes):
+            found = trees.images(root, f"{split}/{wordnet_id}")
+            if not found:
+                raise DataError(f"{root}/{split}/{wordnet_id}: found no images in it")
+            if split == "train":
+                _refuse_strangers(root, wordnet_id, found)
+            names += found
+            labels += [label] * len(found)
+            test += [split == "val"] * len(found)
+    return Listing(
+        names=names,
+        labels=np.array(labels, np.int64),
+        classes=classes,
+        test=np.array(test),
+        reader=trees.Tree(root),
+        identity=trees.identity(root, names),
+    )
+
+
+def _root() -> Path:
+    train = files.located((FOLDER, "imagenet"), "train", HOW)
+    root = train.parent
+    if not (root / "val").is_dir():
+        raise DataError(f"{root}/val: no such folder; {HOW}")
+    return root
+
+
+def _classes(root: Path, wanted: Callable[[str], bool], number: int) -> list[str]:
+    train, val = (
+        [name for name in trees.folders(root / split) if wanted(name)] for split in ("train", "val")
+    )
+    for name in train:
+        if not (name.startswith("n") and name[1:].isdigit()):
+            raise DataError(f"{root}/train/{name}: a folder whose name is no WordNet id")
+    for split, lacking in (("train", set(val) - set(train)), ("val", set(train) - set(val))):
+        if lacking:
+            other = "val" if split == "train" else "train"
+            raise DataError(
+                f"{root}/{split}: found no folder {files.named(lacking)}, which {other} has; {HOW}"
+            )
+    if len(train) != number:
+        raise DataError(
+            f"{root}/train: found {len(train):,} of the classes, expected {number:,}; {HOW}"
+        )
+    return train
+
+
+def _refuse_strangers(root: Path, wordnet_id: str, names: list[str]) -> None:
+    """A training image's file says of which class it is."""
+    for name in names:
+        if not Path(name).name.startswith(f"{wordnet_id}_"):
+            raise DataError(
+                f"{root}/{name}: lies among the images of {wordnet_id}, which are called "
+                f"{wordnet_id}_<number>.JPEG"
+            )

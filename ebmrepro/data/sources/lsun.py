@@ -1,0 +1,157 @@
+"""LSUN bedrooms: 3,033,042 photographs, colour, short side 256, one class.
+
+LSUN hands them out as a zip of an LMDB database (`data.mdb`), key -> encoded image. Of its official
+splits, the validation images are 300 and the test images have no category, so the test images are
+drawn from the training database.
+
+Crops of the EBGAN paper: the whole image at 64x64, `short_side` (DCGAN's code, which the paper
+follows, scales the short side and crops) or `whole` (proportions lost); and 64x64 patches of images
+scaled to 96, `patch` with scale 96. A patch is cut once, from a place that follows from the split
+seed and the image's key; DCGAN's code cuts another in every epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ebmrepro.config.data import Data
+from ebmrepro.data import archives, files
+from ebmrepro.data.encoded import Listing
+from ebmrepro.data.files import DataError
+
+NAME = "LSUN bedrooms"
+LICENCE = "none stated; the photographs belong to their owners, and LSUN is meant for research"
+CITATION = (
+    "Yu, Seff, Zhang, Song, Funkhouser and Xiao, LSUN: construction of a large-scale image dataset "
+    "using deep learning with humans in the loop, arXiv:1506.03365, 2015"
+)
+TAKES = ("image",)
+IMAGES = 3_033_042
+CLASSES = ("bedroom",)
+PCA_30 = None
+
+FOLDER = "lsun"
+DATABASE = "bedroom_train_lmdb"
+ARCHIVE = f"{DATABASE}.zip"
+DATA = "data.mdb"
+LIMITS = archives.Limits(size=60_000_000_000, files=8)  # 43 GB
+LARGEST = 1 << 24  # bytes of one image
+HOW = (
+    f"either {ARCHIVE} (43 GB, which takes as much again in the cache when unpacked) or "
+    f"{DATABASE}/{DATA} of it, from http://dl.yf.io/lsun/scenes/{ARCHIVE}; licence: {LICENCE}"
+)
+
+
+def fetch(params: Data) -> Listing:
+    """All images in the order of their keys, no official test split.
+
+    No count is asked for, so that a part of the database will do.
+    """
+    folder = _folder()
+    database = Database(folder)
+    names = database.keys()
+    about = (folder / DATA).stat()
+    return Listing(
+        names=names,
+        labels=np.zeros(len(names), np.int64),
+        classes=CLASSES,
+        test=None,
+        reader=database,
+        identity=f"{about.st_size} {about.st_mtime_ns}",
+    )
+
+
+class Database:
+    """An LMDB database of images, opened when first read; keys are ASCII."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"folder": self.folder}  # an open database stays in its process
+
+    def keys(self) -> list[str]:
+        """Every key, in order.
+
+        Raises:
+            DataError: the database is damaged, cut short, or empty.
+        """
+        with self._reading(), self._opened.begin() as transaction:
+            cursor = transaction.cursor()
+            found = [key.decode("ascii") for key in cursor.iternext(keys=True, values=False)]
+        if not found:
+            raise DataError(f"{self._place}: found no images in it")
+        return found
+
+    def read(self, name: str) -> bytes:
+        with self._reading(), self._opened.begin() as transaction:
+            found = transaction.get(name.encode("ascii"))
+        if found is None or len(found) > LARGEST:
+            what = "no image" if found is None else f"{len(found):,} bytes"
+            raise DataError(f"{self._place}: found {what} under the key {name!r}")
+        return found
+
+    @property
+    def _place(self) -> Path:
+        return self.folder / DATA
+
+    @functools.cached_property
+    def _opened(self) -> Any:
+        """The environment, once its file is known to be as long as it says.
+
+        LMDB maps the file: to read a page that is not there would kill the process.
+        """
+        lmdb = _lmdb()
+        environment = lmdb.open(
+            str(self.folder), readonly=True, lock=False, readahead=False, create=False
+        )
+        size = self._place.stat().st_size
+        said = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+        if size < said:
+            raise DataError(f"{self._place}: found {size:,} bytes, its header says {said:,}")
+        return environment
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Name the file in place of what the library raises on a damaged one."""
+        damage = (_lmdb().Error, OSError, UnicodeDecodeError)
+        try:
+            yield
+        except damage as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{self._place}: not a whole LMDB database: {reason}") from None
+
+
+def _lmdb() -> Any:
+    try:
+        return importlib.import_module("lmdb")
+    except ImportError:
+        raise DataError(
+            "LSUN is an LMDB database, and the package that reads it is not installed: "
+            "`uv pip install lmdb`"
+        ) from None
+
+
+def _folder() -> Path:
+    """The unpacked database: in the mirror, or unpacked from the mirror's archive to the cache."""
+    _lmdb()  # said before gigabytes are unpacked
+    for folder in (FOLDER, "."):
+        found = files.in_mirror(f"{folder}/{DATABASE}/{DATA}")
+        if found is not None:
+            return found.parent
+    archive = files.located((FOLDER, "."), ARCHIVE, HOW)
+    about = archive.stat()
+    unpacked = files.cache() / FOLDER / f"{DATABASE}-{about.st_size}-{about.st_mtime_ns}"
+    if not (unpacked / DATABASE / DATA).is_file():
+        print(f"{archive}: unpacking to {unpacked}", flush=True)
+        archives.unpack(archive, unpacked, LIMITS)
+    if not (unpacked / DATABASE / DATA).is_file():
+        raise DataError(f"{archive}: found no {DATABASE}/{DATA} in it")
+    return unpacked / DATABASE

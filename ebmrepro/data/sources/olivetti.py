@@ -1,0 +1,78 @@
+"""Olivetti faces: 400 photographs of 40 people, ten each, grey, 64x64, no official split.
+
+The test images are drawn person by person, so everybody in them is also among the training images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+
+from ebmrepro.config.data import Data
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.data import files
+from ebmrepro.data.archives import reading
+from ebmrepro.data.files import DataError
+from ebmrepro.data.splits import Splits, stratified
+
+NAME = "Olivetti faces (AT&T Laboratories Cambridge)"
+LICENCE = "none stated; AT&T Laboratories Cambridge ask to be credited"
+CITATION = (
+    "Samaria and Harter, Parameterisation of a stochastic model for human face identification, "
+    "IEEE Workshop on Applications of Computer Vision, 1994"
+)
+SHAPE = (1, 64, 64)
+IMAGES = 400
+CLASSES = tuple(f"person {k}" for k in range(1, 41))
+PCA_30 = None
+
+FOLDER = "olivetti"
+FILE = "olivettifaces.mat"
+# The file on Roweis's page, which scikit-learn pins too, and another save of the array.
+SHA256 = "b612fb967f2dc77c9c62d3e1266e0c73d5fca46a4b8906c18e454d41af987794"
+OTHER_SAVE = "b1988d02c72fe5b8ee82b5ef3bb7982eafc74f1e1ff0ae0ade35061ad0af534d"
+# figshare names no files in its addresses: what follows the question mark is ours.
+URLS = ("https://cs.nyu.edu/~roweis/data/", "https://ndownloader.figshare.com/files/5976027?")
+
+
+def fetch(params: Data) -> Splits:
+    """`params.test` images drawn by person from `params.split_seed`, and the rest to train on."""
+    images = decode(FILE, _content())
+    labels = np.arange(len(images), dtype=np.int64) // (len(images) // len(CLASSES))
+    if params.test >= len(images):
+        raise ParamsError(
+            f"test: found {params.test}; there are {len(images)} faces, so at most "
+            f"{len(images) - 1}"
+        )
+    test = stratified(labels, params.test, params.split_seed, "test")
+    return Splits(images[~test], labels[~test], images[test], labels[test])
+
+
+def decode(name: str, content: bytes) -> np.ndarray:
+    """The faces, uint8 (400, 1, 64, 64), in the file's order: ten of each person together.
+
+    Raises:
+        DataError: the file is damaged or holds something else.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    with reading(name, "MATLAB"):
+        try:
+            faces = loadmat(io.BytesIO(content), variable_names=["faces"]).get("faces")
+        except (MatReadError, TypeError, KeyError, IndexError, MemoryError) as error:
+            raise ValueError(str(error)) from None
+    if not isinstance(faces, np.ndarray) or faces.dtype != np.uint8 or faces.shape != (4096, 400):
+        found = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else "nothing"
+        raise DataError(f"{name}: faces: found {found}, expected uint8 (4096, 400)")
+    # MATLAB keeps an image column by column.
+    return np.ascontiguousarray(faces.T.reshape(-1, 1, 64, 64).swapaxes(2, 3))
+
+
+def _content() -> bytes:
+    path = files.in_mirror(f"{FOLDER}/{FILE}")
+    if path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == OTHER_SAVE:
+        return path.read_bytes()
+    return files.obtain((FOLDER,), {FILE: SHA256}, URLS)[FILE]

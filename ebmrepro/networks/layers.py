@@ -1,0 +1,216 @@
+"""Layers only: generators, encoders, decoders and critics, sized by an image shape.
+
+What a specification (`params.MLP` and the kinds beside it) means, by kind:
+
+    mlp           widths from the image side for encoders and critics, and from the code side for
+                  generators and decoders
+    unit_mlp      an encoder that takes the pixels in [0, 1]
+    conv          channels of 4x4 convolutions of stride 2, always from the image side; generators
+                  and decoders run them backwards, as mirrored auto-encoders do. DCGAN's networks
+    conv_map      the same, with the last map as the code: EBGAN's and MAGAN's auto-encoders
+    noise_planes  a generator of 4x4 transposed convolutions that takes noise at every scale:
+                  EBGAN-PT's at 128 and 256 pixels
+    conv3x3       see `conv3x3.py`: BEGAN's networks
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.config.networks import (
+    MLP,
+    AnyNet,
+    Conv,
+    Conv3x3,
+    ConvMap,
+    NoisePlanes,
+    UnitMLP,
+    misfit,
+)
+from ebmrepro.networks import conv3x3
+from ebmrepro.networks.conv3x3 import Shape
+
+Spec = MLP | Conv | Conv3x3
+Coder = Spec | ConvMap
+
+
+class Unit(nn.Module):
+    """Pixels in [-1, 1] -> [0, 1]."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + 1) / 2
+
+
+def activation(name: str) -> nn.Module:
+    match name:
+        case "relu":
+            return nn.ReLU()
+        case "leaky_relu":
+            return nn.LeakyReLU(0.2)
+        case "elu":
+            return nn.ELU()
+    raise ValueError(f"activation: found {name!r}, allowed are relu, leaky_relu, elu")
+
+
+def encoder(spec: Coder, shape: Shape, code: int, rectified: bool = False) -> nn.Sequential:
+    """Images (N, C, H, W) -> codes (N, code); `rectified` puts them through a ReLU."""
+    _check(spec, shape, code)
+    match spec:
+        case MLP():
+            first = [Unit()] if isinstance(spec, UnitMLP) else []
+            widths = [math.prod(shape), *spec.hidden, code]
+            layers = [*first, nn.Flatten(), *_dense(widths, spec)]
+        case Conv3x3():
+            layers = conv3x3.encoder(spec, shape, code)
+        case ConvMap():
+            layers = [*_convolutions(spec, shape), nn.Flatten()]
+        case Conv():
+            numbers = math.prod(_last_map(spec, shape))
+            layers = [*_convolutions(spec, shape), nn.Flatten(), nn.Linear(numbers, code)]
+    return nn.Sequential(*layers, *([nn.ReLU()] if rectified else []))
+
+
+def decoder(spec: Coder, shape: Shape, code: int, bounded: bool) -> nn.Sequential:
+    """Codes (N, code) -> images (N, C, H, W); `bounded` puts them through tanh, into [-1, 1]."""
+    _check(spec, shape, code)
+    match spec:
+        case MLP():
+            widths = [code, *spec.hidden, math.prod(shape)]
+            layers = [*_dense(widths, spec), nn.Unflatten(1, shape)]
+        case Conv3x3():
+            layers = [conv3x3.Decoder(spec, shape, code)]
+        case ConvMap():
+            layers = [nn.Unflatten(1, _last_map(spec, shape)), *_transposed(spec, shape)]
+        case Conv():
+            first = _last_map(spec, shape)
+            layers = [nn.Linear(code, math.prod(first)), nn.Unflatten(1, first)]
+            layers += [*_normed(spec, first[0]), *_transposed(spec, shape)]
+    return nn.Sequential(*layers, *([nn.Tanh()] if bounded else []))
+
+
+def generator(spec: Spec | NoisePlanes, shape: Shape, z: int) -> nn.Sequential:
+    """Noise (N, z) -> images (N, C, H, W) in [-1, 1]."""
+    if isinstance(spec, NoisePlanes):
+        _check(spec, shape, z)
+        return nn.Sequential(NoiseAtEveryScale(spec, shape[0]), nn.Tanh())
+    return decoder(spec, shape, z, bounded=True)
+
+
+class NoiseAtEveryScale(nn.Module):
+    """Noise (N, z) -> images (N, C, H, W), which nothing bounds.
+
+    z is cut into planes, which stand beside the features of the layer that takes them.
+    """
+
+    def __init__(self, spec: NoisePlanes, channels: int):
+        super().__init__()
+        self.planes, self.numbers = spec.planes, spec.numbers
+        taken = [
+            count + before
+            for count, before in zip(spec.planes, [0, *spec.channels[:-1]], strict=True)
+        ]
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(fan_in, fan_out, 4, 2 if i else 1, 1 if i else 0),
+                *_normed(spec, fan_out),
+            )
+            for i, (fan_in, fan_out) in enumerate(zip(taken, spec.channels, strict=True))
+        )
+        self.last = nn.Conv2d(spec.channels[-1], channels, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = z.new_empty(len(z), 0, 1, 1)
+        pieces = z.split(self.numbers, dim=1)
+        for layer, count, piece in zip(self.layers, self.planes, pieces, strict=True):
+            x = layer(torch.cat([x, piece.reshape(-1, count, *x.shape[2:])], dim=1))
+        return self.last(x)
+
+
+def critic(spec: Spec, shape: Shape) -> nn.Sequential:
+    """Images (N, C, H, W) -> one number each, (N,)."""
+    return nn.Sequential(*encoder(spec, shape, 1), nn.Flatten(0))
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, std: float) -> None:
+    """Weights N(0, std), biases 0; scales of batch normalisation N(1, std), as DCGAN has it."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            part.weight.normal_(0, std)
+            if part.bias is not None:
+                part.bias.zero_()
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            part.weight.normal_(1, std)
+            part.bias.zero_()
+
+
+def linear_layers(module: nn.Module) -> list[nn.Linear]:
+    """The fully connected layers of a network, input first."""
+    return [part for part in module.modules() if isinstance(part, nn.Linear)]
+
+
+def count(module: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def _dense(widths: Sequence[int], spec: MLP) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
+        layers.append(nn.Linear(fan_in, fan_out))
+        if i < len(widths) - 2:  # none on the output
+            if spec.batch_norm:
+                layers.append(nn.BatchNorm1d(fan_out))
+            layers.append(activation(spec.activation))
+    return layers
+
+
+def _check(spec: AnyNet, shape: Shape, width: int) -> None:
+    if why := misfit(spec, shape, width):
+        raise ParamsError(f"params.yaml: {why}")
+
+
+def _normed(spec: Conv | ConvMap | NoisePlanes, channels: int) -> list[nn.Module]:
+    norm = [nn.BatchNorm2d(channels)] if spec.batch_norm else []
+    return [*norm, activation(spec.activation)]
+
+
+def _sizes(spec: Conv | ConvMap, shape: Shape) -> list[tuple[int, int]]:
+    """(H, W) before the first convolution and after each: 4x4, stride 2, padding 1 halves, down."""
+    return [(shape[1] >> i, shape[2] >> i) for i in range(len(spec.channels) + 1)]
+
+
+def _last_map(spec: Conv | ConvMap, shape: Shape) -> Shape:
+    return spec.channels[-1], *_sizes(spec, shape)[-1]
+
+
+def _convolutions(spec: Conv | ConvMap, shape: Shape) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(pairwise([shape[0], *spec.channels])):
+        layers.append(nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1))
+        if i > 0:  # DCGAN: no batch normalisation on the input layer
+            layers += _normed(spec, fan_out)
+        else:
+            layers.append(activation(spec.activation))
+    return layers
+
+
+def _transposed(spec: Conv | ConvMap, shape: Shape) -> list[nn.Module]:
+    """From the last map back to the image, whose layer has no activation."""
+    layers: list[nn.Module] = []
+    sizes = _sizes(spec, shape)[::-1]
+    channels = [*spec.channels[::-1], shape[0]]
+    for i, (fan_in, fan_out) in enumerate(pairwise(channels)):
+        # An odd size was rounded down on the way in; the padding gives the lost row back.
+        before, after = sizes[i], sizes[i + 1]
+        lost = (after[0] - 2 * before[0], after[1] - 2 * before[1])
+        layers.append(nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=lost))
+        if i < len(spec.channels) - 1:
+            layers += _normed(spec, fan_out)
+    return layers

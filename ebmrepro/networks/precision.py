@@ -1,0 +1,92 @@
+"""How a device computes a method's networks: in which precision, in which order of their numbers in
+memory, and compiled or not. A method's file knows nothing of it.
+
+Networks are the outermost sequences of layers, which `nets.py` makes. All that a method computes
+around them, energies, losses, distances of codes, its state, is float32 as it is written, and so
+are weights, gradients and what optimisers remember. RBMs are no sequences of layers and stay
+float32 as well.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor, nn
+
+from ebmrepro.config.types import Precision
+from ebmrepro.networks import distributed
+from ebmrepro.system.errors import UserError
+
+KINDS_OF_CALL = 64  # of one network that are compiled: with and without gradient, by batch size
+
+
+def compiler() -> str | None:
+    """The backend of torch.compile that EBMREPRO_COMPILE asks for, if it does.
+
+    Raises:
+        UserError: there are several ranks, with which this was never tried.
+    """
+    if os.environ.get("EBMREPRO_COMPILE") != "on":
+        return None
+    if distributed.count() > 1:
+        raise UserError(
+            f"EBMREPRO_COMPILE: found 'on' with {distributed.count()} ranks; allowed is off"
+        )
+    return "inductor"
+
+
+def networks(module: nn.Module) -> list[nn.Sequential]:
+    """The outermost sequences of layers of a module."""
+    if isinstance(module, nn.Sequential):
+        return [module]
+    return [network for child in module.children() for network in networks(child)]
+
+
+def multiply(precision: Precision | None) -> None:
+    """Let a GPU round the factors of float32 products to TF32, or not: a setting of the process.
+
+    torch itself does so in convolutions unless it is told not to.
+    """
+    rounds = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = rounds
+    torch.backends.cudnn.allow_tf32 = rounds
+
+
+def prepare(module: nn.Module, precision: Precision | None, compiler: str | None = None) -> None:
+    """Have a module's networks computed as asked, on the device where they are.
+
+    `compiler` is a backend of torch.compile, or None.
+    """
+    multiply(precision)
+    for network in networks(module):
+        channels_last(network)
+        if precision == "bf16":
+            _lower(network)
+        if compiler:
+            _compile(network, compiler)
+
+
+def channels_last(network: nn.Module) -> None:
+    """Order the weights of convolutions as fast kernels want them, of CPUs too; images follow."""
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _lower(network: nn.Sequential) -> None:
+    """Compute in bfloat16 where that is known to be harmless (autocast), and answer in float32."""
+    exact = network.forward
+
+    def forward(x: Tensor) -> Tensor:
+        # Nothing is cached: a copy of a weight made without gradient, for x_g, would be used again
+        # where G needs one, and one made before a turn after it.
+        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
+            return exact(x).float()
+
+    network.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _compile(network: nn.Sequential, compiler: str) -> None:
+    import torch._dynamo  # not before it is asked for: it takes seconds
+
+    torch._dynamo.config.recompile_limit = KINDS_OF_CALL  # above it torch would stop compiling
+    network.compile(backend=compiler, dynamic=False)

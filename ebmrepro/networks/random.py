@@ -1,0 +1,63 @@
+"""Random numbers of a training: bits from probabilities, and how several ranks share a draw.
+
+All ranks hold the same state of the random generator. Within `WholeBatch` a call that would draw
+for this rank's rows draws for the whole batch instead, so that the ranks go on agreeing, no two of
+them see the same numbers, and each keeps its rows of what a single process would have drawn. Bits
+that torch draws from probabilities itself are not a single process's, only as likely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ebmrepro.networks import distributed
+
+
+def bernoulli(p: Tensor) -> Tensor:
+    """Bits that are 1 with probability p, each by itself, of p's shape and type.
+
+    A uniform number is below p or not: on a CPU a quarter of the time of torch's own draw.
+    """
+    return torch.rand_like(p).lt_(p)
+
+
+class WholeBatch(TorchFunctionMode):
+    """Numbers whose first dimension is the rank's rows, from a draw for all of them."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.rand, torch.randn):
+            size = args[0] if isinstance(args[0], Sequence) else args
+            return _own(func, size, **kwargs)
+        if func in (torch.rand_like, torch.randn_like):
+            (like,) = args
+            draw = torch.rand if func is torch.rand_like else torch.randn
+            return _own(draw, like.shape, dtype=like.dtype, device=like.device, **kwargs)
+        if func in (torch.bernoulli, torch.Tensor.bernoulli):
+            (p,) = args
+            return (_uniform(p, p.shape) < p).to(p.dtype)
+        if func in (torch.multinomial, torch.Tensor.multinomial):
+            p, _ = args  # one draw a row is all that is asked for here
+            below = p.cumsum(1) <= _uniform(p, (len(p), 1)) * p.sum(1, keepdim=True)
+            return below.sum(1, keepdim=True).clamp(max=p.shape[1] - 1)
+        return func(*args, **kwargs)
+
+
+def _own(draw: Callable[..., Tensor], size: Sequence[int], **kwargs: Any) -> Tensor:
+    rows = size[0] * distributed.count()
+    return draw((rows, *size[1:]), **kwargs)[distributed.rows(rows)]
+
+
+def _uniform(like: Tensor, size: Sequence[int]) -> Tensor:
+    return _own(torch.rand, size, dtype=like.dtype, device=like.device)

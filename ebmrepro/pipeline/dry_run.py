@@ -1,0 +1,146 @@
+"""What the trainings of a suite would take here, from a few steps of each: no training is begun.
+
+Every system runs in a process of its own, on the first images of the training split, and takes some
+steps at each of several moments of its training, because phases differ (a DBN's layers). Nothing is
+written. Where the data are not there yet, made-up images of their shape stand in for them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ebmrepro import data
+from ebmrepro.config import declarations, params
+from ebmrepro.config.data import image_shape
+from ebmrepro.config.params import Params
+from ebmrepro.data.check import verify
+from ebmrepro.system.errors import UserError
+
+MOMENTS = 4  # of a training, evenly spread over its epochs
+STEPS = 1  # timed at each, after one that is not: what is allocated then stays
+CLASSES = 10  # of data that are not there yet
+
+
+@dataclass(frozen=True)
+class Images:
+    """A suite's data, as far as a rehearsal needs them."""
+
+    shape: tuple[int, int, int]
+    count: int | None  # training images; None while nobody knows
+    classes: int
+    told: str  # whether they are there and what was verified, in words
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What one training of a system would take."""
+
+    system: str
+    parameters: int
+    steps: int | None  # of the training; None while nobody knows how many images there are
+    seconds_per_step: float
+    peak: int  # bytes of memory, on the device that computes
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.steps is None else self.steps * self.seconds_per_step
+
+
+def images(suite: str, settings: Params) -> Images:
+    """Verify the suite's data, or say what there will be.
+
+    Raises:
+        DataError: what is stored is not what `data` wrote.
+        UserError: there are no data yet, and only they can say how large an image is.
+    """
+    folder, asked = Path("data") / suite, settings.suite(suite).data
+    if (folder / data.DATASET).exists():
+        about, _ = verify(folder)
+        count = about["splits"]["train"]["count"]
+        told = f"{about['name']}, {count:,} training images; checksums agree"
+        return Images(tuple(about["shape"]), count, len(about["classes"]), told)
+    shape = image_shape(asked)
+    if shape is None:
+        raise UserError(f"data/{suite}: not there; `dvc repro data@{suite}` writes it")
+    facts = declarations.source_facts(asked.source)
+    count = facts.images - asked.test - asked.validation if facts.images else None
+    told = f"not there yet, so noise stands in for them; `dvc repro data@{suite}` writes them"
+    return Images(shape, count, CLASSES, told)
+
+
+def rehearse(suite: str, systems: list[str], found: Images) -> Iterator[Rehearsal | str]:
+    """Each system in turn, or why its process ended without an answer."""
+    spawn = multiprocessing.get_context("spawn")  # so that memory is the system's own
+    for system in systems:
+        receiver, sender = spawn.Pipe(duplex=False)
+        process = spawn.Process(target=_rehearse, args=(suite, system, found, sender))
+        process.start()
+        sender.close()
+        try:
+            yield receiver.recv()
+        except EOFError:
+            process.join()
+            killed = " (-9 is the system's, for want of memory)" if process.exitcode == -9 else ""
+            yield f"{system}: its process ended with code {process.exitcode}{killed}"
+        process.join()
+
+
+def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
+    import torch
+
+    from ebmrepro.methods.base import method
+    from ebmrepro.networks import device, layers, precision, threads
+    from ebmrepro.training import loop
+    from ebmrepro.training.batches import Batches, stays_there
+
+    device, block = device.device(), params.load().block(suite, system)
+    model = method.build(system, block.hparams, found.shape, found.classes, seed=0).to(device)
+    parameters = layers.count(model)
+    threads.fit(model)
+    pictures, labels = _some(suite, found, block.batch_size * (STEPS + 1))
+    batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, device)
+    compiler = precision.compiler()
+    training = loop.Training(model, batches, block.optim, block.ema, block.precision, compiler)
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.monotonic()
+
+    ends: list[float] = []  # of the steps of an epoch but its last
+    epochs = training.epochs(lambda: ends.append(now()))
+    moments, clock = min(MOMENTS, model.epochs), 0.0
+    for moment in range(moments):
+        ends.clear()
+        training.epoch = moment * model.epochs // moments
+        next(epochs)
+        clock += (now() - ends[0]) / STEPS
+    steps = None if found.count is None else model.epochs * (found.count // block.batch_size)
+    whole = (found.count or 0) * pictures[0].nbytes
+    rest = max(whole - pictures.nbytes, 0) if stays_there(whole, device) else 0
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device)
+    else:
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    answer.send(Rehearsal(system, parameters, steps, clock / moments, peak + rest))
+
+
+def _some(suite: str, found: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images and labels of the training split, or noise in their place."""
+    folder = Path("data") / suite
+    if (folder / data.DATASET).exists():
+        stored, labels = data.read(folder, "train")
+        return np.array(stored[:count]), labels[:count]
+    rng = np.random.default_rng(0)
+    shape = (count, *found.shape)
+    return rng.integers(0, 256, shape, dtype=np.uint8), np.arange(count) % found.classes

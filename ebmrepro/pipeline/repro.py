@@ -1,0 +1,91 @@
+"""`dvc repro` with the costly imports done once for all stages."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ebmrepro.system.errors import UserError
+
+PATIENCE = 5.0  # seconds that the server has to go when it is told
+
+
+def repro(
+    root: Path, arguments: Sequence[str], jobs: int | None = None, scheduler: str | None = None
+) -> int:
+    """Run `dvc repro` in the project at `root` and return its exit status.
+
+    Args:
+        jobs: stages to run at once, by `driver.py`; None leaves it to DVC, one by one.
+        scheduler: address of a Dask cluster that runs them.
+
+    Raises:
+        UserError: `root` holds no pipeline, or Dask is not installed.
+    """
+    if not (root / "dvc.yaml").exists():
+        raise UserError(f"{root.resolve()}: no dvc.yaml here; run in the project's folder")
+    if scheduler is not None and importlib.util.find_spec("distributed") is None:
+        raise UserError("--scheduler needs Dask, which is not installed: pip install distributed")
+    command = [sys.executable, "-P", "-m", "dvc", "repro"]
+    if jobs is not None or scheduler is not None:
+        command = [sys.executable, "-P", str(Path(__file__).with_name("scheduler.py"))]
+        command += [] if jobs is None else ["--jobs", str(jobs)]
+        command += [] if scheduler is None else ["--scheduler", scheduler]
+    with _warm(root, _environment(jobs)) as environment:
+        dvc = subprocess.Popen([*command, *arguments], cwd=root, env=environment)
+
+        def pass_on(number: int, _: object) -> None:
+            # Ctrl-C reaches dvc by itself: the terminal sends it to everyone.
+            if number != signal.SIGINT:
+                dvc.send_signal(number)
+
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, pass_on)
+        status = dvc.wait()
+        return 128 - status if status < 0 else status
+
+
+def _environment(jobs: int | None) -> dict[str, str]:
+    """What DVC, the stages and the server that they are forked from are started in."""
+    # Whatever `python` a stage is started with is the one of this environment.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path}
+    if jobs is not None and jobs > 1:
+        # Stages side by side may have more threads than there are cores: those that wait shall
+        # sleep. The server needs it too, for a fork goes on with the OpenMP that it has loaded.
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return environment
+
+
+@contextlib.contextmanager
+def _warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """The environment in which stages find a server to be forked from; see warm.py."""
+    if not sys.platform.startswith("linux"):  # elsewhere a Unix socket has no messages
+        yield environment
+        return
+    with tempfile.TemporaryDirectory(prefix="ebmrepro-") as private:  # only its owner may enter
+        address = str(Path(private) / "warm")
+        server = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("forkserver.py")), address],
+            cwd=root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the stages, which it reaches through dvc
+        )
+        assert server.stdin is not None
+        try:
+            yield {**environment, "EBMREPRO_WARM": address}
+        finally:
+            server.stdin.close()
+            try:
+                server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

@@ -1,0 +1,337 @@
+"""`dvc repro` with independent stages at once: decides and commits; `places.py` runs commands.
+
+DVC goes through its stages one by one and waits for each command. Here each stage gets a thread
+that does with it what DVC does, by DVC's own code, one thread at a time; only the waiting is done
+side by side, in `Driver.cmd_run`. So a stage is skipped, taken from the run cache, run and
+committed exactly as by `dvc repro`, all of whose options hold. What differs: after a failure all
+stages go on that do not depend on it, as with `dvc repro --keep-going`; and dvc.lock is written at
+less cost (`Lock`).
+
+It is run by its path, in a process of its own (see `pipeline.py`); no module imports it, so the
+package does not import DVC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import queue
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+# The package beside this file, whichever is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import dvc.dependency.param
+import dvc.repo.reproduce
+import dvc.stage.run
+import networkx
+from dvc.cli import main as dvc_command
+from dvc.exceptions import ReproductionError
+from dvc.log import logger
+from dvc.stage import PipelineStage
+from dvc.stage.exceptions import StageCmdFailedError
+from dvc.stage.serialize import to_lockfile
+from dvc.utils.serialize import dumps_yaml
+
+from ebmrepro.pipeline import executors
+
+if TYPE_CHECKING:
+    from dvc.stage import Stage
+
+LOGS = Path(".ebmrepro/jobs")  # what stages say while they run, under DVC's root
+LOOK = 1.0  # seconds between two looks at how many places a cluster has
+
+
+class Driver:
+    """Goes through DVC's plan, with as many stages at work as there are places."""
+
+    def __init__(self, at: executors.Places):
+        self.places = at
+        self.dvc = threading.Lock()  # held by the one thread that is inside DVC
+        self.ended: queue.SimpleQueue[tuple[Stage, Stage | None, Exception | None]]
+        self.ended = queue.SimpleQueue()
+        self.signal = 0  # the first that asked the driver to stop
+        self.broken = ""  # why there are no places any more
+
+    def reproduce(
+        self,
+        stages: list[Stage],
+        graph: Any = None,
+        force_downstream: bool = False,
+        on_error: str = "fail",
+        force: bool = False,
+        **options: Any,
+    ) -> list[Stage]:
+        """In place of `dvc.repo.reproduce._reproduce`, with its arguments and its result."""
+        if not stages:
+            return []
+        repo = stages[0].repo
+        lock = Lock(stages, Path(repo.tmp_dir) / "ebmrepro-jobs.json")
+        forced = dict.fromkeys(stages, force)
+        waiting, working, skipped = list(stages), set[Any](), set[Any]()
+        done, failed = [], []
+
+        def work(stage: Stage) -> None:
+            upstream = list(graph.successors(stage)) if graph else []
+            with self.inside(repo):
+                try:
+                    result = stage.reproduce(upstream=upstream, force=forced[stage], **options)
+                    if result and not options.get("dry"):
+                        lock.put(result)
+                except Exception as error:
+                    self.ended.put((stage, None, error))
+                else:
+                    self.ended.put((stage, result, None))
+
+        # DVC has locked the project for this thread; from here on, for whoever is inside.
+        self.dvc.acquire()
+        try:
+            while waiting or working:
+                with self.outside(repo):
+                    free = self._free(len(working))
+                for stage in _ready(waiting, working, graph)[:free]:
+                    waiting.remove(stage)
+                    working.add(stage)
+                    threading.Thread(target=work, args=(stage,), daemon=True).start()
+                if (self.signal or self.broken) and not working:
+                    break
+                with self.outside(repo):
+                    ended = self._next()
+                if ended is None:
+                    continue
+                stage, result, error = ended
+                working.remove(stage)
+                if error is not None:
+                    failed.append(stage)
+                    if not self.signal:
+                        logger.warning("'%s': %s", stage.addressing, error)
+                    if graph and on_error != "ignore":
+                        above = networkx.ancestors(graph, stage).intersection(waiting)
+                        waiting = [each for each in waiting if each not in above]
+                        skipped |= above
+                elif force_downstream and graph and (result or forced[stage]):
+                    forced.update(dict.fromkeys(graph.predecessors(stage), True))
+                if result:
+                    done.append(result)
+        finally:
+            lock.close(complete=not (waiting or working or failed or skipped))
+            self.dvc.release()
+        if self.signal:
+            name = signal.Signals(self.signal).name
+            print(f"stopped by {name}; run it again to go on", file=sys.stderr)
+            raise SystemExit(128 + self.signal)
+        if self.broken:
+            raise ReproductionError(f"{self.broken}; run it again to go on")
+        if failed and on_error != "ignore":
+            names = ", ".join(f"'{stage.addressing}'" for stage in failed)
+            logs = f"; what they said is in {LOGS}/" if LOGS.is_dir() else ""
+            rest = f"; {len(skipped)} that depend on them were not run" if skipped else ""
+            raise ReproductionError(f"failed to reproduce {names}{rest}{logs}")
+        return done
+
+    def cmd_run(self, stage: Stage, dry: bool = False, run_env: Any = None) -> None:
+        """In place of `dvc.stage.run.cmd_run`: the same command line and environment, elsewhere."""
+        dvc.stage.run.logger.info("Running stage '%s':", stage.addressing)
+        given = dvc.stage.run.prepare_kwargs(stage, run_env=run_env)
+        log = Path(stage.repo.root_dir) / LOGS / f"{re.sub('[/:]', '_', stage.addressing)}.log"
+        if not dry:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.unlink(missing_ok=True)
+        shell = dvc.stage.run.get_executable()
+        try:
+            for line in dvc.stage.run._enforce_cmd_list(stage.cmd):
+                dvc.stage.run.display_command(line)
+                if dry:
+                    continue
+                command = dvc.stage.run._make_cmd(shell, line)
+                asked = executors.Command(command, str(given["cwd"]), given["env"], str(log))
+                try:
+                    with self.outside(stage.repo):
+                        status = self.places.run(asked)
+                except executors.Lost as lost:
+                    raise StageCmdFailedError(line, f"no status: {lost}") from None
+                if status:
+                    raise StageCmdFailedError(line, status)
+        finally:
+            said = log.read_text(errors="replace") if log.exists() else ""
+            print(f"'{stage.addressing}' said:\n{said}" if said else "", end="", flush=True)
+        if not dry:
+            log.unlink(missing_ok=True)  # that of a failed one stays
+
+    @contextmanager
+    def inside(self, repo: Any) -> Iterator[None]:
+        """Alone inside DVC, and DVC's lock keeps other processes out."""
+        with self.dvc:
+            repo.lock.lock()
+            try:
+                yield
+            finally:
+                repo.lock.unlock()
+
+    @contextmanager
+    def outside(self, repo: Any) -> Iterator[None]:
+        """Within `inside`: let others in for a while."""
+        repo.lock.unlock()
+        self.dvc.release()
+        try:
+            yield
+        finally:
+            self.dvc.acquire()
+            repo.lock.lock()
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Signals reach the commands at work; no stage is begun after the first."""
+        self.signal = self.signal or number
+        self.places.stop(number)
+
+    def _free(self, working: int) -> int:
+        """Stages that can be begun; each at work has its place, also before its command runs."""
+        if self.signal or self.broken:
+            return 0
+        try:
+            return max(0, self.places.count() - working)
+        except executors.Lost as lost:
+            self.broken = str(lost)
+            return 0
+
+    def _next(self) -> tuple[Stage, Stage | None, Exception | None] | None:
+        try:
+            return self.ended.get(timeout=LOOK)
+        except queue.Empty:
+            return None
+
+
+def _ready(waiting: Sequence[Any], working: Collection[Any], graph: Any) -> list[Any]:
+    """Stages that wait for none before them, in DVC's order; without a graph, the next alone."""
+    if graph is None:
+        return [] if working else list(waiting[:1])
+    unfinished = {*waiting, *working}
+    return [s for s in waiting if unfinished.isdisjoint(graph.successors(s))]
+
+
+class Lock:
+    """Writes dvc.lock as DVC would, at a hundredth of its cost, after every stage.
+
+    DVC reads and dumps the whole file anew for each stage, in pure Python; here the text of one
+    stage's entry is replaced. Entries that are new come in the order of the plan, not in that in
+    which stages end; which they are is kept in `notes` until a run has done all that it was to do.
+    At the end DVC's own writer goes over the file once and has the last word.
+    """
+
+    HEAD = "schema: '2.0'\nstages:\n"
+    # A file as DVC writes it: an entry is a line indented by two, and lines indented further.
+    PLAIN = re.compile(re.escape(HEAD) + r"(?:  [^\s#].*\n(?:    .*\n)+)*")
+
+    def __init__(self, plan: Sequence[Stage], notes: Path):
+        self.rank = {stage: rank for rank, stage in enumerate(plan)}
+        self.of_key = {_key(s): r for s, r in self.rank.items() if isinstance(s, PipelineStage)}
+        self.notes = notes
+        self.new: set[str] = set(json.loads(notes.read_text())) if notes.exists() else set()
+        self.put_in: list[PipelineStage] = []
+
+    def put(self, stage: Stage) -> None:
+        if not isinstance(stage, PipelineStage):
+            stage.dump(update_pipeline=False)
+            return
+        file: Any = stage.dvcfile
+        lockfile = file._lockfile
+        path = Path(lockfile.path)
+        text = path.read_text(encoding="utf-8") if path.exists() else self.HEAD
+        if not self.PLAIN.fullmatch(text):  # edited by hand; DVC keeps comments
+            stage.dump(update_pipeline=False)
+            return
+        entries = re.split(r"(?m)^(?=  \S)", text.removeprefix(self.HEAD))
+        entries = [entry for entry in entries if entry]
+        keys = [entry.partition("\n")[0] for entry in entries]
+        entry = dumps_yaml({"stages": to_lockfile(stage)}).partition("\n")[2]
+        key = entry.partition("\n")[0]
+        if key in keys:
+            entries[keys.index(key)] = entry
+        else:
+            self.new.add(key)
+            _write(self.notes, json.dumps(sorted(self.new)))
+            later = (i for i, k in enumerate(keys) if k in self.new and self._after(k, stage))
+            entries.insert(next(later, len(entries)), entry)
+        _write(path, self.HEAD + "".join(entries))
+        stage.repo.scm_context.track_file(lockfile.relpath)
+        self.put_in.append(stage)
+
+    def close(self, complete: bool) -> None:
+        for file in {stage.dvcfile for stage in self.put_in}:
+            own = [stage for stage in self.put_in if stage.dvcfile == file]
+            file.dump_stages(own, update_pipeline=False)
+        if complete:
+            self.notes.unlink(missing_ok=True)
+
+    def _after(self, key: str, stage: Stage) -> bool:
+        return self.of_key.get(key, -1) > self.rank[stage]
+
+
+def _key(stage: PipelineStage) -> str:
+    return dumps_yaml({"stages": {stage.name: {"cmd": ""}}}).splitlines()[1]
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(f".{path.name}.ebmrepro")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def remembering(load: Callable[..., Any]) -> Callable[..., Any]:
+    """DVC parses params.yaml three times a stage; the same file need not be parsed again.
+
+    Each stage gets values of its own: YAML would write a list that two of them share as an alias.
+    """
+    known: dict[Any, Any] = {}
+
+    def loaded(path: str, fs: Any, **options: Any) -> Any:
+        found = os.stat(path) if fs.protocol == "local" and os.path.exists(path) else None
+        if found is None:
+            return load(path, fs, **options)
+        key = (path, found.st_mtime_ns, found.st_size, found.st_ino, *sorted(options.items()))
+        if key not in known:
+            known[key] = load(path, fs, **options)
+        return copy.deepcopy(known[key])
+
+    return loaded
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--scheduler")
+    own, arguments = parser.parse_known_args()
+    if own.scheduler is None:
+        at = executors.Here(own.jobs)
+    else:
+        try:
+            at = executors.Cluster(own.scheduler, own.jobs)
+        except (OSError, ValueError) as error:
+            said = " ".join(str(error).split())
+            print(f"--scheduler: no Dask scheduler at {own.scheduler!r}: {said}", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(2)  # Dask would wait at the exit for what has not begun
+    driver = Driver(at)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, driver.stop)
+    dvc.repo.reproduce._reproduce = driver.reproduce
+    dvc.stage.run.cmd_run = driver.cmd_run
+    dvc.stage.run.unlocked_repo = lambda run: run  # cmd_run lets others in by itself
+    dvc.dependency.param.load_path = remembering(dvc.dependency.param.load_path)
+    return dvc_command(["--wait-for-lock", "repro", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Results that came with the repository: of suites that run.suites of params.yaml does not name.
+
+A suite is carried when results/<suite>/ holds measurements and `dvc repro` does not remake them.
+Its systems and seeds are those found there, whatever `run` says. What belongs to the machine and
+moment of a training lies in .ebmrepro/provenance/, which git ignores; `collect` brings it together
+in results/<suite>/provenance.json, which is no stage's output, so that no stage removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ebmrepro.config import training
+from ebmrepro.config.params import Params
+from ebmrepro.system import atomic
+from ebmrepro.system.errors import UserError
+
+SCHEMA = 1
+FILE = "provenance.json"
+HALF_A_SECOND_STEP, HALF_A_SPEED_STEP = 0.005, 0.05  # what `runs.write_provenance` rounds away
+
+Seeds = Mapping[str, Sequence[int]]  # system -> seeds
+Entry = Mapping[str, Any]  # what one training ran on
+
+
+class Own(NamedTuple):
+    """A system that is trained and measured by a stage of its own, over suites and seeds."""
+
+    stage: str
+    key: str  # of `run`, with the suites that the stage is asked for
+
+
+OWN = {"ebgan_grid": Own("grid", "grids")}
+
+
+class CarriedError(UserError):
+    """Results that cannot be carried, or cannot be read; the message is one line."""
+
+
+def suites(root: Path, settings: Params) -> list[str]:
+    """The carried suites, in the order of params.yaml."""
+    names = (name for name in settings.suites if name not in settings.run.suites)
+    return [name for name in names if systems(root, name)]
+
+
+def systems(root: Path, suite: str) -> dict[str, list[int]]:
+    """System -> seeds, of everything measured under results/<suite>/, sorted by name."""
+    found: dict[str, list[int]] = {}
+    for path in (root / "results" / suite).glob("*/*/metrics.json"):
+        name, seed = path.parts[-3:-1]
+        if seed.isdigit():
+            found.setdefault(name, []).append(int(seed))
+    return {name: sorted(found[name]) for name in sorted(found)}
+
+
+def provenance(root: Path, suite: str) -> dict[tuple[str, int], Entry]:
+    """(system, seed) -> what that training ran on; none of a result that has changed since.
+
+    Raises:
+        CarriedError: the file is there and cannot be read.
+    """
+    path = root / "results" / suite / FILE
+    if not path.exists():
+        return {}
+    told = _json(path).get("trainings", {})
+    entries = {
+        (name, int(seed)): entry for name, own in told.items() for seed, entry in own.items()
+    }
+    return {
+        (name, seed): entry
+        for (name, seed), entry in entries.items()
+        if _fingerprint(root, suite, name, seed) == entry["fingerprint"]
+    }
+
+
+# What a training ran on, in words --------------------------------------------------------------
+
+
+def hardware(entries: Iterable[Entry]) -> str:
+    """Each machine once."""
+    return "; ".join(dict.fromkeys(entry["hardware"] for entry in entries))
+
+
+def in_words(entries: Iterable[Entry]) -> str:
+    """What every place that says a verdict on carried results says of them."""
+    return f"carried: run before, on {hardware(entries) or 'hardware that is not stated'}"
+
+
+def took(entries: Sequence[Entry]) -> str:
+    """How long these trainings took together, one after the other."""
+    known = [entry["seconds_in_all"] for entry in entries if entry["seconds_in_all"] is not None]
+    if not known:
+        return "time not known"
+    about = "about " if any(entry["resumed"] for entry in entries) else ""
+    lacking = len(entries) - len(known)
+    rest = f", {lacking} more not known" if lacking else ""
+    return f"{counted(len(known), 'training')}: {about}{duration(sum(known))}{rest}"
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 training`, `3 trainings`."""
+    return f"{n} {noun}{'s' if n != 1 else ''}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+# What regenerates results ----------------------------------------------------------------------
+
+
+def targets(suite: str, name: str, seeds: Sequence[int]) -> list[str]:
+    """The stages that measure a system, with all that it rests on."""
+    if name == "dbn":
+        return [f"evaluate_dbn@{suite}"]
+    if name in OWN:
+        return [f"{OWN[name].stage}@{suite}-{seed}" for seed in seeds]
+    return [f"evaluate{'' if training.base(name) == name else '_variant'}@{suite}-{name}"]
+
+
+def command(suite: str, asked: Seeds) -> str:
+    """What regenerates these systems from params.yaml as it is: one run for each set of seeds.
+
+    `run` is changed for that run alone, and only as far as its targets ask for.
+    """
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, seeds in asked.items():
+        groups.setdefault(tuple(seeds), []).append(name)
+    runs = []
+    for seeds, names in groups.items():
+        own = {OWN[name].key: [suite] for name in names if name in OWN}
+        kinds = {"methods": _methods(names), "variants": _variants(names), **own}
+        changes = {key: found for key, found in kinds.items() if found}
+        asked_for = [stage for name in names for stage in targets(suite, name, seeds)]
+        runs.append(_experiment(suite, changes, seeds, asked_for))
+    return " && ".join(runs)
+
+
+def stage_command(suite: str, stage: str, among: Sequence[str], seeds: Sequence[int]) -> str:
+    """What regenerates a stage over several systems of a suite at once."""
+    changes = {"methods": _methods(among), "variants": _variants(among)}
+    return _experiment(suite, changes, seeds, [f"{stage}@{suite}"])
+
+
+def _experiment(
+    suite: str, changes: Mapping[str, Sequence[str]], seeds: Sequence[int], stages: Sequence[str]
+) -> str:
+    lists = {"suites": [suite], **changes, "seeds": list(map(str, seeds))}
+    asked = [shlex.quote(f"run.{key}=[{','.join(found)}]") for key, found in lists.items()]
+    return " ".join(["dvc exp run", *(f"-S {change}" for change in asked), *stages])
+
+
+def _methods(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name == training.base(name) != "dbn" and name not in OWN]
+
+
+def _variants(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name != training.base(name)]
+
+
+# Collecting ------------------------------------------------------------------------------------
+
+
+def collect(root: Path, home: Path, suite: str, note: str = "") -> Path:
+    """Write results/<suite>/provenance.json from what `home`, the repository, knows of each result.
+
+    An entry that this machine knows nothing of stays as it is while its result does: it was carried
+    from the machine that trained it. `note` goes with the entries that are new.
+
+    Raises:
+        CarriedError: there is no result, or one of which nobody knows what it ran on.
+    """
+    found = systems(root, suite)
+    if not found:
+        raise CarriedError(
+            f"results/{suite}: found no <system>/<seed>/metrics.json; run the suite, then carry it"
+        )
+    before = provenance(root, suite)
+    trainings: dict[str, dict[str, Entry]] = {name: {} for name in found}
+    for name, seeds in found.items():
+        for seed in seeds:
+            entry = _entry(root, home, suite, name, seed, note, before.get((name, seed)))
+            trainings[name][str(seed)] = entry
+    path = root / "results" / suite / FILE
+    tree = {"schema": SCHEMA, "suite": suite, "trainings": trainings}
+    text = json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with atomic.atomic_write(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def _entry(
+    root: Path, home: Path, suite: str, name: str, seed: int, note: str, before: Entry | None
+) -> Entry:
+    place = Path("results") / suite / name / str(seed)
+    identity = _fingerprint(root, suite, name, seed)
+    card = None if name in OWN else _card(root, place, identity)
+    told = Path(".ebmrepro") / "provenance" / f"{identity}.json"
+    if not (home / told).exists():
+        if before is not None:
+            return before
+        raise CarriedError(
+            f"{place}: found no {told}, which says what the training ran on; it lies on the "
+            "machine that trained it, where `ebmrepro carry` is to be run"
+        )
+    known = _json(home / told)
+    entry = {
+        "fingerprint": identity,
+        "commit": known["commit"],
+        "versions": known["versions"],
+        "images_per_second": known["images_per_second"],
+        **_times(known, card),
+    }
+    if before is not None and all(before.get(key) == value for key, value in entry.items()):
+        return before  # carried already, perhaps on a machine with another processor
+    return {**entry, "hardware": _hardware(known), "note": note}
+
+
+def _card(root: Path, place: Path, identity: str | None) -> Entry:
+    """A training's own account of itself, which must be that of the result."""
+    path = place / "training.json"
+    if not (root / path).exists():
+        raise CarriedError(f"{path}: no such file; evaluate {place.parts[-2]} again")
+    card = _json(root / path)
+    if card["fingerprint"] != identity:
+        raise CarriedError(
+            f"{place}: found metrics.json of training {str(identity)[:12]} beside training.json of "
+            f"{card['fingerprint'][:12]}; evaluate {place.parts[-2]} again"
+        )
+    return card
+
+
+def _times(known: Entry, card: Entry | None) -> dict[str, Any]:
+    """Seconds of the part that ended the training, and of all parts; without a card, all are told.
+
+    A training knows the time of its last part alone. If that part showed fewer images than the
+    whole training, the time of all is what they take at its speed: the start of each part is left
+    out, and epochs of another speed (other layers, say) are taken to be of this one.
+    """
+    seconds, speed = known["seconds"], known["images_per_second"]
+    if card is None:
+        return {"seconds": seconds, "resumed": False, "seconds_in_all": seconds}
+    whole = card["steps"] * card["params"]["batch_size"]
+    # Both are rounded where they are written, so this part showed at most so many images.
+    resumed = (seconds + HALF_A_SECOND_STEP) * (speed + HALF_A_SPEED_STEP) < whole
+    in_all = seconds if not resumed else whole / speed if speed else None
+    return {
+        "seconds": seconds,
+        "resumed": resumed,
+        "seconds_in_all": in_all if in_all is None else round(in_all, 1),
+    }
+
+
+def _hardware(known: Entry) -> str:
+    """The device in words; a CPU's model, which a training does not note, is that found here."""
+    kind, _, model = known["device"].partition(" ")
+    if kind != "cpu":
+        return model or kind
+    threads = known["threads"]
+    return (
+        f"{model or _processor()}, {counted(threads, 'thread')} of a machine with "
+        f"{os.cpu_count()} cores"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or platform.machine() or "CPU"
+
+
+def _fingerprint(root: Path, suite: str, name: str, seed: int) -> str | None:
+    """Of the training that a result measures; None without the result."""
+    path = root / "results" / suite / name / str(seed) / "metrics.json"
+    return _json(path).get("fingerprint") if path.exists() else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CarriedError(f"{path}: not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CarriedError(f"{path}: found {type(found).__name__}, want an object of JSON")
+    return found

@@ -1,0 +1,283 @@
+"""What a killed training needs to go on: atomic, checksummed, fingerprinted, locked.
+
+DVC deletes a stage's outputs before it runs it, so checkpoints live outside them, in
+`.ebmrepro/checkpoints/<fingerprint>/<made with>/` of the repository:
+
+    about.json                  whose they are
+    <step>-<sha256>.pt          the state after that step; the last two are kept
+    <step>-<sha256>.unreadable  one whose content is not that of its name, set aside
+    partial                     one that was being written
+
+The fingerprint covers parameters, seed, data and code, `made with` the kind of device and torch's
+version, on which bits depend as well: a checkpoint of anything else is never found. If the newest
+cannot be read, the one before is used. A run that ends well removes its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+from ebmrepro.system import atomic
+from ebmrepro.system.locks import Lock
+
+# torch is imported where it is needed: to list checkpoints takes none of it, and it takes seconds.
+
+KEPT = 2
+NAME = re.compile(r"(\d{12})-([0-9a-f]{64})\.pt")
+
+
+class Checkpoints:
+    """The checkpoints of one run, held by one process at a time.
+
+    Args:
+        root: the repository.
+        fingerprint: of the training.
+        made_with: kind of device and version of torch, as a folder's name.
+        what: the run, in words for a person.
+
+    Raises:
+        locks.Busy: on entering, when another process holds them; it is named.
+    """
+
+    def __init__(self, root: Path, fingerprint: str, made_with: str, what: str):
+        self.folder = _place(root) / fingerprint / made_with
+        self.what = what
+        self.about: Mapping[str, Any] = {}
+        self._lock = Lock(_place(root) / fingerprint, what)
+
+    def __enter__(self) -> Self:
+        self._lock.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            shutil.rmtree(self.folder.parent, ignore_errors=True)
+        self._lock.__exit__(kind, error, trace)
+
+    def describe(self, **about: Any) -> None:
+        """Say whose these are, for `ebmrepro checkpoints ls`; before the first is saved."""
+        self.about = about
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Make the state after `step` steps durable, whole or not at all.
+
+        Raises:
+            writing.CannotWrite: the machine refuses; the checkpoints before are as they were.
+        """
+        import torch
+
+        partial = self.folder / "partial"
+        with atomic.named_errors(self.folder):
+            self._prepare()
+            try:
+                with partial.open("wb") as file:
+                    hashed = _Hashed(file)
+                    try:
+                        torch.save(state, cast(BinaryIO, hashed))  # it writes and flushes, no more
+                    except RuntimeError as error:  # torch's own of a write that failed
+                        raise hashed.failure or error from None
+                    file.flush()
+                    os.fsync(file.fileno())
+                path = self.folder / f"{step:012d}-{hashed.sha256.hexdigest()}.pt"
+                os.replace(partial, path)
+            except OSError:
+                partial.unlink(missing_ok=True)  # a full disk needs the room
+                raise
+            atomic.flush_folder(self.folder)  # only now is the new name durable ...
+            for old in _saved(self.folder)[:-KEPT]:  # ... and an old one may go
+                old.unlink()
+        return path
+
+    def latest(self) -> dict[str, Any] | None:
+        """The newest readable state, or None when there is none."""
+        import torch
+
+        for path in reversed(_saved(self.folder)):
+            try:
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                if found != _parts(path)[1]:
+                    raise ValueError("its checksum differs")
+                return torch.load(path, weights_only=True, map_location="cpu")
+            except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+                reason = str(error).partition("\n")[0]
+                print(
+                    f"{self.what}: the checkpoint of step {_parts(path)[0]} is unreadable "
+                    f"({reason}); trying the one before",
+                    file=sys.stderr,
+                )
+                # Out of the way: as the newest by its name it would push out those to come.
+                path.rename(path.with_suffix(".unreadable"))
+        return None
+
+    def newest(self) -> tuple[int, Path] | None:
+        """Step and file of the newest checkpoint, unread."""
+        saved = _saved(self.folder)
+        return (_parts(saved[-1])[0], saved[-1]) if saved else None
+
+    def of_others(self) -> list[tuple[int, str]]:
+        """Step of the same training's checkpoints that were made with something else, and what."""
+        folders = sorted(self.folder.parent.glob("*/"))
+        saved = {f.name: _saved(f) for f in folders if f != self.folder}
+        return [(_parts(paths[-1])[0], name) for name, paths in saved.items() if paths]
+
+    def _prepare(self) -> None:
+        """Make the folder and say whose it is, durably."""
+        about = self.folder / "about.json"
+        if about.exists():
+            return
+        missing = [f for f in (self.folder, *self.folder.parents) if not f.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            atomic.flush_folder(folder.parent)
+        with atomic.atomic_write(about) as partial:
+            partial.write_bytes(json.dumps(self.about, sort_keys=True).encode())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The checkpoints of one training, as they lie on disk."""
+
+    folder: Path
+    about: Mapping[str, Any]  # suite, method, seed, epochs, steps; empty if nobody said
+    step: int | None  # of the newest; None if there is none
+    saved: float  # when, seconds since 1970
+    bytes: int
+    holder: str | None  # the process that trains it, in words
+
+    @property
+    def fingerprint(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def made_with(self) -> str:
+        return self.folder.name
+
+
+def stored(root: Path) -> list[Stored]:
+    """All checkpoints of a repository, in order of suite, method and seed."""
+    found = [_describe(root, folder) for folder in sorted(_place(root).glob("*/*/"))]
+    return sorted(found, key=lambda each: [str(each.about.get(k, "")) for k in _WHOSE])
+
+
+def remove(root: Path, each: Stored) -> None:
+    """Remove checkpoints from the disk.
+
+    Raises:
+        locks.Busy: a process holds them.
+    """
+    with Lock(_place(root) / each.fingerprint, f"the checkpoint {each.fingerprint[:8]}"):
+        shutil.rmtree(each.folder, ignore_errors=True)
+        if not any(each.folder.parent.glob("*")):
+            shutil.rmtree(each.folder.parent, ignore_errors=True)
+
+
+def in_words(each: Stored) -> str:
+    """One line for a person: whose, how far, how old, how large, made with what, held by whom."""
+    about = each.about
+    whose = " ".join(str(about.get(key, "?")) for key in _WHOSE[:2])
+    words = [f"{whose} seed {about.get('seed', '?')}"]
+    if each.step is None:
+        words.append("nothing saved yet")
+    elif about:
+        epoch = each.step * about["epochs"] // about["steps"]
+        words.append(f"epoch {epoch} of {about['epochs']}")
+        words.append(f"step {each.step:,} of {about['steps']:,}")
+    else:
+        words.append(f"step {each.step:,}")
+    words += [f"{_age(time.time() - each.saved)} old", size(each.bytes), each.made_with]
+    words.append(f"held by {each.holder}" if each.holder else "held by nobody")
+    return ", ".join(words)
+
+
+def size(count: int) -> str:
+    """Bytes in words: 1.2 MB."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+_WHOSE = ("suite", "method", "seed")
+
+
+class _Hashed:
+    """A file that is hashed while it is written, in order and once."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.sha256 = file, hashlib.sha256()
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _place(root: Path) -> Path:
+    return root / ".ebmrepro" / "checkpoints"
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Whole checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("*.pt") if NAME.fullmatch(path.name))
+
+
+def _parts(path: Path) -> tuple[int, str]:
+    """Step and sha256 of a checkpoint."""
+    step, _, sha256 = path.stem.partition("-")
+    return int(step), sha256
+
+
+def _describe(root: Path, folder: Path) -> Stored:
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        about = {}
+    saved = _saved(folder)
+    stats = [stat for path in folder.glob("*") if (stat := _stat(path))]
+    return Stored(
+        folder=folder,
+        about=about,
+        step=_parts(saved[-1])[0] if saved else None,
+        saved=max((stat.st_mtime for stat in stats), default=0.0),
+        bytes=sum(stat.st_size for stat in stats),
+        holder=Lock(_place(root) / folder.parent.name, "").holder(),
+    )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:  # a training has just replaced it
+        return None

@@ -1,0 +1,15 @@
+"""Where a run's files lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def folder(suite: str, name: str, seed: int) -> Path:
+    return Path("models") / suite / name / str(seed)
+
+
+def root() -> Path:
+    """The repository itself, also from the temporary workspace of an experiment."""
+    return Path(os.environ.get("DVC_ROOT", "."))

@@ -1,0 +1,82 @@
+"""A trained method from its folder, and images through it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ebmrepro import data
+from ebmrepro.config.params import Params
+from ebmrepro.methods.base import method
+from ebmrepro.methods.base.method import Labelled, Method
+from ebmrepro.networks import device, images, precision
+from ebmrepro.runs.layout import folder
+from ebmrepro.system.errors import UserError
+
+PASS = 1000 * 3 * 64 * 64  # values of the images that pass a network together, at most
+
+
+def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
+    """A trained method, in evaluation mode, from its folder.
+
+    Raises:
+        UserError: there are no weights, or they are damaged, or another network's.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    model = untrained(suite, name, seed, settings)
+    path = folder(suite, name, seed) / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; the stage that trains it writes it") from None
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: cannot be used: {reason}; remove it and train again") from None
+    return model.to(device.device()).eval()
+
+
+def untrained(suite: str, name: str, seed: int, settings: Params) -> Method:
+    """The same method with its initial weights, in evaluation mode and in float32."""
+    precision.multiply(None)
+    about = data.describe(Path("data") / suite)
+    hp, shape = settings.block(suite, name).hparams, tuple(about["shape"])
+    return method.build(name, hp, shape, len(about["classes"]), seed).to(device.device()).eval()
+
+
+def labelled(suite: str, split: str) -> Labelled:
+    """A whole split on the device."""
+    x, y = data.read(Path("data") / suite, split)
+    where = device.device()
+    return Labelled(images.from_uint8(x).to(where), torch.from_numpy(y).to(where))
+
+
+def at_a_time(shape: Sequence[int]) -> int:
+    """How many images of a shape pass a network together: 1,000, fewer where they are large."""
+    return max(1, min(1000, PASS // math.prod(shape)))
+
+
+@torch.no_grad()
+def draw(model: Method, n: int, seed: int) -> np.ndarray:
+    """`n` images of a method from a seed of their own, uint8 (n, C, H, W)."""
+    batch = at_a_time(model.shape)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        sizes = [batch] * (n // batch) + ([n % batch] if n % batch else [])
+        return np.concatenate([images.to_uint8(model.sample(size)) for size in sizes])
+
+
+@torch.no_grad()
+def in_batches(
+    function: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray
+) -> np.ndarray:
+    """uint8 (N, C, H, W) through a network, as float32 (N, ...)."""
+    size = at_a_time(pictures.shape[1:])
+    parts = (pictures[i : i + size] for i in range(0, len(pictures), size))
+    x = (images.from_uint8(part).to(device.device()) for part in parts)
+    return np.concatenate([function(part).float().cpu().numpy() for part in x])

@@ -1,0 +1,58 @@
+"""What belongs to the machine and moment of a training; beside the results, never inside them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import datetime
+
+import numpy as np
+import torch
+
+from ebmrepro import __version__
+from ebmrepro.networks import device, distributed, precision
+from ebmrepro.runs.layout import root
+from ebmrepro.system.atomic import write_json
+
+
+def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
+    """What belongs to this machine and moment; beside the results, never inside them.
+
+    After a resume, `started` and `seconds` are those of the part that ended the run.
+    """
+    path = root() / ".ebmrepro" / "provenance" / f"{identity}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    where = device.device()
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.processor()
+    write_json(
+        path,
+        {
+            "device": f"{where.type} {name}".strip(),
+            "threads": torch.get_num_threads(),
+            "ranks": distributed.count(),
+            "compiled": precision.compiler() is not None,
+            "seconds": round(seconds, 2),
+            "images_per_second": round(shown / seconds, 1),
+            "started": started.isoformat(timespec="seconds"),
+            "stage": os.environ.get("DVC_STAGE"),
+            "experiment": os.environ.get("DVC_EXP_NAME"),
+            "commit": _commit(),
+            "versions": {
+                "ebmrepro": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        },
+    )
+
+
+def _commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=root()
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

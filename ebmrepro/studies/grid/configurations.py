@@ -1,0 +1,89 @@
+"""Which networks the grid holds, and the order in which they are drawn."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from ebmrepro.config.grid import Grid, GridTable
+
+Kind = Literal["ebgan", "gan", "ebgan_pt", "sweep"]
+ORDER = {"ebgan": 0, "gan": 1}  # of the generators that draw, so that one draw moves no other
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The numbers of one small training, in the paper's names; its kind says by which loss."""
+
+    kind: Kind
+    nLayerG: int
+    nLayerD: int  # in an EBGAN of Enc and Dec together; Dec is one layer
+    sizeG: int
+    sizeD: int
+    dropoutD: bool
+    optimD: Literal["adam", "sgd"]
+    optimG: Literal["adam", "sgd"]
+    lr: float  # of both players
+    margin: float | None  # m; None in a GAN
+
+    @property
+    def name(self) -> str:
+        """One word that tells it from all others, also as the name of a file."""
+        margin = "" if self.margin is None else f"-m{self.margin:g}"
+        return (
+            f"{self.kind}-G{self.nLayerG}x{self.sizeG}-D{self.nLayerD}x{self.sizeD}"
+            f"-{'dropout' if self.dropoutD else 'whole'}"
+            f"-{self.optimG}-{self.optimD}-lr{self.lr:g}{margin}"
+        )
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+
+def table(kind: Literal["ebgan", "gan"], values: GridTable, margin: float) -> list[Configuration]:
+    """All combinations of a column of table 1, the last setting fastest."""
+    keys = list(type(values).model_fields)
+    m = margin if kind == "ebgan" else None
+    return [
+        Configuration(kind, **dict(zip(keys, each, strict=True)), margin=m)
+        for each in itertools.product(*(getattr(values, key) for key in keys))
+    ]
+
+
+def drawn(kind: Literal["ebgan", "gan"], grid: Grid, count: int, seed: int) -> list[Configuration]:
+    """`count` configurations without repetition; of one seed, fewer are the first of more."""
+    there = table(kind, getattr(grid.table, kind), grid.margin)
+    order = np.random.default_rng((seed, ORDER[kind])).permutation(len(there))
+    return [there[i] for i in order[:count]]
+
+
+def chosen(grid: Grid, seed: int) -> list[Configuration]:
+    """Every training that a grid asks for: EBGANs and GANs in turn, EBGAN-PTs, the margin sweep."""
+    ebgan = drawn("ebgan", grid, grid.draw.ebgan, seed)
+    gan = drawn("gan", grid, grid.draw.gan, seed)
+    pairs = itertools.zip_longest(ebgan, gan)
+    pt = [replace(each, kind="ebgan_pt") for each in ebgan[: grid.draw.ebgan_pt]]
+    return [*(each for pair in pairs for each in pair if each), *pt, *sweep(grid)]
+
+
+def sweep(grid: Grid) -> list[Configuration]:
+    """Figure 9: one EBGAN with each margin."""
+    s = grid.sweep
+    one = Configuration(
+        "sweep",
+        nLayerG=s.nLayerG,
+        nLayerD=s.nLayerD,
+        sizeG=s.sizeG,
+        sizeD=s.sizeD,
+        dropoutD=s.dropoutD,
+        optimD="adam",
+        optimG="adam",
+        lr=s.lr,
+        margin=None,
+    )
+    return [replace(one, margin=margin) for margin in s.margins]

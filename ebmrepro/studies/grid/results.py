@@ -1,0 +1,216 @@
+"""results/<suite>/ebgan_grid/<seed>/: what the report, the claims and a fresh clone read.
+
+    scores.csv      a row per configuration: its settings, I', the Inception score, energies
+    margin.csv      the same of the margin sweep
+    metrics.json    what the rows amount to, and the protocol
+    best_<kind>.png, margin_<m>.png    images of the best model of a kind and of each margin
+
+Rows stand in the order of the draw, so those of a smaller draw are the first of a larger one's.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ebmrepro import data
+from ebmrepro.config import params
+from ebmrepro.config.params import Params
+from ebmrepro.metrics.separation import auroc
+from ebmrepro.networks import images
+from ebmrepro.runs import provenance
+from ebmrepro.studies.grid import configurations, workers
+from ebmrepro.studies.grid.configurations import Configuration
+from ebmrepro.studies.grid.play import Played
+from ebmrepro.studies.grid.score import Judge
+from ebmrepro.studies.grid.workers import Work, WorkerError
+from ebmrepro.system import atomic
+from ebmrepro.system.signals import Watch
+
+SYSTEM = "ebgan_grid"
+KINDS = ("ebgan", "gan", "ebgan_pt")
+RESAMPLED = 2000  # times, for the bootstrap
+LEVEL = 0.95
+
+Row = dict[str, Any]
+Array = NDArray[np.float64]
+
+
+def folder(suite: str, seed: int) -> Path:
+    return Path("results") / suite / SYSTEM / str(seed)
+
+
+def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, Any]:
+    """Train what is not trained yet, score everything, and write the folder; returns metrics.json.
+
+    What the trainings ran on goes to .ebmrepro/provenance/, as any training's does.
+
+    Raises:
+        workers.WorkerError: a worker died.
+        stopping.Stopped: `watch` had a reason to stop; what was trained is kept.
+        writing.CannotWrite: the machine refuses.
+    """
+    asked, out = workers.work(suite, seed, settings), folder(suite, seed)
+    started = datetime.now(UTC)
+    todo = configurations.chosen(asked.grid, seed)
+    played = _trained(asked, todo, watch)
+    split = settings.suite(suite).evaluate.split
+    judge = Judge(suite, asked.grid.classifier, split)
+    rows = [_row(each, one, judge, seed) for each, one in zip(todo, played, strict=True)]
+
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    drawn = [row for row in rows if row["kind"] != "sweep"]
+    _write_csv(out / "scores.csv", drawn)
+    _write_csv(out / "margin.csv", [row for row in rows if row["kind"] == "sweep"])
+    _draw(out, asked, rows, played)
+    document = {
+        "schema": 1,
+        "suite": suite,
+        "method": SYSTEM,
+        "seed": seed,
+        "fingerprint": params.digest([asked.folder.parent.name, seed, asked.grid.model_dump()]),
+        "step": asked.steps,
+        **_amount(drawn, seed),
+        "reference": _reference(suite, split, judge),
+        "counts": _counts(drawn, asked),
+        "protocol": _protocol(asked, judge, split, settings.suite(suite).budget),
+    }
+    atomic.write_json(out / "metrics.json", document)
+    # Of all configurations, one after the other, whichever process and part of the run had them.
+    took = sum(workers.seconds(asked.path(each)) for each in todo)
+    shown = sum(one.steps for one in played) * asked.grid.batch_size
+    provenance.write_provenance(document["fingerprint"], started, took, shown)
+    return document
+
+
+def _trained(asked: Work, todo: Sequence[Configuration], watch: Watch) -> list[Played]:
+    for _ in range(2):  # a file that cannot be read is removed, and trained again
+        workers.finish(asked, todo, watch)
+        played = [one for each in todo if (one := workers.kept(asked.path(each)))]
+        if len(played) == len(todo):
+            return played
+    raise WorkerError(f"{asked.folder}: what was trained cannot be read back; is the disk damaged?")
+
+
+def _row(chosen: Configuration, played: Played, judge: Judge, seed: int) -> Row:
+    """A diverged model draws nothing; its scores are those of a generator of one single image."""
+    worst = {"score": 0.0, "inception_score": 1.0, "classes": 0}
+    scores = worst if played.diverged else judge.scores(played.generated)
+    told = {key: value for key, value in asdict(played).items() if key != "generated"}
+    return {**chosen.settings, "seed": seed, **scores, **told}
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+    with (
+        atomic.atomic_write(path) as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def _draw(out: Path, asked: Work, rows: Sequence[Row], played: Sequence[Played]) -> None:
+    """Images of the best model of each kind, and of each margin."""
+    count = asked.grid.score.best
+
+    def save(name: str, index: int) -> None:
+        if len(pictures := played[index].generated[:count]):
+            columns = math.isqrt(len(pictures) - 1) + 1
+            images.save_png(out / f"{name}.png", images.grid(pictures, columns))
+
+    for kind in KINDS:
+        if there := [i for i, row in enumerate(rows) if row["kind"] == kind]:
+            save(f"best_{kind}", max(there, key=lambda i: rows[i]["score"]))
+    for i, row in enumerate(rows):
+        if row["kind"] == "sweep":
+            save(f"margin_{row['margin']:g}", i)
+
+
+def _amount(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    """What the scores say: medians, the best, and which kind scores higher, with intervals."""
+    score = {k: np.array([r["score"] for r in rows if r["kind"] == k]) for k in KINDS}
+    values: dict[str, float | None] = {}
+    intervals: dict[str, list[float]] = {}
+    for kind, there in score.items():
+        values[f"grid_median_{kind}"] = float(np.median(there)) if len(there) else None
+        values[f"grid_best_{kind}"] = float(there.max()) if len(there) else None
+    same = score["ebgan"][: len(score["ebgan_pt"])]  # networks that both kinds have
+    for name, low, high in (
+        ("grid_auroc", score["gan"], score["ebgan"]),
+        ("grid_auroc_pt", same, score["ebgan_pt"]),
+    ):
+        values[name] = auroc(low, high) if len(high) else None
+        if len(high):
+            intervals[name] = bootstrap(low, high, seed)
+    reasons = {name: "draw.ebgan_pt is 0" for name, value in values.items() if value is None}
+    return {"values": values, "intervals": intervals, "reasons": reasons, "flags": {}}
+
+
+def bootstrap(low: Array, high: Array, seed: int) -> list[float]:
+    """Percentile interval of `auroc` over configurations, each side drawn anew: it knows the spread
+    over configurations and not that over training seeds.
+    """
+    rng = np.random.default_rng(seed)
+    found = [
+        auroc(rng.choice(low, len(low)), rng.choice(high, len(high))) for _ in range(RESAMPLED)
+    ]
+    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    return [float(bound) for bound in np.quantile(found, tails)]
+
+
+def _reference(suite: str, split: str, judge: Judge) -> dict[str, float]:
+    """What real images score."""
+    real, _ = data.read(Path("data") / suite, split)
+    return judge.scores(real)
+
+
+def _counts(rows: Sequence[Row], asked: Work) -> dict[str, dict[str, int]]:
+    table = asked.grid.table
+    of = {"ebgan": table.ebgan.count, "gan": table.gan.count, "ebgan_pt": table.ebgan.count}
+    return {
+        kind: {
+            "drawn": len(there),
+            "of": of[kind],
+            "diverged": sum(row["diverged"] for row in there),
+        }
+        for kind in KINDS
+        for there in [[row for row in rows if row["kind"] == kind]]
+    }
+
+
+def _protocol(asked: Work, judge: Judge, split: str, budget: float) -> dict[str, Any]:
+    grid = asked.grid
+    hidden = ", ".join(map(str, grid.classifier.hidden))
+    return {
+        "training": f"{asked.steps:,} steps of {grid.batch_size} images each, "
+        f"{grid.share * budget:g} of {grid.epochs} epochs; the paper does not say how long",
+        "draw": "without repetition, by the seed; that seed also gives the initial weights, the "
+        "noise and the order of the data",
+        "score": f"I' of {grid.score.generated:,} images of each model, drawn with seed "
+        f"{grid.score.seed}; a model that diverged scores 0",
+        "classifier": f"an MLP of ours ({hidden} hidden units), {grid.classifier.epochs} epochs on "
+        f"the training images, seed {grid.classifier.seed}; its error on the {split} split is "
+        f"{judge.error:.2%}. The paper's classifier is not known: compare no absolute I' with it",
+        "classifier_sha256": judge.sha256,
+        "interval": f"{LEVEL:.0%}, bootstrap over configurations ({RESAMPLED:,} times): one "
+        "training each, so the spread over training seeds is not in it",
+        "images": "as the suite has them, without padding",
+    }

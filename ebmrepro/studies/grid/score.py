@@ -1,0 +1,79 @@
+"""What judges the images of a grid: a classifier of ours, the same for every configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ebmrepro import data
+from ebmrepro.config.grid import GridClassifier
+from ebmrepro.metrics import coverage, inception_score
+from ebmrepro.metrics.classification import error_rate
+from ebmrepro.metrics.modified_inception_score import modified_inception_score
+from ebmrepro.networks import images
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Player
+
+
+class Judge:
+    """An MLP of the suite's training images, trained with one thread on the CPU: the same bytes on
+    any number of cores.
+    """
+
+    def __init__(self, suite: str, asked: GridClassifier, split: str):
+        folder = Path("data") / suite
+        (x, y), (test_x, test_y) = (data.read(folder, part) for part in ("train", split))
+        classes = len(data.describe(folder)["classes"])
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.random.fork_rng():
+                torch.manual_seed(asked.seed)
+                self.network = _network([math.prod(x.shape[1:]), *asked.hidden, classes])
+            _train(self.network, x, y, asked)
+        finally:
+            torch.set_num_threads(threads)
+        self.error = error_rate(self.log_probabilities(test_x).argmax(1), test_y)
+        weights = [p.detach().numpy().tobytes() for p in self.network.parameters()]
+        self.sha256 = hashlib.sha256(b"".join(weights)).hexdigest()
+
+    @torch.no_grad()
+    def log_probabilities(self, pictures: np.ndarray) -> np.ndarray:
+        """log p(y|x) of uint8 (N, C, H, W), float64 (N, classes)."""
+        parts = (pictures[i : i + 1000] for i in range(0, len(pictures), 1000))
+        logits = torch.cat([self.network(images.from_uint8(part)) for part in parts])
+        return logits.double().log_softmax(1).numpy()
+
+    def scores(self, pictures: np.ndarray) -> dict[str, float]:
+        """I', the Inception score in one split, and how many classes are likeliest for an image."""
+        log_p = self.log_probabilities(pictures)
+        histogram = coverage.class_histogram(np.exp(log_p), confidence=0.5)
+        return {
+            "score": modified_inception_score(log_p),
+            "inception_score": inception_score.inception_score(np.exp(log_p), splits=1)[0],
+            "classes": int(np.count_nonzero(histogram)),
+        }
+
+
+def _network(widths: list[int]) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Flatten()]
+    for fan_in, fan_out in pairwise(widths[:-1]):
+        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
+
+
+def _train(network: nn.Sequential, x: np.ndarray, y: np.ndarray, asked: GridClassifier) -> None:
+    batches = Batches(x, y, asked.batch_size, asked.seed, torch.device("cpu"))
+    player = Player(network, asked.optim)
+    for epoch in range(asked.epochs):
+        for pictures, labels in batches.epoch(epoch):
+            assert labels is not None
+            player.take(cross_entropy(network(pictures), labels))
+        player.end_epoch()

@@ -1,0 +1,76 @@
+"""Every question to every trained model of a suite, and the answers to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ebmrepro.config import params
+from ebmrepro.networks import images, threads
+from ebmrepro.runs import layout, models
+from ebmrepro.studies.tour import conditional, decision, detection, generation, material, ranking
+from ebmrepro.studies.tour.answer import Document
+from ebmrepro.system import atomic, errors
+
+QUESTIONS: dict[str, ModuleType] = {
+    "decision": decision,
+    "ranking": ranking,
+    "detection": detection,
+    "conditional": conditional,
+    "generation": generation,
+}
+
+
+def write(suite: str, settings: params.Params, root: Path = Path("results")) -> dict[str, Any]:
+    """Ask, and write `root`/<suite>/tour: metrics.json, tour.npz and pictures; returns the former.
+
+    tour.npz holds arrays as `<array>` and `<array>/<system>/<seed>`; pictures are `<picture>.png`
+    and, of the run's first seed, `<picture>-<system>.png`.
+
+    Raises:
+        params.UserError: a model is not there, or the suite's data are not.
+    """
+    run = settings.run
+    for system in run.names:
+        for seed in run.seeds:
+            weights = layout.folder(suite, system, seed) / "model.safetensors"
+            if not weights.exists():
+                raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
+    threads.one()  # the same sums in the same order on any machine
+    out = root / suite / "tour"
+    out.mkdir(parents=True, exist_ok=True)
+    given = material.read(suite, settings)
+    asked = {name: question.prepare(given) for name, question in QUESTIONS.items()}
+    protocols = {name: question.protocol(given) for name, question in QUESTIONS.items()}
+    document, arrays = Document(), dict[str, np.ndarray]()
+
+    for name, question in QUESTIONS.items():
+        told = question.shared(given, asked[name])
+        arrays |= told.arrays
+        for seed in run.seeds:
+            document.add(told.values, protocols[name], seed)
+        for picture, pixels in told.pictures.items():
+            images.save_png(out / f"{picture}.png", pixels)
+
+    for system in run.names:
+        for seed in run.seeds:
+            model = models.restore(suite, system, seed, settings)
+            for name, question in QUESTIONS.items():
+                told = question.answer(model, asked[name])
+                if told is None:
+                    continue
+                document.add(told.values, protocols[name], seed, system)
+                arrays |= {f"{key}/{system}/{seed}": value for key, value in told.arrays.items()}
+                for picture, pixels in told.pictures.items() if seed == run.seeds[0] else ():
+                    images.save_png(out / f"{picture}-{system}.png", pixels)
+    for kind, why in asked["detection"].missing.items():
+        at = f"auroc_{kind}@"
+        document.reasons |= {name: why for name in document.values if name.startswith(at)}
+
+    np.savez(out / "tour.npz", allow_pickle=False, **dict(sorted(arrays.items())))
+    tree = document.tree()
+    atomic.write_json(out / "metrics.json", tree)
+    return tree

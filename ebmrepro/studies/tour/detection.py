@@ -1,0 +1,103 @@
+"""Detection: what has an energy above that of the data is something else.
+
+Learning has pushed the energy down on data and, in most methods, up elsewhere; where "elsewhere"
+was the generator's images only, it was never pushed up far from the data. The other data here are
+made from the suite's own images (shuffled, mirrored, turned, averaged), from noise, photographs and
+other suites of the same image shape. No class is held out: that would be another training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ebmrepro import data
+from ebmrepro.data import corruptions, ood_images
+from ebmrepro.methods.base.method import Method
+from ebmrepro.metrics import separation
+from ebmrepro.networks import images
+from ebmrepro.runs import models
+from ebmrepro.studies.tour.answer import Answer
+from ebmrepro.studies.tour.material import Material
+
+SHOWN = 10  # images of each kind in the picture
+
+KINDS = {
+    "noise": "uniform noise",
+    "shuffled": "the same images with their pixels shuffled",
+    "patches": "patches of natural photographs",
+    "mirrored": "the same images mirrored",
+    "turned": "the same images turned by 90 degrees",
+    "averaged": "the same images, each averaged with one of another class",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    test: np.ndarray
+    others: dict[str, np.ndarray]  # kind -> uint8 (N, C, H, W)
+    missing: dict[str, str]  # kind -> why it is not there
+
+
+def prepare(material: Material) -> Question:
+    """Count and seed are those of the stage `evaluate`, which measures the first three too."""
+    n, seed = material.evaluate.energies, material.evaluate.seed
+    test, labels = material.test[:n], material.test_labels[:n]
+    shape = test.shape[1:]
+    others = {
+        "noise": ood_images.noise(shape, n, seed),
+        "shuffled": ood_images.shuffled(test, seed),
+        "patches": ood_images.patches(shape, n, seed),
+        "mirrored": corruptions.mirrored(test),
+        "turned": corruptions.turned(test),
+        "averaged": corruptions.averaged(test, labels, seed),
+    }
+    missing = {}
+    for suite in material.asked.others:
+        try:
+            others[suite] = _test_images(material, suite, shape)[:n]
+        except data.DataError as error:
+            missing[suite] = str(error)
+    return Question(test, others, missing)
+
+
+def answer(model: Method, question: Question) -> Answer:
+    real = models.in_batches(model.energy, question.test)
+    values = {
+        f"auroc_{kind}": separation.auroc(real, models.in_batches(model.energy, pictures))
+        for kind, pictures in question.others.items()
+    }
+    return Answer({**values, **{f"auroc_{kind}": float("nan") for kind in question.missing}})
+
+
+def shared(material: Material, question: Question) -> Answer:
+    """Test images and the first of each kind, a row for each."""
+    rows = [question.test[:SHOWN], *(p[:SHOWN] for p in question.others.values())]
+    return Answer(pictures={"detection": images.grid(np.concatenate(rows), SHOWN)})
+
+
+def protocol(material: Material) -> dict[str, str]:
+    n = material.evaluate.energies
+    test = f"{len(material.test[:n]):,} {material.split} images"
+    other = {suite: f"test images of {suite}" for suite in material.asked.others}
+    return {
+        f"auroc_{kind}": f"probability that an image of the other kind has the higher energy, ties "
+        f"counted half; {test} against at most {n:,} of the other kind: {words}"
+        for kind, words in {**KINDS, **other}.items()
+    }
+
+
+def _test_images(material: Material, suite: str, shape: tuple[int, ...]) -> np.ndarray:
+    """From the suite's source, verified, whether or not the suite is run here."""
+    block = material.settings.suites[suite].data
+    fetched = data.load_source(block.source).fetch(block)
+    if not isinstance(fetched, data.Splits):
+        raise data.DataError(
+            f"{suite}: the images of {block.source} are too many to be read for another suite's "
+            "tour; tour.others takes suites of digits, mnist, fashion_mnist, cifar10, olivetti"
+        )
+    found = fetched.test_images
+    if found.shape[1:] != shape:
+        raise data.DataError(f"{suite}: images of {found.shape[1:]}, expected {shape}")
+    return found

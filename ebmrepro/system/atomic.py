@@ -1,0 +1,99 @@
+"""Files that appear whole or not at all, and one line when one cannot be written.
+
+A full disk, a quota, a read-only folder: the writer's own exception often names no file, and what
+it leaves is half a file under the final name. Whoever writes a result writes it
+through `atomic_write`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ebmrepro.system.errors import UserError
+
+# What the machine refuses, as opposed to a mistake in the program.
+REFUSALS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+class CannotWrite(UserError):
+    """A result cannot be written; the message names the path and the reason."""
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """A name beside `path` to write to, with its suffix; at the end of the block it becomes `path`.
+
+    It is flushed to the disk before, so that even a power cut leaves the old file or the new one.
+    When the block fails, nothing is left of it, and the old `path` is as it was.
+
+    Raises:
+        CannotWrite: the machine refuses.
+    """
+    path = Path(path)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    with named_errors(path):
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+            flush_folder(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_errors(path: str | Path) -> Iterator[None]:
+    """Turn an OSError of the block, which writes `path` and does nothing else, into one line.
+
+    Raises:
+        CannotWrite: in its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(f"{path}: cannot be written: {_reason(error)}") from error
+
+
+def refused(error: OSError) -> str | None:
+    """One line on what the machine refused; None where it is rather the program that is wrong."""
+    if error.errno not in REFUSALS:
+        return None
+    place = error.filename if error.filename is not None else "a file of this stage"
+    return f"{place}: {_reason(error)}"
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the disk remember a rename in `folder`."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: OSError) -> str:
+    # NumPy counts what it wrote and forgets why it stopped.
+    return error.strerror or f"{error}; is the disk full?"
+
+
+def write_json(path: Path, tree: object) -> None:
+    """Sorted and without times: the same content gives the same bytes; whole or not at all."""
+    text = json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,261 @@
+"""The loop: turns are taken here, and nothing here knows any method.
+
+Optimisers, their schedules, devices, ranks and the averaging of terms are the loop's; the
+mathematics is the method's. Records come out, one an epoch; the caller decides what to do with
+them, and may save the whole state between any two steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.config.optimisers import Optim
+from ebmrepro.config.types import Precision
+from ebmrepro.methods.base.method import Labelled, Method, Turn
+from ebmrepro.networks import distributed
+from ebmrepro.networks.conv3x3 import Vanishing
+from ebmrepro.networks.precision import prepare
+from ebmrepro.networks.random import WholeBatch
+from ebmrepro.training import batch_norm, optimisers
+from ebmrepro.training.batches import Batches
+from ebmrepro.training.ema import Average
+from ebmrepro.training.finite import Finite, NotFinite
+
+Record = dict[str, float]
+
+LOOK = 100  # steps between looks whether all is finite, at each of which the host waits for a GPU
+
+
+class Player:
+    """A submodule with its optimiser, which moves when the method yields a turn for it."""
+
+    def __init__(self, module: nn.Module, spec: Optim, decay: float | None = None):
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.optimiser = optimisers.make(self.parameters, spec)
+        self.average = None if decay is None else Average(module, decay)
+        self.age = 0  # epochs in which it has moved
+        self.moved = False
+
+    def take(self, loss: Tensor) -> Tensor:
+        """Descend the loss in this player's parameters, and in no others.
+
+        Returns 0 if all of the gradient was finite, on the device.
+        """
+        self.optimiser.clear()
+        loss.backward(inputs=self.parameters)
+        distributed.average_gradients(self.parameters)
+        not_finite = self.optimiser.not_finite()
+        self.optimiser.step()
+        if self.average:
+            self.average.add()
+        self.moved = True
+        return not_finite
+
+    def end_epoch(self) -> None:
+        self.age += self.moved
+        self.moved = False
+        self.optimiser.end_epoch(self.age)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "moments": self.optimiser.state,
+            "average": self.average.values if self.average else [],
+            "age": self.age,
+            "moved": self.moved,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.optimiser.load(state["moments"])
+        if self.average:
+            self.average.load(state["average"])
+        self.age, self.moved = state["age"], state["moved"]
+        self.optimiser.end_epoch(self.age)
+
+
+class Training:
+    """A method, its batches and its players: one run, from any step to its last.
+
+    `ema` holds the decays of those players whose weights are averaged, see `averages.py`; for
+    `precision` and `compiler` see `networks/precision.py`.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        batches: Batches,
+        optim: Mapping[str, Optim],
+        ema: Mapping[str, float] | None = None,
+        precision: Precision | None = None,
+        compiler: str | None = None,
+    ):
+        self.method, self.batches = method, batches
+        if distributed.count() > 1:
+            batch_norm.over_ranks(method)
+        prepare(method, precision, compiler)  # before copies of the weights are made
+        self.players = _players(method, optim, ema or {})
+        self.epoch = 0  # epochs done
+        self.position = 0  # iterations done in the epoch that has begun
+        self._sums: dict[str, Tensor] = {}  # of terms and losses over that epoch
+        self._counts: dict[str, int] = {}
+        self._finite = Finite(method.name)
+        self._vanishing = [part for part in method.modules() if isinstance(part, Vanishing)]
+
+    @property
+    def step(self) -> int:
+        """Iterations done."""
+        return self.epoch * len(self.batches) + self.position
+
+    def epochs(self, between: Callable[[], None] = lambda: None) -> Iterator[Record]:
+        """Train to the end of the budget; one record per epoch.
+
+        A record holds `epoch` and `step` so far, the means of all terms and losses over the epoch,
+        and the scalars that the algorithm remembers, as they stand after it. `between` is called
+        between any two steps of an epoch; `state` may be taken there, and between two records.
+
+        Raises:
+            NotFinite: a term, a loss or a gradient was NaN or infinite; it and its step are named.
+        """
+        self.method.train()
+        while self.epoch < self.method.epochs:
+            means = self._epoch(between)
+            self.method.after_epoch(self.epoch, means)
+            for player in self.players.values():
+                player.end_epoch()
+            self._set_rates()
+            self.epoch += 1
+            values = {**means, **self.method.state_values()}
+            record = dict(zip(values, torch.stack([*values.values()]).tolist(), strict=True))
+            # A state that has no value yet (MAGAN's E_G before the first epoch) is left out.
+            known = {key: value for key, value in record.items() if math.isfinite(value)}
+            yield {"epoch": self.epoch, "step": self.step, **known}
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """For the time of this context each average stands in for the weights: it is what draws."""
+        with ExitStack() as stack:
+            for player in self.players.values():
+                if player.average:
+                    stack.enter_context(player.average.in_place())
+            yield
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the training follows from, besides the random generators.
+
+        Raises:
+            NotFinite: see `check`; what is not finite is never saved.
+        """
+        self.check()
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "sums": self._sums,
+            "counts": self._counts,
+            "method": self.method.state_dict(),
+            "players": {name: player.state() for name, player in self.players.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a `state`, in a training made from the same parameters."""
+        self.epoch, self.position = state["epoch"], state["position"]
+        where = self.batches.device
+        self._sums = {key: value.to(where) for key, value in state["sums"].items()}
+        self._counts = dict(state["counts"])
+        self.method.load_state_dict(state["method"])
+        for name, player in self.players.items():
+            player.restore(state["players"][name])
+        self._set_rates()
+
+    @torch.no_grad()
+    def check(self) -> None:
+        """Look at every term, loss and gradient so far, and at weights, statistics and moments.
+
+        What an algorithm remembers may be infinite, as long as it knows no value yet (MAGAN's E_G).
+
+        Raises:
+            NotFinite: one of them is NaN or infinite.
+        """
+        self._finite.look()
+        remembered = {name for name, _ in self.method.named_buffers(recurse=False)}
+        values = dict(self.method.state_dict())
+        for name, player in self.players.items():
+            for i, moments in enumerate(player.optimiser.state):
+                values |= {f"{name}'s {key} {i}": moment for key, moment in moments.items()}
+        for name, value in values.items():
+            bad = value.isnan() if name in remembered else ~value.isfinite()
+            if bad.any():
+                raise NotFinite(f"{self.method.name}: {name} is not finite after step {self.step}")
+
+    def _epoch(self, between: Callable[[], None] = lambda: None) -> dict[str, Tensor]:
+        for x, y in self.batches.epoch(self.epoch, self.position):
+            batch = x if y is None else Labelled(x, y)
+            with WholeBatch() if distributed.count() > 1 else nullcontext():
+                for turn in self.method.step(batch, self.epoch):
+                    self._add(self._take(turn))
+            for part in self._vanishing:
+                part.age()
+            self.position += 1
+            if self.position % LOOK == 0:
+                self._finite.look()
+            if self.position < len(self.batches):
+                between()
+        self._finite.look()
+        counts = self._counts
+        own = torch.stack([value.float() / counts[key] for key, value in self._sums.items()])
+        means = dict(zip(self._sums, distributed.mean(own), strict=True))
+        self.position, self._sums, self._counts = 0, {}, {}
+        return means
+
+    def _set_rates(self) -> None:
+        factor = float(self.method.rate_factor)
+        for player in self.players.values():
+            player.optimiser.scale(factor)
+
+    def _add(self, terms: Mapping[str, Tensor]) -> None:
+        sums, counts = self._sums, self._counts
+        for key, value in terms.items():
+            value = value.detach()
+            sums[key] = sums[key] + value if key in sums else value.clone()
+            counts[key] = counts.get(key, 0) + 1
+
+    def _take(self, turn: Turn) -> Mapping[str, Tensor]:
+        step = self.step + 1
+        for key, value in turn.terms.items():
+            self._finite.value(step, key, value.detach())
+        if turn.loss is None:
+            return turn.terms
+        if turn.player not in self.players:
+            raise ParamsError(
+                f"params.yaml: {self.method.name}: found a turn of {turn.player!r}, "
+                f"the optim block has {', '.join(self.players)}"
+            )
+        self._finite.value(step, f"loss/{turn.player}", turn.loss.detach())
+        not_finite = self.players[turn.player].take(turn.loss)
+        self._finite.count(step, f"the gradient of {turn.player}", not_finite)
+        return {f"loss/{turn.player}": turn.loss, **turn.terms}
+
+
+def _players(
+    method: Method, optim: Mapping[str, Optim], ema: Mapping[str, float]
+) -> dict[str, Player]:
+    """One player per entry; a list of modules is one player each, `rbms.0`, `rbms.1`, ..."""
+    children = dict(method.named_children())
+    if unknown := sorted(set(optim) - set(children)):
+        raise ParamsError(
+            f"params.yaml: {method.name}: optim: found {', '.join(unknown)}, "
+            f"the method's players are {', '.join(children)}"
+        )
+    players: dict[str, Player] = {}
+    for name, spec in optim.items():
+        module, decay = children[name], ema.get(name)
+        if isinstance(module, nn.ModuleList):
+            players |= {f"{name}.{i}": Player(part, spec, decay) for i, part in enumerate(module)}
+        else:
+            players[name] = Player(module, spec, decay)
+    return players
