@@ -62,7 +62,7 @@ test: $(READY)  ## run the tests
 
 KILLS ?= 60
 soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compare bytes
-	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest tests/reliability
+	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest tests/runs tests/config tests/data tests/system tests/tracking tests/networks
 
 bench: $(READY)  ## measure speed beside peers and the machine's limits (under 15 minutes)
 	@$(ACTIVATE) && ebmrepro bench

@@ -18,7 +18,7 @@ from ebmrepro.runs.checkpoints import Stored
 PACKAGE = Path(__file__).parents[1]
 SCHEMA = 3  # of a checkpoint
 # What the bytes of a training follow from, besides its method's own file. The stages that train
-# name the same in dvc.yaml, and tests/test_dvc.py holds both to the imports.
+# name the same in dvc.yaml, and tests/pipeline/test_dvc.py holds both to the imports.
 ROOMS = ("config/training.py", "methods/base", "networks", "runs", "training")
 
 

@@ -26,7 +26,7 @@ from ebmrepro.metrics import catalogue
 from ebmrepro.report import claims as shown
 from ebmrepro.report import lecture
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
 SHIPPED = ROOT / "reports" / "claims.yaml"
 TEXT = SHIPPED.read_text(encoding="utf-8")

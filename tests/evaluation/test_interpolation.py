@@ -20,7 +20,7 @@ from ebmrepro.evaluation import interpolation
 from ebmrepro.networks import images
 from ebmrepro.runs import layout, models
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SEARCH = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
 
 

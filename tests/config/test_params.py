@@ -8,7 +8,7 @@ import pytest
 
 from ebmrepro.config import documents, params, training
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 BEGAN = TEXT.index("\n    began:\n")
 

@@ -27,7 +27,7 @@ from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.system.signals import Stopped, Watch
 from ebmrepro.training.batches import Batches
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = params.load(ROOT / "params.yaml")
 GRID = SHIPPED.grid("mnist")
 SHAPE = (1, 8, 8)

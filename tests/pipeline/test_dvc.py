@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from ebmrepro.config import declarations
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
 GRAPH = grimp.build_graph("ebmrepro", cache_dir=None)
 

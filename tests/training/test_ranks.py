@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reliability import trainings
+import trainings
 from small import GANS, METHODS, NORMED, build, pictures, training
 from torch import nn
 

@@ -24,7 +24,7 @@ from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import html
 from ebmrepro.report.sections import sections
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLAIMS = reading.load(params.load(ROOT / "params.yaml"), ROOT / "reports" / "claims.yaml")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from ebmrepro.report import pictures
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan", "dbn_updown"]
 

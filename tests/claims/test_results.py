@@ -8,7 +8,7 @@ import pytest
 
 from ebmrepro.config import params, training
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
 RUN = SETTINGS.run
 

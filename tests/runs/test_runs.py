@@ -14,7 +14,7 @@ import pytest
 
 from ebmrepro.runs.curves import Curves
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -31,7 +31,7 @@ from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.system import redact
 from ebmrepro.tracking import store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CODE = sorted([*ROOT.glob("ebmrepro/**/*.py"), *ROOT.glob("stages/*.py")])
 
 

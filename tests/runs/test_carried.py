@@ -29,7 +29,7 @@ from ebmrepro.report.page import html
 from ebmrepro.report.sections import of_suite, sections
 from ebmrepro.runs import carried
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
 CLAIMS = {c.id: c for c in reading.load(SETTINGS, ROOT / "reports" / "claims.yaml")}
 SOME = [CLAIMS[name] for name in ("dbn-updown-error", "dbn-updown-helps", "pca-error")]

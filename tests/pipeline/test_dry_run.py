@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from reliability import trainings
+import trainings
 from typer.testing import CliRunner
 
 from ebmrepro.cli import app
@@ -11,7 +11,7 @@ from ebmrepro.config import params
 from ebmrepro.data import DataError
 from ebmrepro.pipeline import dry_run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from ebmrepro import cli
 from ebmrepro.config import environment, params
 from ebmrepro.system.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SUITES = params.load(ROOT / "params.yaml").suites
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["torch", "typer", "ebmrepro.runs.run", "ebmrepro.tracking.store"])
 SUITE = "digits"

@@ -24,7 +24,7 @@ from ebmrepro.studies.tour.descent import descend
 from ebmrepro.studies.tour.linear import Gaussian
 from ebmrepro.system import errors
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 X = images.from_uint8(small.pictures()[0])
 
 
