@@ -39,7 +39,7 @@ from ebmrepro.metrics import (
 )
 from ebmrepro.metrics.features import Features
 from ebmrepro.networks import device, images, threads
-from ebmrepro.runs import layout, models, run
+from ebmrepro.runs import layout, models
 from ebmrepro.system import atomic
 
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
@@ -130,7 +130,7 @@ def evaluate(
     generated = models.draw(model, asked.generated, asked.seed)
     with atomic.atomic_write(drawn) as partial:
         np.save(partial, generated)
-    images.save_png(out / "samples.png", images.grid(generated[: run.GRID], columns=10))
+    images.save_png(out / "samples.png", images.grid(generated[: models.GRID], columns=10))
     energies = _energies(suite, model, generated, asked)
     with atomic.atomic_write(out / "energies.npz") as partial:
         np.savez(partial, **energies)

@@ -18,6 +18,7 @@ from ebmrepro.runs.layout import folder
 from ebmrepro.system.errors import UserError
 
 PASS = 1000 * 3 * 64 * 64  # values of the images that pass a network together, at most
+GRID = 100  # images per grid at fixed z, in ten columns
 
 
 def restore(suite: str, name: str, seed: int, settings: Params) -> Method:

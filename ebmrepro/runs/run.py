@@ -33,7 +33,6 @@ from ebmrepro.training import loop
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.finite import NotFinite
 
-GRID = 100  # images per grid at fixed z, in ten columns
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
 Reason = tuple[str, int] | None  # to stop, in words, and an exit code
 
@@ -242,7 +241,7 @@ def _interval() -> float:
 def _grid(model: Method) -> np.ndarray:
     """What the generator draws at a fixed z, as one picture."""
     model.eval()
-    picture = images.grid(draw(model, GRID, FIXED_Z), columns=10)
+    picture = images.grid(draw(model, models.GRID, FIXED_Z), columns=10)
     model.train()
     return picture
 

@@ -1,6 +1,10 @@
-"""dvc.yaml names what its stages read: code that can move a result is a dependency of its stage."""
+"""dvc.yaml names what its stages read: a room that can move a result is a dependency of its stage."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import grimp
@@ -8,71 +12,51 @@ import pytest
 from ruamel.yaml import YAML
 
 from ebmrepro.config import declarations
+from ebmrepro.runs import identity
+from ebmrepro.studies.grid import workers
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
 GRAPH = grimp.build_graph("ebmrepro", cache_dir=None)
-
-# What a stage imports and no result depends on, with the reason.
+TRAINS = {  # stage -> the method's file among its dependencies
+    "pretrain": "methods/dbn.py",
+    "train": "methods/${item.method}.py",
+    "train_variant": "methods",
+}
+# What the modules that do a stage's work import and no result depends on, with the reason.
 WITHOUT_EFFECT = {
-    "ebmrepro": "holds the version",
-    "ebmrepro.runs.checkpoints": "a resumed training ends with the bytes of a whole one",
-    "ebmrepro.training.finite": "stops a training and changes nothing in it",
-    "ebmrepro.system.locks": "refuses a second writer",
-    "ebmrepro.system.progress": "what a person sees meanwhile",
-    "ebmrepro.system.signals": "a training that was stopped goes on to the same bytes",
-    "ebmrepro.methods": "an empty package",
-    "ebmrepro.system.redact": "what a message hides",
-    "ebmrepro.system.atomic": "a file appears whole, with the bytes that its writer has",
-    # `data` writes verified bytes that are themselves a dependency; the rest only reads them.
-    **{
-        f"ebmrepro.data{m}": "reads data"
-        for m in (
-            "",
-            ".crops",
-            ".decoding",
-            ".downloads",
-            ".encoded",
-            ".files",
-            ".folders",
-            ".splits",
-        )
-    },
+    "": "holds the version",
+    "system": "whole files, locks, signals, progress: moves no byte",
+    "config": "checks params.yaml, whose values are parameters of the stages",
+    "methods": "an empty package",
+    "studies": "an empty package",
 }
+READS_DATA = {"data": "`data` writes verified bytes that are themselves a dependency"}
 ENTRY = {
-    "data": ["ebmrepro.data"],
-    "pretrain": ["ebmrepro.runs.run", "ebmrepro.methods.dbn"],
-    "train": ["ebmrepro.runs.run"],
-    "train_variant": ["ebmrepro.runs.run", "ebmrepro.methods.began"],
-    "reference": ["ebmrepro.evaluation.evaluate", "ebmrepro.methods.dbn"],
-    "evaluate": ["ebmrepro.evaluation.evaluate", "ebmrepro.methods.dbn"],
-    "evaluate_variant": ["ebmrepro.evaluation.evaluate", "ebmrepro.methods.began"],
-    "evaluate_dbn": ["ebmrepro.evaluation.evaluate", "ebmrepro.methods.dbn"],
-    "grid": ["ebmrepro.studies.grid.results"],
-    "fundamentals": ["ebmrepro.studies.plane.measure", "ebmrepro.report.film"],
-    "tour": ["ebmrepro.studies.tour", "ebmrepro.methods.dbn_updown"],
-    "report": ["ebmrepro.report", "ebmrepro.claims.judgements", "ebmrepro.claims.reading"],
+    "data": ["data"],
+    "pretrain": ["runs.run", "methods.dbn"],
+    "train": ["runs.run"],
+    "train_variant": ["runs.run", "methods.began"],
+    "reference": ["evaluation.evaluate", "methods.dbn"],
+    "evaluate": ["evaluation.evaluate", "methods.dbn"],
+    "evaluate_variant": ["evaluation.evaluate", "methods.began"],
+    "evaluate_dbn": ["evaluation.evaluate", "methods.dbn"],
+    "grid": ["studies.grid.results"],
+    "fundamentals": ["studies.plane.measure", "report.film"],
+    "tour": ["studies.tour", "methods.dbn_updown"],
+    "report": ["report", "claims.judgements"],
 }
-# Imported by `evaluation` and `tour` through `runs`, which trains nothing there.
-TRAINING = {
-    f"ebmrepro.{m}"
-    for m in (
-        "averages",
-        "batch_norm",
-        "curves",
-        "data.batches",
-        "draws",
-        "optimisers",
-        "ranks",
-        "train",
-    )
-}
-PROBES = "ebmrepro.data.ood_images"
 
 
-def is_named(module: str, deps: list[str]) -> bool:
+def rooms(stage: str) -> set[str]:
+    """Dependencies of a stage on code, below ebmrepro/."""
+    deps = STAGES[stage]["deps"]
+    return {dep.removeprefix("ebmrepro/") for dep in deps if dep.startswith("ebmrepro/")}
+
+
+def is_in(module: str, places: set[str]) -> bool:
     path = module.replace(".", "/")
-    return any(f"{path}.py" == dep or f"{path}/".startswith(f"{dep}/") for dep in deps)
+    return any(path == place or f"{path}/".startswith(f"{place}/") for place in places)
 
 
 def test_every_stage_is_looked_at():
@@ -80,21 +64,16 @@ def test_every_stage_is_looked_at():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_code_that_a_stage_runs_is_a_dependency(stage: str):
-    deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith("ebmrepro")]
-    needed = {m for entry in ENTRY[stage] for m in {entry, *GRAPH.find_upstream_modules(entry)}}
-    needed -= set(WITHOUT_EFFECT)
-    if {"ebmrepro.evaluation.evaluate", "ebmrepro.studies.tour"} & needed:
-        needed -= TRAINING
-    if stage == "reference":
-        needed.discard(PROBES)  # energies are measured by `evaluate`
-    if stage in ("data", "report"):  # the file is checked; its values are parameters
-        needed -= {
-            "ebmrepro.config.documents",
-            "ebmrepro.config.params",
-        }
-    missing = sorted(module for module in needed if not is_named(module, deps))
-    assert not missing
+def test_a_room_that_a_stage_runs_is_a_dependency(stage: str):
+    modules = {f"ebmrepro.{entry}" for entry in ENTRY[stage]}
+    for entry in list(modules):
+        modules |= GRAPH.find_upstream_modules(entry)
+    names = {module.removeprefix("ebmrepro").removeprefix(".") for module in modules}
+    harmless = WITHOUT_EFFECT | (READS_DATA if stage in TRAINS else {})
+    places = {room.removesuffix(".py") for room in rooms(stage)}
+    exact = {"", "methods", "studies"}  # the packages themselves, not what is in them
+    names = {n for n in names if n not in exact and not is_in(n, set(harmless) - exact)}
+    assert sorted(name for name in names if not is_in(name, places)) == []
 
 
 def test_a_dependency_on_code_exists():
@@ -104,3 +83,78 @@ def test_a_dependency_on_code_exists():
                 names = declarations.available_methods() if "${" in dep else [""]
                 for name in names:
                     assert (ROOT / re.sub(r"\$\{.*?\}", name, dep)).exists(), dep
+
+
+def test_dvc_yaml_names_rooms_in_few_lines():
+    assert sum(len(rooms(stage)) for stage in STAGES) <= 80
+
+
+@pytest.mark.parametrize("stage", TRAINS)
+def test_the_fingerprint_of_a_training_and_its_stage_name_the_same_rooms(stage: str):
+    own = TRAINS[stage]
+    named = {own if room.startswith("methods/") else room for room in identity.ROOMS}
+    assert rooms(stage) == ({*identity.ROOMS, own} if own != "methods" else named)
+
+
+def test_the_fingerprint_of_the_grid_and_its_stage_name_the_same_rooms():
+    scoring = {"data", "metrics"}  # of what is trained already
+    assert rooms("grid") == {*workers.ROOMS} | scoring
+
+
+# One file of each room -> the stages of digits that an edit of it asks for again.
+EVALUATES = {"evaluate", "evaluate_dbn", "evaluate_variant", "reference"}
+EDITS = {
+    "claims/verdict.py": {"report"},
+    "cli.py": set(),
+    "config/tour.py": set(),
+    "data/ood_images.py": {"data", "tour"} | EVALUATES,
+    "evaluation/evaluate.py": EVALUATES,
+    "methods/magan.py": {"evaluate", "evaluate_variant", "tour", "train", "train_variant"},
+    "metrics/fid.py": {"fundamentals", "report", "tour"} | EVALUATES,
+    "networks/layers.py": set(ENTRY) - {"data", "grid"},
+    "pipeline/scheduler.py": set(),
+    "report/page.py": {"report"},
+    "runs/run.py": set(ENTRY) - {"data", "fundamentals", "grid"},
+    "studies/plane/train.py": {"fundamentals"},
+    "studies/tour/ranking.py": {"tour"},
+    "system/progress.py": set(),
+    "tracking/store.py": set(),
+    "training/loop.py": {"fundamentals", "pretrain", "train", "train_variant"},
+}
+
+
+@pytest.mark.slow
+def test_an_edit_reruns_the_stages_whose_room_it_is_in_and_no_others(tmp_path: Path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    shutil.copytree(ROOT / "ebmrepro", clone / "ebmrepro", dirs_exist_ok=True)
+
+    script = f"""
+import json
+from pathlib import Path
+from dvc.repo import Repo
+
+def wanted(path):
+    with Repo() as repo:
+        status = repo.status()
+    changed = {{stage: kinds for stage, found in status.items() for kind in found
+               if isinstance(kind, dict) for kinds in [kind.get("changed deps", {{}})] if kinds}}
+    return sorted({{stage.partition("@")[0] for stage, deps in changed.items() for dep, how in
+                  deps.items() if how == "modified" and path.startswith(dep)}})
+
+answers = {{}}
+for name in {sorted(EDITS)!r}:
+    path = Path("ebmrepro") / name
+    text = path.read_text()
+    before = wanted(str(path))
+    path.write_text(text + "# an edit\\n")
+    answers[name] = [before, wanted(str(path))]
+    path.write_text(text)
+print(json.dumps(answers))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=clone, capture_output=True, text=True, check=True
+    )
+    answers = json.loads(run.stdout.splitlines()[-1])
+    assert {name: before for name, (before, _) in answers.items()} == {n: [] for n in EDITS}
+    assert {name: set(after) for name, (_, after) in answers.items()} == EDITS
