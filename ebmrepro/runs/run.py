@@ -22,7 +22,7 @@ from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.runs.curves import Curves
 from ebmrepro.runs.identity import fingerprint, made_with
 from ebmrepro.runs.layout import folder, root
-from ebmrepro.runs.models import draw, untrained
+from ebmrepro.runs.models import GRID, draw, untrained
 from ebmrepro.runs.provenance import write_provenance
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.atomic import write_json
@@ -241,7 +241,7 @@ def _interval() -> float:
 def _grid(model: Method) -> np.ndarray:
     """What the generator draws at a fixed z, as one picture."""
     model.eval()
-    picture = images.grid(draw(model, models.GRID, FIXED_Z), columns=10)
+    picture = images.grid(draw(model, GRID, FIXED_Z), columns=10)
     model.train()
     return picture
 

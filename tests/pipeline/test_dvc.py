@@ -1,4 +1,4 @@
-"""dvc.yaml names what its stages read: a room that can move a result is a dependency of its stage."""
+"""dvc.yaml names what stages read: a room that can move a result is a dependency of its stage."""
 
 import json
 import re
