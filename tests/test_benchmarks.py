@@ -105,7 +105,7 @@ def test_images_for_rbms_are_binary_digits():
 
 def test_a_stages_imports_are_those_of_its_head_and_of_its_functions():
     found = imports.statements(ROOT / "stages" / "train.py").splitlines()
-    assert "from ebmrepro import runs" in found and "from ebmrepro import cli" in found
+    assert "from ebmrepro.runs import run" in found and "from ebmrepro import cli" in found
     assert "import environment" not in found
 
 

@@ -201,7 +201,7 @@ def _sampled(layers, s):
     return states
 
 
-def _surprise(layers, states):
+def _surprise(network, states):
     """- log p(states | the states before them) in nats per image, summed over layers and units.
 
     A sigmoid unit's derivative of it by its input is p - s, so that descent moves its weights by
@@ -209,7 +209,7 @@ def _surprise(layers, states):
     """
     costs = [
         binary_cross_entropy_with_logits(layer(before), s, reduction="sum")
-        for layer, (before, s) in zip(layers.linear_layers(layers), pairwise(states), strict=True)
+        for layer, (before, s) in zip(layers.linear_layers(network), pairwise(states), strict=True)
     ]
     return torch.stack(costs).sum() / len(states[0])
 

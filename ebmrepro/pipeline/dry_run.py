@@ -102,18 +102,18 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
     from ebmrepro.training import loop
     from ebmrepro.training.batches import Batches, stays_there
 
-    device, block = device.device(), params.load().block(suite, system)
-    model = method.build(system, block.hparams, found.shape, found.classes, seed=0).to(device)
+    where, block = device.device(), params.load().block(suite, system)
+    model = method.build(system, block.hparams, found.shape, found.classes, seed=0).to(where)
     parameters = layers.count(model)
     threads.fit(model)
     pictures, labels = _some(suite, found, block.batch_size * (STEPS + 1))
-    batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, device)
+    batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, where)
     compiler = precision.compiler()
     training = loop.Training(model, batches, block.optim, block.ema, block.precision, compiler)
 
     def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if where.type == "cuda":
+            torch.cuda.synchronize(where)
         return time.monotonic()
 
     ends: list[float] = []  # of the steps of an epoch but its last
@@ -126,9 +126,9 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
         clock += (now() - ends[0]) / STEPS
     steps = None if found.count is None else model.epochs * (found.count // block.batch_size)
     whole = (found.count or 0) * pictures[0].nbytes
-    rest = max(whole - pictures.nbytes, 0) if stays_there(whole, device) else 0
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(device)
+    rest = max(whole - pictures.nbytes, 0) if stays_there(whole, where) else 0
+    if where.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(where)
     else:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

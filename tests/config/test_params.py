@@ -157,7 +157,7 @@ def test_a_share_scales_the_epochs_of_its_own_block_on_top_of_the_budget(tmp_pat
 
 def test_check_needs_no_torch_and_little_time():
     code = (
-        "import sys, time; start = time.process_time(); from ebmrepro import params; "
+        "import sys, time; start = time.process_time(); from ebmrepro.config import params; "
         "params.load(); print(time.process_time() - start, 'torch' in sys.modules)"
     )
     answer = subprocess.run(

@@ -406,11 +406,12 @@ def test_a_failed_prepare_leaves_the_old_data(tmp_path, monkeypatch):
 
 def test_preparing_data_needs_neither_torch_nor_scikit_learn():
     code = (
-        "import sys; from ebmrepro import data, images; from ebmrepro.data import check, probes; "
+        "import sys; from ebmrepro import data; "
+        "from ebmrepro.networks import images; from ebmrepro.data import check, ood_images; "
         "from ebmrepro.config.params import Data; "
         "params = Data(source='digits', test=9, validation=0, split_seed=0); "
         "data.load_source('digits').fetch(params); "
-        "probes.patches((1, 8, 8), 1, 0); "
+        "ood_images.patches((1, 8, 8), 1, 0); "
         "sys.exit(', '.join({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

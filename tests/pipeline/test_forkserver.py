@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 STAGES = Path(__file__).parents[2] / "stages"
-WARM = STAGES.parent / "ebmrepro/warm.py"
+WARM = STAGES.parent / "ebmrepro/pipeline/forkserver.py"
 
 # A stage script like the project's own, with a life that a test can direct.
 STAGE = """

@@ -117,7 +117,7 @@ class Project:
     def points(self) -> dict[str, int]:
         """Points that MLflow holds, by run name and seed."""
         code = (
-            "import json; from pathlib import Path; from ebmrepro import tracking as t\n"
+            "import json; from pathlib import Path; from ebmrepro.tracking import store as t\n"
             "store = t.Store(Path()); client = store.client\n"
             "found = [e for e in client.search_experiments() if e.name.startswith('ebmrepro/')]\n"
             "out = {}\n"

@@ -29,7 +29,7 @@ pytestmark = [
 
 RUN = tracking.Run("digits", "began__gamma_05", 0)
 FINGERPRINT = "0123abcd"
-TESTS = str(Path(__file__).parents[1])
+TESTS = str(Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_parameters_move_as_torchs_classes_move_them(name: str):
 
 def test_making_one_does_not_import_the_compiler():
     code = (
-        "import sys; from ebmrepro import train, method; import ebmrepro.runs.run; import small; "
+        "import sys; import ebmrepro.runs.run; import small; "
         "model = small.build('ebgan'); list(small.training(model, 'ebgan').epochs()); "
         "print('torch._dynamo' in sys.modules)"
     )
