@@ -15,6 +15,8 @@ import pytest
 
 from ebmrepro.report import pictures
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 METHODS = ["dcgan", "ebgan", "ebgan_pt", "began", "magan", "dbn_updown"]
@@ -24,7 +26,8 @@ TEMPLATE = '''
 """The mean image as an energy: a method for a test."""
 import torch
 from ebmrepro.methods.base.method import Method, Turn
-from ebmrepro.config.params import Epochs, Positive, Strict
+from ebmrepro.config.documents import Strict
+from ebmrepro.config.types import Epochs, Positive
 
 
 class Mean(Method):
@@ -167,6 +170,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture
+def copy(project: Project, tmp_path: Path) -> Project:
+    """The same clone for a test that changes it, with all its runs in MLflow."""
+    folder = tmp_path / "ebmrepro"
+    shutil.copytree(project.folder, folder, symlinks=True)
+    copied = Project(folder)
+    copied.run(sys.executable, "-m", "ebmrepro", "track", "sync")
+    return copied
+
+
 def test_it_ends_in_a_report_with_all_seven_systems(project: Project):
     assert "report: reports/index.html" in project.first
     page = (project.folder / "reports/index.html").read_text()
@@ -216,83 +229,75 @@ def test_results_hold_what_a_report_needs_where_there_are_no_models_and_no_data(
     assert told["dataset"] == dataset
 
 
-def test_what_was_trained_here_can_be_carried(project: Project):
-    said = project.run(sys.executable, "-m", "ebmrepro", "carry", "digits")
-    path = project.folder / "results/digits/provenance.json"
-    told = json.loads(path.read_text())["trainings"]
-    path.unlink()
+def test_what_was_trained_here_can_be_carried(copy: Project):
+    said = copy.run(sys.executable, "-m", "ebmrepro", "carry", "digits")
+    told = json.loads((copy.folder / "results/digits/provenance.json").read_text())["trainings"]
     assert set(told) == {"dbn", *METHODS, "began__gamma_low"}
     assert "threads" in said or "thread " in said
     assert all(not own["0"]["resumed"] for own in told.values())
 
 
-def test_the_same_seed_gives_the_same_bytes(project: Project):
+def test_the_same_seed_gives_the_same_bytes(copy: Project):
     kept = ("models/digits/*/*/model.safetensors", "models/digits/*/*/curves.csv")
-    before = project.files(*kept, "results/digits/*/*/metrics.json")
+    before = copy.files(*kept, "results/digits/*/*/metrics.json")
     assert len(before) == 3 * 8
     stages = ("train@digits-magan-0", "evaluate@digits-magan")
-    project.environment["EBMREPRO_TRACKING"] = "off"
-    project.dvc("repro", "--force", "--no-run-cache", "--single-item", *stages)
-    project.environment["EBMREPRO_TRACKING"] = "on"
-    assert project.files(*kept, "results/digits/*/*/metrics.json") == before
+    copy.environment["EBMREPRO_TRACKING"] = "off"
+    copy.dvc("repro", "--force", "--no-run-cache", "--single-item", *stages)
+    copy.environment["EBMREPRO_TRACKING"] = "on"
+    assert copy.files(*kept, "results/digits/*/*/metrics.json") == before
 
 
-def test_every_run_is_in_mlflow_once_with_its_curves(project: Project):
-    project.run(sys.executable, "-m", "ebmrepro", "track", "sync")
-    points = project.points()
-    cards = project.files("models/digits/*/*/run.json").values()
+def test_every_run_is_in_mlflow_once_with_its_curves(copy: Project):
+    points = copy.points()
+    cards = copy.files("models/digits/*/*/run.json").values()
     assert set(points) == {json.loads(card)["fingerprint"] for card in cards}
     assert min(points.values()) > 20
 
 
-def test_an_edit_reruns_what_reads_it_and_reverting_runs_nothing(project: Project):
-    points = project.points()
+def test_an_edit_reruns_what_reads_it_and_reverting_runs_nothing(copy: Project):
+    points = copy.points()
     began = r"(    began:\n(?:.*\n)*?        gamma: )[0-9.]+"
-    original = (project.folder / "params.yaml").read_text()
-    project.edit((began, r"\g<1>0.61"))
+    original = (copy.folder / "params.yaml").read_text()
+    copy.edit((began, r"\g<1>0.61"))
     asked_again = {"evaluate@digits-began", "tour@digits", "report"}
-    assert project.repro() == {"train@digits-began-0", *asked_again}
-    assert len(project.points()) == len(points) + 1
+    assert copy.repro() == {"train@digits-began-0", *asked_again}
+    assert len(copy.points()) == len(points) + 1
 
-    (project.folder / "params.yaml").write_text(original)
-    said = project.dvc("repro")
+    (copy.folder / "params.yaml").write_text(original)
+    said = copy.dvc("repro")
     assert "is cached - skipping run" in said and "> python" not in said
-    project.run(sys.executable, "-m", "ebmrepro", "track", "sync")
-    after = project.points()
+    copy.run(sys.executable, "-m", "ebmrepro", "track", "sync")
+    after = copy.points()
     assert {key: after[key] for key in points} == points
 
 
-def test_mlflow_can_be_rebuilt_from_the_files(project: Project):
-    cards = [json.loads(card) for card in project.files("models/digits/*/*/run.json").values()]
+def test_mlflow_can_be_rebuilt_from_the_files(copy: Project):
+    cards = [json.loads(card) for card in copy.files("models/digits/*/*/run.json").values()]
     current = {card["fingerprint"] for card in cards}
-    before = {key: n for key, n in project.points().items() if key in current}
-    (project.folder / "mlflow.db").unlink()
-    shutil.rmtree(project.folder / "mlartifacts")
-    project.run(sys.executable, "-m", "ebmrepro", "track", "rebuild")
-    assert project.points() == before
+    before = {key: n for key, n in copy.points().items() if key in current}
+    (copy.folder / "mlflow.db").unlink()
+    shutil.rmtree(copy.folder / "mlartifacts")
+    copy.run(sys.executable, "-m", "ebmrepro", "track", "rebuild")
+    assert copy.points() == before
 
 
-def test_a_new_method_takes_one_file_and_one_block(project: Project):
-    (project.folder / "ebmrepro/methods/mean.py").write_text(TEMPLATE)
-    project.edit(
+def test_a_new_method_takes_one_file_and_one_block(copy: Project):
+    (copy.folder / "ebmrepro/methods/mean.py").write_text(TEMPLATE)
+    copy.edit(
         ("  methods:\n    dcgan:\n", "  methods:\n" + BLOCK + "    dcgan:\n"),
         ("    - dcgan\n", "    - dcgan\n    - mean\n"),
     )
-    ran = project.repro()
+    ran = copy.repro()
     assert {"train@digits-mean-0", "evaluate@digits-mean", "report"} <= ran
     assert not {stage for stage in ran if stage.startswith("train@")} - {"train@digits-mean-0"}
-    metrics = json.loads((project.folder / "results/digits/mean/0/metrics.json").read_text())
+    metrics = json.loads((copy.folder / "results/digits/mean/0/metrics.json").read_text())
     assert metrics["values"]["auroc_noise"] > 0.9  # noise is further from the mean than digits are
-    assert "mean" in (project.folder / "reports/index.html").read_text()
+    assert "mean" in (copy.folder / "reports/index.html").read_text()
 
 
-def test_a_wrong_parameter_stops_before_any_work(project: Project):
-    path = project.folder / "params.yaml"
-    original = path.read_text()
-    try:
-        project.edit(("lambda_k: ", "lamda_k: "))
-        said = project.run(*DVC, "repro", ok=False)
-        assert "lamda_k: unknown key; allowed are" in said and "did you mean 'lambda_k'" in said
-        assert "Traceback" not in said
-    finally:
-        path.write_text(original)
+def test_a_wrong_parameter_stops_before_any_work(copy: Project):
+    copy.edit(("lambda_k: ", "lamda_k: "))
+    said = copy.run(*DVC, "repro", ok=False)
+    assert "lamda_k: unknown key; allowed are" in said and "did you mean 'lambda_k'" in said
+    assert "Traceback" not in said
