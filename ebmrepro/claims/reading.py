@@ -9,8 +9,9 @@ from pathlib import Path
 from ebmrepro.claims import form
 from ebmrepro.claims.form import Claim
 from ebmrepro.config import declarations, params, training
-from ebmrepro.config.documents import ParamsError, known, nearest, read_yaml, validate
+from ebmrepro.config.documents import ParamsError, known, nearest, read_yaml
 from ebmrepro.config.params import Params
+from ebmrepro.config.validation import validate
 from ebmrepro.metrics import catalogue
 
 FILE = Path("reports/claims.yaml")

@@ -9,11 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ebmrepro.config.declarations import Facts, source_facts
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, Natural
-from ebmrepro.system.errors import UserError as UserError
 
 
 class Centre(Strict):

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config.documents import ParamsError, Strict, known
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
 from ebmrepro.config.training import base
-from ebmrepro.system.errors import UserError as UserError
 
 PACKAGE = Path(__file__).parents[1]
 METHODS = PACKAGE / "methods"

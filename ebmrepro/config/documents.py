@@ -1,23 +1,20 @@
-"""YAML files that people write: read strictly, and one line about what is wrong with them.
+"""Files that people write: strict models, YAML that every reader takes alike, one line if not.
 
-Read is the part of YAML 1.2 on which DVC's reader and this one agree: blocks, lists, words, numbers
-in decimals, `true` and `false`. What YAML 1.1 and 1.2 or two readers would take differently is
-refused (`0777`, `1_000`, a tab), and so is what builds more than it says (tags, anchors, aliases).
-libyaml finds the tokens, thirty times as fast as a parser in Python; what a word means is decided
-here, and tests hold it to DVC's reader.
+What YAML 1.1 and 1.2 or two readers would take differently is refused (`0777`, `1_000`, a tab), and
+so is what builds more than it says (tags, anchors, aliases). Tests hold the rest to DVC's reader.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
-import yaml  # noqa: TID251 (its tokens only: what it would make of them is YAML 1.1)
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+import yaml  # noqa: TID251 (with the words of YAML 1.2, see WORDS)
+from pydantic import BaseModel, ConfigDict, model_validator
+from yaml.composer import Composer  # noqa: TID251
 
 from ebmrepro.system.errors import UserError
 
@@ -26,39 +23,23 @@ DEEPEST = 20  # blocks inside one another
 DIGITS = 30  # of a number
 SHOWN = 60  # characters of a wrong value in a message
 
-CONSTANTS = {
-    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
-    **dict.fromkeys(["true", "True", "TRUE"], True),
-    **dict.fromkeys(["false", "False", "FALSE"], False),
-    **dict.fromkeys([".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"], float("inf")),
-    **dict.fromkeys(["-.inf", "-.Inf", "-.INF"], float("-inf")),
-    **dict.fromkeys([".nan", ".NaN", ".NAN"], float("nan")),
+INTEGER = r"[-+]?(0|[1-9][0-9]*)"
+FLOAT = r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+)"
+TAG = "tag:yaml.org,2002:"
+WORDS = {  # tag -> the plain words that have it; the first that fits counts, all others are text
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": INTEGER,
+    "float": rf"{FLOAT}|[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN",
+    # Numbers, dates and signs to some readers, other numbers or words to others.
+    "disputed": r"(?=[-+.0-9])[-+]?(?=[_.]*[0-9_])[0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?"
+    r"|[-+]?0[box][0-9a-fA-F_]*|=|<<"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s]+[0-9:.]+\s*(Z|[-+][0-9:]+)?)?",
 }
-INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+)")
-# Numbers, dates and signs in some reader's eyes, and other numbers or words in another's.
-DISPUTED = re.compile(
-    r"(?=[-+.0-9])[-+]?(?=[_.]*[0-9])[0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|[-+]?0[box][0-9a-fA-F_]*"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\s]+[0-9:.]+\s*(Z|[-+][0-9:]+)?)?|=|<<"
-)
 # Signs that readers of YAML forbid or take for the end of a line, or not; and tabs.
 ODD = re.compile(
     "\r(?!\n)|[^\r\n -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-ELEVEN = {"y", "yes", "n", "no", "on", "off"}  # true or false in YAML 1.1
-
-# What pydantic calls by Python's names, in the words of a file.
-KINDS = {
-    "bool_type": "true or false",
-    "dict_type": "a block of keys",
-    "float_type": "a number",
-    "int_from_float": "an integer",
-    "int_type": "an integer",
-    "list_type": "a list",
-    "model_attributes_type": "a block of keys",
-    "model_type": "a block of keys",
-    "string_type": "a word",
-}
 
 rule = model_validator(mode="after")
 """Marks a method of a `Strict` model that checks several keys against one another.
@@ -83,12 +64,18 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ParamsError: the file cannot be read, or is not YAML that every reader takes alike.
     """
-    path = Path(path)
-    text = _text(path)
+    return parse(read_text(path), path)
+
+
+def parse(text: str, path: str | Path) -> dict[str, Any]:
+    """What `read_yaml` makes of the file's text."""
+    return _Loader("", path).construct_document(compose(text, path))
+
+
+def compose(text: str, path: str | Path) -> yaml.MappingNode:
+    """The block at the top with the place in the text of every key and value."""
     try:
-        # A fallback for the rare Python without libyaml; its tokens are the same.
-        events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return _Builder(path).build(events)
+        top = _Loader(text, path).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = " ".join(f"{error.context or ''} {error.problem or ''}".split())
@@ -96,47 +83,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise ParamsError(f"{where}: this is not YAML: {words}") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
-
-
-def validate(
-    model: type[Any], tree: object, path: str | Path, place: tuple[str, ...] = ()
-) -> typing.Any:
-    """`tree`, found at `place` of the file, as a `model`.
-
-    Raises:
-        ParamsError: one line: file, key, what was found, what is allowed, the nearest name.
-    """
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-    # A misspelt key is missing under its right name as well; what stands in the file is said first.
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    keys, found = _keys(first["loc"], tree), first["input"]
-    context = first.get("ctx", {})
-    where = [*place, *keys]
-    if first["type"] == "missing":
-        raise _refusal(path, where, f"this key is missing{_needed(model, first['loc'])}")
-    if first["type"] == "extra_forbidden":
-        allowed = _siblings(model, first["loc"])
-        hint = nearest(str(first["loc"][-1]), allowed)
-        raise _refusal(path, where, f"unknown key; allowed are {', '.join(allowed)}{hint}")
-    if first["type"].startswith("union_tag"):
-        key = context["discriminator"].strip("'")
-        tags = _tags(model, first["loc"], key)
-        listed = f"allowed are {', '.join(tags)}"
-        if first["type"] == "union_tag_not_found":
-            raise _refusal(path, [*where, key], f"this key is missing; {listed}")
-        tag = found[key]
-        raise _refusal(path, [*where, key], f"found {shown(tag)}; {listed}{nearest(tag, tags)}")
-    message = re.sub("^(Input|List|Value error,) ", "", first["msg"])
-    # A `rule` begins with the key.
-    if first["type"] == "value_error" and (said := re.match(r"([\w.]+): (.*)", message)):
-        key, message = said.groups()
-        raise _refusal(path, [*where, *key.split(".")], message)
-    if first["type"] in KINDS:
-        message = f"should be {KINDS[first['type']]}"
-    raise _refusal(path, where, f"found {shown(found)}; it {message}{_hint(first, found)}")
+    if top is None:
+        raise ParamsError(f"{path}: the file is empty")
+    if not isinstance(top, yaml.MappingNode):
+        raise ParamsError(f"{path}: found no block of keys at the top")
+    return top
 
 
 def nearest(found: object, allowed: Iterable[str]) -> str:
@@ -175,102 +126,93 @@ def dotted(keys: Iterable[object]) -> str:
     return ".".join(word if re.fullmatch(r"[\w-]+", word) else shown(word) for word in words)
 
 
-class _Builder:
-    """Plain values from a parser's events, without recursion, so that depth is no danger."""
+class _Loader(Composer, yaml.CSafeLoader):
+    """libyaml's events and PyYAML's safe values, with the words of YAML 1.2.
 
-    def __init__(self, path: Path):
+    The composer is the one in Python, whose steps can be refused before they are taken.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # those of YAML 1.1 are not inherited
+
+    def __init__(self, text: str, path: str | Path):
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)
         self.path = path
-        self.open: list[dict[str, Any] | list[Any]] = []
-        self.keys: list[Any] = []  # per open collection: the key that awaits a value, or None
-        self.lines: list[dict[str, int]] = []  # per open collection: where its keys stand
+        self.place: list[Any] = []  # keys and numbers of items that lead to the node
 
-    def build(self, events: Iterable[Any]) -> dict[str, Any]:
-        documents, top = 0, None
-        for event in events:
-            line = event.start_mark.line + 1
-            self._refuse_cleverness(event, line)
-            match event:
-                case yaml.DocumentStartEvent():
-                    documents += 1
-                    if documents > 1:
-                        raise self._wrong(line, "a second document begins; there may be one")
-                case yaml.ScalarEvent():
-                    self._take(_scalar(event, lambda w, n=line: self._wrong(n, w)), line)
-                case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                    new = {} if isinstance(event, yaml.MappingStartEvent) else []
-                    if self.open:
-                        self._take(new, line)
-                    else:
-                        top = new
-                    if len(self.open) == DEEPEST:
-                        raise self._wrong(line, f"blocks lie more than {DEEPEST} deep")
-                    self.open.append(new)
-                    self.keys.append(None)
-                    self.lines.append({})
-                case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                    for stack in (self.open, self.keys, self.lines):
-                        stack.pop()
-                    self._taken()
-        if documents == 0:
-            raise ParamsError(f"{self.path}: the file is empty")
-        if not isinstance(top, dict):
-            raise ParamsError(f"{self.path}: found no block of keys at the top")
-        return top
+    def compose_document(self):
+        start: Any = self.peek_event()
+        if start.version or start.tags:
+            raise self.refusal(start, "found a directive (%YAML, %TAG); there may be none")
+        return super().compose_document()
 
-    def _take(self, value: Any, line: int) -> None:
-        """A value for the innermost collection, or its next key."""
-        if not self.open:
-            return  # a lone word is no block at the top
-        inner = self.open[-1]
-        if isinstance(inner, list):
-            self.keys[-1] = len(inner)
-            inner.append(value)
-        elif self.keys[-1] is None:
-            self._take_key(value, line)
-            return
-        else:
-            inner[self.keys[-1]] = value
-        if not isinstance(value, dict | list):
-            self._taken()
+    def compose_node(self, parent, index):
+        event = self.peek_event()
+        if index is not None:
+            self.place.append(index.value if isinstance(index, yaml.Node) else index)
+        is_key = isinstance(parent, yaml.MappingNode) and index is None
+        self._refuse_cleverness(event)
+        if is_key and not isinstance(event, yaml.ScalarEvent):
+            raise self._wrong_key(event, "a block or list")
+        if len(self.place) == DEEPEST and isinstance(event, yaml.CollectionStartEvent):
+            raise self.refusal(event, f"blocks lie more than {DEEPEST} deep")
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):
+            self._check_word(node)
+            if is_key and node.tag != f"{TAG}str":
+                raise self._wrong_key(event, node.value or "nothing")
+        if index is not None:
+            self.place.pop()
+        return node
 
-    def _taken(self) -> None:
-        """The innermost collection has its value: what comes next is a key or an item."""
-        if self.keys:
-            self.keys[-1] = None
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise ParamsError(
+                    f"{self.path}: {dotted([*self.place, key.value])}: found this key twice, in "
+                    f"lines {lines[key.value]} and {line}; allowed is once"
+                )
+            lines[key.value] = line
+        return node
 
-    def _take_key(self, key: Any, line: int) -> None:
-        if not isinstance(key, str):
-            what = "a block or list" if isinstance(key, dict | list) else shown(key)
-            raise self._wrong(line, f"found {what} as a key; a key is a word, or stands in quotes")
-        if key in self.open[-1]:
-            where = dotted([*self._place(), key])
-            before = self.lines[-1][key]
-            raise ParamsError(
-                f"{self.path}: {where}: found this key twice, in lines {before} and {line}; "
-                "allowed is once"
-            )
-        self.keys[-1] = key
-        self.lines[-1][key] = line
-
-    def _refuse_cleverness(self, event: Any, line: int) -> None:
-        if getattr(event, "version", None) or getattr(event, "tags", None):
-            raise self._wrong(line, "found a directive (%YAML, %TAG); there may be none")
+    def _refuse_cleverness(self, event: Any) -> None:
         if isinstance(event, yaml.AliasEvent):
-            raise self._wrong(line, f"found an alias *{event.anchor}; write the value itself")
-        if getattr(event, "anchor", None):
-            raise self._wrong(line, f"found an anchor &{event.anchor}; there may be none")
-        if getattr(event, "tag", None):
-            raise self._wrong(line, f"found a tag {shown(event.tag)}; there may be none")
+            raise self.refusal(event, f"found an alias *{event.anchor}; write the value itself")
+        if event.anchor:
+            raise self.refusal(event, f"found an anchor &{event.anchor}; there may be none")
+        if event.tag:
+            raise self.refusal(event, f"found a tag {shown(event.tag)}; there may be none")
 
-    def _place(self) -> list[Any]:
-        return [key for key in self.keys if key is not None]
+    def _check_word(self, node: yaml.ScalarNode) -> None:
+        word = node.value[:DIGITS]
+        if node.tag in (f"{TAG}int", f"{TAG}float") and len(node.value) > DIGITS:
+            raise self.refusal(node, f"found {word}...; a number has at most {DIGITS} signs")
+        if node.tag == f"{TAG}disputed":
+            raise self.refusal(
+                node,
+                f"found {word}, which readers of YAML take differently; write a number in "
+                "decimals, like 1000 or 0.5e-3, and anything else in quotes",
+            )
 
-    def _wrong(self, line: int, message: str) -> ParamsError:
-        place = dotted(self._place())
+    def _wrong_key(self, event: Any, what: str) -> ParamsError:
+        return self.refusal(event, f"found {what} as a key; a key is a word, or stands in quotes")
+
+    def refusal(self, event: Any, message: str) -> ParamsError:
+        place = dotted(self.place)
+        line = event.start_mark.line + 1
         return ParamsError(f"{self.path}: line {line}: {place and f'{place}: '}{message}")
 
 
-def _text(path: Path) -> str:
+for _tag, _words in WORDS.items():
+    _Loader.add_implicit_resolver(f"{TAG}{_tag}", re.compile(rf"({_words})\Z"), None)
+
+
+def read_text(path: str | Path) -> str:
+    """A file's text, where it is UTF-8 of signs that every reader takes alike."""
+    path = Path(path)
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -296,118 +238,3 @@ def _text(path: Path) -> str:
         what = "a tab; write spaces" if sign == "\t" else what
         raise ParamsError(f"{path}: line {line}: found {what}")
     return text
-
-
-def _scalar(event: Any, wrong: typing.Callable[[str], ParamsError]) -> Any:
-    """What a word means: that of YAML 1.2, where no reader disputes it."""
-    word = event.value
-    if not event.implicit[0]:  # in quotes, or a block of text
-        return word
-    if word in CONSTANTS:
-        return CONSTANTS[word]
-    if INTEGER.fullmatch(word) or FLOAT.fullmatch(word):
-        if len(word) > DIGITS:
-            raise wrong(f"found {word[:DIGITS]}...; a number has at most {DIGITS} signs")
-        return int(word) if INTEGER.fullmatch(word) else float(word)
-    if DISPUTED.fullmatch(word):
-        raise wrong(
-            f"found {word[:DIGITS]}, which readers of YAML take differently; write a number in "
-            "decimals, like 1000 or 0.5e-3, and anything else in quotes"
-        )
-    return word
-
-
-def _refusal(path: str | Path, keys: Iterable[object], message: str) -> ParamsError:
-    where = dotted(keys)
-    return ParamsError(f"{path}: {where}: {message}" if where else f"{path}: {message}")
-
-
-def _hint(error: Any, found: object) -> str:
-    """What a person who wrote this may have meant."""
-    kind, expected = error["type"], str(error.get("ctx", {}).get("expected", ""))
-    if kind == "literal_error":
-        return nearest(found, re.findall(r"'([^']*)'", expected))
-    if kind == "string_type" and isinstance(found, bool | int | float):
-        return "; write it in quotes"
-    if not isinstance(found, str):
-        return ""
-    if kind == "bool_type" and found.lower() in ELEVEN | {"true", "false"}:
-        return "; YAML 1.2: write true or false, without quotes"
-    if kind in ("int_type", "float_type"):
-        if INTEGER.fullmatch(found) or FLOAT.fullmatch(found):
-            return "; write it without quotes"
-        if re.fullmatch(r"[0-9:.]*:[0-9:.]*", found):
-            return "; YAML 1.2 has no numbers to the base of 60"
-        if re.fullmatch(r"[0-9]*,[0-9]*", found):
-            return "; write a decimal point"
-    return ""
-
-
-def _keys(loc: Iterable[int | str], tree: object) -> list[str]:
-    """The keys of a place as they stand in the file.
-
-    Pydantic puts a union's tag into the place (`G.mlp.hidden`); the file has none.
-    """
-    kept: list[str] = []
-    loc = list(loc)
-    if not loc:
-        return kept
-    for key in loc[:-1]:
-        inside = _get(tree, key)
-        if inside is not tree:
-            tree = inside
-            kept.append(str(key))
-    is_tag = isinstance(tree, Mapping) and loc[-1] not in tree and loc[-1] in tree.values()
-    return kept if is_tag else [*kept, str(loc[-1])]
-
-
-def _get(tree: Any, key: int | str) -> Any:
-    """What lies at a key, or `tree` itself where it has no such key."""
-    try:
-        return tree[key]
-    except (LookupError, TypeError):
-        return tree
-
-
-def _siblings(model: type[Any], loc: Iterable[int | str]) -> list[str]:
-    """The keys allowed at the place where an unknown one was found, or a known one is missing."""
-    kind: Any = model
-    for key in list(loc)[:-1]:
-        kind = _child(kind, key)
-    return list(kind.model_fields)
-
-
-def _needed(model: type[Any], loc: Iterable[int | str]) -> str:
-    return f"; needed are {', '.join(_siblings(model, loc))}"
-
-
-def _tags(model: type[Any], loc: Iterable[int | str], discriminator: str) -> list[str]:
-    """The values that the key may have by which a union of blocks is told apart."""
-    kind: Any = model
-    for key in loc:
-        kind = _child(kind, key)
-    fields = [member.model_fields[discriminator] for member in typing.get_args(kind)]
-    return [tag for field in fields for tag in typing.get_args(field.annotation)]
-
-
-def _child(kind: Any, key: Any) -> Any:
-    """The type at a key of a type, without what Annotated adds, and without None."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        kind = kind.model_fields[key].annotation
-    else:
-        arguments = [a for a in typing.get_args(kind) if a is not type(None)]
-        if typing.get_origin(kind) is dict:
-            kind = arguments[1]
-        elif typing.get_origin(kind) in (list, tuple):
-            kind = arguments[0]
-        else:  # a union of blocks: the key is the tag
-            kind = next(
-                a
-                for a in arguments
-                if any(key in typing.get_args(f.annotation) for f in a.model_fields.values())
-            )
-    if typing.get_origin(kind) is Annotated:
-        return typing.get_args(kind)[0]
-    some = [a for a in typing.get_args(kind) if a is not type(None)]
-    optional = len(some) == 1 < len(typing.get_args(kind))  # a block that may be absent
-    return some[0] if optional else kind

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from ebmrepro.config.data import _check_below
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, Seed, Several, Share
-from ebmrepro.system.errors import UserError as UserError
 
 
 class InInception(Strict):

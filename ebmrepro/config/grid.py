@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.optimisers import Adam
 from ebmrepro.config.types import (
     Count,
@@ -22,7 +20,6 @@ from ebmrepro.config.types import (
     Several,
     Share,
 )
-from ebmrepro.system.errors import UserError as UserError
 
 Depths = Annotated[list[Several], Field(min_length=1)]  # numbers of layers; D and Enc + Dec have 2
 Switches = Annotated[list[bool], Field(min_length=1)]

@@ -7,11 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, Seed, Several, Share
-from ebmrepro.system.errors import UserError as UserError
 
 
 class Rung(Strict):

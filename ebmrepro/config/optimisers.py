@@ -7,10 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
 from ebmrepro.config.types import Decay, Natural, NonNegative, Positive
-from ebmrepro.system.errors import UserError as UserError
 
 
 class Adam(Strict):

@@ -19,9 +19,7 @@ from ebmrepro.config.declarations import (
     hparams_class,
     source_facts,
 )
-from ebmrepro.config.documents import ParamsError, Strict, dotted, known, read_yaml, validate
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import ParamsError, Strict, dotted, known, nearest, read_yaml, rule
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.grid import Grid
 from ebmrepro.config.networks import MLP, AnyNet, Conv, ConvMap, NoisePlanes, misfit
@@ -29,7 +27,7 @@ from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
 from ebmrepro.config.training import Block, _scale, base
 from ebmrepro.config.types import NAME, NOT_A_NAME, Seed, Share
-from ebmrepro.system.errors import UserError as UserError
+from ebmrepro.config.validation import validate
 
 OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
 

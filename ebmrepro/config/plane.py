@@ -6,12 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.optimisers import Adam
 from ebmrepro.config.types import Count, Fraction, Layers, Positive, Seed
-from ebmrepro.system.errors import UserError as UserError
 
 
 class Ring(Strict):

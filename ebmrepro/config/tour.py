@@ -6,9 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
+from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import (
     Count,
     Fraction,
@@ -20,7 +18,6 @@ from ebmrepro.config.types import (
     Shares,
     _check_rises,
 )
-from ebmrepro.system.errors import UserError as UserError
 
 
 class Counting(Strict):

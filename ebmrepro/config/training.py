@@ -7,11 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
 from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.types import Count, Decay, Precision, Share, _Scaled
-from ebmrepro.system.errors import UserError as UserError
 
 
 class Stall(Strict):

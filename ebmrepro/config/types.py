@@ -8,10 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ebmrepro.config.documents import nearest as nearest
-from ebmrepro.config.documents import rule as rule
-from ebmrepro.system.errors import UserError as UserError
-
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 

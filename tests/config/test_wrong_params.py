@@ -208,6 +208,8 @@ SCALARS = st.one_of(
 @example("0o17")
 @example("08")
 @example("1:30")
+@example("-_")
+@example("._")
 def test_a_word_that_is_accepted_is_what_dvc_takes_it_for(path: Path, scalar: str):
     path.write_text(f"a: {scalar}\n", encoding="utf-8")
     try:
@@ -276,7 +278,7 @@ def test_a_plain_word_is_read_as_yaml_1_2_has_it(path: Path, word: str, value: o
         (b"a: !!python/object:os.system x\n", "found a tag 'tag:yaml.org,2002:python/object:os"),
         (b"a: !!float 1\n", "found a tag"),
         (b"%YAML 1.1\n---\na: no\n", "line 1: found a directive"),
-        (b"a: 1\n---\na: 2\n", "line 2: a second document begins"),
+        (b"a: 1\n---\na: 2\n", "line 2: this is not YAML: expected a single document"),
         (b"a: 0777\n", "line 1: a: found 0777, which readers of YAML take differently"),
         (b"a: 1_000\n", "line 1: a: found 1_000, which readers of YAML take differently"),
         (b"a: 0x1F\n", "line 1: a: found 0x1F, which readers of YAML take differently"),

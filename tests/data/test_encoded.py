@@ -27,7 +27,8 @@ from PIL import Image as Pillow
 from ebmrepro import data
 from ebmrepro.config import declarations, params
 from ebmrepro.config.data import Data, Image
-from ebmrepro.config.documents import ParamsError, validate
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.config.validation import validate
 from ebmrepro.data import DataError, archives, crops, decoding, files, trees
 from ebmrepro.data.sources import celeba, cifar10, imagenet, imagenet_dogs, lsun, olivetti
 from ebmrepro.system.locks import Busy, Lock
@@ -262,8 +263,8 @@ import sys
 from pathlib import Path
 from ebmrepro import data
 from ebmrepro.data import crops, decoding
-from ebmrepro.config.documents import validate
 from ebmrepro.config.params import Data
+from ebmrepro.config.validation import validate
 decoding.SAVE_EVERY = 0.0
 asks = validate(Data, {asks!r}, "p")
 plain = crops.decode
