@@ -94,7 +94,13 @@ def _block(name: str, budget: float = 1.0) -> dict[str, Any]:
     if "epochs" in hparams:
         hparams = {**hparams, "epochs": round(budget * hparams["epochs"])}
     adam = {"name": "adam", "lr": 1e-3, "beta1": 0.5, "beta2": 0.999}
-    return {"share": 1.0, "batch_size": 64, "grids": 3, "optim": {"G": adam}, "hparams": hparams}
+    return {
+        "epoch_fraction": 1.0,
+        "batch_size": 64,
+        "grids": 3,
+        "optim": {"G": adam},
+        "hparams": hparams,
+    }
 
 
 def results(root: Path, settings: Params, suite: str | None = None) -> None:
@@ -185,7 +191,7 @@ def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) 
         "fingerprint": told["fingerprint"],
         "step": 1000,
         "budget": {
-            "share": BUDGET,
+            "epoch_fraction": BUDGET,
             "epochs": {"epochs": {"run": epochs, "of": EPOCHS}} if epochs else {},
         },
         "values": _values(name, rng),

@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml  # noqa: TID251 (with the words of YAML 1.2, see WORDS)
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -132,8 +132,6 @@ class _Loader(Composer, yaml.CSafeLoader):
     The composer is the one in Python, whose steps can be refused before they are taken.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # those of YAML 1.1 are not inherited
-
     def __init__(self, text: str, path: str | Path):
         yaml.CSafeLoader.__init__(self, text)
         Composer.__init__(self)
@@ -206,6 +204,7 @@ class _Loader(Composer, yaml.CSafeLoader):
         return ParamsError(f"{self.path}: line {line}: {place and f'{place}: '}{message}")
 
 
+_Loader.yaml_implicit_resolvers = {}  # those of YAML 1.1 are not inherited
 for _tag, _words in WORDS.items():
     _Loader.add_implicit_resolver(f"{TAG}{_tag}", re.compile(rf"({_words})\Z"), None)
 

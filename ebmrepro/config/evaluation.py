@@ -6,7 +6,7 @@ from typing import Literal
 
 from ebmrepro.config.data import _check_below
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, Seed, Several, Share
+from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
 
 
 class InInception(Strict):
@@ -29,8 +29,8 @@ class Evaluate(Strict):
     energies: Several  # images per set whose energy is measured, at most
     seed: Seed  # of the draws
     neighbours: Count  # k of improved precision and recall
-    coverage_share: Share  # a class is covered when this share of the images is of it ...
-    coverage_confidence: Share  # ... with at least this probability
+    coverage_share: PositiveFraction  # a class is covered when so many of the images are of it ...
+    coverage_confidence: PositiveFraction  # ... with at least this probability
     inception: InInception | None = None  # left out: of Inception's measures, `fid` alone
 
     @rule

@@ -16,9 +16,9 @@ from ebmrepro.config.types import (
     Levels,
     Natural,
     Positive,
+    PositiveFraction,
     Seed,
     Several,
-    Share,
 )
 
 Depths = Annotated[list[Several], Field(min_length=1)]  # numbers of layers; D and Enc + Dec have 2
@@ -109,7 +109,7 @@ class GridScore(Strict):
 class Grid(Strict):
     """EBGAN's grid of fully connected networks: many small trainings of one suite."""
 
-    share: Share  # of `epochs` that this repository carries; the suite's budget times it
+    epoch_fraction: PositiveFraction  # of `epochs` that are run here, times the suite's budget
     epochs: Count  # of every configuration
     batch_size: Several
     z: Count  # dimension of z ~ N(0, I)

@@ -8,14 +8,14 @@ from typing import Annotated
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, Seed, Several, Share
+from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
 
 
 class Rung(Strict):
     """Inverse temperatures from the rung below (from 0) to `up_to`, `step` apart."""
 
-    up_to: Share
-    step: Share
+    up_to: PositiveFraction
+    step: PositiveFraction
 
 
 class AIS(Strict):

@@ -26,14 +26,14 @@ from ebmrepro.config.networks import MLP, AnyNet, Conv, ConvMap, NoisePlanes, mi
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
 from ebmrepro.config.training import Block, _scale, base
-from ebmrepro.config.types import NAME, NOT_A_NAME, Seed, Share
+from ebmrepro.config.types import NAME, NOT_A_NAME, PositiveFraction, Seed
 from ebmrepro.config.validation import validate
 
 OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
 
 
 class Suite(Strict):
-    budget: Share  # of every epoch count; a block's own share of it multiplies it
+    budget: PositiveFraction  # of every epoch count; a block's own epoch_fraction multiplies it
     data: Data
     dbn: Block
     evaluate: Evaluate
@@ -117,11 +117,11 @@ class Params(Strict):
         return block
 
     def block(self, suite: str, name: str) -> Block:
-        """The block of one system with the suite's budget and its own share of it applied."""
+        """The block of one system with its epochs times the suite's budget and its own fraction."""
         suite_params = self.suite(suite)
         where = f"params.yaml: {suite}.methods"
         block = suite_params.block(known(name, ["dbn", *suite_params.methods], where, "method"))
-        part = suite_params.budget * block.share
+        part = suite_params.budget * block.epoch_fraction
         return block.model_copy(update={"hparams": _scale(block.hparams, part)})
 
 

@@ -15,7 +15,7 @@ from ebmrepro.config.types import (
     Natural,
     NonNegative,
     Positive,
-    Shares,
+    PositiveFractions,
     _check_rises,
 )
 
@@ -59,9 +59,9 @@ class Ranking(Strict):
 
     images: Count
     noise: Levels  # standard deviation, in units of pixel values in [-1, 1]
-    occlusion: Shares  # share of the area
+    occlusion: PositiveFractions  # share of the area
     blur: Levels  # standard deviation in pixels
-    inversion: Shares  # 0.5 is flat grey, 1 the negative
+    inversion: PositiveFractions  # 0.5 is flat grey, 1 the negative
 
     @rule
     def _amounts_rise(self):

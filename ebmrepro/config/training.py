@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.optimisers import Optim
-from ebmrepro.config.types import Count, Decay, Precision, Share, _Scaled
+from ebmrepro.config.types import Count, Decay, PositiveFraction, Precision, _Scaled
 
 
 class Stall(Strict):
@@ -16,7 +16,7 @@ class Stall(Strict):
 
     epochs: Count  # without a new least value that count as a stall; not scaled by any budget
     factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
-    floor: Share  # of the first learning rates, below which they do not fall
+    floor: PositiveFraction  # of the first learning rates, below which they do not fall
 
 
 def _left_out(value: object) -> bool:
@@ -30,7 +30,7 @@ class Block(Strict):
     without it stay what they were.
     """
 
-    share: Share  # of the paper's epochs that this repository carries; the suite's budget times it
+    epoch_fraction: PositiveFraction  # of the paper's that are run here, times the suite's budget
     batch_size: Count
     grids: Count  # image grids at fixed z written over the training
     optim: dict[str, Optim]  # player -> its optimiser

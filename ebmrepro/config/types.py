@@ -13,7 +13,7 @@ NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 
 
 class _Scaled:
-    """Marks a number of epochs, which a suite's `budget` and a block's `share` multiply."""
+    """Marks a number of epochs, which the suite's `budget` and the block's fraction multiply."""
 
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -23,7 +23,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(gt=0, le=1)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 Epochs = Annotated[int, Field(ge=1, le=10**9), _Scaled()]
 Layers = Annotated[list[Count], Field(min_length=1)]  # widths
@@ -38,5 +38,5 @@ def _check_rises(key: str, values: list[Any]) -> None:
 
 
 Levels = Annotated[list[Positive], Field(min_length=1)]
-Shares = Annotated[list[Share], Field(min_length=1)]
+PositiveFractions = Annotated[list[PositiveFraction], Field(min_length=1)]
 Lengths = Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1)]

@@ -214,20 +214,20 @@ def _measure(
 
 
 def _budget(suite: str, name: str, settings: Params) -> dict[str, Any]:
-    """How much of the epochs in params.yaml was run: the share, and by key (run, of how many)."""
+    """How much of the epochs in params.yaml was run: the part, and by key (run, of how many)."""
     whole, run = settings.suite(suite).block(name), settings.block(suite, name)
     epochs = {
         key: {"run": getattr(run.hparams, key), "of": getattr(whole.hparams, key)}
         for key, field in type(whole.hparams).model_fields.items()
         if any(isinstance(mark, _EPOCHS) for mark in field.metadata)
     }
-    return {"share": settings.suite(suite).budget * whole.share, "epochs": epochs}
+    return {"epoch_fraction": settings.suite(suite).budget * whole.epoch_fraction, "epochs": epochs}
 
 
 def _trained(part: dict[str, Any]) -> str:
     counts = [f"{n['run']:,} of {n['of']:,} {key}" for key, n in sorted(part["epochs"].items())]
     told = ", ".join(counts).replace("_", " ") or "no epochs"
-    return f"{told} in params.yaml (budget x share = {part['share']:g})"
+    return f"{told} in params.yaml (budget x epoch_fraction = {part['epoch_fraction']:g})"
 
 
 def _distances(

@@ -253,7 +253,9 @@ def _system(name: str, numbers: Mapping[str, Mapping[str, Any]], runs: Sequence[
         theirs = numbers[method]
         differences = [
             Difference(key, theirs.get(key), own.get(key))
-            for key in sorted({*theirs, *own} - {"share"})  # how much was run of the same training
+            for key in sorted(
+                {*theirs, *own} - {"epoch_fraction"}
+            )  # how much was run of the same training
             if theirs.get(key) != own.get(key)
         ]
     return System(

@@ -95,7 +95,7 @@ def share(systems: Sequence[System]) -> str:
 
 def part(run: Run) -> float | None:
     """Share of the epochs that a measured run was trained for; None where it does not say."""
-    return (run.measured or {}).get("budget", {}).get("share")
+    return (run.measured or {}).get("budget", {}).get("epoch_fraction")
 
 
 def hardware(runs: Sequence[Run]) -> tuple[str, str]:

@@ -36,12 +36,14 @@ def test_the_shipped_file_is_right():
 
 
 def test_an_ablation_differs_from_its_method_in_one_number():
-    """A variant is a complete block; only what it is about may differ, besides the share of it."""
+    """A variant is a complete block: one number differs, and perhaps how much of it is run."""
     settings = params.load(ROOT / "params.yaml")
     for suite in settings.suites.values():
         for name in set(settings.run.variants) & set(suite.methods):
-            own = params.flatten(suite.methods[name].model_dump(exclude={"share"}))
-            base = params.flatten(suite.methods[training.base(name)].model_dump(exclude={"share"}))
+            own = params.flatten(suite.methods[name].model_dump(exclude={"epoch_fraction"}))
+            base = params.flatten(
+                suite.methods[training.base(name)].model_dump(exclude={"epoch_fraction"})
+            )
             assert len([key for key in own if own[key] != base.get(key)]) == 1, name
 
 
@@ -144,11 +146,13 @@ def test_a_budget_scales_epochs_and_leaves_the_rest(tmp_path: Path):
         assert all(after[key] == max(1, round(before[key] / 10)) for key in moved)
 
 
-def test_a_share_scales_the_epochs_of_its_own_block_on_top_of_the_budget(tmp_path: Path):
+def test_an_epoch_fraction_scales_the_epochs_of_its_own_block_on_top_of_the_budget(tmp_path: Path):
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path = tmp_path / "params.yaml"
     text = text.replace("budget: 1.0", "budget: 0.5", 1)
-    path.write_text(text.replace("dcgan:\n      share: 1.0", "dcgan:\n      share: 0.1", 1))
+    path.write_text(
+        text.replace("dcgan:\n      epoch_fraction: 1.0", "dcgan:\n      epoch_fraction: 0.1", 1)
+    )
     before, after = (params.load(p) for p in (ROOT / "params.yaml", path))
     assert before.block("digits", "dcgan").hparams.epochs == 80
     assert after.block("digits", "dcgan").hparams.epochs == 4  # 80 * 0.5 * 0.1

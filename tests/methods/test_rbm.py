@@ -107,7 +107,7 @@ def test_what_is_measured_follows_from_how_many_layers_there_are():
 
 def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
     methods = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["mnist"].methods
-    about = {"share", "grids", "hparams.layers", "hparams.cd_steps"}
+    about = {"epoch_fraction", "grids", "hparams.layers", "hparams.cd_steps"}
     plain = {
         name: {
             key: value

@@ -52,7 +52,7 @@ class Mean(Method):
         yield Turn("D", self.energy(x).mean(), {"energy/real": self.energy(x).mean()})
 '''
 BLOCK = """    mean:
-      share: 1.0
+      epoch_fraction: 1.0
       batch_size: 64
       grids: 1
       optim:
@@ -213,7 +213,10 @@ def test_results_hold_what_a_report_needs_where_there_are_no_models_and_no_data(
         assert (kept / "training.json").read_bytes() == (model / "run.json").read_bytes()
         assert (kept / "curves.csv").read_bytes() == (model / "curves.csv").read_bytes()
         metrics = json.loads((kept / "metrics.json").read_text())
-        assert metrics["budget"]["share"] == 0.02 and "= 0.02)" in metrics["protocol"]["trained"]
+        assert (
+            metrics["budget"]["epoch_fraction"] == 0.02
+            and "= 0.02)" in metrics["protocol"]["trained"]
+        )
         drawn = np.load(project.folder / f"generated/digits/{name}/0.npy")[:64]
         shown = pictures.tiles(pictures.read(kept / "samples.png"), (1, 8, 8), 64)
         assert np.array_equal(shown, drawn)

@@ -151,7 +151,7 @@ def test_depths_stand_in_order_with_their_shares(root: Path) -> None:
         (place / "training.json").write_text(json.dumps(card))
         measured = json.loads((place / "metrics.json").read_text())
         measured["values"] |= {"error_pretrained": error, "grad_norm_random_1": 0.5}
-        measured["budget"] = {"share": 0.01, "epochs": {}}
+        measured["budget"] = {"epoch_fraction": 0.01, "epochs": {}}
         (place / "metrics.json").write_text(json.dumps(measured))
     table = words(root).partition("**Test error by depth.**")[2].partition("**Gradients")[0]
     labels = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| DBN")]

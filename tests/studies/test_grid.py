@@ -39,7 +39,12 @@ def small(**changes: Any) -> Grid:
     for kind in ("ebgan", "gan"):
         tree["table"][kind] |= {"sizeG": [6, 10], "sizeD": [5, 7]}
     tree["sweep"] |= {"margins": [1.0, 10.0], "nLayerG": 3, "sizeG": 8, "sizeD": 6}
-    tree |= {"draw": {"ebgan": 2, "gan": 2, "ebgan_pt": 1}, "epochs": 1, "share": 0.2, "z": 4}
+    tree |= {
+        "draw": {"ebgan": 2, "gan": 2, "ebgan_pt": 1},
+        "epochs": 1,
+        "epoch_fraction": 0.2,
+        "z": 4,
+    }
     tree["score"] |= {"generated": 40, "best": 9}
     tree["classifier"] |= {"hidden": [16], "epochs": 2}
     return Grid.model_validate({**tree, **changes})

@@ -201,7 +201,8 @@ def _protocol(asked: Work, judge: Judge, split: str, budget: float) -> dict[str,
     hidden = ", ".join(map(str, grid.classifier.hidden))
     return {
         "training": f"{asked.steps:,} steps of {grid.batch_size} images each, "
-        f"{grid.share * budget:g} of {grid.epochs} epochs; the paper does not say how long",
+        f"{grid.epoch_fraction * budget:g} of {grid.epochs} epochs; the paper does not say how "
+        "long",
         "draw": "without repetition, by the seed; that seed also gives the initial weights, the "
         "noise and the order of the data",
         "score": f"I' of {grid.score.generated:,} images of each model, drawn with seed "

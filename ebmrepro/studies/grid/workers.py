@@ -75,8 +75,8 @@ def work(suite: str, seed: int, settings: Params) -> Work:
     grid = settings.grid(suite)
     about = data.describe(Path("data") / suite)
     batches = about["splits"]["train"]["count"] // grid.batch_size
-    share = settings.suite(suite).budget * grid.share
-    steps = max(1, round(grid.epochs * share * batches))
+    fraction = settings.suite(suite).budget * grid.epoch_fraction
+    steps = max(1, round(grid.epochs * fraction * batches))
     code = fingerprint(grid, steps, about)
     folder = layout.root() / ".ebmrepro" / "grid" / code / identity.made_with()
     return Work(suite, seed, grid, steps, folder)
