@@ -113,6 +113,23 @@ def _rehearsed(suite: str, settings: params.Params) -> bool:
     return answered == len(systems)
 
 
+@app.command()
+def variant(
+    suite: Suite,
+    method: Annotated[str, typer.Argument(help="A method of the suite.")],
+    name: Annotated[str, typer.Argument(help="What the variant is called, after METHOD__.")],
+    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...")],
+) -> None:
+    """Write a variant into params.yaml: the method's block with other numbers.
+
+    Such as: ebmrepro variant digits ebgan large_margin hparams.margin=8. The name is listed under
+    run.variants where every suite of run.suites has it. Nothing is written if anything is wrong.
+    """
+    from ebmrepro.config import variant as variants
+
+    typer.echo(variants.write(suite, method, name, changes))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def repro(
     context: typer.Context,

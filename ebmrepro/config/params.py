@@ -131,18 +131,22 @@ def load(path: str | Path = "params.yaml") -> Params:
     Raises:
         ParamsError: the file is missing, is not YAML 1.2, or holds a wrong key or value.
     """
-    path = Path(path)
-    tree = read_yaml(path)
+    return check(read_yaml(path), Path(path))
+
+
+def check(tree: Mapping[str, Any], path: Path) -> Params:
+    """What stands in the file, as parameters; `load` says what is raised."""
     for name in OWN:
         if name not in tree:
             raise ParamsError(f"{path}: {name}: this key is missing at the top")
-    run = validate(Run, tree.pop("run"), path, ("run",))
-    fundamentals = validate(Fundamentals, tree.pop("fundamentals"), path, ("fundamentals",))
-    if misspelt := next((name for name in tree if not NAME.fullmatch(name)), None):
+    run = validate(Run, tree["run"], path, ("run",))
+    fundamentals = validate(Fundamentals, tree["fundamentals"], path, ("fundamentals",))
+    blocks = {name: block for name, block in tree.items() if name not in OWN}
+    if misspelt := next((name for name in blocks if not NAME.fullmatch(name)), None):
         raise ParamsError(f"{path}: {dotted([misspelt])}: {NOT_A_NAME}{nearest(misspelt, OWN)}")
     suites = {
         name: _with_hparams(validate(Suite, block, path, (name,)), path, name)
-        for name, block in tree.items()
+        for name, block in blocks.items()
     }
     params = Params(run=run, fundamentals=fundamentals, suites=suites)
     _check_run(params, path)

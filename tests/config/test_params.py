@@ -1,12 +1,14 @@
 """A wrong params.yaml gets one line that names the place, what was found and what is allowed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import modify_yaml
 
-from ebmrepro.config import documents, params, training
+from ebmrepro.config import documents, params, training, variant
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -97,9 +99,9 @@ def test_an_unknown_key_is_told_the_nearest_name(tmp_path: Path):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("    - began\n", "    - bgan\n", "no block 'bgan'; there are dcgan"),
-        ("    - digits\n", "    - digit\n", "run.suites: no suite 'digit'; there are digits"),
-        ("    - 2\n", "    - 1\n", "run.seeds: found [0, 1, 1], each may stand there once"),
+        ("ebgan_pt, began,", "ebgan_pt, bgan,", "no block 'bgan'; there are dcgan"),
+        ("suites: [digits]", "suites: [digit]", "run.suites: no suite 'digit'; there are digits"),
+        ("[0, 1, 2]", "[0, 1, 1]", "run.seeds: found [0, 1, 1], each may stand there once"),
         ("source: digits", "source: digit", "digits.data.source: no source 'digit'; there are "),
         ("split: test", "split: validation", "but data.validation holds out no image"),
         ("split: test", "split: dev", "digits.evaluate.split: found 'dev'; it should be 'test' or"),
@@ -190,3 +192,32 @@ def test_an_average_of_an_unknown_player_is_refused(tmp_path: Path):
     assert refusal(path) == (
         "digits.methods.began.ema.g: unknown player; the players of began are G, D"
     )
+
+
+def test_the_file_is_short_enough_for_people():
+    lines = TEXT.splitlines()
+    assert len(lines) <= 2600
+    assert all(len(line.partition("  #")[0]) <= 80 for line in lines if line.strip()[:1] != "#")
+    digits = TEXT[TEXT.index("\ndigits:\n") : TEXT.index("\n# MNIST at")]
+    assert digits.count("\n") <= 260
+    top = documents.compose(TEXT, "params.yaml")
+    for suite, block in top.value[2:]:
+        (methods,) = (value for key, value in block.value if key.value == "methods")
+        for name, system in methods.value:
+            lines = variant.end_of(system).line - name.start_mark.line + 1
+            assert lines <= 20, (suite.value, name.value)
+
+
+@pytest.mark.parametrize("suite", ["digits", "mnist", "celeba"])
+def test_what_dvc_makes_of_the_file_is_read_and_keeps_its_comments(tmp_path: Path, suite: str):
+    """`dvc exp run -S` wraps long lines anew, at any comma or colon."""
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    with modify_yaml(str(path)) as tree:
+        tree[suite]["methods"]["magan"]["hparams"]["margin_moves"] = False
+    expected = documents.read_yaml(ROOT / "params.yaml")
+    expected[suite]["methods"]["magan"]["hparams"]["margin_moves"] = False
+    assert documents.read_yaml(path) == expected
+    comments = [re.findall("#.*", text) for text in (TEXT, path.read_text(encoding="utf-8"))]
+    assert comments[0] == comments[1] and len(comments[0]) > 50
+    params.load(path)

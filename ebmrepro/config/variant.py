@@ -1,0 +1,167 @@
+"""A new variant in params.yaml: the block of its method with other numbers, and its name.
+
+The file is edited as text, so that every other line of it, comments too, stays as it is. It must
+then be read as the tree that was meant, and pass the checks of every params.yaml.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ebmrepro.config.documents import ParamsError, compose, known, parse, read_text, shown
+from ebmrepro.config.params import check
+from ebmrepro.config.types import NAME, NOT_A_NAME
+from ebmrepro.system.atomic import atomic_write
+
+WIDTH = 80
+UNUSUAL = "found no block in lines of its own; write the variant by hand"
+
+
+def write(
+    suite: str, method: str, name: str, changes: Sequence[str], path: str | Path = "params.yaml"
+) -> str:
+    """Write the block `<method>__<name>`, and list it where every suite of `run` has one.
+
+    `changes` are KEY=VALUE: a dotted key in the block, and a value as YAML has it. Returns what was
+    done.
+
+    Raises:
+        ParamsError: a name or a change is wrong; the file is as it was.
+    """
+    path, new = Path(path), f"{method}__{name}"
+    text = read_text(path)
+    tree = parse(text, path)
+    check(tree, path)
+    suites = [key for key in tree if key not in ("run", "fundamentals")]
+    methods = tree[known(suite, suites, str(path), "suite")]["methods"]
+    own = ["dbn", *(each for each in methods if "__" not in each)]
+    known(method, own, f"{path}: {suite}.methods", "method")
+    if not NAME.fullmatch(name):
+        raise ParamsError(f"{shown(name)}: found no name of a variant; {NOT_A_NAME}")
+    if new in methods:
+        raise ParamsError(f"{path}: {suite}.methods.{new}: a block of this name stands there")
+
+    before = tree[suite]["dbn"] if method == "dbn" else methods[method]
+    methods[new] = copy.deepcopy(before)
+    block, column = _block(text, path, suite, method)
+    for keys, value in map(_pair, changes):
+        _set(methods[new], keys, parse(f"value: {value}", f"{'.'.join(keys)}={value}")["value"])
+        block = _replaced(block, keys, value)
+    if methods[new] == before:
+        raise ParamsError(f"{path}: {suite}.{method}: has these values already")
+    block = re.sub(r"\w+", new, block, count=1)
+    run = tree["run"]
+    everywhere = all(new in tree[each]["methods"] for each in run["suites"])
+    if lists := everywhere and new not in run["variants"]:
+        run["variants"].append(new)
+    check(tree, path)
+
+    top = compose(text, path)
+    if method == "dbn":
+        place = _key(_at(top, suite), "methods").start_mark
+        deeper = _at(top, suite, "methods").start_mark.column - column
+        block = re.sub("(?m)^(?=.)", " " * deeper, block)
+    else:
+        place = end_of(_at(top, suite, "methods", method))
+    edits = [(_line_end(text, place.index), f"\n{block}")]
+    if lists:
+        edits.append(_listed(text, _at(top, "run", "variants"), new))
+    for at, words in sorted(edits, reverse=True):
+        text = f"{text[:at]}{words}{text[at:]}"
+    if parse(text, path) != tree:
+        raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
+    with atomic_write(path) as partial:
+        partial.write_bytes(text.encode())
+    told = f"{path}: {suite}.methods.{new} is written"
+    if lists:
+        return f"{told}, and listed under run.variants"
+    return f"{told}; run it by -S 'run.suites=[{suite}]' -S 'run.variants=[{new}]'"
+
+
+def end_of(node: Any) -> Any:
+    """Where the text of a node ends, without the comments and empty lines that follow."""
+    if isinstance(node.value, str) or node.flow_style or not node.value:
+        return node.end_mark
+    last = node.value[-1]
+    return end_of(last[1] if isinstance(last, tuple) else last)
+
+
+def _pair(change: str) -> tuple[list[str], str]:
+    """The keys and the text of the value of KEY=VALUE."""
+    said = re.fullmatch(r"([\w-]+(?:\.[\w-]+)*)=(\S.*)", change)
+    if not said or not change.isprintable() or "#" in change:
+        raise ParamsError(f"{shown(change)}: should be KEY=VALUE, such as hparams.margin=5")
+    return said[1].split("."), said[2]
+
+
+def _set(tree: dict[str, Any], keys: list[str], value: Any) -> None:
+    *front, last = keys
+    for key in front:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
+        tree = tree[key]
+    tree[last] = value
+
+
+def _block(text: str, path: Path, suite: str, method: str) -> tuple[str, int]:
+    """The lines of a method's block, and the column at which they begin."""
+    home = _at(compose(text, path), suite, *([] if method == "dbn" else ["methods"]))
+    begin, end = _key(home, method).start_mark, end_of(_at(home, method)).index
+    first, line_end = begin.index - begin.column, _line_end(text, end)
+    if text[first : begin.index].strip() or not re.fullmatch(r"\s*(#.*)?", text[end:line_end]):
+        raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
+    return text[first:line_end], begin.column
+
+
+def _replaced(block: str, keys: list[str], value: str) -> str:
+    """A block's lines with another value at a key, which may be new."""
+    ((_, node),) = compose(block, "block").value
+    for i, key in enumerate(keys):
+        rest = keys[i + 1 :]
+        words = f"{key}: {''.join(f'{{{k}: ' for k in rest)}{value}{'}' * len(rest)}"
+        there = next((pair for pair in node.value if pair[0].value == key), None)
+        if there is None:
+            return _added(block, node, words)
+        if not rest or there[1].id != "mapping" or not there[1].value:
+            start, end = there[0].start_mark.index, end_of(there[1]).index
+            return f"{block[:start]}{words}{block[end:]}"
+        node = there[1]
+    raise AssertionError
+
+
+def _added(block: str, node: Any, words: str) -> str:
+    """A block's lines with one more entry in one of its maps."""
+    at = end_of(node).index
+    if node.flow_style:
+        return f"{block[: at - 1]}{', ' if node.value else ''}{words}{block[at - 1 :]}"
+    at = _line_end(block, at)
+    return f"{block[:at]}\n{' ' * node.start_mark.column}{words}{block[at:]}"
+
+
+def _listed(text: str, node: Any, name: str) -> tuple[int, str]:
+    """Where a list takes one more name, and the text that goes there."""
+    end = end_of(node)
+    if not node.flow_style:
+        return _line_end(text, end.index), f"\n{' ' * node.start_mark.column}- {name}"
+    space = " " if end.column + len(name) < WIDTH else "\n    "
+    return end.index - 1, f",{space}{name}" if node.value else name
+
+
+def _at(node: Any, *keys: str) -> Any:
+    for key in keys:
+        node = next(value for each, value in node.value if each.value == key)
+    return node
+
+
+def _key(node: Any, key: str) -> Any:
+    return next(each for each, _ in node.value if each.value == key)
+
+
+def _line_end(text: str, index: int) -> int:
+    """Where the line ends in which a place lies."""
+    end = text.find("\n", index)
+    return len(text) if end < 0 else end
