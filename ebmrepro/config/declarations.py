@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import typing
 from functools import cache
@@ -24,8 +25,8 @@ def hparams_class(name: str) -> type[Strict]:
     """`Hparams` of a method, read from its file without running all of it.
 
     Running the file would import torch, which takes seconds; checking params.yaml must not. What
-    is run: imports from `ebmrepro.config` and of the standard modules above, the `Strict` classes
-    and type aliases of the file and of its family's, and `Hparams` itself.
+    is run: imports from `ebmrepro.config` and of the modules above, the `Strict` classes and type
+    aliases of the file and of its family's, and `Hparams` itself.
     """
     path = _method_path(name)
     names = dict(_torch_free(path))
@@ -50,9 +51,15 @@ def _torch_free(path: Path) -> dict[str, Any]:
                 _run([node], path, names)
             case ast.ClassDef(bases=[ast.Name(id=base_name)]) if _is_strict(names.get(base_name)):
                 _run([node], path, names)
-            case ast.Assign(value=ast.Subscript(value=ast.Name(id=kind))) if kind in names:
-                _run([node], path, names)  # Annotated[...], Literal[...]
+            case ast.Assign(value=value) if _known(value, names):
+                _run([node], path, names)
     return names
+
+
+def _known(value: ast.expr, names: dict[str, Any]) -> bool:
+    """Whether an expression, such as a type's alias, is made of these names and of Python's own."""
+    used = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    return all(name in names or hasattr(builtins, name) for name in used)
 
 
 def _run(nodes: list[ast.stmt], path: Path, names: dict[str, Any]) -> None:
