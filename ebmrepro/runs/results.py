@@ -29,8 +29,9 @@ def known(read: Callable[[Path], Content], path: Path) -> Content | None:
 
 def document(path: Path) -> dict[str, Any]:
     """An object of JSON."""
+    text = _text(path)
     try:
-        tree = json.loads(_text(path))
+        tree = json.loads(text)
     except ValueError as error:
         raise _refusal(path, "not JSON", error) from error
     if not isinstance(tree, dict):
