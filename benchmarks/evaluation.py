@@ -21,7 +21,8 @@ from benchmarks.page import Bar, Sides, number, paragraphs, seconds, sides, spre
 from benchmarks.timing import Comparison, interleaved
 from ebmrepro.metrics import inception
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.fid import Gaussian, frechet_distance
+from ebmrepro.metrics.features import Gaussian
+from ebmrepro.metrics.fid import frechet_distance
 
 OURS, THEIRS = "ours", "pytorch-fid"
 DIMENSIONS = 2048

@@ -14,9 +14,9 @@ def main(suite: str, name: str) -> None:
     try:
         settings = params.load()
         settings.block(suite, name)
-        from ebmrepro.evaluation import evaluate
+        from ebmrepro.evaluation import evaluate, reference
 
-        extract = evaluate.Extractor(suite, settings)
+        extract = reference.Extractor(suite, settings)
         for seed in settings.run.seeds:
             values = evaluate.evaluate(suite, name, seed, settings, extract)["values"]
             typer.echo(

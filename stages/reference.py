@@ -14,9 +14,9 @@ def main(suite: str) -> None:
     try:
         settings = params.load()
         settings.suite(suite)
-        from ebmrepro.evaluation import evaluate
+        from ebmrepro.evaluation import reference
 
-        card = evaluate.reference(suite, settings)
+        card = reference.reference(suite, settings)
     except errors.UserError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None

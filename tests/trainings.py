@@ -142,11 +142,11 @@ def _prepare() -> None:
 def evaluate(name: str) -> None:
     """Stages reference and evaluate, called in the project's folder."""
     from ebmrepro.config import params
-    from ebmrepro.evaluation import evaluate
+    from ebmrepro.evaluation import evaluate, reference
 
     settings = params.load()
-    evaluate.reference(SUITE, settings)
-    extract = evaluate.Extractor(SUITE, settings)
+    reference.reference(SUITE, settings)
+    extract = reference.Extractor(SUITE, settings)
     evaluate.evaluate(SUITE, name, 0, settings, extract)
 
 

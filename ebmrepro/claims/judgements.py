@@ -36,7 +36,7 @@ def judge(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str, li
     """Claim id -> a judgement for each suite that can decide it.
 
     Raises:
-        measured.DamagedError: a result file is there and cannot be read.
+        UserError: a result file is there and cannot be read.
     """
     files = {suite: measured.Files(root, suite, settings) for c in claims for suite in c.suites}
     return {c.id: [_judge(c, files[suite]) for suite in c.suites] for c in claims}
@@ -64,7 +64,7 @@ def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> 
     """Judge the claims from the files under `root`, into claims.json at `path`.
 
     Raises:
-        measured.DamagedError: a result file is there and cannot be read.
+        UserError: a result file is there and cannot be read.
     """
     found = document(claims, settings, root)
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)

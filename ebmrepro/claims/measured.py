@@ -6,8 +6,6 @@ A number that is missing, null or not finite is never passed on: whoever asks ge
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +19,11 @@ from ebmrepro.claims import form, laws
 from ebmrepro.config import params
 from ebmrepro.config.documents import nearest
 from ebmrepro.config.params import Params
-from ebmrepro.runs import carried
-from ebmrepro.system.errors import UserError
+from ebmrepro.metrics.measurement import Measurement
+from ebmrepro.runs import carried, layout, results
+from ebmrepro.runs.results import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Read = TypeVar("Read")
+Content = TypeVar("Content")
 
 
 class Missing(Exception):
@@ -34,10 +32,6 @@ class Missing(Exception):
 
 class Absent(Missing):
     """It was not measured: no file, or no entry in it."""
-
-
-class DamagedError(UserError):
-    """A result file that cannot be read; the message is one line."""
 
 
 @dataclass
@@ -82,34 +76,30 @@ class Files:
         if self.suite != "fundamentals":
             return self.seeds_among([*form.systems(statistic), *form.toured(statistic)])
         try:
-            values = self._document("fundamentals")[1].get("values", {})
+            _, measured = self._document("fundamentals")
         except Missing:
             return self.seeds
         names = [part.value for _, part in form.parts(statistic) if isinstance(part, form.Document)]
-        found = {int(seed) for name in names for seed in values.get(name, {})}
+        found = {int(seed) for name in names for seed in measured.values.get(name, {})}
         return sorted(found) or self.seeds
 
     def measure(self, name: str, measure: str, seed: int) -> float:
         self._expect(name)
-        path = Path("results") / self.suite / name / str(seed) / "metrics.json"
-        metrics = self._open(path, _json)
-        if measure not in metrics.get("values", {}):
+        path = layout.results(self.suite, name, seed) / "metrics.json"
+        measured = self._open(path, _measurement)
+        if measure not in measured.values:
             raise Absent(f"{path}: holds no {measure}")
-        value = metrics["values"][measure]
-        if value is None:
-            why = metrics.get("reasons", {}).get(measure, "no reason is given")
-            raise Missing(f"{measure} of {name} is null: {why}")
-        return self._finite(value, f"{measure} of {name}")
+        return _number(measured, measure, measured.values[measure], f"{measure} of {name}")
 
     def curves(self, name: str, seed: int) -> Mapping[str, Array]:
         """Column -> (epochs,), NaN where a cell is blank."""
         self._expect(name)
-        return self._open(curves_path(self.suite, name, seed), _curves)
+        return self._open(curves_path(self.suite, name, seed), results.curves)
 
     def energies(self, name: str, kind: str, seed: int) -> Array:
         self._expect(name)
-        path = Path("results") / self.suite / name / str(seed) / "energies.npz"
-        archive = self._open(path, _arrays)
+        path = layout.results(self.suite, name, seed) / "energies.npz"
+        archive = self._open(path, results.arrays)
         if kind not in archive:
             raise Absent(f"{path}: holds no {kind}")
         return archive[kind]
@@ -125,27 +115,21 @@ class Files:
         """A system's numbers and where they stand: of a carried one, those that it was run with."""
         if self.carried:
             self._expect(name)
-            place = Path("results") / self.suite / name / str(self.carried[name][0])
-            return f"{place / 'training.json'}: params", self._open(place / "training.json", _json)[
-                "params"
-            ]
-        blocks = self.settings.suites[self.suite]
-        if name not in ["dbn", *blocks.methods]:
+            path = layout.results(self.suite, name, self.carried[name][0]) / "training.json"
+            return f"{path}: params", self._open(path, results.document)["params"]
+        blocks = {system: block for _, system, block in self.settings.suites[self.suite].blocks}
+        if name not in blocks:
             raise Missing(f"params.yaml has no block {self.suite}.methods.{name}")
-        return f"params.yaml: {self.suite}.methods.{name}", blocks.block(name).model_dump()
+        return f"params.yaml: {self.suite}.methods.{name}", blocks[name].model_dump()
 
     def document(self, stage: str, value: str, seed: int) -> float:
-        path, found = self._document(stage)
-        values = found.get("values", {})
-        if value not in values:
-            raise Absent(f"{path}: holds no {value}{nearest(value, values)}")
-        if str(seed) not in values[value]:
+        path, measured = self._document(stage)
+        if value not in measured.values:
+            raise Absent(f"{path}: holds no {value}{nearest(value, measured.values)}")
+        by_seed = measured.values[value]
+        if str(seed) not in by_seed:
             raise Absent(f"{path}: {value} was not measured for seed {seed}")
-        number = values[value][str(seed)]
-        if number is None:
-            why = found.get("reasons", {}).get(value, "no reason is given")
-            raise Missing(f"{value} is null: {why}")
-        return self._finite(number, value)
+        return _number(measured, value, by_seed[str(seed)], value)
 
     def protocols(self, statistic: object) -> list[str]:
         """What documents say of those of their values that are in the statistic, and what is paired
@@ -158,46 +142,54 @@ class Files:
         for _, part in form.parts(statistic):
             if isinstance(part, form.Document):
                 with contextlib.suppress(Missing):
-                    lines.append(self._document(part.stage)[1].get("protocol", {}).get(part.value))
+                    lines.append(self._document(part.stage)[1].protocol.get(part.value))
         return list(dict.fromkeys(line for line in lines if line))
 
-    def _document(self, stage: str) -> tuple[Path, Mapping[str, Any]]:
+    def _document(self, stage: str) -> tuple[Path, Measurement]:
         where = Path("results") / ("" if stage == "fundamentals" else self.suite) / stage
         path = where / "metrics.json"
-        return path, self._open(path, _json)
+        return path, self._open(path, _measurement)
 
     def _expect(self, name: str) -> None:
         if self.carried:
             if name not in self.carried:
                 raise Absent(f"results/{self.suite}: {name} is not among what is carried")
-        elif name in carried.OWN:
-            key = carried.OWN[name].key
+        elif (stage := carried.stage(name)).trains:
+            key = stage.over["suite"]
             if self.suite not in getattr(self.settings.run, key):
                 raise Absent(f"{self.suite} is not among run.{key} of params.yaml")
         elif name not in self.settings.run.names:
             raise Absent(f"{name} is not among run.methods and run.variants of params.yaml")
 
-    def _open(self, path: Path, read: Callable[[Path], Read]) -> Read:
+    def _open(self, path: Path, read: Callable[[Path], Content]) -> Content:
         if not (self.root / path).exists():
             raise Absent(f"{path}: no such file")
         self.used[path] = None
         if path not in self._read:
-            try:
-                self._read[path] = read(self.root / path)
-            except (ValueError, OSError, EOFError) as error:
-                raise DamagedError(f"{path}: cannot be read: {error}") from error
+            self._read[path] = read(self.root / path)
         return self._read[path]
 
-    @staticmethod
-    def _finite(value: float, what: str) -> float:
-        if not math.isfinite(value):
-            raise Missing(f"{what} is not a finite number")
-        return float(value)
+
+def _measurement(path: Path) -> Measurement:
+    return Measurement.read(results.document(path))
+
+
+def _number(measured: Measurement, name: str, value: float | None, what: str) -> float:
+    """A value of a measurement, which must be a finite number."""
+    if value is None:
+        raise Missing(f"{what} is null: {measured.reasons.get(name, 'no reason is given')}")
+    return finite(value, what)
+
+
+def finite(value: float, what: str) -> float:
+    if not math.isfinite(value):
+        raise Missing(f"{what} is not a finite number")
+    return float(value)
 
 
 def curves_path(suite: str, name: str, seed: int) -> Path:
     """Where the stage `evaluate` keeps the curves of a training, in git with its measures."""
-    return Path("results") / suite / name / str(seed) / "curves.csv"
+    return layout.results(suite, name, seed) / "curves.csv"
 
 
 def scalar(statistic: object, files: Files, seed: int) -> float:
@@ -307,24 +299,3 @@ def _taken(curve: Array, take: str) -> float:
             return float(curve.min())
         case _:
             return float(curve.max())
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _arrays(path: Path) -> Mapping[str, Array]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
-
-
-def _curves(path: Path) -> Mapping[str, Array]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.reader(lines))
-    if not rows:
-        return {}
-    header, *rows = rows
-    table = np.array(
-        [[float(cell) if cell else np.nan for cell in row] for row in rows], dtype=np.float64
-    ).reshape(len(rows), len(header))
-    return dict(zip(header, table.T, strict=True))

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,40 +16,22 @@ import numpy as np
 from ebmrepro import data
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.data import files
-from ebmrepro.metrics import (
-    fid,
-    flags,
-    inception,
-    inception_score,
-    kid,
-    precision_recall,
-    statistics_file,
-)
+from ebmrepro.metrics import catalogue, fid, inception, measurement, statistics_file
 from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks import device
+from ebmrepro.runs import results
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.errors import UserError
 
-SCORES = ("inception_score", "inception_score_sd")
-NEAR = ("precision_inception", "recall_inception")
 PUBLISHED = "published.npz"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Values by measure; what to beware of; why a value is null; what it was measured on."""
-
-    values: Mapping[str, float | None]
-    flags: Mapping[str, str | None] = field(default_factory=dict)
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    protocol: Mapping[str, str] = field(default_factory=dict)
-
-
-def keep(suite: str, asked: Evaluate, out: Path) -> dict[str, Any]:
+def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
     """Write inception-<split>.npz of the real images to `out`; returns lines of reference.json.
 
     They say under `inception` what the file was made from, or under `fid_reason` why there is none.
-    Published statistics that are asked for are copied beside it, for `evaluate` asks no mirror.
+    Published statistics that are wanted are copied beside it, for `evaluate` asks no mirror.
 
     Raises:
         UserError: the weights that someone named are others, or published statistics are missing.
@@ -58,8 +39,8 @@ def keep(suite: str, asked: Evaluate, out: Path) -> dict[str, Any]:
     weights, reason = inception.find_weights()
     if weights is None:
         return {"fid_reason": reason}
-    wanted = asked.inception
-    split = wanted.split if wanted else asked.split
+    wanted = settings.inception
+    split = wanted.split if wanted else settings.split
     kept: dict[str, Any] = {}
     if wanted and wanted.statistics:
         kept["published"] = _copy_published(wanted.statistics, out / PUBLISHED)
@@ -77,32 +58,32 @@ def keep(suite: str, asked: Evaluate, out: Path) -> dict[str, Any]:
 
 
 def floor(
-    suite: str, asked: Evaluate, place: Path, about: Mapping[str, Any]
+    suite: str, settings: Evaluate, place: Path, about: Mapping[str, Any]
 ) -> tuple[dict[str, float], str]:
     """What real images of another split score, and which they are; nothing for a suite whose only
     measure is `fid`."""
-    wanted, kept = asked.inception, about.get("inception")
+    wanted, kept = settings.inception, about.get("inception")
     if wanted is None or kept is None:
         return {}, ""
-    other = asked.split if wanted.split == "train" else "train"
-    images, _ = _spaced(suite, other, asked.generated)
+    other = settings.split if wanted.split == "train" else "train"
+    images, _ = _spaced(suite, other, settings.generated)
     weights = _weights(place)
-    found = _measure(_features(images, weights, f"{suite} {other}"), place, kept, asked)
+    found = _compare(_features(images, weights, f"{suite} {other}"), place, kept, settings)
     values = {key: value for key, value in found.values.items() if value is not None}
     return values, f"; in Inception features {len(images):,} images of the {other} split"
 
 
 def measure(
-    suite: str, place: Path, about: dict[str, Any], generated: np.ndarray, asked: Evaluate
-) -> Measured:
+    suite: str, place: Path, about: dict[str, Any], generated: np.ndarray, settings: Evaluate
+) -> Measurement:
     """Generated images, uint8 (N, C, H, W), held to what `keep` left in `place`.
 
     Raises:
         UserError: what was kept is of other weights or images than are here now.
     """
     if reason := about.get("fid_reason"):
-        null = _names(asked)
-        return Measured(dict.fromkeys(null), reasons={name: str(reason) for name in null})
+        null = _names(settings)
+        return Measurement(dict.fromkeys(null), dict.fromkeys(null, str(reason)))
     weights, kept = _weights(place), about["inception"]
     for key, what, here in (
         ("sha256", "Inception weights", inception.digest(weights)),
@@ -113,66 +94,50 @@ def measure(
                 f"{place}: made from other {what}, SHA-256 {kept[key][:12]}..., here are "
                 f"{here[:12]}...; run the stage `reference` again"
             )
-    return _measure(_features(generated, weights, f"{suite} generated"), place, kept, asked)
+    return _compare(_features(generated, weights, f"{suite} generated"), place, kept, settings)
 
 
-def _measure(fake: Features, place: Path, kept: Mapping[str, Any], asked: Evaluate) -> Measured:
-    file, n = place / _file(kept["split"]), len(fake.features)
-    own = fid.gaussian(fake.features)
-    of_real = statistics_file.load(file, inception.DIMENSIONS)
-    values: dict[str, float | None] = {"fid": fid.frechet_distance(own, of_real)}
-    told = {"fid": fid.frechet_flag(n, kept["count"], inception.DIMENSIONS)}
-    reasons: dict[str, str] = {}
-    if wanted := asked.inception:
-        score = inception_score.inception_score(fake.probabilities, wanted.splits)
-        values |= zip(SCORES, score, strict=True)
-        told |= dict.fromkeys(SCORES, flags.few(n // wanted.splits))
-        with np.load(file, allow_pickle=False) as stored:
-            real = stored["features"]
-        values["kid"] = kid.kernel_distance(real, fake.features)
-        count, k = min(len(real), n), asked.neighbours
-        if count > k:
-            near = precision_recall.precision_recall(real, fake.features, k)
-            values |= zip(NEAR, near, strict=True)
-        else:
-            values |= dict.fromkeys(NEAR)
-            reasons |= dict.fromkeys(NEAR, f"{count:,} images have no neighbour number {k}")
-        told |= dict.fromkeys(("kid", *NEAR), flags.few(count))
-    if "published" in kept:
-        others = statistics_file.load(place / PUBLISHED, inception.DIMENSIONS)
-        values["fid_published"] = fid.frechet_distance(own, others)
-        told["fid_published"] = fid.frechet_flag(n, n, inception.DIMENSIONS)
-    return Measured(values, told, reasons, _protocol(kept, asked))
+def _compare(
+    fake: Features, place: Path, kept: Mapping[str, Any], settings: Evaluate
+) -> Measurement:
+    file, width = place / _file(kept["split"]), inception.DIMENSIONS
+    real = Features(
+        "inception",
+        results.arrays(file)["features"] if settings.inception else np.empty((0, width), "f4"),
+        np.empty((0, inception.CLASSES), "f4"),
+        fitted=statistics_file.load(file, width),
+        published=statistics_file.load(place / PUBLISHED, width) if "published" in kept else None,
+    )
+    # A suite without a block `inception` asks for `fid` alone.
+    found = (
+        measurement.measure("of_features", real, fake, settings)
+        if settings.inception
+        else fid.of_features(real, fake, settings)
+    )
+    return found | Measurement(protocol=_protocol(kept))
 
 
-def _protocol(kept: Mapping[str, Any], asked: Evaluate) -> dict[str, str]:
+def _protocol(kept: Mapping[str, Any]) -> dict[str, str]:
     grey = "; grey images are replicated to three channels" if kept["channels"] == 1 else ""
     chosen = "" if kept["every"] == 1 else f", one in {kept['every']:,}"
-    told = {
+    protocol = {
         "inception_sha256": kept["sha256"],
         "inception features": f"{inception.DIMENSIONS:,}, the last pooling of the network of "
         "2015-12-05, by pytorch-fid's class and weights; pixels resized to 299 x 299, bilinear, "
         f"without anti-aliasing{grey}",
         "inception reference": f"{kept['split']} split, {kept['count']:,} images{chosen}",
     }
-    if wanted := asked.inception:
-        told["inception_score"] = (
-            f"{wanted.splits} contiguous splits; softmax over all {inception.CLASSES:,} outputs, "
-            "their biases left out"
-        )
-        told["inception precision and recall"] = f"k = {asked.neighbours}"
-        told["kid"] = "all images at once, not a mean over random subsets"
     if published := kept.get("published"):
-        told["fid_published"] = f"{published['name']}, SHA-256 {published['sha256']}"
-    return told
+        protocol["fid_published"] = f"{published['name']}, SHA-256 {published['sha256']}"
+    return protocol
 
 
-def _names(asked: Evaluate) -> list[str]:
+def _names(settings: Evaluate) -> list[str]:
     """The measures that are null without weights."""
-    if asked.inception is None:
+    if settings.inception is None:
         return ["fid"]
-    published = ["fid_published"] if asked.inception.statistics else []
-    return ["fid", *SCORES, "kid", *NEAR, *published]
+    names = [name for name, words in catalogue.MEASURES.items() if words.inception]
+    return [n for n in names if n != "fid_published" or settings.inception.statistics]
 
 
 def _weights(place: Path) -> Path:

@@ -159,6 +159,10 @@ class DBN(Method):
         head.weight.normal_(0, self.hp.init_std)
         head.bias.zero_()
 
+    @property
+    def flags(self):
+        return {"fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"}
+
     @torch.no_grad()
     def diagnose(self, train, test):
         v_train, v_test = _visible(train.x), _visible(test.x)

@@ -174,6 +174,13 @@ class DBNUpDown(Method):
         if epoch < self.greedy_epochs:
             self._untie()
 
+    @property
+    def flags(self):
+        return {
+            "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others",
+            "classes_covered": "labels are clamped in turn: classes are asked for, not found",
+        }
+
     @torch.no_grad()
     def diagnose(self, train, test):
         v, y = _visible(test.x), test.y

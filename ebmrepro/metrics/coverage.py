@@ -6,7 +6,22 @@ Modes counted with a classifier: Metz et al., *Unrolled GANs* (2017), arXiv:1611
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ebmrepro.metrics import checks
+from ebmrepro.config.evaluation import Evaluate
+from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics.catalogue import CLASSIFIER, Measure
+from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.measurement import Measurement
+
+MEASURES = {
+    "classes_covered": Measure(
+        "Classes covered",
+        "Classes that get at least a minimal share of the images at a minimal confidence, by "
+        f"{CLASSIFIER}.",
+        unit="classes",
+        better="higher",
+        digits=1,
+    ),
+}
 
 
 def class_histogram(probabilities: ArrayLike, confidence: float) -> NDArray[np.int64]:
@@ -29,3 +44,20 @@ def classes_covered(probabilities: ArrayLike, share: float, confidence: float) -
     """
     counts = class_histogram(probabilities, confidence)
     return int((counts >= checks.share("share", share) * len(np.asarray(probabilities))).sum())
+
+
+def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
+    if real.extractor != "dbn":
+        return Measurement()
+    share, confidence = settings.coverage_share, settings.coverage_confidence
+    p = fake.probabilities
+    told = f"at least {share:.0%} of the generated images at probability {confidence} or more"
+    return Measurement(
+        {"classes_covered": classes_covered(p, share, confidence)},
+        flags={"classes_covered": flags.few(len(p))},
+        protocol={"classes covered": told},
+    )
+
+
+def of_images(real: NDArray[np.uint8], fake: NDArray[np.uint8], settings: Evaluate) -> Measurement:
+    return Measurement(flags={"classes_covered": flags.collapsed(fake)})

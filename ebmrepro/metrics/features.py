@@ -1,14 +1,68 @@
 """What a network says of a set of images, which measures are taken on."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from ebmrepro.metrics import checks
+from ebmrepro.metrics.checks import Array
+
+SYMMETRY_TOLERANCE = 1e-6  # of the largest entry; a covariance is symmetric up to rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Mean (K,) and covariance (K, K) of `count` feature vectors (None: unknown), float64.
+
+    ValueError if the shapes do not fit, a value is not finite, or the covariance is not symmetric.
+    """
+
+    mean: Array
+    covariance: Array
+    count: int | None
+
+    def __post_init__(self) -> None:
+        mean = checks.vector("mean", self.mean)
+        covariance = checks.matrix("covariance", self.covariance)
+        if covariance.shape != (len(mean), len(mean)):
+            raise ValueError(
+                f"covariance: shape {covariance.shape}, expected {(len(mean), len(mean))}"
+            )
+        skew = np.abs(covariance - covariance.T).max()
+        if skew > SYMMETRY_TOLERANCE * np.abs(covariance).max():
+            raise ValueError(f"covariance: not symmetric, entries differ by up to {skew:.3g}")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "covariance", covariance)
+
+
+def fit_gaussian(features: ArrayLike) -> Gaussian:
+    """Sample mean and unbiased covariance (divisor N - 1) of features (N, K).
+
+    ValueError if a value is not finite or N < 2.
+    """
+    x = checks.matrix("features", features, rows=2)
+    mean = x.mean(axis=0)
+    centred = x - mean
+    return Gaussian(mean, centred.T @ centred / (len(x) - 1), len(x))
 
 
 @dataclass(frozen=True)
 class Features:
     """Of a set of images in one extractor: (N, K) float32, and class probabilities (N, classes)."""
 
+    extractor: Literal["dbn", "inception"]
     features: NDArray[np.float32]
     probabilities: NDArray[np.float32]
+    fitted: Gaussian | None = None  # to the features, where it is known already
+    published: Gaussian | None = None  # of the real images, by others
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        return self.fitted or fit_gaussian(self.features)
+
+    def named(self, dbn: str, inception: str) -> str:
+        """The one that is a measure's name in this extractor's features."""
+        return dbn if self.extractor == "dbn" else inception

@@ -4,52 +4,45 @@ Heusel et al., *GANs Trained by a Two Time-Scale Update Rule* (2017), arXiv:1706
 is called FID only in the features of `inception.py`; elsewhere it carries the extractor's name.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.linalg import get_lapack_funcs
 
-from ebmrepro.metrics import checks
+from ebmrepro.config.evaluation import Evaluate
+from ebmrepro.metrics.catalogue import DBN, Measure
 from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.features import Features, Gaussian
+from ebmrepro.metrics.measurement import Measurement
 
-SYMMETRY_TOLERANCE = 1e-6  # of the largest entry; a covariance is symmetric up to rounding
-
-
-@dataclass(frozen=True, eq=False)
-class Gaussian:
-    """Mean (K,) and covariance (K, K) of `count` feature vectors (None: unknown), float64.
-
-    ValueError if the shapes do not fit, a value is not finite, or the covariance is not symmetric.
-    """
-
-    mean: Array
-    covariance: Array
-    count: int | None
-
-    def __post_init__(self) -> None:
-        mean = checks.vector("mean", self.mean)
-        covariance = checks.matrix("covariance", self.covariance)
-        if covariance.shape != (len(mean), len(mean)):
-            raise ValueError(
-                f"covariance: shape {covariance.shape}, expected {(len(mean), len(mean))}"
-            )
-        skew = np.abs(covariance - covariance.T).max()
-        if skew > SYMMETRY_TOLERANCE * np.abs(covariance).max():
-            raise ValueError(f"covariance: not symmetric, entries differ by up to {skew:.3g}")
-        object.__setattr__(self, "mean", mean)
-        object.__setattr__(self, "covariance", covariance)
-
-
-def gaussian(features: ArrayLike) -> Gaussian:
-    """Sample mean and unbiased covariance (divisor N - 1) of features (N, K).
-
-    ValueError if a value is not finite or N < 2.
-    """
-    x = checks.matrix("features", features, rows=2)
-    mean = x.mean(axis=0)
-    centred = x - mean
-    return Gaussian(mean, centred.T @ centred / (len(x) - 1), len(x))
+MEASURES = {
+    "fid": Measure(
+        "Fréchet Inception distance (FID)",
+        "Squared Fréchet distance between Gaussians fitted to the 2,048 Inception features "
+        "(network of 2015-12-05, pytorch-fid's weights) of generated and of real images; null "
+        "where the weights are not at hand.",
+        better="lower",
+        digits=2,
+        inception=True,
+    ),
+    "fid_published": Measure(
+        "FID against published statistics",
+        "As FID, with the mean and covariance of real images from a file that others published; "
+        "its name and hash are in the protocol.",
+        better="lower",
+        digits=2,
+        inception=True,
+    ),
+    "fd_dbn": Measure(
+        "Fréchet distance, DBN features",
+        f"Squared Fréchet distance between Gaussians fitted to {DBN}, generated against test "
+        "images; not comparable with FID.",
+        better="lower",
+    ),
+    "fd_dbn_untrained": Measure(
+        "Fréchet distance of the untrained generator, DBN features",
+        "As the Fréchet distance in DBN features, with images of the same generator before its "
+        "first step: what no training at all scores.",
+    ),
+}
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
@@ -106,3 +99,16 @@ def frechet_flag(n_a: int, n_b: int, dim: int) -> str | None:
     if n > dim:
         return None
     return f"{n:,} images for {dim:,} features: the covariance is singular, the distance biased up"
+
+
+def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
+    name = real.named(dbn="fd_dbn", inception="fid")
+    n, width = fake.features.shape
+    found = Measurement(
+        {name: frechet_distance(fake.gaussian, real.gaussian)},
+        flags={name: frechet_flag(n, real.gaussian.count or n, width)},
+    )
+    if real.published:
+        found.values["fid_published"] = frechet_distance(fake.gaussian, real.published)
+        found.flags["fid_published"] = frechet_flag(n, n, width)
+    return found

@@ -112,7 +112,7 @@ def inception_features(
             rows = slice(start, start + len(x))
             features[rows] = pooled.cpu().numpy()
             probabilities[rows] = (pooled @ network.head.T).softmax(1).cpu().numpy()
-    return Features(features, probabilities)
+    return Features("inception", features, probabilities)
 
 
 @dataclass(frozen=True)

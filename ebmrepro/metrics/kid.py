@@ -6,8 +6,30 @@ Binkowski et al., *Demystifying MMD GANs* (2018), arXiv:1801.01401.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmrepro.metrics import checks
+from ebmrepro.config.evaluation import Evaluate
+from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.measurement import Measurement
+
+MEASURES = {
+    "kid": Measure(
+        "Kernel Inception distance (KID)",
+        "Unbiased squared MMD with a cubic polynomial kernel over all images at once, on "
+        f"{INCEPTION}, generated against real images; may be slightly negative.",
+        better="lower",
+        digits=4,
+        inception=True,
+    ),
+    "kd_dbn": Measure(
+        "Kernel distance, DBN features",
+        "Unbiased squared MMD with KID's cubic polynomial kernel over all images at once, on "
+        f"{DBN}, generated against test images; may be slightly negative.",
+        better="lower",
+        digits=4,
+    ),
+}
 
 BLOCK = 1024  # rows of the kernel matrix held at once; no effect on the value beyond rounding
 
@@ -42,3 +64,14 @@ def _kernel_sum(x: Array, y: Array) -> float:
 def _cubic(dot: Array, width: int) -> Array:
     t = dot / width + 1
     return np.multiply(t * t, t)
+
+
+def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
+    name = real.named(dbn="kd_dbn", inception="kid")
+    return Measurement(
+        {name: kernel_distance(real.features, fake.features)},
+        flags={name: flags.few(min(len(real.features), len(fake.features)))},
+        protocol={"kid": "all images at once, not a mean over random subsets"}
+        if name == "kid"
+        else {},
+    )

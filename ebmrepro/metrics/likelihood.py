@@ -21,7 +21,110 @@ from torch import Tensor
 
 from ebmrepro.config.likelihood import AIS, Likelihoods
 from ebmrepro.metrics import ais, partition_rbm
+from ebmrepro.metrics.catalogue import Measure
 from ebmrepro.networks.energies import RBM
+
+MEASURES = {
+    **{
+        f"{name}{part}": Measure(label, protocol, unit="nats per image", better="higher", digits=2)
+        for name, title, short, exact, z, hidden, whole in (
+            (
+                *("log_likelihood", "Test log-likelihood", "Test log-likelihood", "exact"),
+                *("log Z", "the hidden units"),
+                "Mean over test images of log p(v) = - F(v) - log Z, each pixel drawn once from "
+                "its grey level; log Z by annealed importance sampling, which errs low, so that "
+                "this errs high.",
+            ),
+            (
+                *("log_likelihood_bound", "Lower bound of the test log-likelihood", "Lower bound"),
+                *("exact log Z", "the top RBM's log Z", "the top RBM's hidden units"),
+                "Mean over test images, each pixel drawn once from its grey level, of the "
+                "variational bound E_q[log p(v | h) + log p*(h)] - log Z + entropy of q, q from "
+                "samples of a pass up; log Z of the top RBM by annealed importance sampling.",
+            ),
+        )
+        for part, label, protocol in (
+            ("", title, whole),
+            ("_low", f"{short}, low end", f"The same with {z} at the high end of its interval."),
+            ("_high", f"{short}, high end", f"The same with {z} at the low end of its interval."),
+            (
+                "_train",
+                title.replace("Test", "Training").replace("test", "training"),
+                "The same of the first training images, each pixel drawn once from its grey level.",
+            ),
+            ("_exact", f"{title}, {exact}", f"The same with log Z from all states of {hidden}."),
+        )
+    },
+    "log_z": Measure(
+        "log Z",
+        "Of the (top) RBM, log of the mean weight of independent annealed chains that start from "
+        "an RBM without weights, whose biases are the base rates of the training images; not "
+        "comparable between two trained models.",
+        unit="nats",
+        digits=2,
+    ),
+    "log_z_low": Measure(
+        "log Z, low end",
+        "log(mean weight - 3 standard errors); null where that is not positive.",
+        unit="nats",
+        digits=2,
+    ),
+    "log_z_high": Measure(
+        "log Z, high end",
+        "log(mean weight + 3 standard errors).",
+        unit="nats",
+        digits=2,
+    ),
+    "log_z_exact": Measure(
+        "log Z, exact",
+        "From all states of at most 20 hidden units, visible units summed out, in 64-bit floats.",
+        unit="nats",
+        digits=2,
+    ),
+    "ais_effective": Measure(
+        "AIS, effective sample size",
+        "(sum of weights)^2 / sum of squared weights of the chains that gave log Z: near 1, a "
+        "single chain decides and no interval can be trusted.",
+        unit="chains",
+        better="higher",
+        digits=1,
+    ),
+    "ais_chains": Measure(
+        "AIS, chains",
+        "Independent annealed chains that gave log Z.",
+        unit="chains",
+        digits=0,
+    ),
+    "ais_temperatures": Measure(
+        "AIS, temperatures",
+        "Distributions that each chain passed through, both ends included.",
+        digits=0,
+    ),
+    "ais_trials": Measure(
+        "AIS, trials",
+        "Independent repetitions of AIS, with as many chains and temperatures each, where log Z "
+        "is known exactly.",
+        digits=0,
+    ),
+    "ais_within": Measure(
+        "AIS, intervals that hold the exact log Z",
+        "Share of trials whose own interval, 3 standard errors of the mean weight to either side, "
+        "holds the exact log Z; of a normal mean it would be 0.997.",
+        unit="share",
+        better="higher",
+    ),
+    "ais_error": Measure(
+        "AIS, mean error of log Z",
+        "Mean over trials of the estimated minus the exact log Z; below 0 where AIS errs low.",
+        unit="nats",
+    ),
+    "ais_error_worst": Measure(
+        "AIS, largest error of log Z",
+        "Largest distance over trials of the estimated from the exact log Z.",
+        unit="nats",
+        better="lower",
+    ),
+}
 
 ERRORS = 3  # standard errors of the mean weight in an interval, as in the authors' demonstration
 BATCH = 1000  # images, and chains of trials, at once

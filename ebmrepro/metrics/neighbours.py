@@ -4,6 +4,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ebmrepro.metrics import checks
+from ebmrepro.metrics.catalogue import Measure
+
+MEASURES = {
+    "neighbour_error_code": Measure(
+        "Neighbours of another class, code",
+        "Share of test images whose class is not the one of most of their k nearest training "
+        "images in the code's two numbers (k as for precision; Euclidean): how far classes lie "
+        "apart.",
+        unit="share",
+        better="lower",
+    ),
+    "neighbour_error_pca": Measure(
+        "Neighbours of another class, two principal components",
+        "The same in the first two principal components of the training images.",
+        unit="share",
+        better="lower",
+    ),
+}
 
 
 def neighbour_error(

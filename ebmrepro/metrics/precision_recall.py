@@ -10,8 +10,45 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmrepro.metrics import checks
+from ebmrepro.config.evaluation import Evaluate
+from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.measurement import Measurement
+
+MEASURES = {
+    "precision_inception": Measure(
+        "Precision, Inception features",
+        "Share of generated images that lie within the k-nearest-neighbour balls of real images, "
+        f"on {INCEPTION}: how many look real.",
+        unit="share",
+        better="higher",
+        inception=True,
+    ),
+    "recall_inception": Measure(
+        "Recall, Inception features",
+        "Share of real images that lie within the k-nearest-neighbour balls of generated images, "
+        f"on {INCEPTION}: how much of the data is reached.",
+        unit="share",
+        better="higher",
+        inception=True,
+    ),
+    "precision_dbn": Measure(
+        "Precision, DBN features",
+        "Share of generated images that lie within the k-nearest-neighbour balls of the test "
+        f"images, on {DBN}: how many look real.",
+        unit="share",
+        better="higher",
+    ),
+    "recall_dbn": Measure(
+        "Recall, DBN features",
+        "Share of test images that lie within the k-nearest-neighbour balls of the generated "
+        f"images, on {DBN}: how much of the data is reached.",
+        unit="share",
+        better="higher",
+    ),
+}
 
 BLOCK = 1024  # rows of the distance matrix held at once; no effect on the value beyond rounding
 
@@ -68,3 +105,20 @@ def _squared_distances(x: Array, y: Array) -> Iterator[tuple[int, Array]]:
         # a collapsed set has balls of radius 0 that hold its own point.
         distances[distances < rounding * scale] = 0
         yield start, distances
+
+
+def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
+    names = [f"{side}_{real.extractor}" for side in ("precision", "recall")]
+    k, count = settings.neighbours, min(len(real.features), len(fake.features))
+    subject = real.named(dbn="precision and recall", inception="inception precision and recall")
+    found = Measurement(
+        dict.fromkeys(names),
+        flags=dict.fromkeys(names, flags.few(count)),
+        protocol={subject: f"k = {k}"},
+    )
+    if count > k:
+        shares = precision_recall(real.features, fake.features, k)
+        found.values = dict(zip(names, shares, strict=True))
+    else:
+        found.reasons = dict.fromkeys(names, f"{count:,} images have no neighbour number {k}")
+    return found

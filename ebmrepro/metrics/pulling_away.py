@@ -6,7 +6,28 @@ Zhao, Mathieu, LeCun, *Energy-based Generative Adversarial Network* (2017), arXi
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmrepro.metrics import checks
+from ebmrepro.config.evaluation import Evaluate
+from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics.catalogue import DBN, Measure
+from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.measurement import Measurement
+
+MEASURES = {
+    "cos2_dbn": Measure(
+        "Similarity of generated images, DBN features",
+        f"Mean squared cosine over all pairs of generated images, on {DBN} centred on the real "
+        "mean: 0 if all differ, 1 if all are the same; read it beside the value of real images.",
+        unit="mean squared cosine",
+        better="lower",
+    ),
+    "cos2_code": Measure(
+        "Similarity of generated images, own codes",
+        "The pulling-away term as a measure: mean squared cosine over all pairs of the codes that "
+        "the method's own encoder gives to generated images; not comparable between methods.",
+        unit="mean squared cosine",
+        better="lower",
+    ),
+}
 
 
 def pulling_away(codes: ArrayLike) -> float:
@@ -29,3 +50,12 @@ def pulling_away(codes: ArrayLike) -> float:
     gram = unit @ unit.T if n < s else unit.T @ unit
     pairs = (gram * gram).sum() - np.count_nonzero(length)
     return max(float(pairs) / (n * (n - 1)), 0.0)  # below 0 only by rounding
+
+
+def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
+    if real.extractor != "dbn":
+        return Measurement()
+    centred = fake.features - real.features.mean(axis=0)
+    return Measurement(
+        {"cos2_dbn": pulling_away(centred)}, flags={"cos2_dbn": flags.few(len(centred))}
+    )

@@ -5,11 +5,63 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmrepro.metrics import checks
-from ebmrepro.metrics.kinds import KINDS, OTHERS
+from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics.catalogue import ENERGY_UNIT, KIND_IN_WORDS, KINDS, OTHERS, Measure
+from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.measurement import Measurement
+
+MEASURES = {
+    **{
+        f"energy_{kind}": Measure(
+            f"Mean energy, {KIND_IN_WORDS[kind]}",
+            f"Mean over images of the method's energy of {KIND_IN_WORDS[kind]}, in the method's "
+            "own unit; not comparable between methods.",
+            unit=ENERGY_UNIT,
+        )
+        for kind in KINDS
+    },
+    **{
+        f"energy_sd_{kind}": Measure(
+            f"Spread of energy, {KIND_IN_WORDS[kind]}",
+            f"Standard deviation over images of the method's energy of {KIND_IN_WORDS[kind]}.",
+            unit=ENERGY_UNIT,
+        )
+        for kind in KINDS
+    },
+    **{
+        f"gap_{kind}": Measure(
+            f"Energy gap, {KIND_IN_WORDS[kind]}",
+            f"Mean energy of {KIND_IN_WORDS[kind]} minus mean energy of test images: above 0 where "
+            "the method prefers real images.",
+            unit=ENERGY_UNIT,
+            better=None if kind == "generated" else "higher",
+        )
+        for kind in OTHERS
+    },
+    **{
+        f"auroc_{kind}": Measure(
+            f"Detection by energy (AUROC), {KIND_IN_WORDS[kind]}",
+            f"Probability that a draw from {KIND_IN_WORDS[kind]} has a higher energy than a test "
+            "image, ties counted half: 1 tells them apart, 0.5 cannot, under 0.5 prefers them.",
+            better=None if kind == "generated" else "higher",
+        )
+        for kind in OTHERS
+    },
+    "ratio": Measure(
+        "Energy ratio, generated to real",
+        "Mean energy of generated images over mean energy of test images; BEGAN holds it at its "
+        "diversity ratio gamma in training.",
+    ),
+    "hinge_active": Measure(
+        "Hinge active",
+        "Share of generated images with energy under the margin, which the discriminator's loss "
+        "still pushes up.",
+        unit="share",
+    ),
+}
 
 
-def describe(energies: Mapping[str, ArrayLike]) -> dict[str, float]:
+def of_energies(energies: Mapping[str, ArrayLike]) -> Measurement:
     """Statistics of energies, each (N,), of the kinds of image in `KINDS`; `test` must be there.
 
     `energy_<kind>` is the mean and `energy_sd_<kind>` the standard deviation over images (divisor
@@ -30,7 +82,14 @@ def describe(energies: Mapping[str, ArrayLike]) -> dict[str, float]:
         if kind in e:
             values[f"gap_{kind}"] = values[f"energy_{kind}"] - values["energy_test"]
             values[f"auroc_{kind}"] = auroc(e["test"], e[kind])
-    return values
+    return Measurement(values)
+
+
+def of_curves(curves: Mapping[str, Array], method: str) -> Measurement:
+    """What to beware of in the hinge of a method that has one."""
+    active = curves.get("hinge/active", np.array([]))
+    active = active[np.isfinite(active)]
+    return Measurement(flags={"hinge_active": flags.dead_hinge(active) if len(active) else None})
 
 
 def auroc(negatives: ArrayLike, positives: ArrayLike) -> float:

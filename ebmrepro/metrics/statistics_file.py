@@ -10,7 +10,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmrepro.metrics.fid import Gaussian, gaussian
+from ebmrepro.metrics.features import Gaussian, fit_gaussian
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 
@@ -19,7 +19,7 @@ LARGEST = 64 * 2**20  # bytes of an array that is read; 2,048 x 2,048 in float64
 
 def save(path: Path, features: ArrayLike) -> None:
     """Write mu and sigma of features (N, K), their `count` N, and the `features` themselves."""
-    fitted = gaussian(features)
+    fitted = fit_gaussian(features)
     with atomic.atomic_write(path) as partial:
         np.savez(
             partial,

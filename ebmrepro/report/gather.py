@@ -7,29 +7,23 @@ them has, nothing is read for a carried suite: its report is the same bytes ever
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from ebmrepro.config.params import Params, flatten
 from ebmrepro.config.training import base
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.report import pictures, words
-from ebmrepro.runs import carried
+from ebmrepro.runs import carried, layout, results
+from ebmrepro.runs.results import Array, Row, known
 from ebmrepro.system.errors import UserError
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
+ReportError = UserError  # the name by which other pages raise it
 SHOWN = 64  # images of a grid: the first of their file, not picked
-
-
-class ReportError(UserError):
-    """A result file that cannot be read; the message is one line for a person."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +44,7 @@ class Run:
 
     def value(self, measure: str) -> float | None:
         """A measure's value, None where it was not measured or is not finite."""
-        found = (self.measured or {}).get("values", {}).get(measure)
-        return None if found is None or not np.isfinite(found) else float(found)
+        return Measurement.read(self.measured or {}).number(measure)
 
 
 @dataclass(frozen=True)
@@ -116,14 +109,12 @@ class Tour:
     def values(self, measure: str, system: str = "") -> Sequence[float]:
         """One value per seed that has one."""
         name = f"{measure}@{system}" if system else measure
-        return [v for v in self.measured["values"].get(name, {}).values() if v is not None]
+        by_seed = Measurement.read(self.measured).values.get(name, {})
+        return [v for v in by_seed.values() if v is not None]
 
     def seeds(self, array: str, system: str) -> Sequence[Array]:
         """An array of each seed of a system."""
         return [v for key, v in self.arrays.items() if key.startswith(f"{array}/{system}/")]
-
-
-Row = Mapping[str, str]  # of a table: column -> cell
 
 
 @dataclass(frozen=True)
@@ -165,21 +156,19 @@ def gather(root: Path, params: Params) -> Sequence[Suite]:
     """Read what the run of params.yaml has left under `root`, then what is carried there.
 
     Raises:
-        ReportError: a file is there and cannot be read.
+        UserError: a file is there and cannot be read.
     """
-    try:
-        return [
-            *(_run_here(root, params, name) for name in params.run.suites),
-            *(_carried(root, params, name) for name in carried.suites(root, params)),
-        ]
-    except carried.CarriedError as error:
-        raise ReportError(str(error)) from error
+    return [
+        *(_run_here(root, params, name) for name in params.run.suites),
+        *(_carried(root, params, name) for name in carried.suites(root, params)),
+    ]
 
 
 def _run_here(root: Path, params: Params, name: str) -> Suite:
     """A suite of the run, with places for what is missing; its numbers are those of params.yaml."""
     block = params.suites[name]
-    names = [n for n in params.run.names if n == "dbn" or n in block.methods]
+    there = {system for _, system, _ in block.blocks}
+    names = [n for n in params.run.names if n in there]
     numbers = {n: flatten(block.block(n).model_dump()) for n in names}
     suite = _suite(root, name, block.evaluate.model_dump())
     runs = {
@@ -191,15 +180,16 @@ def _run_here(root: Path, params: Params, name: str) -> Suite:
 
 def _carried(root: Path, params: Params, name: str) -> Suite:
     """All that results/<suite>/ holds; its numbers are those that it was run with."""
-    # What a stage of its own measures (a grid, say) has a section of its own.
-    seeds = {n: own for n, own in carried.systems(root, name).items() if n not in carried.OWN}
-    listed = [n for n in ("dbn", *params.suites[name].methods) if n in seeds]
+    # What a stage trains and measures by itself (a grid, say) has a section of its own.
+    there = carried.systems(root, name)
+    seeds = {n: own for n, own in there.items() if not carried.stage(n).trains}
+    listed = [n for _, n, _ in params.suites[name].blocks if n in seeds]
     evaluate = params.suites[name].evaluate.model_dump()
     title = words.suite(name, carried=True)
     suite = replace(_suite(root, name, evaluate), carried=True, title=title)
-    known = carried.provenance(root, name)
+    ran_on = carried.provenance(root, name)
     runs = {
-        n: [replace(_run(root, suite, n, k), provenance=known.get((n, k))) for k in seeds[n]]
+        n: [replace(_run(root, suite, n, k), provenance=ran_on.get((n, k))) for k in seeds[n]]
         for n in dict.fromkeys([*listed, *seeds])
     }
     return replace(suite, systems=_systems(runs, {n: _ran_with(own) for n, own in runs.items()}))
@@ -208,7 +198,7 @@ def _carried(root: Path, params: Params, name: str) -> Suite:
 def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
     """A suite without its systems; `evaluate` is for where its reference is not there."""
     place = root / "results" / name / "reference"
-    told = _json(place / "reference.json") or {}
+    told = known(results.document, place / "reference.json") or {}
     dataset = told.get("dataset", {})
     real = _images(place / "real.png", dataset, told.get("count", 0))
     return Suite(
@@ -269,13 +259,13 @@ def _system(name: str, numbers: Mapping[str, Mapping[str, Any]], runs: Sequence[
 
 
 def _run(root: Path, suite: Suite, name: str, seed: int) -> Run:
-    result = root / "results" / suite.name / name / str(seed)
+    result = root / layout.results(suite.name, name, seed)
     count = suite.evaluate.get("generated", 0)
     return Run(
         seed=seed,
-        training=_json(result / "training.json"),
-        curves=_curves(result / "curves.csv"),
-        measured=_json(result / "metrics.json"),
+        training=known(results.document, result / "training.json"),
+        curves=known(results.curves, result / "curves.csv") or {},
+        measured=known(results.document, result / "metrics.json"),
         energies=_arrays(result / "energies.npz"),
         generated=_images(result / "samples.png", suite.dataset, count),
         progress=[],
@@ -286,21 +276,20 @@ def _run(root: Path, suite: Suite, name: str, seed: int) -> Run:
 
 def _with_model(root: Path, suite: str, name: str, run: Run) -> Run:
     """A run with what only the machine that trained it has."""
-    model = root / "models" / suite / name / str(run.seed)
+    model = root / layout.folder(suite, name, run.seed)
     grids = sorted((model / "samples").glob("step_*.png"))
     return replace(
         run,
         progress=[(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
-        filters=_tensor(model / "model.safetensors", "rbms.0.W"),
+        filters=results.tensor(model / "model.safetensors", "rbms.0.W"),
     )
 
 
 def _tour(folder: Path) -> Tour | None:
-    measured = _json(folder / "metrics.json")
+    measured = known(results.document, folder / "metrics.json")
     if measured is None:
         return None
-    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
-    return Tour(measured, _arrays(folder / "tour.npz"), pictures)
+    return Tour(measured, _arrays(folder / "tour.npz"), _pictures(folder))
 
 
 def _grids(folder: Path) -> Sequence[Grid]:
@@ -310,25 +299,16 @@ def _grids(folder: Path) -> Sequence[Grid]:
 
 
 def _grid(folder: Path, seed: int) -> Grid:
-    tables = (_rows(folder / "scores.csv"), _rows(folder / "margin.csv"))
-    pictures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
-    return Grid(seed, _json(folder / "metrics.json") or {}, *tables, pictures)
+    tables = (results.rows(folder / "scores.csv"), results.rows(folder / "margin.csv"))
+    return Grid(seed, results.document(folder / "metrics.json"), *tables, _pictures(folder))
 
 
-def _rows(path: Path) -> Sequence[Row]:
-    if not path.exists():
-        raise ReportError(f"{path}: no such file beside its metrics.json")
-    with path.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
+def _pictures(folder: Path) -> Mapping[str, bytes]:
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
 
 
-def _json(path: Path) -> Mapping[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ReportError(f"{path}: not JSON: {error}") from error
+def _arrays(path: Path) -> Mapping[str, Array]:
+    return known(results.arrays, path) or {}
 
 
 def _images(path: Path, dataset: Mapping[str, Any], count: int) -> Array | None:
@@ -338,42 +318,5 @@ def _images(path: Path, dataset: Mapping[str, Any], count: int) -> Array | None:
     try:
         return pictures.tiles(pictures.read(path), tuple(dataset["shape"]), min(count, SHOWN))
     except (ValueError, OSError, SyntaxError) as error:  # SyntaxError: Pillow, of a broken PNG
-        raise ReportError(f"{path}: not a grid of images: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
-
-
-def _arrays(path: Path) -> Mapping[str, Array]:
-    if not path.exists():
-        return {}
-    try:
-        # Opened here, since NumPy leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ReportError(f"{path}: not arrays of NumPy: {_first_line(error)}") from error
-
-
-def _curves(path: Path) -> Mapping[str, Array]:
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8", newline="") as lines:
-        header, *rows = csv.reader(lines)
-    try:
-        table = [[float(cell) if cell else np.nan for cell in row] for row in rows]
-        columns = np.array(table, dtype=np.float64).reshape(len(rows), len(header)).T
-    except ValueError as error:
-        raise ReportError(f"{path}: not a table of numbers: {error}") from error
-    return dict(zip(header, columns, strict=True))
-
-
-def _tensor(path: Path, key: str) -> Array | None:
-    """One tensor of a file of weights, None where the file or the tensor is not there."""
-    if not path.exists():
-        return None
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as weights:
-        return weights.get_tensor(key) if key in weights.keys() else None  # noqa: SIM118
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: not a grid of images: {reason}") from error

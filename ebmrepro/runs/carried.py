@@ -8,39 +8,43 @@ in results/<suite>/provenance.json, which is no stage's output, so that no stage
 
 from __future__ import annotations
 
-import json
 import os
 import platform
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmrepro.config import training
+from ebmrepro.config.documents import read_yaml
 from ebmrepro.config.params import Params
+from ebmrepro.runs import layout, results
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 
 SCHEMA = 1
 FILE = "provenance.json"
-HALF_A_SECOND_STEP, HALF_A_SPEED_STEP = 0.005, 0.05  # what `runs.write_provenance` rounds away
+HALF_A_SECOND_STEP, HALF_A_SPEED_STEP = 0.005, 0.05  # what `provenance` rounds away
 
 Seeds = Mapping[str, Sequence[int]]  # system -> seeds
 Entry = Mapping[str, Any]  # what one training ran on
 
 
-class Own(NamedTuple):
-    """A system that is trained and measured by a stage of its own, over suites and seeds."""
-
-    stage: str
-    key: str  # of `run`, with the suites that the stage is asked for
+PIPELINE = Path(__file__).parents[2] / "dvc.yaml"
 
 
-OWN = {"ebgan_grid": Own("grid", "grids")}
+class Stage(NamedTuple):
+    """The stage of dvc.yaml that measures a system."""
 
+    name: str
+    over: Mapping[str, str]  # suite, method, variant, seed -> the key of `run` that lists them
 
-class CarriedError(UserError):
-    """Results that cannot be carried, or cannot be read; the message is one line."""
+    @property
+    def trains(self) -> bool:
+        """Whether it trains as well what it measures, seed by seed."""
+        return "seed" in self.over
 
 
 def suites(root: Path, settings: Params) -> list[str]:
@@ -63,19 +67,14 @@ def provenance(root: Path, suite: str) -> dict[tuple[str, int], Entry]:
     """(system, seed) -> what that training ran on; none of a result that has changed since.
 
     Raises:
-        CarriedError: the file is there and cannot be read.
+        UserError: the file is there and cannot be read.
     """
-    path = root / "results" / suite / FILE
-    if not path.exists():
-        return {}
-    told = _json(path).get("trainings", {})
-    entries = {
-        (name, int(seed)): entry for name, own in told.items() for seed, entry in own.items()
-    }
+    kept = results.known(results.document, root / "results" / suite / FILE) or {}
     return {
-        (name, seed): entry
-        for (name, seed), entry in entries.items()
-        if _fingerprint(root, suite, name, seed) == entry["fingerprint"]
+        (name, int(seed)): entry
+        for name, own in kept.get("trainings", {}).items()
+        for seed, entry in own.items()
+        if _fingerprint(root, suite, name, int(seed)) == entry["fingerprint"]
     }
 
 
@@ -121,53 +120,66 @@ def duration(seconds: float) -> str:
 # What regenerates results ----------------------------------------------------------------------
 
 
+def stage(name: str) -> Stage:
+    """The one that writes results/<suite>/<name>; that of all methods or variants, or its own."""
+    kind = "method" if training.base(name) == name else "variant"
+    stages = _stages()
+    return stages.get(name) or stages[f"${{item.{kind}}}"]
+
+
+@cache
+def _stages() -> Mapping[str, Stage]:
+    """By what stands for a system in the results that a stage writes."""
+    stages = {}
+    for name, about in read_yaml(PIPELINE)["stages"].items():
+        over = {key: listed[len("${run.") : -1] for key, listed in about.get("matrix", {}).items()}
+        for out in about.get("plots", []):
+            if written := re.match(r"results/\$\{item\.suite\}/([^/]+)", next(iter(out))):
+                stages[written[1]] = Stage(name, over)
+    return stages
+
+
 def targets(suite: str, name: str, seeds: Sequence[int]) -> list[str]:
     """The stages that measure a system, with all that it rests on."""
-    if name == "dbn":
-        return [f"evaluate_dbn@{suite}"]
-    if name in OWN:
-        return [f"{OWN[name].stage}@{suite}-{seed}" for seed in seeds]
-    return [f"evaluate{'' if training.base(name) == name else '_variant'}@{suite}-{name}"]
+    found = stage(name)
+    items = ({"suite": suite, "method": name, "variant": name, "seed": str(k)} for k in seeds)
+    return list(
+        dict.fromkeys(f"{found.name}@{'-'.join(item[key] for key in found.over)}" for item in items)
+    )
 
 
-def command(suite: str, asked: Seeds) -> str:
+def command(suite: str, wanted: Seeds) -> str:
     """What regenerates these systems from params.yaml as it is: one run for each set of seeds.
 
     `run` is changed for that run alone, and only as far as its targets ask for.
     """
     groups: dict[tuple[int, ...], list[str]] = {}
-    for name, seeds in asked.items():
+    for name, seeds in wanted.items():
         groups.setdefault(tuple(seeds), []).append(name)
-    runs = []
-    for seeds, names in groups.items():
-        own = {OWN[name].key: [suite] for name in names if name in OWN}
-        kinds = {"methods": _methods(names), "variants": _variants(names), **own}
-        changes = {key: found for key, found in kinds.items() if found}
-        asked_for = [stage for name in names for stage in targets(suite, name, seeds)]
-        runs.append(_experiment(suite, changes, seeds, asked_for))
-    return " && ".join(runs)
+    return " && ".join(
+        _experiment(suite, names, seeds, [t for name in names for t in targets(suite, name, seeds)])
+        for seeds, names in groups.items()
+    )
 
 
-def stage_command(suite: str, stage: str, among: Sequence[str], seeds: Sequence[int]) -> str:
+def stage_command(suite: str, stage_name: str, among: Sequence[str], seeds: Sequence[int]) -> str:
     """What regenerates a stage over several systems of a suite at once."""
-    changes = {"methods": _methods(among), "variants": _variants(among)}
-    return _experiment(suite, changes, seeds, [f"{stage}@{suite}"])
+    names = [name for name in among if not stage(name).trains]
+    return _experiment(suite, names, seeds, [f"{stage_name}@{suite}"])
 
 
 def _experiment(
-    suite: str, changes: Mapping[str, Sequence[str]], seeds: Sequence[int], stages: Sequence[str]
+    suite: str, names: Sequence[str], seeds: Sequence[int], stages: Sequence[str]
 ) -> str:
-    lists = {"suites": [suite], **changes, "seeds": list(map(str, seeds))}
-    asked = [shlex.quote(f"run.{key}=[{','.join(found)}]") for key, found in lists.items()]
-    return " ".join(["dvc exp run", *(f"-S {change}" for change in asked), *stages])
-
-
-def _methods(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name == training.base(name) != "dbn" and name not in OWN]
-
-
-def _variants(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name != training.base(name)]
+    lists: dict[str, list[str]] = {"suites": [suite], "methods": [], "variants": []}
+    for name in names:
+        for item, key in stage(name).over.items():
+            own = suite if item == "suite" else name
+            if item != "seed" and own not in lists.setdefault(key, []):
+                lists[key].append(own)
+    lists["seeds"] = [str(seed) for seed in seeds]
+    changes = [f"run.{key}=[{','.join(items)}]" for key, items in lists.items() if items]
+    return " ".join(["dvc exp run", *(f"-S {shlex.quote(c)}" for c in changes), *stages])
 
 
 # Collecting ------------------------------------------------------------------------------------
@@ -180,11 +192,11 @@ def collect(root: Path, home: Path, suite: str, note: str = "") -> Path:
     from the machine that trained it. `note` goes with the entries that are new.
 
     Raises:
-        CarriedError: there is no result, or one of which nobody knows what it ran on.
+        UserError: there is no result, or one of which nobody knows what it ran on.
     """
     found = systems(root, suite)
     if not found:
-        raise CarriedError(
+        raise UserError(
             f"results/{suite}: found no <system>/<seed>/metrics.json; run the suite, then carry it"
         )
     before = provenance(root, suite)
@@ -195,27 +207,25 @@ def collect(root: Path, home: Path, suite: str, note: str = "") -> Path:
             trainings[name][str(seed)] = entry
     path = root / "results" / suite / FILE
     tree = {"schema": SCHEMA, "suite": suite, "trainings": trainings}
-    text = json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    with atomic.atomic_write(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+    atomic.write_json(path, tree)
     return path
 
 
 def _entry(
     root: Path, home: Path, suite: str, name: str, seed: int, note: str, before: Entry | None
 ) -> Entry:
-    place = Path("results") / suite / name / str(seed)
+    place = layout.results(suite, name, seed)
     identity = _fingerprint(root, suite, name, seed)
-    card = None if name in OWN else _card(root, place, identity)
+    card = None if stage(name).trains else _card(root, place, identity)
     told = Path(".ebmrepro") / "provenance" / f"{identity}.json"
     if not (home / told).exists():
         if before is not None:
             return before
-        raise CarriedError(
+        raise UserError(
             f"{place}: found no {told}, which says what the training ran on; it lies on the "
             "machine that trained it, where `ebmrepro carry` is to be run"
         )
-    known = _json(home / told)
+    known = results.document(home / told)
     entry = {
         "fingerprint": identity,
         "commit": known["commit"],
@@ -232,10 +242,10 @@ def _card(root: Path, place: Path, identity: str | None) -> Entry:
     """A training's own account of itself, which must be that of the result."""
     path = place / "training.json"
     if not (root / path).exists():
-        raise CarriedError(f"{path}: no such file; evaluate {place.parts[-2]} again")
-    card = _json(root / path)
+        raise UserError(f"{path}: no such file; evaluate {place.parts[-2]} again")
+    card = results.document(root / path)
     if card["fingerprint"] != identity:
-        raise CarriedError(
+        raise UserError(
             f"{place}: found metrics.json of training {str(identity)[:12]} beside training.json of "
             f"{card['fingerprint'][:12]}; evaluate {place.parts[-2]} again"
         )
@@ -286,15 +296,5 @@ def _processor() -> str:
 
 def _fingerprint(root: Path, suite: str, name: str, seed: int) -> str | None:
     """Of the training that a result measures; None without the result."""
-    path = root / "results" / suite / name / str(seed) / "metrics.json"
-    return _json(path).get("fingerprint") if path.exists() else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CarriedError(f"{path}: not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise CarriedError(f"{path}: found {type(found).__name__}, want an object of JSON")
-    return found
+    path = root / layout.results(suite, name, seed) / "metrics.json"
+    return (results.known(results.document, path) or {}).get("fingerprint")

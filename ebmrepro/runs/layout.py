@@ -7,7 +7,13 @@ from pathlib import Path
 
 
 def folder(suite: str, name: str, seed: int) -> Path:
+    """What its training leaves."""
     return Path("models") / suite / name / str(seed)
+
+
+def results(suite: str, name: str, seed: int) -> Path:
+    """What its evaluation leaves."""
+    return Path("results") / suite / name / str(seed)
 
 
 def root() -> Path:

@@ -25,6 +25,7 @@ from ebmrepro.config.params import Params
 from ebmrepro.metrics import catalogue
 from ebmrepro.report import claims as shown
 from ebmrepro.report import lecture
+from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -245,7 +246,7 @@ def test_a_claim_holds_only_if_all_its_tests_do(tmp_path: Path):
 def test_a_broken_result_file_is_named(tmp_path: Path):
     measure(tmp_path, "began", [1.0, 1.0, 1.0])
     (tmp_path / "results/digits/began/1/metrics.json").write_text("{")
-    with pytest.raises(measured.DamagedError, match=r"results/digits/began/1/metrics\.json"):
+    with pytest.raises(UserError, match=r"results/digits/began/1/metrics\.json"):
         judged(tmp_path, claim(test_of(RECALL, ABOVE)))
 
 
@@ -453,7 +454,7 @@ class InMemory(measured.Files):
         self.values = values
 
     def measure(self, name: str, measure: str, seed: int) -> float:
-        return self._finite(self.values[seed], measure)
+        return measured.finite(self.values[seed], measure)
 
 
 def verdict_on(values: Sequence[float], rule: form.Rule, seeds: int = 2) -> str:

@@ -13,7 +13,8 @@ from ebmrepro.config import declarations, params
 from ebmrepro.config.evaluation import Evaluate, InInception
 from ebmrepro.evaluation import in_inception
 from ebmrepro.metrics import fid, inception, inception_score, kid, precision_recall
-from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.features import Features, fit_gaussian
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.system.errors import UserError
 
 DIMENSIONS, OUTPUTS = 6, 5
@@ -41,7 +42,8 @@ def extracted(images: np.ndarray) -> Features:
     weights = np.random.default_rng(0).normal(size=(16, DIMENSIONS + OUTPUTS))
     features, logits = np.split(x @ weights, [DIMENSIONS], axis=1)
     odds = np.exp(logits)
-    return Features(features.astype(np.float32), odds / odds.sum(axis=1, keepdims=True))
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    return Features("inception", features.astype(np.float32), probabilities)
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def measured(place: Path, evaluate: Evaluate, about: dict) -> in_inception.Measured:
+def measured(place: Path, evaluate: Evaluate, about: dict) -> Measurement:
     return in_inception.measure("made_up", place, about, GENERATED, evaluate)
 
 
@@ -78,7 +80,7 @@ def test_values_are_those_of_the_measures_on_the_features(seen: list[int], tmp_p
     mean, spread = inception_score.inception_score(fake.probabilities, 2)
     near = precision_recall.precision_recall(real.features, fake.features, ASKED.neighbours)
     expected = {
-        "fid": fid.frechet_distance(fid.gaussian(fake.features), fid.gaussian(real.features)),
+        "fid": fid.frechet_distance(fit_gaussian(fake.features), fit_gaussian(real.features)),
         "inception_score": mean,
         "inception_score_sd": spread,
         "kid": kid.kernel_distance(real.features, fake.features),
@@ -132,7 +134,7 @@ def test_the_protocol_has_the_hash_the_reference_and_the_rule_for_grey_images(
     assert found["inception_sha256"] == inception.digest(tmp_path / "weights.pth")
     assert found["inception features"].endswith("grey images are replicated to three channels")
     assert found["inception reference"] == "train split, 14 images, one in 3"
-    assert found["inception_score"].startswith("2 contiguous splits; softmax over all 1,008")
+    assert found["inception_score"].startswith("2 contiguous splits; softmax over all 5")
     monkeypatch.setitem(SPLITS, "train", SPLITS["train"].repeat(3, axis=1))
     assert "grey" not in told()["inception features"]
 
@@ -153,7 +155,7 @@ def test_the_floor_is_real_images_of_another_split(
     evaluate = asked(split=split)
     about = in_inception.keep("made_up", evaluate, tmp_path)
     values, told = in_inception.floor("made_up", evaluate, tmp_path, about)
-    sides = [fid.gaussian(extracted(SPLITS[side]).features) for side in (split, other)]
+    sides = [fit_gaussian(extracted(SPLITS[side]).features) for side in (split, other)]
     assert set(values) == ALL
     assert values["fid"] == pytest.approx(fid.frechet_distance(*sides))
     assert told == f"; in Inception features {len(SPLITS[other])} images of the {other} split"
@@ -173,7 +175,7 @@ def test_published_statistics_give_a_number_of_their_own(
     (mirror / "theirs.npz").unlink()  # `evaluate` needs no mirror
     found = measured(place, evaluate, about)
     theirs = fid.Gaussian(np.ones(DIMENSIONS), np.eye(DIMENSIONS), None)
-    own = fid.gaussian(extracted(GENERATED).features)
+    own = fit_gaussian(extracted(GENERATED).features)
     assert found.values["fid_published"] == pytest.approx(fid.frechet_distance(own, theirs))
     assert found.protocol["fid_published"] == f"theirs.npz, SHA-256 {digest}"
     with pytest.raises(UserError, match=r"inception\.statistics: no file theirs\.npz in the mir"):

@@ -3,8 +3,7 @@
 import pytest
 
 from ebmrepro.metrics.catalogue import KIND_IN_WORDS, MEASURES, describe
-from ebmrepro.metrics.separation import KINDS
-from ebmrepro.metrics.separation import describe as energy_statistics
+from ebmrepro.metrics.separation import KINDS, of_energies
 
 NAMES = [
     "fid",
@@ -51,7 +50,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [*NAMES, *energy_statistics({kind: [0, 1] for kind in KINDS})])
+@pytest.mark.parametrize("name", [*NAMES, *of_energies({kind: [0, 1] for kind in KINDS}).values])
 def test_every_measure_has_a_label_and_a_protocol_in_words(name):
     measure = describe(name)
     assert measure.label[0].isupper()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from ebmrepro.metrics.fid import Gaussian, frechet_distance, frechet_flag, gaussian
+from ebmrepro.metrics.features import Gaussian, fit_gaussian
+from ebmrepro.metrics.fid import frechet_distance, frechet_flag
 
 
 def pytorch_fid_distance(a: Gaussian, b: Gaussian, monkeypatch: pytest.MonkeyPatch) -> float:
@@ -55,15 +56,15 @@ def test_covariances_that_do_not_commute_match_a_value_worked_by_hand():
 
 @pytest.mark.parametrize("dim", [2, 64, 256])
 def test_it_agrees_with_pytorch_fid(dim, monkeypatch):
-    a = gaussian(correlated(1, 2000, dim))
-    b = gaussian(correlated(2, 1500, dim, shift=0.1))
+    a = fit_gaussian(correlated(1, 2000, dim))
+    b = fit_gaussian(correlated(2, 1500, dim, shift=0.1))
     expected = pytorch_fid_distance(a, b, monkeypatch)
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
 
 
 def test_it_agrees_with_the_root_of_a_general_matrix():
-    a = gaussian(correlated(3, 500, 32))
-    b = gaussian(correlated(4, 500, 32))
+    a = fit_gaussian(correlated(3, 500, 32))
+    b = fit_gaussian(correlated(4, 500, 32))
     root = scipy.linalg.sqrtm(a.covariance @ b.covariance)
     difference = a.mean - b.mean
     traces = np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(root).real
@@ -100,27 +101,27 @@ def test_fewer_samples_than_features_give_the_distance_of_the_samples_own_gaussi
         + (centred_y**2).sum() / 29
         - 2 * nuclear / np.sqrt(39 * 29)
     )
-    assert frechet_distance(gaussian(x), gaussian(y)) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(fit_gaussian(x), fit_gaussian(y)) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [50, 1000])
 def test_a_gaussian_is_at_distance_zero_of_itself(n):
-    a = gaussian(correlated(7, n, 100))
+    a = fit_gaussian(correlated(7, n, 100))
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6 * np.trace(a.covariance))
     assert frechet_distance(a, a) >= 0
 
 
 def test_two_points_without_spread_are_their_squared_distance_apart():
-    a, b = gaussian(np.zeros((5, 3))), gaussian(np.full((5, 3), 2.0))
+    a, b = fit_gaussian(np.zeros((5, 3))), fit_gaussian(np.full((5, 3), 2.0))
     assert frechet_distance(a, b) == 12
 
 
 def test_it_is_symmetric_and_does_not_change_under_a_common_rotation_and_shift():
     x, y = correlated(8, 300, 20), correlated(9, 300, 20, shift=1.0)
     rotation, _ = np.linalg.qr(np.random.default_rng(10).normal(size=(20, 20)))
-    expected = frechet_distance(gaussian(x), gaussian(y))
-    assert frechet_distance(gaussian(y), gaussian(x)) == pytest.approx(expected, rel=1e-9)
-    moved = frechet_distance(gaussian(x @ rotation + 3), gaussian(y @ rotation + 3))
+    expected = frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    assert frechet_distance(fit_gaussian(y), fit_gaussian(x)) == pytest.approx(expected, rel=1e-9)
+    moved = frechet_distance(fit_gaussian(x @ rotation + 3), fit_gaussian(y @ rotation + 3))
     assert moved == pytest.approx(expected, rel=1e-9)
 
 
@@ -128,14 +129,14 @@ def test_features_that_are_a_constant_are_no_obstacle():
     # Dead units of a network: rows and columns of zeros in both covariances.
     x, y = correlated(11, 200, 10), correlated(12, 200, 10)
     pad = np.zeros((200, 5))
-    expected = frechet_distance(gaussian(x), gaussian(y))
-    padded = frechet_distance(gaussian(np.hstack([pad, x])), gaussian(np.hstack([pad, y])))
+    expected = frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    padded = frechet_distance(fit_gaussian(np.hstack([pad, x])), fit_gaussian(np.hstack([pad, y])))
     assert padded == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_gaussian_has_numpys_mean_and_covariance_in_double_precision():
     features = correlated(13, 50, 4).astype(np.float32)
-    fitted = gaussian(features)
+    fitted = fit_gaussian(features)
     assert fitted.count == 50
     assert fitted.mean.dtype == fitted.covariance.dtype == np.float64
     np.testing.assert_allclose(fitted.mean, features.astype(np.float64).mean(0), rtol=1e-12)
@@ -151,23 +152,23 @@ def test_features_that_are_not_finite_are_refused_by_their_place(bad):
     with pytest.raises(
         ValueError, match=r"features: 1 of 12 .* not finite, first at index \[2, 1\]"
     ):
-        gaussian(features)
+        fit_gaussian(features)
 
 
 def test_one_row_has_no_covariance():
     with pytest.raises(ValueError, match="1 rows, at least 2 needed"):
-        gaussian(np.zeros((1, 3)))
+        fit_gaussian(np.zeros((1, 3)))
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 4), (5, 0)])
 def test_features_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(N, K\)"):
-        gaussian(np.zeros(shape))
+        fit_gaussian(np.zeros(shape))
 
 
 def test_different_extractors_do_not_compare():
     with pytest.raises(ValueError, match="3 and of 4 dimensions"):
-        frechet_distance(gaussian(np.eye(3)), gaussian(np.eye(4)))
+        frechet_distance(fit_gaussian(np.eye(3)), fit_gaussian(np.eye(4)))
 
 
 def test_a_covariance_that_is_none_is_refused():

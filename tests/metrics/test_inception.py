@@ -11,7 +11,8 @@ import scipy.linalg
 from PIL import Image
 
 from ebmrepro.metrics import inception
-from ebmrepro.metrics.fid import frechet_distance, gaussian
+from ebmrepro.metrics.features import fit_gaussian
+from ebmrepro.metrics.fid import frechet_distance
 from ebmrepro.metrics.inception import FILE_NAME, VARIABLE, find_weights, inception_features
 
 
@@ -158,7 +159,7 @@ def check_fid(path: Path, prefix: str, tmp_path: Path, monkeypatch, capsys) -> N
     folders = [tmp_path / "a", tmp_path / "b"]
     for x, folder in zip(sets, folders, strict=True):
         save(x, folder)
-    fitted = [gaussian(inception_features(x, path, 8, "cpu", prefix).features) for x in sets]
+    fitted = [fit_gaussian(inception_features(x, path, 8, "cpu", prefix).features) for x in sets]
     found = frechet_distance(*fitted)
     assert 1 < found < 1000  # of the order that published ones have
     assert found == pytest.approx(command_line(folders, path, monkeypatch, capsys), abs=1e-3)

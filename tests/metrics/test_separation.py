@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from ebmrepro.metrics.separation import KINDS, OTHERS, auroc, describe, hinge_active, ratio
+from ebmrepro.metrics.separation import KINDS, OTHERS, auroc, hinge_active, of_energies, ratio
 
 
 def test_statistics_match_values_worked_by_hand():
-    values = describe({"test": [1.0, 3.0], "noise": [2.0, 4.0, 6.0]})
+    values = of_energies({"test": [1.0, 3.0], "noise": [2.0, 4.0, 6.0]}).values
     assert values == {
         "energy_test": 2,
         "energy_sd_test": pytest.approx(np.sqrt(2)),
@@ -22,7 +22,7 @@ def test_every_kind_has_a_mean_and_a_spread_and_the_others_a_gap_and_a_detection
     energies = {kind: np.arange(4.0) for kind in KINDS}
     expected = {f"{name}_{kind}" for name in ("energy", "energy_sd") for kind in KINDS}
     expected |= {f"{name}_{kind}" for name in ("gap", "auroc") for kind in OTHERS}
-    values = describe(energies)
+    values = of_energies(energies).values
     assert values.keys() == expected
     assert all(type(value) is float for value in values.values())
     assert all(values[f"gap_{kind}"] == 0 for kind in OTHERS)
@@ -31,20 +31,20 @@ def test_every_kind_has_a_mean_and_a_spread_and_the_others_a_gap_and_a_detection
 
 def test_means_of_single_precision_energies_are_taken_in_double():
     energies = np.full(1_000_003, 0.1, dtype=np.float32)
-    assert describe({"test": energies})["energy_test"] == pytest.approx(
+    assert of_energies({"test": energies}).values["energy_test"] == pytest.approx(
         float(energies[0]), rel=1e-12
     )
 
 
 def test_an_unknown_kind_a_missing_test_set_or_a_bad_energy_is_refused():
     with pytest.raises(KeyError, match="no kind of image 'fake'"):
-        describe({"test": [1.0, 2.0], "fake": [1.0, 2.0]})
+        of_energies({"test": [1.0, 2.0], "fake": [1.0, 2.0]})
     with pytest.raises(KeyError, match="test are missing"):
-        describe({"train": [1.0, 2.0]})
+        of_energies({"train": [1.0, 2.0]})
     with pytest.raises(ValueError, match=r"energies on noise: 1 of 2 .* not finite"):
-        describe({"test": [1.0, 2.0], "noise": [1.0, np.nan]})
+        of_energies({"test": [1.0, 2.0], "noise": [1.0, np.nan]})
     with pytest.raises(ValueError, match="energies on test: 1 values, at least 2"):
-        describe({"test": [1.0]})
+        of_energies({"test": [1.0]})
 
 
 @pytest.mark.parametrize("levels", [3, 10, 10**9])

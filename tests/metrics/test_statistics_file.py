@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ebmrepro.metrics import statistics_file
-from ebmrepro.metrics.fid import gaussian
+from ebmrepro.metrics.features import fit_gaussian
 from ebmrepro.system.errors import UserError
 
 FEATURES = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
@@ -15,7 +15,7 @@ FEATURES = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
 
 def test_what_is_saved_comes_back(tmp_path: Path):
     statistics_file.save(tmp_path / "real.npz", FEATURES)
-    found, expected = statistics_file.load(tmp_path / "real.npz", 4), gaussian(FEATURES)
+    found, expected = statistics_file.load(tmp_path / "real.npz", 4), fit_gaussian(FEATURES)
     assert found.count == 9
     assert np.array_equal(found.mean, expected.mean)
     assert np.array_equal(found.covariance, expected.covariance)

@@ -28,6 +28,7 @@ from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import html
 from ebmrepro.report.sections import of_suite, sections
 from ebmrepro.runs import carried
+from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -256,7 +257,7 @@ def changed(path: Path, **values: object) -> None:
 def test_a_result_without_provenance_is_refused_in_one_line(root: Path) -> None:
     (root / "results/mnist/provenance.json").unlink()
     known(root, "ebgan", 1).unlink()
-    with pytest.raises(carried.CarriedError, match=r"results/mnist/ebgan/1: found no \.ebmrepro"):
+    with pytest.raises(UserError, match=r"results/mnist/ebgan/1: found no \.ebmrepro"):
         carried.collect(root, root, "mnist")
     assert not (root / "results/mnist/provenance.json").exists()
 
@@ -311,10 +312,10 @@ def test_a_stage_of_its_own_says_itself_how_long_it_took(root: Path) -> None:
 
 def test_measures_beside_the_card_of_another_training_are_refused(root: Path) -> None:
     changed(root / "results/mnist/ebgan/2/metrics.json", fingerprint="f" * 64)
-    with pytest.raises(carried.CarriedError, match="training ffffffffffff beside training"):
+    with pytest.raises(UserError, match="training ffffffffffff beside training"):
         carried.collect(root, root, "mnist")
     (root / "results/mnist/ebgan/2/training.json").unlink()
-    with pytest.raises(carried.CarriedError, match="no such file; evaluate ebgan again"):
+    with pytest.raises(UserError, match="no such file; evaluate ebgan again"):
         carried.collect(root, root, "mnist")
 
 

@@ -242,7 +242,7 @@ def test_detection_gives_the_numbers_of_the_stage_evaluate(project: params.Param
     model = models.restore("digits", "ebgan", 0, project)
     drawn = models.draw(model, asked.energies, asked.seed)
     energies = evaluate._energies("digits", model, drawn, asked)
-    theirs = evaluate.separation.describe(energies)
+    theirs = evaluate.measure("of_energies", energies).values
     ours = tour.write("digits", project)["values"]
     for kind in ("noise", "shuffled", "patches"):
         assert ours[f"auroc_{kind}@ebgan"]["0"] == theirs[f"auroc_{kind}"]

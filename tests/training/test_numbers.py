@@ -16,6 +16,8 @@ from ebmrepro.config.optimisers import Adam
 from ebmrepro.config.params import load
 from ebmrepro.methods.base.method import Method, Turn
 from ebmrepro.metrics import flags
+from ebmrepro.metrics.features import Features
+from ebmrepro.metrics.measurement import measure
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.finite import Finite, NotFinite
 from ebmrepro.training.loop import Training
@@ -168,24 +170,22 @@ def test_a_dead_hinge_a_collapse_and_too_few_images_are_flagged(project: Path):
     found = measured(project)
     assert found["flags"]["hinge_active"].startswith("the hinge never let go")
     assert found["flags"]["fd_dbn"].startswith("3 images for 16 features")
-    for measure in ("kd_dbn", "is_dbn", "classes_covered"):
-        assert found["flags"][measure] == "only 3 images: a rough estimate"
+    for name in ("kd_dbn", "is_dbn", "classes_covered"):
+        assert found["flags"][name] == "only 3 images: a rough estimate"
 
 
 def test_precision_and_recall_without_a_kth_neighbour_are_null_with_the_reason():
-    from ebmrepro.evaluation import evaluate
-
     asked = load(trainings.ROOT / "params.yaml").suite("digits").evaluate
     numbers = np.random.default_rng(0)
 
-    def images(count: int) -> evaluate.Features:
+    def images(count: int) -> Features:
         features = numbers.random((count, 4), np.float32)
-        return evaluate.Features(features, np.full((count, 2), 0.5, np.float32))
+        return Features("dbn", features, np.full((count, 2), 0.5, np.float32))
 
-    values, _, reasons = evaluate._distances(images(9), images(asked.neighbours), asked)
-    for measure in ("precision_dbn", "recall_dbn"):
-        assert values[measure] is None
-        assert reasons[measure] == "3 images have no neighbour number 3"
+    found = measure("of_features", images(asked.neighbours), images(9), asked)
+    for name in ("precision_dbn", "recall_dbn"):
+        assert found.values[name] is None
+        assert found.reasons[name] == "3 images have no neighbour number 3"
 
 
 @pytest.mark.parametrize(

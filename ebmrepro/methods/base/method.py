@@ -106,6 +106,11 @@ class Method(nn.Module, ABC):
         return None
 
     @property
+    def flags(self) -> Mapping[str, str]:
+        """By measure, what to beware of when this method is compared with others."""
+        return {}
+
+    @property
     def rate_factor(self) -> Tensor | float:
         """What all learning rates are multiplied by; looked at after each epoch."""
         return 1.0

@@ -1,6 +1,6 @@
 import numpy as np
 
-from ebmrepro.metrics.margin import stops
+from ebmrepro.metrics.final_state import stops
 
 NAN = np.nan
 
