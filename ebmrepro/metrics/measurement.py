@@ -49,13 +49,14 @@ class Measurement:
         """As metrics.json holds it. JSON has no NaN: it becomes null with a reason."""
         values = {name: _finite(value) for name, value in self.values.items()}
         lost = [name for name, value in values.items() if value != self.values[name]]
+        over_seeds = any(isinstance(value, Mapping) for value in values.values())
         flags = {name: flag for name, flag in self.flags.items() if flag}
         return {
             "schema": 1,
             "values": values,
             "reasons": dict.fromkeys(lost, NOT_FINITE) | self.reasons,
-            "flags": flags,
             "protocol": self.protocol,
+            **({} if over_seeds else {"flags": flags}),
         }
 
 

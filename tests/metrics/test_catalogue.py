@@ -1,10 +1,22 @@
 """The catalogue: every measure that stages write has words."""
 
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from ebmrepro import metrics
+from ebmrepro.claims import reading
+from ebmrepro.config import params
+from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import KIND_IN_WORDS, MEASURES, describe
+from ebmrepro.metrics.measurement import measure
 from ebmrepro.metrics.separation import KINDS, of_energies
+from ebmrepro.report import numbers
+from ebmrepro.report.gather import Run, System
 
+SETTINGS = params.load(Path(__file__).parents[2] / "params.yaml")
 NAMES = [
     "fid",
     "fid_published",
@@ -52,17 +64,17 @@ NAMES = [
 
 @pytest.mark.parametrize("name", [*NAMES, *of_energies({kind: [0, 1] for kind in KINDS}).values])
 def test_every_measure_has_a_label_and_a_protocol_in_words(name):
-    measure = describe(name)
-    assert measure.label[0].isupper()
-    assert "_" not in measure.label.replace("M_global", "")
-    assert measure.protocol.endswith(".")
-    assert measure.protocol[0] == measure.protocol[0].upper() or measure.protocol.startswith("exp")
-    assert measure.better in ("lower", "higher", None)
-    assert 0 <= measure.digits <= 4
+    found = describe(name)
+    assert found.label[0].isupper()
+    assert "_" not in found.label.replace("M_global", "")
+    assert found.protocol.endswith(".")
+    assert found.protocol[0] == found.protocol[0].upper() or found.protocol.startswith("exp")
+    assert found.better in ("lower", "higher", None)
+    assert 0 <= found.digits <= 4
 
 
 def test_labels_are_not_shared():
-    labels = [measure.label for measure in MEASURES.values()]
+    labels = [each.label for each in MEASURES.values()]
     assert len(set(labels)) == len(labels)
 
 
@@ -79,3 +91,56 @@ def test_layers_of_a_family_differ_in_label():
 def test_an_unknown_name_is_refused_with_the_nearest(name):
     with pytest.raises(KeyError, match=f"no measure '{name}'.*did you mean"):
         describe(name)
+
+
+ADDED = '''
+"""How bright generated images are, beside real ones."""
+
+from ebmrepro.metrics.catalogue import DBN, Measure
+from ebmrepro.metrics.measurement import Measurement
+
+MEASURES = {
+    "brightness": Measure("Brightness", f"Mean pixel; {DBN} are not asked.", unit="grey levels"),
+    "steps_of_energy": Measure("Steps of energy", "Energies of test images.", better="higher"),
+}
+
+
+def of_images(real, fake, settings):
+    return Measurement({"brightness": float(fake.mean())}, protocol={"brightness": "of all"})
+
+
+def of_energies(energies):
+    return Measurement({"steps_of_energy": len(energies["test"])})
+'''
+
+
+@pytest.fixture
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric more, which is one file and nothing else."""
+    (tmp_path / "brightness.py").write_text(ADDED)
+    monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
+    monkeypatch.setattr(catalogue, "MEASURES", catalogue.read())
+    monkeypatch.delitem(sys.modules, "ebmrepro.metrics.brightness", raising=False)
+
+
+@pytest.mark.usefixtures("added")
+def test_a_metric_is_one_file():
+    settings = SETTINGS.suite("digits").evaluate
+    real, fake = (np.full((5, 1, 2, 2), grey, np.uint8) for grey in (9, 7))
+    found = measure("of_images", real, fake, settings) | measure("of_energies", {"test": [1, 2]})
+    document = found.document()
+    assert document["values"]["brightness"] == 7 and document["values"]["steps_of_energy"] == 2
+    assert document["protocol"]["brightness"] == "of all"
+    reading._check_measure("brightness", "claims.yaml: a claim")
+    run = Run(0, None, {}, document, {}, None, [])
+    system = System("dcgan", "DCGAN", "dcgan", {}, [], [run])
+    assert numbers.measures([system])[-2:] == ["brightness", "steps_of_energy"]
+    assert numbers.column("brightness").title == "Brightness"
+
+
+def test_a_value_without_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "wordless.py").write_text(ADDED.replace("MEASURES", "WORDS"))
+    monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
+    with pytest.raises(KeyError, match="no measure 'steps_of_energy'"):
+        measure("of_energies", {"test": [1, 2]})
+    monkeypatch.delitem(sys.modules, "ebmrepro.metrics.wordless")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ebmrepro.config.plane import Fundamentals
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks.samplers import Draws
 from ebmrepro.studies.plane import densities
 from ebmrepro.studies.plane.exact import Exact
@@ -54,18 +54,8 @@ class Measured:
         np.savez_compressed(path, allow_pickle=False, **self.arrays)
 
     def document(self) -> dict[str, Any]:
-        """What metrics.json holds; NaN has no place in JSON: it becomes null with a reason."""
-        values = {
-            name: {seed: v if math.isfinite(v) else None for seed, v in by_seed.items()}
-            for name, by_seed in self.values.items()
-        }
-        lost = [name for name, by_seed in values.items() if None in by_seed.values()]
-        return {
-            "schema": 1,
-            "values": values,
-            "reasons": dict.fromkeys(lost, "the measured value is not finite"),
-            "protocol": self.protocol,
-        }
+        """What metrics.json holds."""
+        return Measurement(dict(self.values), protocol=self.protocol).document()
 
 
 class Plane:

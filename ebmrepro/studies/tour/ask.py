@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ebmrepro.config import params
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks import images, threads
 from ebmrepro.runs import layout, models
 from ebmrepro.studies.tour import conditional, decision, detection, generation, material, ranking
-from ebmrepro.studies.tour.answer import Document
 from ebmrepro.system import atomic, errors
 
 QUESTIONS: dict[str, ModuleType] = {
@@ -45,13 +46,13 @@ def write(suite: str, settings: params.Params, root: Path = Path("results")) -> 
     given = material.read(suite, settings)
     asked = {name: question.prepare(given) for name, question in QUESTIONS.items()}
     protocols = {name: question.protocol(given) for name, question in QUESTIONS.items()}
-    document, arrays = Document(), dict[str, np.ndarray]()
+    measured, arrays = Measurement(), dict[str, np.ndarray]()
 
     for name, question in QUESTIONS.items():
         told = question.shared(given, asked[name])
         arrays |= told.arrays
         for seed in run.seeds:
-            document.add(told.values, protocols[name], seed)
+            _add(measured, told.values, protocols[name], seed)
         for picture, pixels in told.pictures.items():
             images.save_png(out / f"{picture}.png", pixels)
 
@@ -62,15 +63,28 @@ def write(suite: str, settings: params.Params, root: Path = Path("results")) -> 
                 told = question.answer(model, asked[name])
                 if told is None:
                     continue
-                document.add(told.values, protocols[name], seed, system)
+                _add(measured, told.values, protocols[name], seed, f"@{system}")
                 arrays |= {f"{key}/{system}/{seed}": value for key, value in told.arrays.items()}
                 for picture, pixels in told.pictures.items() if seed == run.seeds[0] else ():
                     images.save_png(out / f"{picture}-{system}.png", pixels)
     for kind, why in asked["detection"].missing.items():
         at = f"auroc_{kind}@"
-        document.reasons |= {name: why for name in document.values if name.startswith(at)}
+        measured.reasons |= {name: why for name in measured.values if name.startswith(at)}
 
     np.savez(out / "tour.npz", allow_pickle=False, **dict(sorted(arrays.items())))
-    tree = document.tree()
+    tree = measured.document()
     atomic.write_json(out / "metrics.json", tree)
     return tree
+
+
+def _add(
+    measured: Measurement,
+    values: Mapping[str, float],
+    protocol: Mapping[str, str],
+    seed: int,
+    system: str = "",
+) -> None:
+    """The values of one model, or, without a system, of the suite under one of its seeds."""
+    for measure, value in values.items():
+        measured.values.setdefault(measure + system, {})[str(seed)] = float(value)
+        measured.protocol[measure + system] = protocol[measure]
