@@ -65,15 +65,6 @@ def run(main):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
-    except OSError as error:
-        from ebmrepro.system import atomic
-
-        line = atomic.refused(error)
-        if line is None:
-            raise
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-        os._exit(2)
 
 
 if importlib.util.find_spec("typer") is None:  # the first thing that a stage needs besides

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 import trainings
-from typer.testing import CliRunner
 
-from ebmrepro.cli import app
+from ebmrepro.cli import main
 from ebmrepro.config import params
 from ebmrepro.data import DataError
 from ebmrepro.pipeline import dry_run
@@ -75,8 +74,12 @@ def test_a_process_that_ends_without_an_answer_is_named(
     assert told == "magan: its process ended with code 1"
 
 
-def test_an_unknown_suite_is_named_before_anything_is_tried(monkeypatch: pytest.MonkeyPatch):
+def test_an_unknown_suite_is_named_before_anything_is_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.chdir(ROOT)
-    result = CliRunner().invoke(app, ["check", "--dry", "cifar"])
-    assert result.exit_code == 2
-    assert "cifar" in result.output and "cifar10" in result.output
+    monkeypatch.setattr("sys.argv", ["ebmrepro", "check", "--dry", "cifar"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "no suite 'cifar'" in (said := capsys.readouterr().err) and "cifar10" in said
