@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -76,7 +77,7 @@ def check(
 
     settings = params.load()
     if dry is not None:
-        settings.suite(dry)  # an unknown one is told first
+        settings.suite(dry)  # an unknown one is named first
     run, claims = settings.run, reading.load(settings)
     trainings = len(list(run.trainings))
     typer.echo(
@@ -93,13 +94,13 @@ def _rehearsed(suite: str, settings: params.Params) -> bool:
     from ebmrepro.pipeline import dry_run
     from ebmrepro.runs.carried import duration
 
-    found = dry_run.images(suite, settings)
-    typer.echo(f"data/{suite}: {found.told}")
+    images = dry_run.images(suite, settings)
+    typer.echo(f"data/{suite}: {images.status}")
     systems = ["dbn", *settings.suite(suite).methods]
     width, answered = max(map(len, systems)), 0
     head = f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory"
     typer.echo(head)
-    for one in dry_run.rehearse(suite, systems, found):
+    for one in dry_run.rehearse(suite, systems, images):
         if isinstance(one, str):
             typer.echo(one, err=True)
             continue
@@ -168,13 +169,13 @@ def show_claims(
     if name is not None:
         documents.known(name, ids, place, "claim")
         stated = [claim for claim in stated if claim.id == name]
-    for found, allowed, option in (
+    for value, allowed, option in (
         (suite, [*form.SUITES, *settings.suites, "fundamentals"], "suite"),
         (paper, form.PAPERS, "paper"),
         (verdict, VERDICTS, "verdict"),
     ):
-        if found is not None:
-            documents.known(found, dict.fromkeys(allowed), f"{place}: --{option}", option)
+        if value is not None:
+            documents.known(value, dict.fromkeys(allowed), f"{place}: --{option}", option)
     judged = judgements.document(stated, settings, Path())
     if name is not None:
         terminal.whole(judged["claims"][0], Console())
@@ -224,8 +225,7 @@ def sample(
     """Draw images from a trained model into one picture."""
     settings = params.load()
     settings.block(suite, method)
-    _check_png(out)
-    _check_trained(suite, method, seed)
+    _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
     from ebmrepro.networks import images
     from ebmrepro.runs import models
 
@@ -257,8 +257,7 @@ def interpolate(
     systems = {name: block.hparams for _, name, block in settings.suite(suite).blocks}
     able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
     documents.known(method, able, "ebmrepro interpolate", "generator of")
-    _check_png(out)
-    _check_trained(suite, method, seed)
+    _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
     import torch
 
     from ebmrepro import data
@@ -287,13 +286,9 @@ def interpolate(
     )
 
 
-def _check_png(out: Path) -> None:
+def _check_files(out: Path, weights: Path) -> None:
     if out.suffix.lower() != ".png" or not out.parent.is_dir():
         raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
-
-
-def _check_trained(suite: str, method: str, seed: int) -> None:
-    weights = Path("models") / suite / method / str(seed) / "model.safetensors"
     if not weights.exists():
         raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
 
@@ -310,10 +305,9 @@ def tour(
     """
     settings = params.load()
     name = suite or settings.run.suites[0]
-    asked = settings.suite(name).tour.decision
-    settings = settings.model_copy(
-        update={"run": settings.run.model_copy(update={"suites": [name]})}
-    )
+    decision = settings.suite(name).tour.decision
+    run = settings.run.model_copy(update={"suites": [name]})
+    settings = settings.model_copy(update={"run": run})
     if not (Path("results") / name / "tour" / "metrics.json").exists():
         from ebmrepro.studies import tour as questions
 
@@ -327,11 +321,11 @@ def tour(
     from ebmrepro.studies.tour import timing
 
     console = Console()
-    found = next(each for each in gather(Path(), settings) if each.name == name)
-    terminal.show(answers.section([found]), console)
-    known = found.dataset or data.describe(Path("data") / name)  # a clone may have no data
+    results = next(each for each in gather(Path(), settings) if each.name == name)
+    terminal.show(answers.section([results]), console)
+    known = results.dataset or data.describe(Path("data") / name)  # a clone may have no data
     classes = len(known["classes"])
-    timed = timing.search(classes, asked.lengths, asked.brute_force)
+    timed = timing.search(classes, decision.lengths, decision.brute_force)
     terminal.show([answers.times(timed)], console)
     console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")
 
@@ -388,10 +382,10 @@ def checkpoints_ls() -> None:
     """List the checkpoints of trainings that have not ended."""
     from ebmrepro.runs import checkpoints
 
-    found = checkpoints.stored(_root())
-    for each in found:
+    stored = checkpoints.stored(_root())
+    for each in stored:
         typer.echo(checkpoints.in_words(each))
-    if not found:
+    if not stored:
         typer.echo("no checkpoints: every training that was begun has ended")
 
 
@@ -406,16 +400,13 @@ def checkpoints_prune() -> None:
     for each in checkpoints.stored(_root()):
         why = identity.why_unusable(each, settings)
         line = checkpoints.in_words(each)
-        if why is None:
-            typer.echo(f"kept     {line}")
-            continue
-        try:
-            checkpoints.remove(_root(), each)
-        except locks.Busy:
-            typer.echo(f"kept     {line}")
-        else:
-            freed += each.bytes
-            typer.echo(f"removed  {line}: {why}")
+        with contextlib.suppress(locks.Busy):
+            if why is not None:
+                checkpoints.remove(_root(), each)
+                freed += each.bytes
+                typer.echo(f"removed  {line}: {why}")
+                continue
+        typer.echo(f"kept     {line}")
     typer.echo(f"{checkpoints.size(freed)} freed")
 
 
