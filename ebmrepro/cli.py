@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ebmrepro.config import documents, environment, optimisers, params
-from ebmrepro.system import errors
+from ebmrepro.system import atomic, errors, signals
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
@@ -28,27 +27,30 @@ app.add_typer(checkpoints_app, name="checkpoints")
 Suite = Annotated[str, typer.Argument(help="A suite of params.yaml.")]
 
 
-@contextlib.contextmanager
-def one_line() -> Iterator[None]:
-    """What a person can mend is one line on stderr and exit code 2."""
-    try:
-        yield
-    except errors.UserError as error:
-        typer.echo(error, err=True)
-        raise SystemExit(2) from None
-    except TyperException as error:
-        program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
-        command = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
-        message = " ".join(error.format_message().split()).removesuffix(".")
-        typer.echo(f"{command}: {message}; --help says what is allowed", err=True)
-        raise SystemExit(2) from None
-
-
 def run(command: typer.Typer) -> NoReturn:
-    """Run a command line and leave Python: the `ebmrepro` one, or that of a stage."""
-    with one_line():
+    """Run a command line and leave Python: the `ebmrepro` one, or that of a stage.
+
+    What a person can mend, and what the machine refuses, is one line on stderr and exit code 2; a
+    training that was asked to stop says how to go on and exits with its signal's code.
+    """
+    try:
         environment.check(os.environ)
         sys.exit(command(standalone_mode=False))
+    except errors.UserError as error:
+        line, code = str(error), 2
+    except signals.Stopped as stop:
+        line, code = f"{stop}; `dvc repro` goes on from there", stop.code
+    except TyperException as error:
+        program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
+        typed = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        line, code = f"{typed}: {message}; --help says what is allowed", 2
+    except OSError as error:
+        line, code = atomic.refused(error) or "", 2
+        if not line:  # a mistake of ours
+            raise
+    typer.echo(line, err=True)
+    sys.exit(code)
 
 
 def main() -> NoReturn:
@@ -71,21 +73,20 @@ def check(
     With --dry, say too how large the systems of a suite are, how much memory they take and how long
     they would train here. Nothing is trained or written.
     """
-    with one_line():
-        from ebmrepro.claims import reading
+    from ebmrepro.claims import reading
 
-        settings = params.load()
-        if dry is not None:
-            settings.suite(dry)  # an unknown one is told first
-        run, claims = settings.run, reading.load(settings)
-        trainings = len(list(run.trainings))
-        typer.echo(
-            f"params.yaml is right: {', '.join(run.suites)}; {', '.join(run.names)}; "
-            f"{len(run.seeds)} seeds; {trainings} trainings"
-        )
-        typer.echo(f"{reading.FILE} is right: {len(claims)} claims")
-        if dry is not None and not _rehearsed(dry, settings):
-            raise typer.Exit(1)
+    settings = params.load()
+    if dry is not None:
+        settings.suite(dry)  # an unknown one is named first
+    run, claims = settings.run, reading.load(settings)
+    trainings = len(list(run.trainings))
+    typer.echo(
+        f"params.yaml is right: {', '.join(run.suites)}; {', '.join(run.names)}; "
+        f"{len(run.seeds)} seeds; {trainings} trainings"
+    )
+    typer.echo(f"{reading.FILE} is right: {len(claims)} claims")
+    if dry is not None and not _rehearsed(dry, settings):
+        raise typer.Exit(1)
 
 
 def _rehearsed(suite: str, settings: params.Params) -> bool:
@@ -93,13 +94,13 @@ def _rehearsed(suite: str, settings: params.Params) -> bool:
     from ebmrepro.pipeline import dry_run
     from ebmrepro.runs.carried import duration
 
-    found = dry_run.images(suite, settings)
-    typer.echo(f"data/{suite}: {found.told}")
+    images = dry_run.images(suite, settings)
+    typer.echo(f"data/{suite}: {images.status}")
     systems = ["dbn", *settings.suite(suite).methods]
     width, answered = max(map(len, systems)), 0
     head = f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory"
     typer.echo(head)
-    for one in dry_run.rehearse(suite, systems, found):
+    for one in dry_run.rehearse(suite, systems, images):
         if isinstance(one, str):
             typer.echo(one, err=True)
             continue
@@ -146,11 +147,10 @@ def repro(
 
     Takes all arguments and options of dvc repro.
     """
-    with one_line():
-        params.load()
-        from ebmrepro.pipeline import repro
+    params.load()
+    from ebmrepro.pipeline import repro
 
-        raise typer.Exit(repro.repro(Path(), context.args, jobs, scheduler))
+    raise typer.Exit(repro.repro(Path(), context.args, jobs, scheduler))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -160,12 +160,11 @@ def bench(context: typer.Context) -> None:
     Takes some minutes on a quiet machine. --quick, --only NAME, --render and --out FOLDER are
     explained at the head of benchmarks/run.py.
     """
-    with one_line():
-        if not Path("benchmarks/__main__.py").exists():
-            here = Path().resolve()
-            raise errors.UserError(f"{here}: no benchmarks here; run in the project's folder")
-        command = [sys.executable, "-m", "benchmarks", *context.args]
-        raise typer.Exit(subprocess.run(command).returncode)
+    if not Path("benchmarks/__main__.py").exists():
+        here = Path().resolve()
+        raise errors.UserError(f"{here}: no benchmarks here; run in the project's folder")
+    command = [sys.executable, "-m", "benchmarks", *context.args]
+    raise typer.Exit(subprocess.run(command).returncode)
 
 
 @app.command("claims")
@@ -176,30 +175,29 @@ def show_claims(
     verdict: Annotated[str | None, typer.Option(help="Only those of this verdict.")] = None,
 ) -> None:
     """Judge the claims of the papers and of the lecture from the result files as they are."""
-    with one_line():
-        from rich.console import Console
+    from rich.console import Console
 
-        from ebmrepro.claims import form, judgements, reading, terminal
-        from ebmrepro.claims.verdict import VERDICTS
+    from ebmrepro.claims import form, judgements, reading, terminal
+    from ebmrepro.claims.verdict import VERDICTS
 
-        settings = params.load()
-        stated = reading.load(settings)
-        ids, place = [claim.id for claim in stated], "ebmrepro claims"
-        if name is not None:
-            documents.known(name, ids, place, "claim")
-            stated = [claim for claim in stated if claim.id == name]
-        for found, allowed, option in (
-            (suite, [*form.SUITES, *settings.suites, "fundamentals"], "suite"),
-            (paper, form.PAPERS, "paper"),
-            (verdict, VERDICTS, "verdict"),
-        ):
-            if found is not None:
-                documents.known(found, dict.fromkeys(allowed), f"{place}: --{option}", option)
-        judged = judgements.document(stated, settings, Path())
-        if name is not None:
-            terminal.whole(judged["claims"][0], Console())
-        else:
-            terminal.table(terminal.rows(judged, suite, paper, verdict), Console())
+    settings = params.load()
+    stated = reading.load(settings)
+    ids, place = [claim.id for claim in stated], "ebmrepro claims"
+    if name is not None:
+        documents.known(name, ids, place, "claim")
+        stated = [claim for claim in stated if claim.id == name]
+    for value, allowed, option in (
+        (suite, [*form.SUITES, *settings.suites, "fundamentals"], "suite"),
+        (paper, form.PAPERS, "paper"),
+        (verdict, VERDICTS, "verdict"),
+    ):
+        if value is not None:
+            documents.known(value, dict.fromkeys(allowed), f"{place}: --{option}", option)
+    judged = judgements.document(stated, settings, Path())
+    if name is not None:
+        terminal.whole(judged["claims"][0], Console())
+    else:
+        terminal.table(terminal.rows(judged, suite, paper, verdict), Console())
 
 
 @app.command()
@@ -214,22 +212,20 @@ def carry(
     With that, results of a suite that run.suites does not name are ready for git: the report, the
     claims and the pages show them on every clone.
     """
-    with one_line():
-        params.load().suite(suite)
-        from ebmrepro.runs import carried
+    params.load().suite(suite)
+    from ebmrepro.runs import carried
 
-        path = carried.collect(Path(), _root(), suite, note)
-        known = list(carried.provenance(Path(), suite).values())
-        typer.echo(f"{path}: {carried.hardware(known)}; {carried.took(known)}")
+    path = carried.collect(Path(), _root(), suite, note)
+    known = list(carried.provenance(Path(), suite).values())
+    typer.echo(f"{path}: {carried.hardware(known)}; {carried.took(known)}")
 
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000) -> None:
     """Open the runs in MLflow, after logging those that came from DVC's cache."""
-    with one_line():
-        from ebmrepro.tracking import store
+    from ebmrepro.tracking import store
 
-        raise typer.Exit(store.serve(Path(), params.load().run.trainings, port))
+    raise typer.Exit(store.serve(Path(), params.load().run.trainings, port))
 
 
 @app.command()
@@ -244,17 +240,15 @@ def sample(
     draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draw.")] = 0,
 ) -> None:
     """Draw images from a trained model into one picture."""
-    with one_line():
-        settings = params.load()
-        settings.block(suite, method)
-        _check_png(out)
-        _check_trained(suite, method, seed)
-        from ebmrepro.networks import images
-        from ebmrepro.runs import models
+    settings = params.load()
+    settings.block(suite, method)
+    _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
+    from ebmrepro.networks import images
+    from ebmrepro.runs import models
 
-        drawn = models.draw(models.restore(suite, method, seed, settings), number, draw)
-        images.save_png(out, images.grid(drawn, columns=10))
-        typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
+    drawn = models.draw(models.restore(suite, method, seed, settings), number, draw)
+    images.save_png(out, images.grid(drawn, columns=10))
+    typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
 
 
 @app.command()
@@ -275,49 +269,43 @@ def interpolate(
     images at both ends of the former are real; beside each stands what G makes of the z that
     minimises |x - G(z)|.
     """
-    with one_line():
-        settings = params.load()
-        settings.block(suite, method)
-        systems = {name: block.hparams for _, name, block in settings.suite(suite).blocks}
-        able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
-        documents.known(method, able, "ebmrepro interpolate", "generator of")
-        _check_png(out)
-        _check_trained(suite, method, seed)
-        import torch
+    settings = params.load()
+    settings.block(suite, method)
+    systems = {name: block.hparams for _, name, block in settings.suite(suite).blocks}
+    able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
+    documents.known(method, able, "ebmrepro interpolate", "generator of")
+    _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
+    import torch
 
-        from ebmrepro import data
-        from ebmrepro.evaluation import interpolation
-        from ebmrepro.networks import device, images
-        from ebmrepro.runs import models
+    from ebmrepro import data
+    from ebmrepro.evaluation import interpolation
+    from ebmrepro.networks import device, images
+    from ebmrepro.runs import models
 
-        model = models.restore(suite, method, seed, settings)
-        real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
-        if len(real) < 2 * rows:
-            most = len(real) // 2
-            raise errors.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
-        x = images.from_uint8(real[: 2 * rows]).to(device.device())
-        torch.manual_seed(draw)
-        z = model.prior(len(x))
-        assert z is not None, "a method with a G has a prior"
-        optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
-        G = model.get_submodule("G")
-        drawn = interpolation.sheet(G, x, z, between, steps, optim, model.z_within)
-        ends = drawn[: 2 * rows]
-        error = (ends[:, [0, -1]] - ends[:, [1, -2]]).abs().mean().item()
-        images.save_png(out, images.grid(images.to_uint8(drawn.flatten(0, 1)), between + 2))
-        typer.echo(
-            f"{out}: {suite} {method}, seed {seed}; {rows} rows each to mirror images, to other "
-            f"images and between draws; mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
-        )
+    model = models.restore(suite, method, seed, settings)
+    real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
+    if len(real) < 2 * rows:
+        most = len(real) // 2
+        raise errors.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
+    x = images.from_uint8(real[: 2 * rows]).to(device.device())
+    torch.manual_seed(draw)
+    z = model.prior(len(x))
+    assert z is not None, "a method with a G has a prior"
+    optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
+    G = model.get_submodule("G")
+    drawn = interpolation.sheet(G, x, z, between, steps, optim, model.z_within)
+    ends = drawn[: 2 * rows]
+    error = (ends[:, [0, -1]] - ends[:, [1, -2]]).abs().mean().item()
+    images.save_png(out, images.grid(images.to_uint8(drawn.flatten(0, 1)), between + 2))
+    typer.echo(
+        f"{out}: {suite} {method}, seed {seed}; {rows} rows each to mirror images, to other "
+        f"images and between draws; mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
+    )
 
 
-def _check_png(out: Path) -> None:
+def _check_files(out: Path, weights: Path) -> None:
     if out.suffix.lower() != ".png" or not out.parent.is_dir():
         raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
-
-
-def _check_trained(suite: str, method: str, seed: int) -> None:
-    weights = Path("models") / suite / method / str(seed) / "model.safetensors"
     if not weights.exists():
         raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
 
@@ -332,83 +320,78 @@ def tour(
 
     Reads what the stage `tour` has left; asks the trained models where it has left nothing.
     """
-    with one_line():
-        settings = params.load()
-        name = suite or settings.run.suites[0]
-        asked = settings.suite(name).tour.decision
-        settings = settings.model_copy(
-            update={"run": settings.run.model_copy(update={"suites": [name]})}
-        )
-        if not (Path("results") / name / "tour" / "metrics.json").exists():
-            from ebmrepro.studies import tour as questions
+    settings = params.load()
+    name = suite or settings.run.suites[0]
+    decision = settings.suite(name).tour.decision
+    run = settings.run.model_copy(update={"suites": [name]})
+    settings = settings.model_copy(update={"run": run})
+    if not (Path("results") / name / "tour" / "metrics.json").exists():
+        from ebmrepro.studies import tour as questions
 
-            questions.write(name, settings)
-        from rich.console import Console
+        questions.write(name, settings)
+    from rich.console import Console
 
-        from ebmrepro import data
-        from ebmrepro.report import terminal
-        from ebmrepro.report import tour as answers
-        from ebmrepro.report.gather import gather
-        from ebmrepro.studies.tour import timing
+    from ebmrepro import data
+    from ebmrepro.report import terminal
+    from ebmrepro.report import tour as answers
+    from ebmrepro.report.gather import gather
+    from ebmrepro.studies.tour import timing
 
-        console = Console()
-        found = next(each for each in gather(Path(), settings) if each.name == name)
-        terminal.show(answers.section([found]), console)
-        known = found.dataset or data.describe(Path("data") / name)  # a clone may have no data
-        classes = len(known["classes"])
-        timed = timing.search(classes, asked.lengths, asked.brute_force)
-        terminal.show([answers.times(timed)], console)
-        console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")
+    console = Console()
+    results = next(each for each in gather(Path(), settings) if each.name == name)
+    terminal.show(answers.section([results]), console)
+    known = results.dataset or data.describe(Path("data") / name)  # a clone may have no data
+    classes = len(known["classes"])
+    timed = timing.search(classes, decision.lengths, decision.brute_force)
+    terminal.show([answers.times(timed)], console)
+    console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")
 
 
 @data_app.command("check")
 def data_check(suite: Suite) -> None:
     """Verify a suite's stored images, and print the error of 30 principal components on them."""
-    with one_line():
-        settings = params.load()
-        from ebmrepro import data
-        from ebmrepro.data.check import check
+    settings = params.load()
+    from ebmrepro import data
+    from ebmrepro.data.check import check
 
-        block = settings.suite(suite)
-        folder = Path("data") / suite
-        if not folder.exists():
-            data.prepare(suite, block.data, folder)
-        report = check(suite, folder)
-        counts = ", ".join(f"{split} {n:,}" for split, n in report.counts.items())
-        typer.echo(f"{suite}: {report.name}; {counts} images of {report.shape}; checksums agree")
-        for remark in report.remarks:
-            typer.echo(f"{suite}: {remark}")
-        if report.pca_error is None:
-            typer.echo("PCA: not measured, these images have too many values for it")
-            return
-        line = f"PCA with {report.components} components: {report.pca_error:.2f} squared error "
-        line += "per test image, pixels in [0, 1]"
-        if report.published is not None:
-            line += f"; published {report.published}: {'agrees' if report.agrees else 'DIFFERS'}"
-        typer.echo(line)
-        if report.agrees is False:
-            raise typer.Exit(1)
+    block = settings.suite(suite)
+    folder = Path("data") / suite
+    if not folder.exists():
+        data.prepare(suite, block.data, folder)
+    report = check(suite, folder)
+    counts = ", ".join(f"{split} {n:,}" for split, n in report.counts.items())
+    typer.echo(f"{suite}: {report.name}; {counts} images of {report.shape}; checksums agree")
+    for remark in report.remarks:
+        typer.echo(f"{suite}: {remark}")
+    if report.pca_error is None:
+        typer.echo("PCA: not measured, these images have too many values for it")
+        return
+    line = f"PCA with {report.components} components: {report.pca_error:.2f} squared error "
+    line += "per test image, pixels in [0, 1]"
+    if report.published is not None:
+        line += f"; published {report.published}: {'agrees' if report.agrees else 'DIFFERS'}"
+    typer.echo(line)
+    if report.agrees is False:
+        raise typer.Exit(1)
 
 
 @track_app.command("sync")
 def track_sync() -> None:
     """Log what MLflow lacks of the runs that params.yaml names."""
-    with one_line():
-        from ebmrepro.tracking import store
+    from ebmrepro.tracking import store
 
-        runs = list(params.load().run.trainings)
-        done = store.sync_all(Path(), runs)
-        typer.echo(store.held(done, runs))
+    runs = list(params.load().run.trainings)
+    done = store.sync_all(Path(), runs)
+    typer.echo(store.held(done, runs))
 
 
 @track_app.command("rebuild")
 def track_rebuild() -> None:
     """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
-    with one_line():
-        from ebmrepro.tracking import store
+    from ebmrepro.tracking import store
 
-        done = store.rebuild(Path())
-        typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
+    done = store.rebuild(Path())
+    typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
 
 
 @checkpoints_app.command("ls")
@@ -416,36 +399,32 @@ def checkpoints_ls() -> None:
     """List the checkpoints of trainings that have not ended."""
     from ebmrepro.runs import checkpoints
 
-    found = checkpoints.stored(_root())
-    for each in found:
+    stored = checkpoints.stored(_root())
+    for each in stored:
         typer.echo(checkpoints.in_words(each))
-    if not found:
+    if not stored:
         typer.echo("no checkpoints: every training that was begun has ended")
 
 
 @checkpoints_app.command("prune")
 def checkpoints_prune() -> None:
     """Remove the checkpoints that no training of params.yaml, with this data and code, can use."""
-    with one_line():
-        settings = params.load()
-        from ebmrepro.runs import checkpoints, identity
-        from ebmrepro.system import locks
+    settings = params.load()
+    from ebmrepro.runs import checkpoints, identity
+    from ebmrepro.system import locks
 
-        freed = 0
-        for each in checkpoints.stored(_root()):
-            why = identity.why_unusable(each, settings)
-            line = checkpoints.in_words(each)
-            if why is None:
-                typer.echo(f"kept     {line}")
-                continue
-            try:
+    freed = 0
+    for each in checkpoints.stored(_root()):
+        why = identity.why_unusable(each, settings)
+        line = checkpoints.in_words(each)
+        with contextlib.suppress(locks.Busy):
+            if why is not None:
                 checkpoints.remove(_root(), each)
-            except locks.Busy:
-                typer.echo(f"kept     {line}")
-            else:
                 freed += each.bytes
                 typer.echo(f"removed  {line}: {why}")
-        typer.echo(f"{checkpoints.size(freed)} freed")
+                continue
+        typer.echo(f"kept     {line}")
+    typer.echo(f"{checkpoints.size(freed)} freed")
 
 
 def _root() -> Path:

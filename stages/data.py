@@ -9,17 +9,12 @@ import typer
 
 from ebmrepro import data
 from ebmrepro.config import params
-from ebmrepro.system import errors
 
 
 def main(suite: str) -> None:
     """Write data/SUITE: images as uint8, labels, and what they are."""
-    try:
-        block = params.load().suite(suite).data
-        dataset = data.prepare(suite, block, Path("data") / suite)
-    except errors.UserError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(2) from None
+    block = params.load().suite(suite).data
+    dataset = data.prepare(suite, block, Path("data") / suite)
     counts = ", ".join(f"{name} {split['count']:,}" for name, split in dataset["splits"].items())
     typer.echo(f"data/{suite}: {dataset['name']}: {counts} images")
     for remark in data.remarks(dataset):

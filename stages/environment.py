@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def hand_over(address):
-    """Let a process that has torch imported already run this stage; see `ebmrepro/pipeline/forkserver.py`.
+    """Let a process with torch imported run this stage: see `ebmrepro/pipeline/forkserver.py`.
 
     Returns when there is none at `address`, so that the stage starts as it would without. Otherwise
     this process stays as the stage's face: it passes signals on and ends as the fork ends.
@@ -65,15 +65,6 @@ def run(main):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
-    except OSError as error:
-        from ebmrepro.system import atomic
-
-        line = atomic.refused(error)
-        if line is None:
-            raise
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-        os._exit(2)
 
 
 if importlib.util.find_spec("typer") is None:  # the first thing that a stage needs besides

@@ -8,25 +8,20 @@ from pathlib import Path
 import typer
 
 from ebmrepro.config import params
-from ebmrepro.system import errors
 from ebmrepro.tracking import store
 
 
 def main() -> None:
     """Write reports/: index.html, results.md, *.json, overview.png, figures, plots."""
-    try:
-        settings = params.load()
-        # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
-        with store.following(Path(), list(settings.run.trainings)):
-            from ebmrepro import report
-            from ebmrepro.claims import judgements, reading
+    settings = params.load()
+    # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
+    with store.following(Path(), list(settings.run.trainings)):
+        from ebmrepro import report
+        from ebmrepro.claims import judgements, reading
 
-            claims = reading.load(settings)
-            judgements.write(claims, settings, Path(), Path("reports/claims.json"))
-            page = report.write(settings, Path(), Path("reports"))
-    except errors.UserError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(2) from None
+        claims = reading.load(settings)
+        judgements.write(claims, settings, Path(), Path("reports/claims.json"))
+        page = report.write(settings, Path(), Path("reports"))
     typer.echo(f"report: {page}")
 
 

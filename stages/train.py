@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ebmrepro.config import params
-from ebmrepro.system import errors, signals
+from ebmrepro.system import signals
 from ebmrepro.tracking import store
 
 Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
@@ -19,23 +19,13 @@ Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 def main(suite: str, name: str, seed: Seed) -> None:
     """Write models/SUITE/NAME/SEED: weights, curves, image grids, and what was run."""
     watch = signals.Watch()  # before the imports below: it remembers this process's parent
-    try:
-        settings = params.load()
-        settings.block(suite, name)
-        own = [(suite, name, seed)] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
-        with store.following(Path(), own, after=store.SHORT):
-            from ebmrepro.runs import run
+    settings = params.load()
+    settings.block(suite, name)
+    own = [(suite, name, seed)] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
+    with store.following(Path(), own, after=store.SHORT):
+        from ebmrepro.runs import run
 
-            run.train_one(suite, name, seed, settings, watch)
-    except errors.UserError as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(2) from None
-    except signals.Stopped as stop:
-        typer.echo(f"{stop}; `dvc repro` goes on from there", err=True)
-        raise typer.Exit(stop.code) from None
-    except KeyboardInterrupt:
-        typer.echo(f"{suite} {name} seed {seed}: stopped by SIGINT; `dvc repro` goes on", err=True)
-        raise typer.Exit(130) from None
+        run.train_one(suite, name, seed, settings, watch)
 
 
 if __name__ == "__main__":

@@ -159,7 +159,9 @@ def test_code_is_shown_as_it_stands_in_its_file_with_its_line_numbers():
 
 
 def test_decorators_are_shown_with_what_they_decorate():
-    assert "\n@torch.no_grad()\ndef gibbs(" in source.code("ebmrepro/networks/energies.py", "RBM.gibbs")
+    assert "\n@torch.no_grad()\ndef gibbs(" in source.code(
+        "ebmrepro/networks/energies.py", "RBM.gibbs"
+    )
 
 
 @pytest.mark.parametrize(

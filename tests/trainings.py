@@ -154,18 +154,12 @@ def _train(folder: Path, name: str, settings: dict[str, Any]) -> None:
     seconds = {"EBMREPRO_CHECKPOINT_SECONDS": str(settings.get("seconds", 0))}
     _enter(folder, seconds | settings.get("environment", {}))
     sys.path.insert(0, str(ROOT / "stages"))
-    import typer
+    import environment  # pyright: ignore[reportMissingImports]
     from train import main  # pyright: ignore[reportMissingImports]
 
     _count_calls(settings.get("kill_at", 0))
-    code = 0
-    try:
-        main(SUITE, name, 0)
-    except typer.Exit as end:
-        code = end.exit_code
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    sys.argv = ["train.py", SUITE, name, "0"]
+    environment.run(main)
 
 
 def _count_calls(kill_at: int) -> None:

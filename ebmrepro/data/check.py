@@ -81,7 +81,20 @@ def verify(folder: str | Path) -> tuple[dict[str, Any], dict[str, tuple[np.ndarr
     dataset = describe(folder)
     arrays = {split: read(folder, split) for split in dataset["splits"]}
     for split, (images, labels) in arrays.items():
-        _compare(Path(folder), split, images, labels, dataset)
+        expected = dataset["splits"][split]
+        for file, array, key in (
+            (f"{split}.npy", images, "sha256"),
+            (f"{split}_labels.npy", labels, "labels_sha256"),
+        ):
+            if (digest := sha256(array)) != expected[key]:
+                place = Path(folder) / file
+                raise DataError(f"{place}: found sha256 {digest}, expected {expected[key]}")
+        # the bytes are right; what is said about them may still be wrong
+        facts = summary(images, labels, len(dataset["classes"]))
+        for key in expected:
+            if facts[key] != expected[key]:
+                said = f"{key} of {split} is {facts[key]}, dataset.json says {expected[key]}"
+                raise DataError(f"{folder}: {said}")
     return dataset, arrays
 
 
@@ -93,11 +106,11 @@ def pca_error(train: list[np.ndarray], test: np.ndarray, components: int) -> flo
     Raises:
         ValueError: `components` is not between 0 and the number of pixels.
     """
-    found = principal_components(train, components)
+    pca = principal_components(train, components)
     squared = 0.0
     for x in _chunks(test):
-        centred = x - found.mean
-        squared += np.square(centred - centred @ found.axes @ found.axes.T).sum()
+        centred = x - pca.mean
+        squared += np.square(centred - centred @ pca.axes @ pca.axes.T).sum()
     return float(squared / len(test) / PIXELS**2)
 
 
@@ -147,23 +160,3 @@ def _chunks(images: np.ndarray) -> Iterator[np.ndarray]:
     """Images as float64 rows (n, pixels), on 0..255."""
     flat = images.reshape(len(images), -1)
     return (flat[i : i + CHUNK].astype(np.float64) for i in range(0, len(flat), CHUNK))
-
-
-def _compare(
-    folder: Path, split: str, images: np.ndarray, labels: np.ndarray, dataset: dict[str, Any]
-) -> None:
-    expected = dataset["splits"][split]
-    for file, array, key in (
-        (f"{split}.npy", images, "sha256"),
-        (f"{split}_labels.npy", labels, "labels_sha256"),
-    ):
-        found = sha256(array)
-        if found != expected[key]:
-            raise DataError(f"{folder / file}: found sha256 {found}, expected {expected[key]}")
-    # the bytes are right; what is said about them may still be wrong
-    facts = summary(images, labels, len(dataset["classes"]))
-    for key, value in expected.items():
-        if facts[key] != value:
-            raise DataError(
-                f"{folder}: {key} of {split} is {facts[key]}, dataset.json says {value}"
-            )

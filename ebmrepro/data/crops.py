@@ -26,7 +26,7 @@ class Broken(Exception):
     """An image that cannot be used; the message says why."""
 
 
-def decode(content: bytes, name: str, asked: Image, seed: int, upright: bool) -> np.ndarray:
+def decode(content: bytes, name: str, spec: Image, seed: int, upright: bool) -> np.ndarray:
     """One image as uint8 (C, size, size).
 
     Args:
@@ -48,13 +48,13 @@ def decode(content: bytes, name: str, asked: Image, seed: int, upright: bool) ->
             image.load()
             if upright:
                 image = ImageOps.exif_transpose(image)
-            image = _flat(image, "L" if asked.channels == 1 else "RGB")
-            image = _cropped(image, name, asked, seed)
+            image = _flat(image, "L" if spec.channels == 1 else "RGB")
+            image = _cropped(image, name, spec, seed)
     except Broken:
         raise
     except Exception as error:  # whatever Pillow's decoders make of a damaged file
         raise Broken(_reason(error)) from None
-    pixels = np.asarray(image).reshape(asked.size, asked.size, asked.channels)
+    pixels = np.asarray(image).reshape(spec.size, spec.size, spec.channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -66,8 +66,8 @@ def _flat(image: Pillow.Image, mode: str) -> Pillow.Image:
     return image.convert(mode)
 
 
-def _cropped(image: Pillow.Image, name: str, asked: Image, seed: int) -> Pillow.Image:
-    size, crop = asked.size, asked.crop
+def _cropped(image: Pillow.Image, name: str, spec: Image, seed: int) -> Pillow.Image:
+    size, crop = spec.size, spec.crop
     match crop:
         case Centre(side=side):
             if min(image.size) < side:

@@ -33,7 +33,7 @@ import PIL
 from ebmrepro.config.data import Image, Patch
 from ebmrepro.config.params import digest
 from ebmrepro.data import crops
-from ebmrepro.data.encoded import Listing, Reader
+from ebmrepro.data.encoded import Decoded, Listing, Reader
 from ebmrepro.data.files import DataError
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.locks import Lock
@@ -46,22 +46,9 @@ WORKERS = "EBMREPRO_WORKERS"
 NAMED = 5  # broken images that a message names
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """What was decoded.
-
-    Args:
-        images: uint8 (N, C, H, W), mapped read-only, in the order of the listing.
-        broken: place in the listing -> why that image is left out (it is black in `images`).
-    """
-
-    images: np.ndarray
-    broken: dict[int, str]
-
-
 @contextlib.contextmanager
 def decoded(
-    listing: Listing, asked: Image, seed: int, folder: Path, label: str
+    listing: Listing, spec: Image, seed: int, folder: Path, label: str
 ) -> Iterator[Decoded]:
     """The images of `listing`, which are forgotten once the block has succeeded.
 
@@ -69,7 +56,7 @@ def decoded(
     done.
 
     Raises:
-        DataError: more than `asked.broken` of the images are broken, or the machine refuses.
+        DataError: more than `spec.broken` of the images are broken, or the machine refuses.
         locks.Busy: another process decodes for the same folder.
         writing.CannotWrite: the machine refuses.
     """
@@ -77,15 +64,15 @@ def decoded(
     with atomic.named_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     with Lock(place / "decoding", str(place)):
-        work = place / _identity(listing, asked, seed)
+        work = place / _identity(listing, spec, seed)
         for other in place.iterdir():  # of other parameters, or of other files
             if other.is_dir() and other != work:
                 shutil.rmtree(other)
         with atomic.named_errors(work):
             work.mkdir(exist_ok=True)
-        broken = _decode(listing, asked, seed, work, label)
-        shape = (len(listing.names), asked.channels, asked.size, asked.size)
-        _refuse_too_many(listing, asked, broken, label)
+        broken = _decode(listing, spec, seed, work, label)
+        shape = (len(listing.names), spec.channels, spec.size, spec.size)
+        _refuse_too_many(listing, spec, broken, label)
         yield Decoded(np.memmap(work / "images", np.uint8, "r", shape=shape), broken)
         shutil.rmtree(work)
 
@@ -95,23 +82,23 @@ def workers() -> int:
     return int(os.environ.get(WORKERS) or len(os.sched_getaffinity(0)))
 
 
-def _identity(listing: Listing, asked: Image, seed: int) -> str:
+def _identity(listing: Listing, spec: Image, seed: int) -> str:
     names = hashlib.sha256("\0".join(listing.names).encode())
     names.update(listing.labels.tobytes())
     key = {
         "version": [VERSION, PIL.__version__],
         "names": names.hexdigest(),
         "bytes": listing.identity,
-        "asked": asked.model_dump(exclude={"broken"}),
-        "seed": seed if isinstance(asked.crop, Patch) else None,
+        "spec": spec.model_dump(exclude={"broken"}),
+        "seed": seed if isinstance(spec.crop, Patch) else None,
         "upright": listing.upright,
     }
     return digest(key)[:16]
 
 
-def _decode(listing: Listing, asked: Image, seed: int, work: Path, label: str) -> dict[int, str]:
+def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) -> dict[int, str]:
     """Append to `work`/images what is not there yet; which images are broken, and why."""
-    row = asked.channels * asked.size * asked.size
+    row = spec.channels * spec.size * spec.size
     path, size = work / "images", len(listing.names) * row
     if path.exists() and path.stat().st_size == size:
         done, broken = _state(work / "state.json")
@@ -122,7 +109,7 @@ def _decode(listing: Listing, asked: Image, seed: int, work: Path, label: str) -
         return broken
     if done:
         print(f"{label}: {done:,} of {len(listing.names):,} images are decoded already", flush=True)
-    job = _Job(listing.reader, asked, seed, listing.upright)
+    job = _Job(listing.reader, spec, seed, listing.upright)
     saved = time.monotonic()
     with atomic.named_errors(path), path.open("r+b" if done else "wb") as file:
         _allocate(file.fileno(), size)
@@ -138,7 +125,8 @@ def _decode(listing: Listing, asked: Image, seed: int, work: Path, label: str) -
                 if done == len(listing.names) or time.monotonic() - saved >= SAVE_EVERY:
                     file.flush()
                     os.fsync(file.fileno())
-                    _save(work / "state.json", done, broken)
+                    with atomic.atomic_write(work / "state.json") as partial:
+                        partial.write_text(json.dumps({"done": done, "broken": broken}))
                     saved = time.monotonic()
     return broken
 
@@ -161,20 +149,15 @@ def _state(path: Path) -> tuple[int, dict[int, str]]:
     return state["done"], {int(place): reason for place, reason in state["broken"].items()}
 
 
-def _save(path: Path, done: int, broken: dict[int, str]) -> None:
-    with atomic.atomic_write(path) as partial:
-        partial.write_text(json.dumps({"done": done, "broken": broken}), encoding="utf-8")
-
-
-def _refuse_too_many(listing: Listing, asked: Image, broken: dict[int, str], label: str) -> None:
+def _refuse_too_many(listing: Listing, spec: Image, broken: dict[int, str], label: str) -> None:
     n = len(listing.names)
-    if len(broken) <= asked.broken * n:
+    if len(broken) <= spec.broken * n:
         return
     named = "; ".join(f"{listing.names[i]!r} {broken[i]}" for i in sorted(broken)[:NAMED])
     more = "; ..." if len(broken) > NAMED else ""
     raise DataError(
         f"{label}: {len(broken):,} of {n:,} images are broken, and params.yaml allows a share of "
-        f"{asked.broken} (data.image.broken): {named}{more}"
+        f"{spec.broken} (data.image.broken): {named}{more}"
     )
 
 
@@ -186,7 +169,7 @@ class _Job:
     """What a worker needs to know once."""
 
     reader: Reader
-    asked: Image
+    spec: Image
     seed: int
     upright: bool
 
@@ -197,7 +180,7 @@ class _Job:
     def one(self, name: str) -> bytes | str:
         try:
             content = self.reader.read(name)
-            return crops.decode(content, name, self.asked, self.seed, self.upright).tobytes()
+            return crops.decode(content, name, self.spec, self.seed, self.upright).tobytes()
         except crops.Broken as error:
             return str(error)
 

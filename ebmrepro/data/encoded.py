@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from ebmrepro.data.splits import check_labels
+
 
 class Reader(Protocol):
     """Reads images by name, in this process or, sent there by pickle, in another."""
@@ -42,10 +44,17 @@ class Listing:
     upright: bool = False
 
     def __post_init__(self) -> None:
-        n = len(self.names)
-        if self.labels.dtype != np.int64 or self.labels.shape != (n,):
-            raise ValueError(
-                f"labels: found {self.labels.dtype} {self.labels.shape}, want int64 ({n},)"
-            )
-        if self.test is not None and (self.test.dtype != bool or self.test.shape != (n,)):
-            raise ValueError(f"test: found {self.test.dtype} {self.test.shape}, want bool ({n},)")
+        check_labels(len(self.names), self.labels, self.test)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of a listing.
+
+    Args:
+        images: uint8 (N, C, H, W), mapped read-only, in the order of the listing.
+        broken: place in the listing -> why that image is left out (it is black in `images`).
+    """
+
+    images: np.ndarray
+    broken: dict[int, str]

@@ -1,6 +1,6 @@
 """The files that sources are made of: from a local mirror, the network, or scikit-learn's folder.
 
-Whatever the way, a file's content is checked against its published sha256 before it is used.
+Whatever the way, a file's content is checked against its published checksum before it is used.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from ebmrepro.data import downloads
 from ebmrepro.system.errors import UserError
@@ -23,69 +22,41 @@ class DataError(UserError):
     """Data that cannot be had, or are not what they should be; one line for a person."""
 
 
-class Stream(Protocol):
-    """What can be read from."""
-
-    def read(self, size: int, /) -> bytes | None: ...
-
-
 def obtain(
     folders: Sequence[str], checksums: Mapping[str, str], urls: Sequence[str]
-) -> dict[str, bytes]:
-    """The contents of the files named in `checksums`.
+) -> dict[str, Path]:
+    """The files named in `checksums` (sha256), each with that content.
 
-    Each file is looked for in `folders` of the mirror (the folder named by EBMREPRO_DATA_MIRROR)
-    and then asked for at `urls`, which end in a slash; downloads are kept in the user's cache. The
+    Each is looked for in `folders` of the mirror (the folder named by EBMREPRO_DATA_MIRROR) and
+    then asked for at `urls`, which end in a slash; downloads are kept in the user's cache. The
     mirror is never written to.
 
     Raises:
         DataError: a file is nowhere to be had, or is wrong or unreadable in the mirror.
     """
-    mirror = _mirror()
-    contents, absent = {}, []
+    paths: dict[str, Path] = {}
     for name, sha256 in checksums.items():
-        path = _first(mirror / folder / name for folder in folders) if mirror else None
-        if path is None:
-            absent.append(name)
-        else:
-            contents[name] = _of_the_mirror(path, sha256)
-    try:
-        for name in absent:
-            path = downloads.download(name, cache() / folders[0], checksums[name], urls)
-            contents[name] = path.read_bytes()
-    except downloads.Unavailable as error:
-        lacking = [name for name in absent if name not in contents]
-        raise DataError(missing(folders[0], lacking, f"the network gave {error}")) from None
-    return contents
-
-
-def path_of(folders: Sequence[str], name: str, sha256: str, urls: Sequence[str]) -> Path:
-    """A file that is too large to be held in memory; otherwise as `obtain`.
-
-    Raises:
-        DataError: as `obtain` does.
-    """
-    for folder in folders:
-        path = in_mirror(f"{folder}/{name}")
-        if path is not None:
+        if (path := in_mirror(folders, name)) is not None:
             _check(path, sha256, "sha256")
-            return path
+            paths[name] = path
     try:
-        return downloads.download(name, cache() / folders[0], sha256, urls)
+        for name in [name for name in checksums if name not in paths]:
+            paths[name] = downloads.download(name, cache() / folders[0], checksums[name], urls)
     except downloads.Unavailable as error:
-        raise DataError(missing(folders[0], [name], f"the network gave {error}")) from None
+        lacking = [name for name in checksums if name not in paths]
+        raise DataError(missing(folders[0], lacking, f"the network gave {error}")) from None
+    return paths
 
 
-def in_mirror(name: str) -> Path | None:
-    """A file or folder of the mirror, if there is a mirror and it holds it.
+def in_mirror(folders: Sequence[str], name: str) -> Path | None:
+    """A file or folder in the first of `folders` that has it, if there is a mirror that holds it.
 
     Raises:
         DataError: the mirror that is set is not there.
     """
     mirror = _mirror()
-    if mirror is None or not (mirror / name).exists():
-        return None
-    return mirror / name
+    paths = [mirror / folder / name for folder in folders] if mirror else []
+    return next((path for path in paths if path.exists()), None)
 
 
 def located(folders: Sequence[str], name: str, how: str, md5: str | None = None) -> Path:
@@ -99,13 +70,12 @@ def located(folders: Sequence[str], name: str, how: str, md5: str | None = None)
     Raises:
         DataError: it is not there, or is not the published one; says how to get it.
     """
-    for folder in folders:
-        path = in_mirror(f"{folder}/{name}")
-        if path is not None:
-            if md5 is not None:
-                _check(path, md5, "md5")
-            return path
-    raise DataError(missing(folders[0], [name], how))
+    path = in_mirror(folders, name)
+    if path is None:
+        raise DataError(missing(folders[0], [name], how))
+    if md5 is not None:
+        _check(path, md5, "md5")
+    return path
 
 
 def missing(folder: str, names: Sequence[str], how: str) -> str:
@@ -123,7 +93,7 @@ def named(names: Collection[str]) -> str:
 
 
 def bundled(name: str) -> bytes:
-    """The content of a file that ships with scikit-learn, found without importing it (4 s).
+    """The content of a file that ships with scikit-learn, read without importing it (4 s).
 
     Raises:
         DataError: scikit-learn is not installed or has no such file.
@@ -136,16 +106,46 @@ def bundled(name: str) -> bytes:
     raise DataError(f"scikit-learn's {name} is not on this machine: reinstall scikit-learn")
 
 
+def read(path: Path, limit: int) -> bytes:
+    """The content of a file of at most `limit` bytes.
+
+    Raises:
+        DataError: it is longer, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > limit:
+        raise DataError(f"{path}: more than the {limit:,} bytes that it may have")
+    return content
+
+
 def verified(place: str, content: bytes, sha256: str) -> bytes:
     """`content`, once its checksum is the expected one.
 
     Raises:
-        DataError: it is not; names the place, the checksum found and the one expected.
+        DataError: it is not; names the place, the checksum of the content and the expected one.
     """
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise DataError(f"{place}: {downloads.differs(found, sha256, content)}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise DataError(f"{place}: found sha256 {digest}, expected {sha256}")
     return content
+
+
+def checksum(path: Path, kind: str) -> str:
+    """Of a file's content, by the algorithm `kind`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            new = hashlib.new(kind, usedforsecurity=False)
+            return hashlib.file_digest(file, lambda: new).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def cache() -> Path:
@@ -164,31 +164,14 @@ def _mirror() -> Path | None:
     return Path(text)
 
 
-def _first(paths: Iterable[Path]) -> Path | None:
-    return next((path for path in paths if path.is_file()), None)
-
-
 def _check(path: Path, expected: str, kind: str) -> None:
     """Raise DataError unless the file of the mirror has this checksum."""
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False))
-            if found.hexdigest() == expected:
-                return
-            file.seek(0)
-            page = "an HTML page, " if downloads.is_page(file.read(downloads.HEAD)) else ""
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    digest = checksum(path, kind)
+    if digest == expected:
+        return
+    with path.open("rb") as file:
+        page = "an HTML page, " if downloads.is_page(file.read(downloads.HEAD)) else ""
     raise DataError(
-        f"{path}: found {page}{kind} {found.hexdigest()}, expected {expected}; the file is left as "
-        "it is: replace or remove it"
+        f"{path}: found {page}{kind} {digest}, expected {expected}; the file is left as it is: "
+        "replace or remove it"
     )
-
-
-def _of_the_mirror(path: Path, sha256: str) -> bytes:
-    try:
-        return verified(str(path), path.read_bytes(), sha256)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except DataError as error:
-        raise DataError(f"{error}; the file is left as it is: replace or remove it") from None

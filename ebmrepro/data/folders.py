@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, locks
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     processes left behind is removed.
 
     Raises:
-        writing.CannotWrite: the machine refuses.
+        atomic.CannotWrite: the machine refuses.
     """
     with atomic.named_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -59,15 +59,5 @@ def _remove_leftovers(folder: Path) -> None:
         prefix = f".{folder.name}.{kind}-"
         for path in folder.parent.glob(f"{prefix}*"):
             pid = path.name.removeprefix(prefix)
-            if pid.isdigit() and (int(pid) == os.getpid() or not _alive(int(pid))):
+            if pid.isdigit() and (int(pid) == os.getpid() or not locks.lives(int(pid))):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -16,11 +16,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ebmrepro.config.data import Data
-from ebmrepro.config.documents import ParamsError
 from ebmrepro.data import archives, files
 from ebmrepro.data.files import DataError
-from ebmrepro.data.splits import Splits
+from ebmrepro.data.splits import Images
 
 UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 30  # bytes; the images of MNIST take 47 million
@@ -30,28 +28,22 @@ TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
 TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 
 
-def fetch(
-    params: Data, name: str, folder: str, checksums: Mapping[str, str], urls: Sequence[str]
-) -> Splits:
-    """The official splits of a data set that comes as the four files of MNIST.
+def fetch(folder: str, checksums: Mapping[str, str], urls: Sequence[str]) -> Images:
+    """All images of a data set that comes as the four files of MNIST, with its official test split.
 
     Raises:
         DataError: the files cannot be had or are not the published ones.
-        ParamsError: `params.test` is not the size of the official test split.
     """
-    contents = files.obtain((f"{folder}/raw", folder), checksums, urls)
-    splits = Splits(
-        train_images=decode(TRAIN_IMAGES, contents[TRAIN_IMAGES], 3)[:, None],
-        train_labels=decode(TRAIN_LABELS, contents[TRAIN_LABELS], 1).astype(np.int64),
-        test_images=decode(TEST_IMAGES, contents[TEST_IMAGES], 3)[:, None],
-        test_labels=decode(TEST_LABELS, contents[TEST_LABELS], 1).astype(np.int64),
+    paths = files.obtain((f"{folder}/raw", folder), checksums, urls)
+    train, test, train_labels, test_labels = (
+        decode(name, paths[name].read_bytes(), dims)
+        for name, dims in ((TRAIN_IMAGES, 3), (TEST_IMAGES, 3), (TRAIN_LABELS, 1), (TEST_LABELS, 1))
     )
-    official = len(splits.test_images)
-    if params.test != official:
-        raise ParamsError(
-            f"test: found {params.test}; {name} has an official test split, so it is {official}"
-        )
-    return splits
+    return Images(
+        images=np.concatenate([train, test])[:, None],
+        labels=np.concatenate([train_labels, test_labels]).astype(np.int64),
+        test=np.arange(len(train) + len(test)) >= len(train),
+    )
 
 
 def decode(name: str, content: bytes, dims: int) -> np.ndarray:
@@ -69,8 +61,8 @@ def decode(name: str, content: bytes, dims: int) -> np.ndarray:
             raise DataError(f"{name}: the header {said}, more than the {LARGEST} that are read")
         payload = stream.read(math.prod(shape) + 1)
     if len(payload) != math.prod(shape):
-        found = f"{len(payload)}{' or more' if len(payload) > math.prod(shape) else ''}"
-        raise DataError(f"{name}: found {found} bytes after the header, which {said}")
+        size = f"{len(payload)}{' or more' if len(payload) > math.prod(shape) else ''}"
+        raise DataError(f"{name}: found {size} bytes after the header, which {said}")
     return np.frombuffer(payload, np.uint8).reshape(shape)
 
 

@@ -1,4 +1,4 @@
-"""Splits of a data set, and how images are drawn from one for another."""
+"""Images with labels, and how they are split into train, validation and test."""
 
 from __future__ import annotations
 
@@ -7,39 +7,78 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ebmrepro.config.data import Data
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.data.files import DataError
+
 
 @dataclass(frozen=True)
-class Splits:
-    """Images, uint8 (N, C, H, W), and labels, int64 (N,), of the two splits a source gives.
+class Images:
+    """What a source gives that fits into memory.
 
-    `notes` say, a sentence each, in what these images are not the published ones.
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+        test: which are the official test split, bool (N,); None where `params.test` are drawn.
+        notes: in what these images are not the published ones, a sentence each.
     """
 
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for split, images, labels in (
-            ("train", self.train_images, self.train_labels),
-            ("test", self.test_images, self.test_labels),
-        ):
-            if images.dtype != np.uint8 or images.ndim != 4:
-                raise ValueError(
-                    f"{split} images: found {images.dtype} {images.shape}, want uint8 (N, C, H, W)"
-                )
-            if labels.dtype != np.int64 or labels.shape != (len(images),):
-                raise ValueError(
-                    f"{split} labels: found {labels.dtype} {labels.shape}, "
-                    f"want int64 ({len(images)},)"
-                )
-        if self.train_images.shape[1:] != self.test_images.shape[1:]:
-            raise ValueError(
-                f"found train images of {self.train_images.shape[1:]} "
-                f"and test images of {self.test_images.shape[1:]}"
-            )
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            kind = f"{self.images.dtype} {self.images.shape}"
+            raise ValueError(f"images: found {kind}, want uint8 (N, C, H, W)")
+        check_labels(len(self.images), self.labels, self.test)
+
+
+def check_labels(n: int, labels: np.ndarray, test: np.ndarray | None) -> None:
+    """Raise ValueError unless labels are int64 (n,), and `test` is None or bool (n,)."""
+    for name, array, kind in (("labels", labels, np.int64), ("test", test, np.bool_)):
+        if array is not None and (array.dtype != kind or array.shape != (n,)):
+            found = f"{array.dtype} {array.shape}"
+            raise ValueError(f"{name}: found {found}, want {np.dtype(kind)} ({n},)")
+
+
+def split(
+    labels: np.ndarray, test: np.ndarray | None, params: Data, broken: tuple[int, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Split -> places of its images, rising; those that are `broken` are in none.
+
+    Args:
+        labels: int64 (N,).
+        test: the official test split, bool (N,); None to draw one.
+
+    Raises:
+        ParamsError: there are too few images; the message begins with the key.
+        DataError: all images of a split are broken.
+    """
+    whole = np.setdiff1d(np.arange(len(labels)), np.array(broken, np.int64))
+    if test is None:
+        held_out = _drawn("test", labels[whole], params.test, params.split_seed)
+    else:
+        held_out = test[whole]
+    rows = {"train": whole[~held_out], "test": whole[held_out]}
+    if params.validation:
+        train = rows["train"]
+        held_out = _drawn("validation", labels[train], params.validation, params.split_seed)
+        rows |= {"train": train[~held_out], "validation": train[held_out]}
+    for name, places in rows.items():
+        if not len(places):
+            raise DataError(f"{name}: found no image for this split; all of it is broken")
+    return rows
+
+
+def _drawn(name: str, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    if count >= len(labels):
+        raise ParamsError(
+            f"{name}: found {count}; there are {len(labels)} images to draw from, so at most "
+            f"{len(labels) - 1}"
+        )
+    return stratified(labels, count, seed, name)
 
 
 def stratified(labels: np.ndarray, count: int, seed: int, split: str) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from ebmrepro.data.files import DataError
 
@@ -43,19 +44,19 @@ def images(root: Path, below: str = "") -> list[str]:
     Raises:
         DataError: the folder is not there or cannot be read, or a name cannot be printed.
     """
-    found = []
+    names: list[str] = []
     top = root / below
     for folder, inner, files in os.walk(top, onerror=_refuse):
         inner[:] = [name for name in inner if not name.startswith(".")]
         place = Path(folder).relative_to(root)
-        found += [
+        names += [
             (place / name).as_posix()
             for name in files
             if not name.startswith(".") and name.lower().endswith(ENDINGS)
         ]
-    if odd := next((name for name in found if not name.isprintable()), None):
+    if odd := next((name for name in names if not name.isprintable()), None):
         raise DataError(f"{top}: {odd!a}: a name with signs that cannot be printed; rename it")
-    return sorted(found)
+    return sorted(names)
 
 
 def folders(top: Path) -> list[str]:
@@ -68,21 +69,19 @@ def folders(top: Path) -> list[str]:
         return sorted(p.name for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
     except OSError as error:
         _refuse(error)
-        raise
 
 
 def identity(root: Path, names: Iterable[str]) -> str:
     """Changes when a file is replaced or changed: from sizes and times, not from contents."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for name in names:
         try:
             about = (root / name).stat()
         except OSError as error:
             _refuse(error)
-            raise
-        told.update(f"{name}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
-    return told.hexdigest()
+        digest.update(f"{name}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None

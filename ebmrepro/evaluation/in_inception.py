@@ -175,7 +175,7 @@ def _file(split: str) -> str:
 
 
 def _copy_published(name: str, to: Path) -> dict[str, str]:
-    source = files.in_mirror(name)
+    source = files.in_mirror((".",), name)
     if source is None or not source.is_file():
         raise UserError(
             f"evaluate.inception.statistics: no file {name} in the mirror: put it into the folder "

@@ -37,7 +37,7 @@ class Images:
     shape: tuple[int, int, int]
     count: int | None  # training images; None while nobody knows
     classes: int
-    told: str  # whether they are there and what was verified, in words
+    status: str  # whether they are there and what was verified, in words
 
 
 @dataclass(frozen=True)
@@ -62,27 +62,27 @@ def images(suite: str, settings: Params) -> Images:
         DataError: what is stored is not what `data` wrote.
         UserError: there are no data yet, and only they can say how large an image is.
     """
-    folder, asked = Path("data") / suite, settings.suite(suite).data
+    folder, block = Path("data") / suite, settings.suite(suite).data
     if (folder / data.DATASET).exists():
         about, _ = verify(folder)
         count = about["splits"]["train"]["count"]
-        told = f"{about['name']}, {count:,} training images; checksums agree"
-        return Images(tuple(about["shape"]), count, len(about["classes"]), told)
-    shape = image_shape(asked)
+        status = f"{about['name']}, {count:,} training images; checksums agree"
+        return Images(tuple(about["shape"]), count, len(about["classes"]), status)
+    shape = image_shape(block)
     if shape is None:
         raise UserError(f"data/{suite}: not there; `dvc repro data@{suite}` writes it")
-    facts = declarations.source_facts(asked.source)
-    count = facts.images - asked.test - asked.validation if facts.images else None
-    told = f"not there yet, so noise stands in for them; `dvc repro data@{suite}` writes them"
-    return Images(shape, count, CLASSES, told)
+    facts = declarations.source_facts(block.source)
+    count = facts.images - block.test - block.validation if facts.images else None
+    status = f"not there yet, so noise stands in for them; `dvc repro data@{suite}` writes them"
+    return Images(shape, count, CLASSES, status)
 
 
-def rehearse(suite: str, systems: list[str], found: Images) -> Iterator[Rehearsal | str]:
+def rehearse(suite: str, systems: list[str], like: Images) -> Iterator[Rehearsal | str]:
     """Each system in turn, or why its process ended without an answer."""
     spawn = multiprocessing.get_context("spawn")  # so that memory is the system's own
     for system in systems:
         receiver, sender = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=_rehearse, args=(suite, system, found, sender))
+        process = spawn.Process(target=_rehearse, args=(suite, system, like, sender))
         process.start()
         sender.close()
         try:
@@ -94,7 +94,7 @@ def rehearse(suite: str, systems: list[str], found: Images) -> Iterator[Rehearsa
         process.join()
 
 
-def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
+def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
     import torch
 
     from ebmrepro.methods.base import method
@@ -103,10 +103,10 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
     from ebmrepro.training.batches import Batches, stays_there
 
     where, block = device.device(), params.load().block(suite, system)
-    model = method.build(system, block.hparams, found.shape, found.classes, seed=0).to(where)
+    model = method.build(system, block.hparams, like.shape, like.classes, seed=0).to(where)
     parameters = layers.count(model)
     threads.fit(model)
-    pictures, labels = _some(suite, found, block.batch_size * (STEPS + 1))
+    pictures, labels = _some(suite, like, block.batch_size * (STEPS + 1))
     batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, where)
     compiler = precision.compiler()
     training = loop.Training(model, batches, block.optim, block.ema, block.precision, compiler)
@@ -124,8 +124,8 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
         training.epoch = moment * model.epochs // moments
         next(epochs)
         clock += (now() - ends[0]) / STEPS
-    steps = None if found.count is None else model.epochs * (found.count // block.batch_size)
-    whole = (found.count or 0) * pictures[0].nbytes
+    steps = None if like.count is None else model.epochs * (like.count // block.batch_size)
+    whole = (like.count or 0) * pictures[0].nbytes
     rest = max(whole - pictures.nbytes, 0) if stays_there(whole, where) else 0
     if where.type == "cuda":
         peak = torch.cuda.max_memory_allocated(where)
@@ -135,12 +135,12 @@ def _rehearse(suite: str, system: str, found: Images, answer: Any) -> None:
     answer.send(Rehearsal(system, parameters, steps, clock / moments, peak + rest))
 
 
-def _some(suite: str, found: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _some(suite: str, like: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first images and labels of the training split, or noise in their place."""
     folder = Path("data") / suite
     if (folder / data.DATASET).exists():
         stored, labels = data.read(folder, "train")
         return np.array(stored[:count]), labels[:count]
     rng = np.random.default_rng(0)
-    shape = (count, *found.shape)
-    return rng.integers(0, 256, shape, dtype=np.uint8), np.arange(count) % found.classes
+    shape = (count, *like.shape)
+    return rng.integers(0, 256, shape, dtype=np.uint8), np.arange(count) % like.classes

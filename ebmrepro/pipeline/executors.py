@@ -5,9 +5,9 @@ to a file, and gets one GPU of its machine where there are several.
 
 Threads: sums are split among them, so the last bits of measures follow from their number. On this
 machine each command has as many as under `dvc repro`, whose bytes are to come out; what the user
-has set in OMP_NUM_THREADS holds for both, and small networks compute with one (`threads.py`).
-On a cluster each command has its share
-of the cores, unless the user has set a number.
+has set in OMP_NUM_THREADS holds for both, and small networks compute with one
+(`networks/threads.py`). On a cluster each command has its share of the cores, unless the user has
+set a number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any
 
 LAUNCH = Path(__file__).with_name("launch.py").read_text()
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -46,63 +46,45 @@ class Lost(Exception):
     """A command whose end nobody will hear of."""
 
 
-class Places(Protocol):
-    def count(self) -> int:
-        """How many commands can run at once, at this moment.
-
-        Raises:
-            Lost: there will be no places any more.
-        """
-        ...
-
-    def run(self, command: Command) -> int:
-        """Wait for a command's end and return its exit status, 128 + n after signal n.
-
-        Raises:
-            Lost: its place is gone.
-        """
-        ...
-
-    def stop(self, number: int) -> None:
-        """Pass a signal on to every command that runs."""
-        ...
-
-
 class Here:
-    """`number` places on this machine. The commands may be forks of a server; see `warm.py`."""
+    """`number` places on this machine; the commands may be forks of a server: see forkserver.py."""
 
     def __init__(self, number: int):
         self.number = number
         self.running: set[subprocess.Popen[bytes]] = set()
-        self.told = 0  # the last signal
+        self.signal = 0  # the last one
 
     def count(self) -> int:
+        """How many commands can run at once, at this moment."""
         return self.number
 
     def run(self, command: Command) -> int:
+        """Wait for a command's end and return its exit status, 128 + n after signal n."""
         environment = dict(command.environment)
         with own_gpu(environment, self.number):
             process = launched(command, environment, LAUNCH)
             self.running.add(process)
             try:
-                if self.told:  # while this one was being started
-                    _tell(process, self.told)
+                if self.signal:  # while this one was being started
+                    _tell(process, self.signal)
                 return process.wait()
             finally:
                 self.running.discard(process)
-                _ended(process)
+                _end(process)
 
     def stop(self, number: int) -> None:
-        self.told = number
+        """Pass a signal on to every command that runs."""
+        self.signal = number
         for process in list(self.running):
             _tell(process, number)
 
 
 class Cluster:
-    """The threads of the workers of a Dask cluster, which see this file system.
+    """The threads of the workers of a Dask cluster, which see this file system; used as `Here` is.
 
-    A command is tied to one worker. Dask would start it again elsewhere when that worker dies, at
-    once, and without removing what the first has written; here the stage counts as failed.
+    Raises `Lost` where the scheduler, and so every place, or a command's worker is gone. A command
+    is tied to one worker: Dask would start it again elsewhere when that worker dies, at once, and
+    without removing what the first has written; here the stage counts as failed.
     """
 
     def __init__(self, address: str, limit: int | None):
@@ -134,10 +116,10 @@ class Cluster:
     def run(self, command: Command) -> int:
         from distributed import CancelledError
 
-        while (found := self._submitted(command)) is None:  # a worker has gone since `count`
+        while (task := self._submitted(command)) is None:  # a worker has gone since `count`
             time.sleep(LOOK)
             self._look()
-        future, worker = found
+        future, worker = task
         try:
             while True:
                 try:
@@ -170,15 +152,8 @@ class Cluster:
                 return None
             host = worker.rpartition(":")[0]
             beside = sum(n for each, n in self.workers.items() if each.rpartition(":")[0] == host)
-            future = self.client.submit(
-                on_worker,
-                command,
-                LAUNCH,
-                beside,
-                workers=[worker],
-                allow_other_workers=False,
-                pure=False,
-            )
+            tied = {"workers": [worker], "allow_other_workers": False, "pure": False}
+            future = self.client.submit(on_worker, command, LAUNCH, beside, **tied)
             self.running[future] = worker
             return future, worker
 
@@ -235,10 +210,10 @@ def on_worker(command: Command, launch: str, beside: int) -> int:
                     return process.wait(LOOK)
                 except subprocess.TimeoutExpired:
                     if not wanted():
-                        _input(process).close()
+                        _end(process)
                         return process.wait()
         finally:
-            _ended(process)
+            _end(process)
 
 
 def launched(
@@ -256,21 +231,18 @@ def launched(
         )
 
 
-def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdin is not None
-    return process.stdin
-
-
 def _tell(process: subprocess.Popen[bytes], number: int) -> None:
+    assert process.stdin is not None
     with contextlib.suppress(OSError, ValueError):  # it has just ended
-        _input(process).write(bytes([number]))
-        _input(process).flush()
+        process.stdin.write(bytes([number]))
+        process.stdin.flush()
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
-    """Also where the wait was broken off: then the end of its input ends the command."""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The end of its input ends a command that still runs."""
+    assert process.stdin is not None
     with contextlib.suppress(OSError):
-        _input(process).close()
+        process.stdin.close()
 
 
 @contextlib.contextmanager
@@ -280,13 +252,13 @@ def own_gpu(environment: dict[str, str], beside: int) -> Iterator[None]:
     That is the one which the fewest have: the first free lock of `beside` rounds over the GPUs. Any
     process on the machine respects the locks, and each ends with its holder.
     """
-    found = gpus(environment)
-    if len(found) < 2 or environment.get("EBMREPRO_DEVICE", "cuda") != "cuda":
+    names = gpus(environment)
+    if len(names) < 2 or environment.get("EBMREPRO_DEVICE", "cuda") != "cuda":
         yield
         return
     folder = Path(tempfile.gettempdir()) / f"ebmrepro-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    for path, gpu in ((folder / f"{gpu}.{n}", gpu) for n in range(beside) for gpu in found):
+    for path, gpu in ((folder / f"{gpu}.{n}", gpu) for n in range(beside) for gpu in names):
         with path.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -310,14 +282,12 @@ def gpus(environment: Mapping[str, str]) -> list[str]:
     program = shutil.which("nvidia-smi", path=environment.get("PATH"))
     if program is None:
         return []
-    asked = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False)
-    found = told.stdout.split() if told.returncode == 0 else []
+    query = [program, "--query-gpu=uuid", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False)
+    here = answer.stdout.split() if answer.returncode == 0 else []
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return found
+        return here
     names = [name.strip() for name in visible.split(",") if name.strip()]
     # Numbers count the machine's GPUs, or those that a batch system has left of them.
-    return [
-        found[int(name)] if name.isdecimal() and int(name) < len(found) else name for name in names
-    ]
+    return [here[int(n)] if n.isdecimal() and int(n) < len(here) else n for n in names]

@@ -33,7 +33,6 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from types import FrameType
 
 # What some stage imports besides the standard library, the costliest first.
 LIBRARIES = (
@@ -78,7 +77,7 @@ class Server:
         """Until standard input ends: then `ebmrepro repro` is over, or was killed."""
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _noted)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)  # without it there is no wake-up
         for readable in (self.listener, woken, sys.stdin):
             self.selector.register(readable, selectors.EVENT_READ)
         while True:
@@ -149,10 +148,6 @@ class Server:
         del self.clients[client]
         self.selector.unregister(client)
         client.close()
-
-
-def _noted(number: int, frame: FrameType | None) -> None:
-    """The wake-up pipe has woken the loop already; without a handler there would be no signal."""
 
 
 def _kill(process: int, number: int) -> None:

@@ -35,22 +35,22 @@ def main(command: list[str]) -> int:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # without it there is no wake-up
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    heard, told, deadline = [0, woken], False, float("inf")
+    sources, stopping, deadline = [0, woken], False, float("inf")
     while child.poll() is None:
         left = deadline - time.monotonic()
-        readable, _, _ = select.select(heard, [], [], max(0.0, left) if told else None)
+        readable, _, _ = select.select(sources, [], [], max(0.0, left) if stopping else None)
         if woken in readable:
             os.read(woken, 4096)
         if 0 in readable:
             said = os.read(0, 1)
             if not said:
-                heard = [woken]
+                sources = [woken]
             tell(child.pid, said[0] if said else signal.SIGTERM)
-            told, deadline = True, min(deadline, time.monotonic() + GRACE)
+            stopping, deadline = True, min(deadline, time.monotonic() + GRACE)
         if time.monotonic() > deadline:
             tell(child.pid, signal.SIGKILL)
             deadline = float("inf")
-    while told and tell(child.pid, 0):
+    while stopping and tell(child.pid, 0):
         time.sleep(0.05)
         if time.monotonic() > deadline:
             tell(child.pid, signal.SIGKILL)

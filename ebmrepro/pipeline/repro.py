@@ -23,7 +23,7 @@ def repro(
     """Run `dvc repro` in the project at `root` and return its exit status.
 
     Args:
-        jobs: stages to run at once, by `driver.py`; None leaves it to DVC, one by one.
+        jobs: stages to run at once, by `scheduler.py`; None leaves it to DVC, one by one.
         scheduler: address of a Dask cluster that runs them.
 
     Raises:
@@ -66,7 +66,7 @@ def _environment(jobs: int | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """The environment in which stages find a server to be forked from; see warm.py."""
+    """The environment in which stages find a server to be forked from; see forkserver.py."""
     if not sys.platform.startswith("linux"):  # elsewhere a Unix socket has no messages
         yield environment
         return

@@ -1,4 +1,4 @@
-"""`dvc repro` with independent stages at once: decides and commits; `places.py` runs commands.
+"""`dvc repro` with independent stages at once: decides and commits; `executors.py` runs commands.
 
 DVC goes through its stages one by one and waits for each command. Here each stage gets a thread
 that does with it what DVC does, by DVC's own code, one thread at a time; only the waiting is done
@@ -7,7 +7,7 @@ committed exactly as by `dvc repro`, all of whose options hold. What differs: af
 stages go on that do not depend on it, as with `dvc repro --keep-going`; and dvc.lock is written at
 less cost (`Lock`).
 
-It is run by its path, in a process of its own (see `pipeline.py`); no module imports it, so the
+It is run by its path, in a process of its own (see `repro.py`); no module imports it, so the
 package does not import DVC.
 """
 
@@ -55,7 +55,7 @@ LOOK = 1.0  # seconds between two looks at how many places a cluster has
 class Driver:
     """Goes through DVC's plan, with as many stages at work as there are places."""
 
-    def __init__(self, at: executors.Places):
+    def __init__(self, at: executors.Here | executors.Cluster):
         self.places = at
         self.dvc = threading.Lock()  # held by the one thread that is inside DVC
         self.ended: queue.SimpleQueue[tuple[Stage, Stage | None, Exception | None]]
@@ -142,7 +142,7 @@ class Driver:
     def cmd_run(self, stage: Stage, dry: bool = False, run_env: Any = None) -> None:
         """In place of `dvc.stage.run.cmd_run`: the same command line and environment, elsewhere."""
         dvc.stage.run.logger.info("Running stage '%s':", stage.addressing)
-        given = dvc.stage.run.prepare_kwargs(stage, run_env=run_env)
+        settings = dvc.stage.run.prepare_kwargs(stage, run_env=run_env)
         log = Path(stage.repo.root_dir) / LOGS / f"{re.sub('[/:]', '_', stage.addressing)}.log"
         if not dry:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -153,11 +153,11 @@ class Driver:
                 dvc.stage.run.display_command(line)
                 if dry:
                     continue
-                command = dvc.stage.run._make_cmd(shell, line)
-                asked = executors.Command(command, str(given["cwd"]), given["env"], str(log))
+                words, folder = dvc.stage.run._make_cmd(shell, line), str(settings["cwd"])
+                command = executors.Command(words, folder, settings["env"], str(log))
                 try:
                     with self.outside(stage.repo):
-                        status = self.places.run(asked)
+                        status = self.places.run(command)
                 except executors.Lost as lost:
                     raise StageCmdFailedError(line, f"no status: {lost}") from None
                 if status:
@@ -296,10 +296,10 @@ def remembering(load: Callable[..., Any]) -> Callable[..., Any]:
     known: dict[Any, Any] = {}
 
     def loaded(path: str, fs: Any, **options: Any) -> Any:
-        found = os.stat(path) if fs.protocol == "local" and os.path.exists(path) else None
-        if found is None:
+        if fs.protocol != "local" or not os.path.exists(path):
             return load(path, fs, **options)
-        key = (path, found.st_mtime_ns, found.st_size, found.st_ino, *sorted(options.items()))
+        file = os.stat(path)
+        key = (path, file.st_mtime_ns, file.st_size, file.st_ino, *sorted(options.items()))
         if key not in known:
             known[key] = load(path, fs, **options)
         return copy.deepcopy(known[key])

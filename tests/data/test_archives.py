@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
-import lzma
 import os
 import pickle
 import stat
 import struct
-import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,26 +16,12 @@ import numpy as np
 import pytest
 
 from ebmrepro.data import DataError, idx
-from ebmrepro.data.archives import Limits, gunzip, members, unpack
+from ebmrepro.data.archives import Limits, Zip, gunzip
+from ebmrepro.data.folders import replaced
 from ebmrepro.data.unpickle import unpickle
 
 LIMITS = Limits(size=100_000, files=10)
 FILES = {"set/a.bin": bytes(range(256)) * 20, "set/deep/b.txt": b"b"}
-ENDINGS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
-
-
-def tarred(files=FILES, **changes) -> bytes:
-    """A tar of these files; the first header's attributes are changed after its size is known."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            header = tarfile.TarInfo(name)
-            header.size = len(content)
-            for key, value in changes.items():
-                setattr(header, key, value)
-            changes = {}
-            archive.addfile(header, io.BytesIO(content) if header.isreg() else None)
-    return out.getvalue()
 
 
 def zipped(files=FILES, method=zipfile.ZIP_DEFLATED, **changes) -> bytes:
@@ -60,11 +43,13 @@ def put(tmp_path: Path, content: bytes) -> Path:
 
 
 def refused(tmp_path: Path, content: bytes, message: str, limits: Limits = LIMITS) -> None:
-    """Unpacking names the file and the reason, and leaves nothing anywhere."""
+    """Copying each member out of it names the file and the reason, and leaves nothing anywhere."""
     path = put(tmp_path, content)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DataError, match=message) as error:
-        unpack(path, tmp_path / "target", limits)
+    with pytest.raises(DataError, match=message) as error, replaced(tmp_path / "target") as partial:
+        archive = Zip(path, limits)
+        for number, name in enumerate(archive.members):
+            archive.copy(name, partial / str(number))
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -72,36 +57,11 @@ def refused(tmp_path: Path, content: bytes, message: str, limits: Limits = LIMIT
 # --- whole archives ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_tar_is_unpacked_whatever_compressed_it(tmp_path, ending):
-    unpack(put(tmp_path, ENDINGS[ending](tarred())), tmp_path / "target", LIMITS)
-    assert {n: (tmp_path / "target" / n).read_bytes() for n in FILES} == FILES
-
-
-@pytest.mark.parametrize("make", [tarred, zipped])
-def test_members_can_be_read_without_unpacking_and_passed_over(tmp_path, make):
-    path = put(tmp_path, make())
-    assert {name: stream.read() for name, stream in members(path, LIMITS)} == FILES
-    assert [name for name, _ in members(path, LIMITS)] == list(FILES)
-
-
-def test_folders_of_an_archive_are_passed_over(tmp_path):
-    out = io.BytesIO()
-    (tmp_path / "in/set").mkdir(parents=True)
-    (tmp_path / "in/set/x").write_bytes(b"x")
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        archive.add(tmp_path / "in", ".")
-    found = {name: stream.read() for name, stream in members(put(tmp_path, out.getvalue()), LIMITS)}
-    assert found == {"./set/x": b"x"}
-
-
-def test_an_archive_replaces_a_folder_whole(tmp_path):
-    unpack(put(tmp_path, zipped({"old": b"1"})), tmp_path / "target", LIMITS)
-    unpack(put(tmp_path, zipped({"new": b"2"})), tmp_path / "target", LIMITS)
-    assert [path.name for path in (tmp_path / "target").iterdir()] == ["new"]
-    with pytest.raises(DataError):
-        unpack(put(tmp_path, zipped()[:-30]), tmp_path / "target", LIMITS)
-    assert (tmp_path / "target/new").read_bytes() == b"2"
+def test_members_are_read_and_copied_by_name_and_folders_are_passed_over(tmp_path):
+    archive = Zip(put(tmp_path, zipped({"set/": b"", **FILES})), LIMITS)
+    assert {name: archive.read(name) for name in archive.members} == FILES
+    archive.copy("set/deep/b.txt", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"b"
 
 
 # --- members that lead elsewhere -----------------------------------------------------------------
@@ -109,22 +69,9 @@ def test_an_archive_replaces_a_folder_whole(tmp_path):
 ELSEWHERE = ["../x", "a/../../x", "/tmp/x", "C:\\x", "..\\x", "\\\\host\\x", "//host/share/x"]
 
 
-@pytest.mark.parametrize("make", [tarred, zipped])
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_member_that_leads_out_of_the_folder_is_refused(tmp_path, make, name):
-    # The good member comes first: what was written of it must go, too.
-    refused(tmp_path, make({"good": b"", name: b"x"}), "absolute path|leads out of the archive")
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE],
-    ids=["symlink", "hardlink", "device", "pipe", "sparse"],
-)
-def test_a_tar_with_anything_but_files_and_folders_is_refused(tmp_path, kind):
-    refused(
-        tmp_path, tarred({"a": b""}, type=kind, linkname="/etc/passwd"), "link or a device|not a"
-    )
+def test_a_member_that_leads_out_of_the_folder_is_refused(tmp_path, name):
+    refused(tmp_path, zipped({"good": b"", name: b"x"}), "absolute path|leads out of the archive")
 
 
 def test_a_zip_with_a_link_is_refused(tmp_path):
@@ -132,40 +79,16 @@ def test_a_zip_with_a_link_is_refused(tmp_path):
     refused(tmp_path, link, "'a' is a link")
 
 
-@pytest.mark.parametrize("make", [tarred, zipped])
-def test_a_file_that_is_also_a_folder_is_refused(tmp_path, make):
-    refused(tmp_path, make({"a": b"1", "a/b": b"2"}), "'a/b' is there twice")
-
-
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_that_comes_twice_is_refused(tmp_path):
-    refused(tmp_path, tarred({"a": b"1", "./a": b"2"}), "'./a' is there twice")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a", b"1")
+        archive.writestr("a", b"2")
+    refused(tmp_path, out.getvalue(), "a member is there twice")
 
 
 # --- archives that are not whole -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("cut", [0.1, 0.5, 0.8])
-def test_a_tar_cut_short_is_refused(tmp_path, ending, cut):
-    whole = ENDINGS[ending](tarred({"a": os.urandom(40_000), "b": os.urandom(40_000)}))
-    refused(tmp_path, whole[: round(cut * len(whole))], "not a whole tar file")
-
-
-def test_a_tar_whose_checksum_of_gzip_is_wrong_is_refused(tmp_path):
-    whole = bytearray(gzip.compress(tarred()))
-    whole[-8] ^= 1  # it stands after the last member and the mark of the end
-    refused(tmp_path, bytes(whole), "not a whole tar file: CRC check failed")
-
-
-def test_a_tar_cut_between_two_members_is_refused(tmp_path):
-    whole = tarred({"a": b"x" * 512, "b": b"y" * 512})
-    refused(tmp_path, whole[:1024], "not a whole tar file")
-
-
-def test_a_tar_whose_second_header_is_damaged_is_refused(tmp_path):
-    whole = bytearray(tarred({"a": b"x" * 512, "b": b"y" * 512}))
-    whole[1024 + 5] ^= 1
-    refused(tmp_path, bytes(whole), "not a whole tar file")
 
 
 def test_a_zip_with_a_flipped_bit_is_refused(tmp_path):
@@ -187,34 +110,12 @@ def test_a_page_in_place_of_an_archive_is_called_a_page(tmp_path, page):
 # --- archives that are too much ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [tarred, zipped])
-def test_an_archive_of_more_than_its_limit_is_refused(tmp_path, make):
-    many = make({str(i): b"" for i in range(11)})
-    refused(tmp_path, many, "more than the 10 files")
-    refused(tmp_path, make({"a": bytes(60_000), "b": bytes(60_000)}), "may hold 100,000")
-
-
-def test_a_tar_that_says_an_absurd_size_is_refused(tmp_path):
-    size = 1 << 60
-    header = tarfile.TarInfo("a")
-    header.size = size
-    said = header.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
-    refused(tmp_path, said, f"'a' is said to be {size:,} bytes")
-
-
-def test_a_header_that_unpacks_without_end_is_stopped(tmp_path):
-    # A pax header is read whole before any member is seen; this one says two megabytes.
-    header = tarfile.TarInfo("././@PaxHeader")
-    header.type, header.size = tarfile.XHDTYPE, 2_000_000
-    bomb = header.tobuf(tarfile.USTAR_FORMAT) + bytes(2_000_000)
-    refused(tmp_path, gzip.compress(bomb), "unpacks to more than it may hold|not a whole tar")
-    counting = io.BytesIO(bomb)
-    from ebmrepro.data.archives import _Bounded
-
-    stream = _Bounded(tmp_path, counting, 1000)
-    with pytest.raises(DataError, match="unpacks to more"):
-        stream.read(2_000_000)
-    assert counting.tell() == 1001
+def test_a_zip_of_more_than_its_limit_is_refused(tmp_path):
+    refused(
+        tmp_path, zipped({str(i): b"" for i in range(11)}), "11 files of 0 bytes; it may hold 10"
+    )
+    bomb = zipped({"a": bytes(60_000), "b": bytes(60_000)})
+    refused(tmp_path, bomb, "2 files of 120,000 bytes; it may hold 10 of 100,000")
 
 
 def test_a_zip_member_that_says_less_than_it_holds_is_refused(tmp_path):
@@ -326,7 +227,7 @@ def test_a_pickle_that_calls_anything_is_refused_by_name(tmp_path, attack, name,
         content = pickle.dumps({b"labels": attack(proof)}, protocol)
     except TypeError:  # a module cannot be pickled: written by hand
         content = b"cbuiltins\ngetattr\n(cnumpy\n__dict__\nS'load'\ntR."
-    with pytest.raises(DataError, match=rf"^data_batch_1: .*({name}|uses|__dict__)"):
+    with pytest.raises(DataError, match=rf"^data_batch_1: .*({name}|__dict__)"):
         unpickle("data_batch_1", content)
     assert not proof.exists()
 
@@ -334,14 +235,14 @@ def test_a_pickle_that_calls_anything_is_refused_by_name(tmp_path, attack, name,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"Pmodule\n.", "uses PERSID"),
-        (b"(ios\nsystem\n.", "uses INST"),
-        (b"\x80\x02cnumpy\nndarray\n)\x81.", "uses NEWOBJ"),
-        (b"\x80\x02\x82\x01.", "uses EXT1"),
+        (b"Pmodule\n.", "not a whole pickle: A load persistent id"),
+        (b"(ios\nsystem\n.", "asks for os.system"),
+        (b"\x80\x02cnumpy\nndarray\n)\x81.", "found _StandIn in the pickle, expected a dict"),
+        (b"\x80\x02\x82\x01.", "not a whole pickle: unregistered extension code 1"),
         (b"}r\xff\xff\xff\xff.", "counts 4294967295 values"),
         (b"X\xff\xff\xff\x7f.", "not a whole pickle"),
         (b"", "not a whole pickle"),
-        (b"<html>", "not a whole pickle|uses"),
+        (b"<html>", "not a whole pickle"),
         (pickle.dumps(batch(), 2)[:-50], "not a whole pickle"),
         (pickle.dumps([1, 2]), "found list in the pickle, expected a dict"),
         (pickle.dumps({"text": 1}), "found a key of str"),
@@ -360,13 +261,14 @@ def test_an_array_whose_shape_lies_is_refused():
     content = pickle.dumps({b"data": np.zeros((2, 3), np.uint8)}, 2)
     assert content.count(b"K\x02K\x03\x86") == 1
     for lie in (b"K\x02K\x04\x86", b"K\xffK\xff\x86"):
-        with pytest.raises(DataError, match=r"b'data': .* whose shape .* is not its content's"):
+        with pytest.raises(DataError, match="b'data': an array whose shape is not its content's"):
             unpickle("x", content.replace(b"K\x02K\x03\x86", lie))
 
 
-def test_the_stand_ins_cannot_be_turned_into_anything():
-    # BUILD sets attributes on what it is given; these have none to set but what they remember.
+@pytest.mark.parametrize("name", [b"numpy\ndtype", b"numpy\nndarray", b"_codecs\nencode"])
+def test_the_stand_ins_cannot_be_turned_into_anything(name):
+    # BUILD sets attributes on what it is given; a class of these has none to set.
     for state in (b"}X\x08\x00\x00\x00__call__K\x01s", b"N}X\x08\x00\x00\x00__call__K\x01s\x86"):
-        content = b"\x80\x02}U\x01acnumpy\ndtype\n" + state + b"bs."
-        with pytest.raises(DataError, match="found _DType in the pickle"):
+        content = b"\x80\x02}U\x01ac" + name + b"\n" + state + b"bs."
+        with pytest.raises(DataError, match="not a whole pickle"):
             unpickle("x", content)

@@ -10,6 +10,7 @@ import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from ebmrepro.config.declarations import available_sources, source_facts
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.data import DataError, check, downloads, files, idx, ood_images
 from ebmrepro.data.sources import digits, fashion_mnist, mnist
-from ebmrepro.data.splits import Splits, stratified
+from ebmrepro.data.splits import Images, stratified
 from ebmrepro.system.atomic import CannotWrite
 
 DIGITS = Data(source="digits", test=360, validation=180, split_seed=0)
@@ -47,6 +48,7 @@ def no_network(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setattr(files, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 @pytest.fixture
@@ -154,15 +156,16 @@ def test_an_idx_file_that_is_not_what_it_says_is_refused(content, message):
 
 def test_the_mirror_is_preferred_to_the_network(small_mnist, monkeypatch):
     monkeypatch.setattr(downloads, "download", None)  # calling it would be a TypeError
-    splits = mnist.fetch(SMALL)
-    assert splits.train_images.shape == (40, 1, 28, 28)
-    assert splits.test_labels.tolist() == [*range(10), *range(10)]
+    fetched = mnist.fetch(SMALL)
+    assert fetched.images.shape == (60, 1, 28, 28) and fetched.test is not None
+    assert np.flatnonzero(fetched.test).tolist() == [*range(40, 60)]
+    assert fetched.labels[fetched.test].tolist() == [*range(10), *range(10)]
 
 
 def test_files_may_lie_directly_in_the_mirrors_folder(small_mnist):
     for path in (small_mnist / "MNIST/raw").iterdir():
         path.rename(small_mnist / "MNIST" / path.name)
-    assert len(mnist.fetch(SMALL).train_images) == 40
+    assert len(mnist.fetch(SMALL).images) == 60
 
 
 def test_a_wrong_checksum_names_the_file_and_both_checksums(small_mnist):
@@ -212,9 +215,10 @@ def test_the_second_address_is_asked_when_the_first_has_other_bytes(server, capf
     (folder / "x.gz").write_bytes(b"content")
     wanted = {"x.gz": sha256(b"content")}
     urls = [f"{url}nowhere/", f"{url}bad/", url]
-    assert files.obtain(["MNIST"], wanted, urls) == {"x.gz": b"content"}
+    assert files.obtain(["MNIST"], wanted, urls)["x.gz"].read_bytes() == b"content"
     (folder / "x.gz").unlink()
-    assert files.obtain(["MNIST"], wanted, urls) == {"x.gz": b"content"}  # from the cache
+    again = files.obtain(["MNIST"], wanted, urls)["x.gz"]  # from the cache
+    assert again.read_bytes() == b"content"
 
 
 def test_a_download_with_the_wrong_checksum_is_not_used(server, tmp_path, capfd):
@@ -252,8 +256,7 @@ def test_an_unknown_source_is_told_the_nearest_name():
 
 
 def test_digits_come_back_from_grey_levels():
-    splits = digits.fetch(DIGITS)
-    grey = np.concatenate([splits.train_images, splits.test_images])
+    grey = digits.fetch(DIGITS).images
     counts = np.rint(grey.astype(float) * 16 / 255)
     assert np.array_equal(np.rint(counts * 255 / 16), grey)
     assert np.unique(counts).tolist() == list(range(17))
@@ -261,8 +264,7 @@ def test_digits_come_back_from_grey_levels():
 
 
 def test_digits_have_the_class_counts_that_uci_states_for_its_test_set():
-    splits = digits.fetch(DIGITS)
-    labels = np.concatenate([splits.train_labels, splits.test_labels])
+    labels = digits.fetch(DIGITS).labels
     stated = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert np.bincount(labels).tolist() == stated
 
@@ -295,8 +297,9 @@ def test_every_class_has_its_share_in_every_split(tmp_path):
 
 
 def test_another_seed_is_another_split():
-    other = DIGITS.model_copy(update={"split_seed": 1})
-    assert not np.array_equal(digits.fetch(DIGITS).test_images, digits.fetch(other).test_images)
+    labels, other = digits.fetch(DIGITS).labels, DIGITS.model_copy(update={"split_seed": 1})
+    one, two = (data.split(labels, None, params)["test"] for params in (DIGITS, other))
+    assert not np.array_equal(one, two)
 
 
 def test_a_draw_rounds_shares_by_largest_remainder():
@@ -335,12 +338,12 @@ def test_splits_that_cannot_be_had_name_the_key(small_mnist, tmp_path, source, c
 
 def test_a_source_that_breaks_its_promise_is_found_out():
     images, labels = np.zeros((2, 1, 3, 3), dtype=np.uint8), np.zeros(2, dtype=np.int64)
-    with pytest.raises(ValueError, match="train images: found float64"):
-        Splits(images / 255, labels, images, labels)
-    with pytest.raises(ValueError, match=r"test labels: found int64 \(1,\), want int64 \(2,\)"):
-        Splits(images, labels, images, labels[:1])
-    with pytest.raises(ValueError, match="found train images of"):
-        Splits(images, labels, images[..., :2], labels)
+    with pytest.raises(ValueError, match="images: found float64"):
+        Images(images / 255, labels)
+    with pytest.raises(ValueError, match=r"labels: found int64 \(1,\), want int64 \(2,\)"):
+        Images(images, labels[:1])
+    with pytest.raises(ValueError, match=r"test: found int64 \(2,\), want bool \(2,\)"):
+        Images(images, labels, labels)
 
 
 # ---- a suite's folder
@@ -408,7 +411,7 @@ def test_preparing_data_needs_neither_torch_nor_scikit_learn():
     code = (
         "import sys; from ebmrepro import data; "
         "from ebmrepro.networks import images; from ebmrepro.data import check, ood_images; "
-        "from ebmrepro.config.params import Data; "
+        "from ebmrepro.config.data import Data; "
         "params = Data(source='digits', test=9, validation=0, split_seed=0); "
         "data.load_source('digits').fetch(params); "
         "ood_images.patches((1, 8, 8), 1, 0); "

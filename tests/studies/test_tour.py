@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.config.tour import Counting
-from ebmrepro.data.splits import Splits
+from ebmrepro.data.splits import Images
 from ebmrepro.methods.base import method
 from ebmrepro.networks import images
 from ebmrepro.studies import tour
@@ -139,8 +139,10 @@ class Made:
     CLASSES = ("0", "1", "2")
 
     @staticmethod
-    def fetch(asked: Any) -> Splits:
-        return Splits(*small.pictures(90), *small.pictures(60, seed=1))
+    def fetch(params: Any) -> Images:
+        train, test = small.pictures(90), small.pictures(60, seed=1)
+        images, labels = (np.concatenate(pair) for pair in zip(train, test, strict=True))
+        return Images(images, labels, np.arange(150) >= 90)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +180,7 @@ def project(
     suite = suite.model_copy(update={"tour": asked, "methods": block, "dbn": dbn})
     run = params.Run(suites=["digits"], methods=names, variants=[], grids=[], seeds=[0, 1])
     monkeypatch.setattr(data, "load_source", lambda name: Made)
-    data.prepare("digits", suite.data, "data/digits")
+    data.prepare("digits", suite.data.model_copy(update={"test": 60}), "data/digits")
     for name in run.names:
         for seed in run.seeds:
             folder = Path("models/digits") / name / str(seed)
@@ -253,7 +255,7 @@ def test_another_suite_that_is_not_at_hand_is_null_with_the_reason(
 ):
     class Absent(Made):
         @staticmethod
-        def fetch(asked: Any) -> Splits:
+        def fetch(params: Any) -> Images:
             raise data.DataError("missing t10k.gz: put it into DIR")
 
     suite = project.suites["digits"]

@@ -55,14 +55,20 @@ TRAIN, VALIDATION, TEST_PARTITION = 0, 1, 2
 
 
 def fetch(params: Data) -> Listing:
-    """All images in the order of their numbers; `params.test` must be 19,962."""
+    """All images in the order of their numbers, with the official test split."""
     paths = {name: files.located((FOLDER, "."), name, HOW, md5) for name, md5 in MD5.items()}
     partition = _partition(paths[PARTITION])
     smiling = _attribute(paths[ATTRIBUTES], ATTRIBUTE)
-    _same_names(paths[PARTITION], partition, paths[ATTRIBUTES], smiling)
     archive = archives.Zip(paths[ARCHIVE], LIMITS)
     names = sorted(partition)
-    _in_archive(paths[ARCHIVE], archive, names)
+    members = {INSIDE + name for name in names}
+    for path, kind, lacking in (
+        (paths[PARTITION], "line for", smiling.keys() - partition.keys()),
+        (paths[ATTRIBUTES], "line for", partition.keys() - smiling.keys()),
+        (paths[ARCHIVE], "member", members - archive.members.keys()),
+    ):
+        if lacking:
+            raise DataError(f"{path}: found no {kind} {files.named(lacking)}")
     parts = np.array([partition[name] for name in names])
     return Listing(
         names=[INSIDE + name for name in names],
@@ -76,16 +82,16 @@ def fetch(params: Data) -> Listing:
 
 def _partition(path: Path) -> dict[str, int]:
     """Name -> 0, 1 or 2: lines `000001.jpg 0`."""
-    found = {}
+    parts: dict[str, int] = {}
     for number, line in _lines(path):
         words = line.split()
         if len(words) != 2 or words[1] not in ("0", "1", "2"):
             raise DataError(
                 f"{path}: line {number}: found {line[:60]!r}, expected a name and 0, 1 or 2"
             )
-        _once(path, number, words[0], found)
-        found[words[0]] = int(words[1])
-    return found
+        _once(path, number, words[0], parts)
+        parts[words[0]] = int(words[1])
+    return parts
 
 
 def _attribute(path: Path, attribute: str) -> dict[str, int]:
@@ -98,7 +104,7 @@ def _attribute(path: Path, attribute: str) -> dict[str, int]:
             f"{path}: found {count[:60]!r} and {header[:60]!r}, expected a count and a line of "
             f"attributes with {attribute}"
         )
-    column, found = attributes.index(attribute), {}
+    column, labels = attributes.index(attribute), dict[str, int]()
     for number, line in lines:
         name, *values = line.split()
         if len(values) != len(attributes) or values[column] not in ("-1", "1"):
@@ -106,39 +112,22 @@ def _attribute(path: Path, attribute: str) -> dict[str, int]:
                 f"{path}: line {number}: found {line[:60]!r}, expected a name and "
                 f"{len(attributes)} times -1 or 1"
             )
-        _once(path, number, name, found)
-        found[name] = int(values[column] == "1")
-    if len(found) != int(count):
-        raise DataError(f"{path}: found {len(found):,} images, its first line says {count.strip()}")
-    return found
+        _once(path, number, name, labels)
+        labels[name] = int(values[column] == "1")
+    if not labels or len(labels) != int(count):
+        raise DataError(
+            f"{path}: found {len(labels):,} images, its first line says {count.strip()}"
+        )
+    return labels
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, line) of a text file, without blank lines."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise DataError(f"{path}: more than the {LARGEST:,} bytes that a list may have")
+    content = files.read(path, LARGEST)
     text = content.decode("utf-8", errors="replace")
     return ((i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip())
 
 
-def _once(path: Path, number: int, name: str, found: dict[str, int]) -> None:
-    if name in found:
+def _once(path: Path, number: int, name: str, values: dict[str, int]) -> None:
+    if name in values:
         raise DataError(f"{path}: line {number}: {name[:60]!r} is there twice")
-
-
-def _same_names(one: Path, a: dict[str, int], other: Path, b: dict[str, int]) -> None:
-    for path, lacking in ((one, b.keys() - a.keys()), (other, a.keys() - b.keys())):
-        if lacking:
-            raise DataError(f"{path}: found no line for {files.named(lacking)}")
-    if not a:
-        raise DataError(f"{one}: found no images in it")
-
-
-def _in_archive(path: Path, archive: archives.Zip, names: list[str]) -> None:
-    if lacking := {INSIDE + name for name in names} - archive.checksums.keys():
-        raise DataError(f"{path}: found no member {files.named(lacking)}")

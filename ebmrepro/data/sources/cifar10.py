@@ -10,15 +10,15 @@ content, and `dataset.json` says so.
 from __future__ import annotations
 
 import hashlib
+import tarfile
 from pathlib import Path
 
 import numpy as np
 
 from ebmrepro.config.data import Data
-from ebmrepro.config.documents import ParamsError
 from ebmrepro.data import archives, downloads, files
 from ebmrepro.data.files import DataError
-from ebmrepro.data.splits import Splits
+from ebmrepro.data.splits import Images
 from ebmrepro.data.unpickle import unpickle
 
 NAME = "CIFAR-10"
@@ -30,18 +30,7 @@ CITATION = (
 SHAPE = (3, 32, 32)
 IMAGES = 60_000
 TEST = 10_000
-CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PCA_30 = None
 
 FOLDER = "CIFAR10"
@@ -53,7 +42,6 @@ URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
 )
 BATCHES = "cifar-10-batches-py"
-LIMITS = archives.Limits(size=200_000_000, files=16)  # 186 million bytes in 8 files
 LARGEST = 80_000_000  # bytes of one batch; 31 million, 46 as Python 3 writes it
 
 # Published batch files, as torchvision knows them.
@@ -85,75 +73,68 @@ KNOWN_COPIES = {
 }
 
 
-def fetch(params: Data) -> Splits:
-    """The official splits; `params.test` must be 10,000."""
+def fetch(params: Data) -> Images:
+    """50,000 training images, then the 10,000 of the official test split."""
     batches = _batches()
-    train = _split(batches, TRAIN_MD5)
-    test = _split(batches, TEST_MD5)
-    if params.test != len(test[0]):
-        raise ParamsError(
-            f"test: found {params.test}; {NAME} has an official test split, so it is {len(test[0])}"
-        )
-    return Splits(*train[:2], *test[:2], notes=train[2] + test[2])
+    images, labels, notes = zip(
+        *(_split(batches, published) for published in (TRAIN_MD5, TEST_MD5)), strict=True
+    )
+    n = sum(map(len, labels))
+    return Images(
+        images=np.concatenate(images),
+        labels=np.concatenate(labels),
+        test=np.arange(n) >= n - len(labels[1]),
+        notes=tuple(note for note in notes if note),
+    )
 
 
 def _batches() -> dict[str, tuple[str, bytes]]:
-    """Batch -> (where it was found, its bytes): unpacked in the mirror, or out of the archive."""
+    """Batch -> (its place, its bytes): unpacked in the mirror, or out of the archive."""
     wanted = [*TRAIN_MD5, *TEST_MD5]
-    for folder in (FOLDER, "."):
-        found = files.in_mirror(f"{folder}/{BATCHES}")
-        if found is not None:
-            return {name: (str(found / name), _read(found / name)) for name in wanted}
-    archive = files.path_of((FOLDER, "."), ARCHIVE, SHA256, URLS)
+    unpacked = files.in_mirror((FOLDER, "."), BATCHES)
+    if unpacked is not None:
+        return {name: (str(unpacked / name), _read(unpacked / name)) for name in wanted}
+    path = files.obtain((FOLDER, "."), {ARCHIVE: SHA256}, URLS)[ARCHIVE]
     batches = {}
-    for member, stream in archives.members(archive, LIMITS):
-        folder, _, name = member.removeprefix("./").rpartition("/")
-        if folder == BATCHES and name in wanted:
-            batches[name] = (f"{archive}: {member}", _bounded(f"{archive}: {member}", stream))
+    with archives.reading(path, "tar"), tarfile.open(path) as archive:
+        for member in archive:
+            folder, _, name = member.name.rpartition("/")
+            content = archive.extractfile(member)
+            if folder == BATCHES and name in wanted and content is not None:
+                batches[name] = (f"{path}: {member.name}", content.read())
     if lacking := [name for name in wanted if name not in batches]:
-        raise DataError(f"{archive}: found no {', '.join(lacking)} in {BATCHES}/")
+        raise DataError(f"{path}: found no {', '.join(lacking)} in {BATCHES}/")
     return batches
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return _bounded(str(path), file)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; {BATCHES}/ has six batches") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _bounded(place: str, stream: files.Stream) -> bytes:
-    content = stream.read(LARGEST + 1) or b""
-    if len(content) > LARGEST:
-        raise DataError(f"{place}: more than the {LARGEST:,} bytes that a batch may have")
-    return content
+    if not path.exists():
+        raise DataError(f"{path}: no such file; {BATCHES}/ has six batches")
+    return files.read(path, LARGEST)
 
 
 def _split(
     batches: dict[str, tuple[str, bytes]], published: dict[str, str]
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Images, labels and notes of one split, verified."""
+) -> tuple[np.ndarray, np.ndarray, str | None]:
+    """Images, labels and what there is to note of one split, verified."""
     parts = [_decode(*batches[name]) for name in published]
     images = np.concatenate([images for images, _ in parts])
     labels = np.concatenate([labels for _, labels in parts])
     md5 = {n: hashlib.md5(batches[n][1], usedforsecurity=False).hexdigest() for n in published}
     if md5 == published:
-        return images, labels, ()
-    found = tuple(
+        return images, labels, None
+    content = tuple(
         hashlib.sha256(array.tobytes()).hexdigest() for array in (images, labels.astype(np.uint8))
     )
-    if found not in KNOWN_COPIES:
+    if content not in KNOWN_COPIES:
         changed = next(name for name in published if md5[name] != published[name])
         raise DataError(
             f"{batches[changed][0]}: found md5 {md5[changed]}, the published file has "
-            f"{published[changed]}; and the images of {', '.join(published)}, sha256 {found[0]}, "
-            f"labels {found[1]}, are no known copy; the file is left as it is: replace or remove it"
+            f"{published[changed]}; and the images of {', '.join(published)}, sha256 {content[0]}, "
+            f"labels {content[1]}, are no known copy; the file is left as it is: replace or remove "
+            "it"
         )
-    note = KNOWN_COPIES[found]
-    return images, labels, (note,) if note else ()
+    return images, labels, KNOWN_COPIES[content]
 
 
 def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,8 @@ import io
 import numpy as np
 
 from ebmrepro.config.data import Data
-from ebmrepro.config.documents import ParamsError
 from ebmrepro.data import archives, files
-from ebmrepro.data.splits import Splits, stratified
+from ebmrepro.data.splits import Images
 
 NAME = "Optical recognition of handwritten digits (the 1,797 images in scikit-learn)"
 LICENCE = "UCI Machine Learning Repository: CC BY 4.0; scikit-learn's copy: BSD-3-Clause"
@@ -32,16 +31,9 @@ LARGEST = 1 << 20  # bytes, unpacked; it is a quarter of that
 LEVELS = 16
 
 
-def fetch(params: Data) -> Splits:
-    """`params.test` images drawn by class from `params.split_seed`, and the rest to train on."""
+def fetch(params: Data) -> Images:
+    """All images in the file's order; no official test split."""
     text = files.verified(FILE, archives.gunzip(FILE, files.bundled(FILE), LARGEST), SHA256)
     table = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.int64)  # (1797, 64 pixels + label)
     images = np.rint(table[:, :-1] * (255 / LEVELS)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    labels = table[:, -1]
-    if params.test >= len(images):
-        raise ParamsError(
-            f"test: found {params.test}; there are {len(images)} digits, so at most "
-            f"{len(images) - 1}"
-        )
-    test = stratified(labels, params.test, params.split_seed, "test")
-    return Splits(images[~test], labels[~test], images[test], labels[test])
+    return Images(images, table[:, -1])

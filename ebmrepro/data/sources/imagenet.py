@@ -51,19 +51,21 @@ def listing(wanted: Callable[[str], bool], number: int) -> Listing:
     Raises:
         DataError: a split, a class, or an image in a class is missing or lies in a wrong folder.
     """
-    root = _root()
+    root = files.located((FOLDER, "imagenet"), "train", HOW).parent
+    if not (root / "val").is_dir():
+        raise DataError(f"{root}/val: no such folder; {HOW}")
     classes = _classes(root, wanted, number)
     names, labels, test = [], [], []
     for split in ("train", "val"):
         for label, wordnet_id in enumerate(classes):
-            found = trees.images(root, f"{split}/{wordnet_id}")
-            if not found:
+            images = trees.images(root, f"{split}/{wordnet_id}")
+            if not images:
                 raise DataError(f"{root}/{split}/{wordnet_id}: found no images in it")
             if split == "train":
-                _refuse_strangers(root, wordnet_id, found)
-            names += found
-            labels += [label] * len(found)
-            test += [split == "val"] * len(found)
+                _refuse_strangers(root, wordnet_id, images)
+            names += images
+            labels += [label] * len(images)
+            test += [split == "val"] * len(images)
     return Listing(
         names=names,
         labels=np.array(labels, np.int64),
@@ -72,14 +74,6 @@ def listing(wanted: Callable[[str], bool], number: int) -> Listing:
         reader=trees.Tree(root),
         identity=trees.identity(root, names),
     )
-
-
-def _root() -> Path:
-    train = files.located((FOLDER, "imagenet"), "train", HOW)
-    root = train.parent
-    if not (root / "val").is_dir():
-        raise DataError(f"{root}/val: no such folder; {HOW}")
-    return root
 
 
 def _classes(root: Path, wanted: Callable[[str], bool], number: int) -> list[str]:

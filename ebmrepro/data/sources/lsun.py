@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ebmrepro.config.data import Data
-from ebmrepro.data import archives, files
+from ebmrepro.data import archives, files, folders
 from ebmrepro.data.encoded import Listing
 from ebmrepro.data.files import DataError
 
@@ -85,18 +85,18 @@ class Database:
         """
         with self._reading(), self._opened.begin() as transaction:
             cursor = transaction.cursor()
-            found = [key.decode("ascii") for key in cursor.iternext(keys=True, values=False)]
-        if not found:
+            keys = [key.decode("ascii") for key in cursor.iternext(keys=True, values=False)]
+        if not keys:
             raise DataError(f"{self._place}: found no images in it")
-        return found
+        return keys
 
     def read(self, name: str) -> bytes:
         with self._reading(), self._opened.begin() as transaction:
-            found = transaction.get(name.encode("ascii"))
-        if found is None or len(found) > LARGEST:
-            what = "no image" if found is None else f"{len(found):,} bytes"
+            content = transaction.get(name.encode("ascii"))
+        if content is None or len(content) > LARGEST:
+            what = "no image" if content is None else f"{len(content):,} bytes"
             raise DataError(f"{self._place}: found {what} under the key {name!r}")
-        return found
+        return content
 
     @property
     def _place(self) -> Path:
@@ -142,16 +142,14 @@ def _lmdb() -> Any:
 def _folder() -> Path:
     """The unpacked database: in the mirror, or unpacked from the mirror's archive to the cache."""
     _lmdb()  # said before gigabytes are unpacked
-    for folder in (FOLDER, "."):
-        found = files.in_mirror(f"{folder}/{DATABASE}/{DATA}")
-        if found is not None:
-            return found.parent
+    path = files.in_mirror((FOLDER, "."), f"{DATABASE}/{DATA}")
+    if path is not None:
+        return path.parent
     archive = files.located((FOLDER, "."), ARCHIVE, HOW)
     about = archive.stat()
     unpacked = files.cache() / FOLDER / f"{DATABASE}-{about.st_size}-{about.st_mtime_ns}"
-    if not (unpacked / DATABASE / DATA).is_file():
+    if not (unpacked / DATA).is_file():
         print(f"{archive}: unpacking to {unpacked}", flush=True)
-        archives.unpack(archive, unpacked, LIMITS)
-    if not (unpacked / DATABASE / DATA).is_file():
-        raise DataError(f"{archive}: found no {DATABASE}/{DATA} in it")
-    return unpacked / DATABASE
+        with folders.replaced(unpacked) as partial:
+            archives.Zip(archive, LIMITS).copy(f"{DATABASE}/{DATA}", partial / DATA)
+    return unpacked

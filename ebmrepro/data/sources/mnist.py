@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import idx
-from ebmrepro.data.splits import Splits
+from ebmrepro.data.splits import Images
 
 NAME = "MNIST handwritten digits"
 LICENCE = "CC BY-SA 3.0 as commonly stated; copyright Yann LeCun and Corinna Cortes"
@@ -31,6 +31,6 @@ URLS = (
 )
 
 
-def fetch(params: Data) -> Splits:
-    """The official splits; `params.test` must be 10,000."""
-    return idx.fetch(params, NAME, FOLDER, CHECKSUMS, URLS)
+def fetch(params: Data) -> Images:
+    """60,000 training images, then the 10,000 of the official test split."""
+    return idx.fetch(FOLDER, CHECKSUMS, URLS)

@@ -5,17 +5,15 @@ The test images are drawn person by person, so everybody in them is also among t
 
 from __future__ import annotations
 
-import hashlib
 import io
 
 import numpy as np
 
 from ebmrepro.config.data import Data
-from ebmrepro.config.documents import ParamsError
 from ebmrepro.data import files
 from ebmrepro.data.archives import reading
 from ebmrepro.data.files import DataError
-from ebmrepro.data.splits import Splits, stratified
+from ebmrepro.data.splits import Images
 
 NAME = "Olivetti faces (AT&T Laboratories Cambridge)"
 LICENCE = "none stated; AT&T Laboratories Cambridge ask to be credited"
@@ -37,17 +35,14 @@ OTHER_SAVE = "b1988d02c72fe5b8ee82b5ef3bb7982eafc74f1e1ff0ae0ade35061ad0af534d"
 URLS = ("https://cs.nyu.edu/~roweis/data/", "https://ndownloader.figshare.com/files/5976027?")
 
 
-def fetch(params: Data) -> Splits:
-    """`params.test` images drawn by person from `params.split_seed`, and the rest to train on."""
-    images = decode(FILE, _content())
+def fetch(params: Data) -> Images:
+    """All faces, ten of each person together; no official test split."""
+    path = files.in_mirror((FOLDER,), FILE)
+    if path is None or files.checksum(path, "sha256") != OTHER_SAVE:
+        path = files.obtain((FOLDER,), {FILE: SHA256}, URLS)[FILE]
+    images = decode(FILE, path.read_bytes())
     labels = np.arange(len(images), dtype=np.int64) // (len(images) // len(CLASSES))
-    if params.test >= len(images):
-        raise ParamsError(
-            f"test: found {params.test}; there are {len(images)} faces, so at most "
-            f"{len(images) - 1}"
-        )
-    test = stratified(labels, params.test, params.split_seed, "test")
-    return Splits(images[~test], labels[~test], images[test], labels[test])
+    return Images(images, labels)
 
 
 def decode(name: str, content: bytes) -> np.ndarray:
@@ -65,14 +60,7 @@ def decode(name: str, content: bytes) -> np.ndarray:
         except (MatReadError, TypeError, KeyError, IndexError, MemoryError) as error:
             raise ValueError(str(error)) from None
     if not isinstance(faces, np.ndarray) or faces.dtype != np.uint8 or faces.shape != (4096, 400):
-        found = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else "nothing"
-        raise DataError(f"{name}: faces: found {found}, expected uint8 (4096, 400)")
+        kind = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else "nothing"
+        raise DataError(f"{name}: faces: found {kind}, expected uint8 (4096, 400)")
     # MATLAB keeps an image column by column.
     return np.ascontiguousarray(faces.T.reshape(-1, 1, 64, 64).swapaxes(2, 3))
-
-
-def _content() -> bytes:
-    path = files.in_mirror(f"{FOLDER}/{FILE}")
-    if path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == OTHER_SAVE:
-        return path.read_bytes()
-    return files.obtain((FOLDER,), {FILE: SHA256}, URLS)[FILE]

@@ -92,12 +92,11 @@ def _test_images(material: Material, suite: str, shape: tuple[int, ...]) -> np.n
     """From the suite's source, verified, whether or not the suite is run here."""
     block = material.settings.suites[suite].data
     fetched = data.load_source(block.source).fetch(block)
-    if not isinstance(fetched, data.Splits):
+    if not isinstance(fetched, data.Images):
         raise data.DataError(
             f"{suite}: the images of {block.source} are too many to be read for another suite's "
             "tour; tour.others takes suites of digits, mnist, fashion_mnist, cifar10, olivetti"
         )
-    found = fetched.test_images
-    if found.shape[1:] != shape:
-        raise data.DataError(f"{suite}: images of {found.shape[1:]}, expected {shape}")
-    return found
+    if fetched.images.shape[1:] != shape:
+        raise data.DataError(f"{suite}: images of {fetched.images.shape[1:]}, expected {shape}")
+    return fetched.images[data.split(fetched.labels, fetched.test, block)["test"]]
