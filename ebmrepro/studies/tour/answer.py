@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass
 class Answer:
-    """Of one model to one question; names are those of the package's table, without the system."""
+    """Of one model to one question; names are those of protocol.yaml."""
 
     values: dict[str, float] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # what the report draws
@@ -23,13 +23,12 @@ class Answer:
 class Document:
     """Measurements over seeds, in the form that the claims and the report read."""
 
+    told: Mapping[str, str]  # measure -> how it is measured
     values: dict[str, dict[str, float | None]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     protocol: dict[str, str] = field(default_factory=dict)
 
-    def add(
-        self, values: Mapping[str, float], protocol: Mapping[str, str], seed: int, system: str = ""
-    ) -> None:
+    def add(self, values: Mapping[str, float], seed: int, system: str = "") -> None:
         """The values of one model, or, without a system, of the suite under one of its seeds.
 
         JSON has no NaN: it becomes null with a reason.
@@ -38,7 +37,7 @@ class Document:
             name = f"{measure}@{system}" if system else measure
             known = math.isfinite(value)
             self.values.setdefault(name, {})[str(seed)] = float(value) if known else None
-            self.protocol[name] = protocol[measure]
+            self.protocol[name] = self.told[measure]
             if not known:
                 self.reasons[name] = f"the measured value is not finite (seed {seed})"
 
