@@ -15,9 +15,8 @@ def main() -> None:
     """Write results/fundamentals: numbers; and generated/fundamentals: arrays and animations."""
     try:
         asked = params.load().fundamentals
-        from ebmrepro.report import film
         from ebmrepro.runs import layout
-        from ebmrepro.studies.plane import measure
+        from ebmrepro.studies.plane import film, measure
         from ebmrepro.system import atomic
 
         found = measure.measure(asked, typer.echo)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.metrics.interval import interval
-from ebmrepro.report import figures, film, numbers, pictures
+from ebmrepro.report import figures, numbers, pictures
 from ebmrepro.report.blocks import (
     Animation,
     Block,
@@ -30,6 +30,7 @@ from ebmrepro.report.blocks import (
 from ebmrepro.report.figures import MUTED, PALETTE
 from ebmrepro.report.gather import Array, ReportError
 from ebmrepro.report.words import Words
+from ebmrepro.studies.plane import film
 
 WORDS = Words("plane")
 SLUG = "plane"
