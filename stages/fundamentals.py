@@ -13,9 +13,8 @@ from ebmrepro.config import params
 def main() -> None:
     """Write results/fundamentals: numbers; and generated/fundamentals: arrays and animations."""
     block = params.load().fundamentals
-    from ebmrepro.report import film
     from ebmrepro.runs import layout
-    from ebmrepro.studies.plane import measure
+    from ebmrepro.studies.plane import film, measure
     from ebmrepro.system import atomic
 
     measured = measure.measure(block, typer.echo)

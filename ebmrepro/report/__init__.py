@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ebmrepro.config.params import Params
 from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import ReportError, Suite, System, gather
-from ebmrepro.report.sections import file_name, sections
+from ebmrepro.report.sections import sections
 from ebmrepro.system import atomic
 
 __all__ = ["ReportError", "write"]
@@ -61,7 +62,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
         _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
+            path = into / "plots" / f"{slug(suite.name)}-{_file_name(system.name)}.csv"
             _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
     _put(into / "overview.png", overview.png)
@@ -69,6 +70,11 @@ def write(params: Params, root: Path, into: Path) -> Path:
     _put(into / "results.md", markdown.markdown(content).encode())
     _put(into / "index.html", page.html(content).encode())
     return into / "index.html"
+
+
+def _file_name(text: str) -> str:
+    """Part of a file's name, whatever a variant is called: it leads to no other folder."""
+    return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 
 
 def _put(path: Path, content: bytes) -> None:

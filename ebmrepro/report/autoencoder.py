@@ -13,11 +13,13 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from ebmrepro.networks import images
-from ebmrepro.report import figures, numbers, words
-from ebmrepro.report.blocks import Block, Cell, Column, Figure, Panel, Section, Table, Text
+from ebmrepro.report import figures, numbers
+from ebmrepro.report.blocks import Block, Cell, Panel, Section
 from ebmrepro.report.figures import FONT, INK, MUTED, PALETTE
 from ebmrepro.report.gather import Array, Run, Suite, System
+from ebmrepro.report.words import Words
 
+WORDS = Words("autoencoder")
 ERRORS = (
     "reconstruction_sum_sq",
     "reconstruction_sum_sq_random",
@@ -25,7 +27,6 @@ ERRORS = (
     "mean_image_sum_sq",
 )
 APART = ("neighbour_error_code", "neighbour_error_pca")
-PUBLISHED = {"reconstruction_sum_sq": 3.00, "pca_sum_sq": 13.87}  # of 784-1000-500-250-30 on MNIST
 POINTS = 1000  # images of a scatter: the first, not picked
 NUMERAL = 32  # points squared, of a numeral in it
 # A class is told by its numeral; its colour, of which there are too few for ten, only helps.
@@ -37,51 +38,49 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
     blocks = [block for suite in suites for block in _of_suite(suite)]
     if not blocks:
         return []
-    return [Section("autoencoder", words.DEEP, [Text(words.DEEP_INTRODUCTION), *blocks])]
+    return [Section("autoencoder", WORDS["title"], [WORDS.text("introduction"), *blocks])]
 
 
 def _of_suite(suite: Suite) -> Sequence[Block]:
-    systems = [s for s in suite.systems if numbers.over_seeds(s, ERRORS[0])]
-    if not systems:
-        return []
+    systems = [system for system in suite.systems if system.values(ERRORS[0])]
+    at = f"{suite.name}-deep"
+    learning = [
+        Panel(f"{system.title}: error over fine-tuning", partial(_curves, system))
+        for system in systems
+        if system.curves("sum_sq/pretrained") and system.curves("sum_sq/scratch")
+    ]
+    rebuilt = [
+        Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.1, left=1.0)
+        for system, run in _first(systems, "rebuilt")
+    ]
     return [
-        _errors(suite, systems),
-        *_learning(suite, systems),
-        *_rebuilt(suite, systems),
-        *_plane(suite, systems),
+        *_errors(suite, systems, at),
+        *WORDS.figure("learning", learning, at),
+        *WORDS.figure("reconstructions", rebuilt, at),
+        *_plane(suite, _first(systems, "codes"), at),
     ]
 
 
-def _errors(suite: Suite, systems: Sequence[System]) -> Table:
+def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]:
     """The caption of the paper's Figure 2 as a table."""
-    published = [_published(measure) for measure in ERRORS]
-    rows = [(words.DEEP_PUBLISHED, [*published, Cell("400"), Cell(numbers.NOT_APPLICABLE)])]
+    if not systems:
+        return []
+    paper = WORDS["errors"]["published"]
+    published = [numbers.cell([paper[m]] if m in paper else [], 2) for m in ERRORS]
+    rows = [(paper["network"], [*published, Cell(paper["epochs"]), Cell(numbers.NOT_APPLICABLE)])]
     rows += [
         (
             f"{system.title}: {_layers(suite, system)}",
-            [*(_cell(system, m, 2) for m in ERRORS), Cell(_epochs(system)), _seeds(system)],
+            [*_means(system, ERRORS, 2), Cell(_epochs(system)), _seeds(system)],
         )
         for system in systems
     ]
-    columns = [*map(numbers.column, ERRORS), Column("Epochs", "all layers, fine-tuning")]
-    columns.append(Column("Seeds", "n"))
-    title = f"{suite.title}: squared error of reconstructions"
-    return Table(f"{suite.name}-deep", title, words.DEEP_ERRORS, "Network", columns, rows)
+    columns = [*map(numbers.column, ERRORS), *WORDS.columns("errors")]
+    return WORDS.table("errors", rows, at, columns=columns, suite=suite.title)
 
 
-def _published(measure: str) -> Cell:
-    found = PUBLISHED.get(measure)
-    return Cell(numbers.NOT_APPLICABLE if found is None else numbers.number(found, 2))
-
-
-def _cell(system: System, measure: str, digits: int) -> Cell:
-    """Mean with its interval, which a number that no seed moves has not."""
-    found = numbers.over_seeds(system, measure)
-    if found is None:
-        return Cell(numbers.NOT_MEASURED)
-    varies = len({run.value(measure) for run in system.measured}) > 1
-    small = numbers.bounds(found, digits) if varies else ""
-    return Cell(numbers.number(found.mean, digits), small)
+def _means(system: System, measures: Sequence[str], digits: int) -> Sequence[Cell]:
+    return [numbers.cell(system.values(m), digits, numbers.NOT_MEASURED) for m in measures]
 
 
 def _epochs(system: System) -> str:
@@ -98,60 +97,23 @@ def _layers(suite: Suite, system: System) -> str:
     return "-".join(map(str, [*pixels, *system.numbers.get("hparams.layers", ())]))
 
 
-# Fine-tuning -----------------------------------------------------------------------------------
-
-
-def _learning(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
-    panels = [
-        Panel(f"{system.title}: error over fine-tuning", partial(_curves, system))
-        for system in systems
-        if system.curves("sum_sq/pretrained") and system.curves("sum_sq/scratch")
-    ]
-    if not panels:
-        return []
-    name, title = f"{suite.name}-deep-learning", "With and without pretraining"
-    return [Figure(name, title, words.DEEP_LEARNING, panels)]
-
-
 def _curves(system: System, ax: Axes) -> None:
-    """Both counted from the first epoch of fine-tuning, which follows the RBMs' own epochs."""
     own, other = system.curves("sum_sq/pretrained"), system.curves("sum_sq/scratch")
-    first = min(int(np.flatnonzero(np.isfinite(c))[0]) for c in [*own, *other])
-    figures.band(ax, [c[first:] for c in other], INK, "random start")
-    figures.band(ax, [c[first:] for c in own], PALETTE[2], "pretrained start")
-    for measure, label in words.DEEP_LEVELS.items():
+    figures.from_first(ax, (other, INK, "random start"), (own, PALETTE[2], "pretrained start"))
+    for measure, label in WORDS["learning"]["levels"].items():
         if (found := numbers.over_seeds(system, measure)) is not None:
-            figures.level(ax, found.mean, "")
-            at = (1, found.mean)
-            style = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
-            ax.annotate(label, at, xycoords=("axes fraction", "data"), **style)
+            figures.named_level(ax, found.mean, label)
     figures.finish(ax, "epoch of fine-tuning", "squared error per image", log=True)
-
-
-# Pictures --------------------------------------------------------------------------------------
-
-
-def _rebuilt(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
-    shown = [(s, run) for s in systems if (run := _first(s, "rebuilt")) is not None]
-    if not shown:
-        return []
-    panels = [
-        Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.1, left=1.0)
-        for system, run in shown
-    ]
-    name, title = f"{suite.name}-deep-reconstructions", "Reconstructions"
-    return [Figure(name, title, words.DEEP_RECONSTRUCTIONS, panels)]
 
 
 def _rows(rebuilt: Mapping[str, Array], ax: Axes) -> None:
     """A labelled row of pictures for each way of reconstruction."""
-    ways = [way for way in words.DEEP_WAYS if way in rebuilt]
-    count = len(rebuilt[ways[0]])
-    for i, way in enumerate(ways):
+    ways = {way: label for way, label in WORDS["reconstructions"]["ways"].items() if way in rebuilt}
+    count = len(next(iter(rebuilt.values())))
+    for i, (way, label) in enumerate(ways.items()):
         row = images.grid(rebuilt[way], count)
-        picture = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "none"}
-        ax.imshow(row, extent=(0, count, -i - 0.96, -i), aspect="auto", **picture)
-        ax.text(-0.15, -i - 0.5, words.DEEP_WAYS[way], ha="right", va="center", fontsize=8.5)
+        figures.picture(ax, row, extent=(0, count, -i - 0.96, -i), aspect="auto")
+        ax.text(-0.15, -i - 0.5, label, ha="right", va="center", fontsize=8.5)
     ax.set_xlim(0, count)
     ax.set_ylim(-len(ways), 0)
     ax.set_axis_off()
@@ -160,23 +122,20 @@ def _rows(rebuilt: Mapping[str, Array], ax: Axes) -> None:
 # The plane -------------------------------------------------------------------------------------
 
 
-def _plane(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
-    shown = [(s, run) for s in systems if (run := _first(s, "codes")) is not None]
-    if not shown:
-        return []
-    panels = []
-    for system, run in shown:
-        for way, title in (("code", f"{system.title}, seed {run.seed}"), ("pca", words.DEEP_PCA)):
-            draw = partial(_scatter, run.codes[way], run.codes["labels"])
-            panels.append(Panel(title, draw, 4.2))
-    rows = [(s.title, [*(_cell(s, m, 3) for m in APART), _seeds(s)]) for s, _ in shown]
-    columns = [*map(numbers.column, APART), Column("Seeds", "n")]
-    name, title = f"{suite.name}-deep-codes", "Images in two numbers"
-    table = f"{suite.title}: classes in two numbers"
-    caption = words.DEEP_CODES.format(points=f"{POINTS:,}")
+def _plane(suite: Suite, shown: Sequence[tuple[System, Run]], at: str) -> Sequence[Block]:
+    panels = [
+        Panel(title, partial(_scatter, run.codes[way], run.codes["labels"]), 4.2)
+        for system, run in shown
+        for way, title in (
+            ("code", f"{system.title}, seed {run.seed}"),
+            ("pca", WORDS["codes"]["pca"]),
+        )
+    ]
+    rows = [(s.title, [*_means(s, APART, 3), _seeds(s)]) for s, _ in shown]
+    columns = [*map(numbers.column, APART), *WORDS.columns("apart")]
     return [
-        Figure(name, title, caption, panels),
-        Table(f"{name}-table", table, words.DEEP_APART, "Network", columns, rows),
+        *WORDS.figure("codes", panels, at, points=f"{POINTS:,}"),
+        *WORDS.table("apart", rows, at, columns=columns, suite=suite.title),
     ]
 
 
@@ -202,6 +161,7 @@ def _numeral(label: int) -> MarkerStyle:
     return MarkerStyle(Path(path.vertices - middle, path.codes))
 
 
-def _first(system: System, what: str) -> Run | None:
-    """The first seed that has something to show."""
-    return next((run for run in system.runs if getattr(run, what)), None)
+def _first(systems: Sequence[System], what: str) -> Sequence[tuple[System, Run]]:
+    """Each system with its first seed that has something to show, where there is one."""
+    runs = ((s, next((run for run in s.runs if getattr(run, what)), None)) for s in systems)
+    return [(system, run) for system, run in runs if run is not None]

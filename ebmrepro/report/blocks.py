@@ -43,6 +43,8 @@ class Cell:
 class Column:
     title: str
     small: str = ""  # unit and direction
+    measure: str = ""  # what its cells hold, where they are looked up by name
+    digits: int = 3  # decimals of them
 
 
 @dataclass(frozen=True)

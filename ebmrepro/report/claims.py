@@ -14,11 +14,11 @@ from ebmrepro.report.blocks import (
     JudgedPart,
     Link,
     Section,
-    Text,
     Verdicts,
     slug,
 )
 from ebmrepro.report.gather import ReportError
+from ebmrepro.report.words import Words
 
 Told = Mapping[str, Any]
 
@@ -26,32 +26,7 @@ ANYWHERE = "fundamentals"  # what belongs to no suite
 NOT_RUN_HERE = "not run here"
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", NOT_RUN_HERE: "–"}  # not colour alone
 VERDICTS = tuple(MARKS)
-RUN_A_SUITE = "name {suite} among run.suites of params.yaml, then make repro"
-HOW = (
-    "Each sentence of a paper or of the lecture that a measurement can decide, with the rule "
-    "that decides it. Rules were written before results were seen (reports/claims.yaml). A "
-    "claim holds if the whole 95 % interval (Student's t, over seeds) is on the rule's side, "
-    "fails if it is wholly on the other, and is undecided where the interval straddles, a seed "
-    "is missing or seeds are too few. One seed decides nothing, unless the statistic is "
-    "deterministic. Differences and ratios are paired by seed. A claim of equality holds only "
-    "if the whole interval lies within its tolerance. An interval may reach past what a "
-    "statistic can be. A law for every epoch fails with one epoch that breaks it."
-)
-MULTIPLE = (
-    "Every interval is for its claim alone: nothing is corrected for the {judged} judged here. "
-    "Where a true effect lies just on the threshold, one in forty such claims is expected to be "
-    "called held and one in forty failed by chance. A claim of several parts holds only if each "
-    "does, which needs no correction; it fails if one part fails, so the more parts, the likelier "
-    "that chance fails it."
-)
-SCOPE = (
-    "Claims about images of 8 × 8 pixels are not the papers' own experiments. What needs another "
-    "suite reads not run here, with the reason."
-)
-EFFECT = (
-    "Effect: how far the mean is from the rule's threshold in standard deviations over seeds "
-    "(Hedges' g); near a published value, the share of the tolerance that is used up."
-)
+WORDS = Words("claims")
 
 
 def read(path: Path) -> Sequence[Told]:
@@ -82,16 +57,13 @@ def section(
     found = counts([row.verdict for own in papers.values() for row in own])
     decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
     total = ", ".join(f"{verdict} {n}" for verdict, n in found.items())
-    also = f" and, from carried results, on {', '.join(carried)}" if carried else ""
-    blocks: list[Block] = [
-        Text(f"{len(claims)} claims, judged on {', '.join(suites)}{also}: {total}."),
-        Text(HOW),
-        Text(MULTIPLE.format(judged=decided)),
-        Text(EFFECT),
-        Text(SCOPE),
-        Text("The same in a terminal, from the result files as they are, and one claim whole:"),
-        Command(f"ebmrepro claims\nebmrepro claims {claims[0]['id']}"),
-    ]
+    where = ", ".join(suites)
+    if carried:
+        where += f" {WORDS['carried'].format(suites=', '.join(carried))}"
+    facts = {"claims": len(claims), "suites": where, "total": total, "judged": decided}
+    paragraphs = ("counted", "how", "multiple", "effect", "scope", "terminal")
+    blocks: list[Block] = [WORDS.text(key, **facts) for key in paragraphs]
+    blocks.append(Command(f"ebmrepro claims\nebmrepro claims {claims[0]['id']}"))
     parts = [
         Section(f"claims-{slug(paper)}", titles[paper], [Verdicts(titles[paper], own)])
         for paper, own in papers.items()
@@ -180,7 +152,7 @@ def _trail(
         lines.append(("Command", [Link(judgement["command"])]))
     else:
         suite = judgement["suite"].partition(",")[0]
-        lines.append(("To run it", [Link(RUN_A_SUITE.format(suite=suite))]))
+        lines.append(("To run it", [Link(WORDS["run_a_suite"].format(suite=suite))]))
     if judgement["runs"]:
         runs = ", ".join(judgement["runs"])
         experiment = f"ebmrepro ui, experiment ebmrepro/{judgement['suite']}, runs {runs}"

@@ -19,7 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from ebmrepro.metrics.interval import Interval
+from ebmrepro.metrics.interval import interval
 from ebmrepro.report.blocks import Panel
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -125,16 +125,16 @@ def sheet(rows: Sequence[Sequence[tuple[str, Array | None]]], salt: str) -> dict
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt, "axes.titlelocation": "center"}):
         canvas = Canvas(figsize=(TILE * columns, (TILE + TOP) * len(rows)), facecolor="white")
         for i, row in enumerate(rows):
-            for j, (title, picture) in enumerate(row):
+            for j, (title, pixels) in enumerate(row):
                 ax = _axes(
                     canvas, j * TILE + 0.06, i * (TILE + TOP) + TOP, TILE - 0.12, TILE - 0.12
                 )
                 ax.set_axis_off()
                 ax.set_title(title, fontsize=10 if len(title) < 16 else 8)
-                if picture is None:
+                if pixels is None:
                     ax.text(0.5, 0.5, "not run here", ha="center", color=MUTED)
                 else:
-                    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none")
+                    picture(ax, pixels)
         return _save(canvas)
 
 
@@ -206,6 +206,28 @@ def band(ax: Axes, curves: Sequence[Array], colour: str, label: str, dash: Any =
     ax.plot(epochs, line, color=colour, linestyle=dash, marker=marker, markersize=4, label=label)
 
 
+def from_first(ax: Axes, *lines: tuple[Sequence[Array], str, str]) -> None:
+    """Bands of (curves, colour, label), counted from the first epoch that any of them measured.
+
+    Fine-tuning follows the RBMs' own epochs, in which its curves have no values.
+    """
+    first = min(int(np.flatnonzero(np.isfinite(c))[0]) for curves, _, _ in lines for c in curves)
+    for curves, colour, label in lines:
+        band(ax, [c[first:] for c in curves], colour, label)
+
+
+def named_level(ax: Axes, value: float, name: str) -> None:
+    """A dotted line with its name at its right end."""
+    level(ax, value, "")
+    style = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
+    ax.annotate(name, (1, value), xycoords=("axes fraction", "data"), **style)
+
+
+def picture(ax: Axes, pixels: Array, **where: Any) -> None:
+    """Grey pixels as they are; `where` are matplotlib's `extent` and `aspect`."""
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", **where)
+
+
 def level(ax: Axes, value: float, label: str, colour: str = MUTED) -> None:
     """A dotted line that a curve is held against."""
     ax.axhline(value, color=colour, linestyle=(0, (1, 2)), linewidth=1.3, label=label)
@@ -241,7 +263,7 @@ def wide(values: Sequence[Array], factor: float) -> bool:
 
 
 Row = tuple[str, str, Sequence[Array]]  # label, colour, energies (images,) of each seed
-Dots = tuple[str, str, Sequence[float], Interval]  # label, colour, a value per seed, over seeds
+Dots = tuple[str, str, Sequence[float]]  # label, colour, a value per seed
 
 
 def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
@@ -269,10 +291,11 @@ def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Pa
 
     `floor` is drawn as a dotted line, where a logarithmic axis can show it.
     """
-    values = np.concatenate([np.array(seeds) for _, _, seeds, _ in rows])
+    values = np.concatenate([np.array(seeds) for _, _, seeds in rows])
+    intervals = [interval(seeds) for _, _, seeds in rows]
     log = wide([values], 12)
     shown = floor is not None and (floor > 0 or not log)
-    ends = [end for _, _, _, i in rows for end in (i.low, i.high) if end is not None]
+    ends = [end for i in intervals for end in (i.low, i.high) if end is not None]
     ends += [floor] if floor is not None and shown else []
     low, high = min([*values, *ends]), max([*values, *ends])
     if log:  # an interval may reach below zero, where a logarithmic axis does not: it is cut there
@@ -284,15 +307,25 @@ def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Pa
     def row(ax: Axes, i: int, at: int) -> None:
         if i == 0 and floor is not None and shown:
             ax.axvline(floor, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
-        _, colour, seeds, found = rows[i]
+        _, colour, seeds = rows[i]
+        found = intervals[i]
         if found.low is not None and found.high is not None:
             span = [max(found.low, low), found.high]
             ax.plot(span, [at, at], color=colour, linewidth=2.4, alpha=0.45)
         ax.plot([found.mean], [at], marker="|", markersize=13, markeredgewidth=2.2, color=colour)
         ax.plot(seeds, [at] * len(seeds), "o", markersize=4, color=colour, alpha=0.85)
 
-    labels = [label for label, _, _, _ in rows]
+    labels = [label for label, _, _ in rows]
     return _rows(title, labels, axis, 1.0 + 0.24 * len(rows), row, (low, high), log)
+
+
+def label_rows(ax: Axes, labels: Sequence[str]) -> None:
+    """The vertical axis of rows at 0, 1, ..., the first label on top."""
+    ax.set_yticks(range(len(labels)), list(reversed(labels)))
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(-0.6, len(labels) - 0.4)
 
 
 def _rows(
@@ -309,11 +342,7 @@ def _rows(
     def draw(ax: Axes) -> None:
         for i in range(len(labels)):
             row(ax, i, len(labels) - 1 - i)
-        ax.set_yticks(range(len(labels)), list(reversed(labels)))
-        ax.tick_params(axis="y", length=0)
-        ax.grid(False, axis="y")
-        ax.spines["left"].set_visible(False)
-        ax.set_ylim(-0.6, len(labels) - 0.4)
+        label_rows(ax, labels)
         ax.set_xlabel(axis)
         ax.set_xlim(*ends)
         if log:
@@ -326,12 +355,12 @@ def _rows(
 
 
 def series(
-    ax: Axes, points: Sequence[tuple[float, Sequence[float], Interval]], colour: str, label: str
+    ax: Axes, points: Sequence[tuple[float, Sequence[float]]], colour: str, label: str
 ) -> None:
     """Means joined by a line, with intervals and a dot for each seed, against a number."""
-    x = [value for value, _, _ in points]
-    ax.plot(x, [found.mean for _, _, found in points], color=colour, label=label)
-    for value, seeds, found in points:
+    intervals = [interval(seeds) for _, seeds in points]
+    ax.plot([x for x, _ in points], [i.mean for i in intervals], color=colour, label=label)
+    for (value, seeds), found in zip(points, intervals, strict=True):
         if found.low is not None and found.high is not None:
             ax.plot([value, value], [found.low, found.high], color=colour, linewidth=2.4, alpha=0.4)
         ax.plot([value] * len(seeds), seeds, "o", markersize=4, color=colour, alpha=0.85)

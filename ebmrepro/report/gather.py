@@ -86,6 +86,10 @@ class System:
         found = (run.curves.get(column) for run in self.runs)
         return [c for c in found if c is not None and len(c) and np.isfinite(c).any()]
 
+    def values(self, measure: str) -> Sequence[float]:
+        """A measure's value of each run that has one."""
+        return [value for run in self.runs if (value := run.value(measure)) is not None]
+
     def hparam(self, key: str) -> float | None:
         """A number of its `hparams`, None where it has none of that name."""
         return self.number(f"hparams.{key}")

@@ -2,80 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.report import numbers
-from ebmrepro.report.blocks import (
-    Block,
-    Cell,
-    Column,
-    Command,
-    Figure,
-    Panel,
-    Section,
-    Table,
-    Text,
-    slug,
-)
+from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, slug
 from ebmrepro.report.figures import INK, MUTED, PALETTE
 from ebmrepro.report.gather import Run, Suite, System
+from ebmrepro.report.words import Words
 
-METHOD = "rbm"
 LIKELIHOOD, BOUND = "log_likelihood", "log_likelihood_bound"
-# Salakhutdinov and Murray (2008): widths of the layers, k of the first -> nats per test image.
-# That of CD-25 was found in somebody else's code, the others are recalled.
-PUBLISHED: Mapping[tuple[tuple[int, ...], int], float] = {
-    ((500,), 1): -125.53,
-    ((500,), 3): -105.50,
-    ((500,), 25): -86.34,
-    ((500, 2000), 25): -86.22,
-}
-INTRODUCTION = (
-    "An energy becomes a probability only with its log Z, a sum over 2^784 images. Annealed "
-    "importance sampling (AIS) estimates it: chains start from units that are independent, whose Z "
-    "is known, and go to the trained RBM in small steps of inverse temperature; each chain ends "
-    "with a weight whose mean is the ratio of the two Z."
-)
-CAUTION = (
-    "The interval of AIS, three standard errors of the mean weight, knows only of the chains that "
-    "were run. Where the effective sample size is near 1, one chain decided, and log Z may be "
-    "higher, hence every likelihood lower, than the interval says."
-)
-TABLE = (
-    "Mean log p(v) of test images in nats, each pixel drawn once from its grey level; higher is "
-    "better. Mean over training seeds with its 95 % interval; the interval of AIS (three standard "
-    "errors) is the mean over seeds of its ends. Of the stack the number is a lower bound. Layers "
-    "and k differ, everything else is the same but for the share of the epochs that was run."
-)
-PAPER = (
-    "Salakhutdinov and Murray (2008). The value of CD-25 was found in somebody else's code, the "
-    "others are recalled and unchecked."
-)
-FIGURE = (
-    "Test log-likelihood of each training seed (dots; of the stack its lower bound), and what the "
-    "paper prints (upright strokes). Further right is better. CD-k is expected to learn a better "
-    "density with more steps k, by far."
-)
-EXACT = (
-    "Where the states of the hidden units can be enumerated, log Z is known. A row for each "
-    "training seed, because log Z of two trainings cannot be compared: the exact value, the AIS "
-    "estimate with its interval of three standard errors, and, over independent trials of AIS, the "
-    "share whose own interval holds the exact value, and the error of the estimates."
-)
+WORDS = Words("likelihoods")
 
 
 def section(suites: Sequence[Suite]) -> Sequence[Section]:
     """One section for each suite whose RBMs were measured."""
     found = []
     for suite in suites:
-        systems = [s for s in suite.systems if s.base == METHOD and s.measured]
+        systems = [s for s in suite.systems if s.base == WORDS["method"] and s.measured]
         if systems:
             at = f"{slug(suite.name)}-likelihoods"
-            found.append(Section(at, f"Likelihoods on {suite.title}", _blocks(suite, systems)))
+            heading = WORDS["title"].format(suite=suite.title)
+            found.append(Section(at, heading, _blocks(suite, systems)))
     return found
 
 
@@ -83,10 +34,10 @@ def _blocks(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
     names = " ".join(system.name for system in systems)
     again = f"for s in {names}; do python stages/evaluate.py {suite.name} $s; done"
     return [
-        Text(INTRODUCTION),
-        Text(CAUTION),
-        _table(systems),
-        _figure(suite, systems),
+        WORDS.text("introduction"),
+        WORDS.text("caution"),
+        *_table(systems),
+        *_figure(suite, systems),
         *_against_exact(systems),
         Command(again),
     ]
@@ -105,44 +56,28 @@ def measure(system: System) -> str:
 
 
 def published(system: System) -> float | None:
-    widths = tuple(system.numbers["hparams.layers"])
-    return PUBLISHED.get((widths, system.numbers["hparams.cd_steps"][0]))
+    widths, ks = system.numbers["hparams.layers"], system.numbers["hparams.cd_steps"]
+    paper = (p["nats"] for p in WORDS["published"] if (p["layers"], p["k"]) == (widths, ks[0]))
+    return next(paper, None)
 
 
-def _table(systems: Sequence[System]) -> Table:
+def _table(systems: Sequence[System]) -> Sequence[Block]:
     notes = numbers.Notes()
     rows = []
     for system in systems:
         paper, name = published(system), measure(system)
-        cited = (notes.cite(PAPER),) if paper is not None else ()
+        cited = (notes.cite(WORDS["paper"]),) if paper is not None else ()
         cells = [
             Cell(numbers.NOT_APPLICABLE if paper is None else _nats(paper), notes=cited),
-            _over_seeds(system, name),
+            numbers.mean(system, name),
             Cell(_interval_of_ais(system, name)),
-            _over_seeds(system, f"{name}_train"),
-            _over_seeds(system, "ais_effective"),
-            _over_seeds(system, "ais_temperatures"),
+            numbers.mean(system, f"{name}_train"),
+            numbers.mean(system, "ais_effective"),
+            numbers.mean(system, "ais_temperatures"),
             Cell(str(len(system.measured))),
         ]
         rows.append((title(system), cells))
-    columns = [
-        Column("Paper", "test, nats"),
-        Column("Test", "nats; higher is better"),
-        Column("Test, interval of AIS", "nats"),
-        Column("Training images", "nats"),
-        Column("Effective sample size", "chains"),
-        Column("Temperatures"),
-        Column("Seeds", "n"),
-    ]
-    return Table("likelihoods", "Log-likelihoods", TABLE, "Model", columns, rows, notes.texts)
-
-
-def _over_seeds(system: System, name: str) -> Cell:
-    found = numbers.over_seeds(system, name)
-    if found is None:
-        return Cell(numbers.NOT_MEASURED)
-    digits = catalogue.describe(name).digits
-    return Cell(numbers.number(found.mean, digits), numbers.bounds(found, digits))
+    return WORDS.table("likelihoods", rows, notes=notes.texts)
 
 
 def _interval_of_ais(system: System, name: str) -> str:
@@ -159,11 +94,10 @@ def _nats(value: float) -> str:
     return numbers.number(value, catalogue.describe(LIKELIHOOD).digits)
 
 
-def _figure(suite: Suite, systems: Sequence[System]) -> Figure:
+def _figure(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
     height = 1.1 + 0.45 * len(systems)
     panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=1.7)
-    name = f"{slug(suite.name)}-likelihoods"
-    return Figure(name, "Likelihoods beside the published ones", FIGURE, [panel])
+    return WORDS.figure("figure", [panel], slug(suite.name))
 
 
 def _dots(systems: Sequence[System], ax: Axes) -> None:
@@ -180,25 +114,14 @@ def _dots(systems: Sequence[System], ax: Axes) -> None:
     ax.set_xlabel("nats per image", color=MUTED)
 
 
-def _against_exact(systems: Sequence[System]) -> Sequence[Table]:
+def _against_exact(systems: Sequence[System]) -> Sequence[Block]:
     rows = [
         (f"{title(system)}, seed {run.seed}", _trials(run))
         for system in systems
         for run in system.measured
         if run.value("log_z_exact") is not None
     ]
-    if not rows:
-        return []
-    columns = [
-        Column("log Z, exact", "nats"),
-        Column("log Z, AIS", "nats; interval of 3 standard errors"),
-        Column("Trials"),
-        Column("Intervals that hold it", "share of trials"),
-        Column("Mean error", "nats"),
-        Column("Largest error", "nats"),
-        Column("Effective sample size", "chains"),
-    ]
-    return [Table("ais", "AIS against enumeration", EXACT, "Model", columns, rows)]
+    return WORDS.table("ais", rows)
 
 
 def _trials(run: Run) -> Sequence[Cell]:

@@ -20,8 +20,22 @@ NOT_APPLICABLE = "–"
 
 def over_seeds(system: System, measure: str) -> Interval | None:
     """Mean and interval over the seeds that have the measure, None where none has."""
-    values = [value for run in system.runs if (value := run.value(measure)) is not None]
+    values = system.values(measure)
     return interval(values, LEVEL) if values else None
+
+
+def cell(values: Sequence[float], digits: int, missing: str = "–") -> Cell:
+    """Mean over seeds with its interval, which a number that no seed moves has not."""
+    if not values:
+        return Cell(missing)
+    found = interval(values, LEVEL)
+    small = bounds(found, digits) if min(values) < max(values) else ""
+    return Cell(number(found.mean, digits), small)
+
+
+def mean(system: System, measure: str) -> Cell:
+    """A measure of one system, to the decimals of the catalogue."""
+    return cell(system.values(measure), catalogue.describe(measure).digits, NOT_MEASURED)
 
 
 def measures(systems: Sequence[System]) -> Sequence[str]:
@@ -59,7 +73,7 @@ def table(
     systems: Sequence[System],
     columns: Sequence[str],
     floor: Mapping[str, float],
-    real: str = words.FLOOR,
+    real: str = words.REAL,
 ) -> Table:
     """Systems down, measures across, with the number of seeds of each system.
 
@@ -79,6 +93,23 @@ def table(
         rows.append((system.title, [*cells, Cell(str(seeds))]))
     headings = [*map(column, columns), Column("Seeds", "n")]
     return Table(name, title, caption, "System", headings, rows, notes.texts)
+
+
+def of_suite(
+    heading: tuple[str, str, str],
+    suite: Suite,
+    columns: Sequence[str],
+    real: str = words.REAL,
+) -> Sequence[Table]:
+    """Only systems that have one of the measures: no row of dashes; nothing without any."""
+    systems = [s for s in suite.systems if set(columns) & set(measures([s]))]
+    return [table(*heading, systems, columns, suite.floor, real)] if systems else []
+
+
+def chosen(systems: Sequence[System], wanted: Sequence[str]) -> Sequence[str]:
+    """The measures of the systems that are `wanted` by name or, with _ at its end, by beginning."""
+    there = measures(systems)
+    return [m for w in wanted for m in there if m == w or (w[-1] == "_" and m.startswith(w))]
 
 
 @dataclass

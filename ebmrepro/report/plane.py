@@ -14,37 +14,36 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ebmrepro.config.plane import Fundamentals
-from ebmrepro.metrics.interval import Interval, interval
-from ebmrepro.report import figures, film, numbers, pictures
-from ebmrepro.report import plane_words as words
+from ebmrepro.metrics.interval import interval
+from ebmrepro.report import figures, numbers, pictures
 from ebmrepro.report.blocks import (
     Animation,
     Block,
     Cell,
     Column,
-    Figure,
     Gallery,
     Panel,
     Section,
-    Table,
     Text,
     Tile,
 )
 from ebmrepro.report.figures import MUTED, PALETTE
-from ebmrepro.report.gather import ReportError
+from ebmrepro.report.gather import Array, ReportError
+from ebmrepro.report.words import Words
+from ebmrepro.studies.plane import film
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
+WORDS = Words("plane")
 SLUG = "plane"
-WAYS = ("cd", "ml", "ebgan")
-COLOURS = {"cd": PALETTE[2], "ml": PALETTE[5], "ebgan": PALETTE[4]}
+COLOURS = dict(zip(film.WAYS, (PALETTE[2], PALETTE[5], PALETTE[4]), strict=True))
+SAMPLERS = {"langevin": PALETTE[4], "mala": PALETTE[5]}
 SHOWN = ("ring", "moons", "pinwheel")  # densities whose trajectories are drawn
 PATHS = 12  # points of them
 TILE = 256  # pixels of a surface
 DOTS = 150  # points on it
 SQUARE = 4.3  # inches: the height at which a panel's axes are square
 LEVELS = (0.5, 1, 2, 3, 4, 6, 8, 12)  # nats, of contours
-FAR = (64, 784)
+ATOMS = 80  # log10 of the atoms of the observable universe, roughly
+PER_YEAR = 9 + 7.5  # log10 of evaluations in a year at a thousand million a second
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,12 @@ class Found:
         found = self.measured["values"].get(name, {}).values()
         return [v for v in found if v is not None and np.isfinite(v)]
 
-    def over_seeds(self, name: str) -> Interval | None:
-        values = self.values(name)
-        return interval(values, numbers.LEVEL) if values else None
+    def cells(self, columns: Sequence[Column], **of: object) -> list[Cell]:
+        """What each column measures, of a density, a way, a dimension."""
+        return [numbers.cell(self.values(c.measure.format(**of)), c.digits) for c in columns]
+
+    def worst(self, measure: str, **of: object) -> float:
+        return max(self.values(measure.format(**of)), default=0.0)
 
     @property
     def dimensions(self) -> Sequence[int]:
@@ -95,43 +97,33 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
 def section(found: Found | None) -> Section:
     """The whole section; without results it says so."""
     if found is None:
-        return Section(SLUG, words.TITLE, [Text(words.ABSENT)])
-    parts = [
-        Section(f"{SLUG}-{name}", title, blocks(found))
-        for name, title, blocks in (
-            ("surfaces", "What is learnt", _surfaces),
-            ("training", "While it trains", _training),
-            ("likelihood", "Likelihood, divergence and Z, exactly", _likelihood),
-            ("ratio", "The ratio needs no Z", _ratio),
-            ("sampling", "Sliding into the valleys", _sampling),
-            ("z", "What Z costs", _cost),
-        )
-    ]
-    protocol = Section(f"{SLUG}-protocol", "Protocol", _protocol(found), folded=True)
-    return Section(SLUG, words.TITLE, [Text(words.OPENING, words.WAYS)], [*parts, protocol])
+        return Section(SLUG, WORDS["title"], [WORDS.text("absent")])
+    parts = WORDS.sections(
+        SLUG,
+        surfaces=[WORDS.text("surfaces"), *(_gallery(found, name) for name in film.TITLES)],
+        training=_training(found),
+        likelihood=WORDS.table("likelihood", _likelihood(found)),
+        ratio=_ratio(found),
+        sampling=_sampling(found),
+        z=_cost(found),
+        protocol=_protocol(found),
+    )
+    return Section(SLUG, WORDS["title"], [WORDS.text("opening")], parts)
 
 
 # Pictures --------------------------------------------------------------------------------------
 
 
-def _surfaces(found: Found) -> Sequence[Block]:
-    return [Text(words.SURFACES), *(_gallery(found, name) for name in film.TITLES)]
-
-
 def _gallery(found: Found, density: str) -> Gallery:
     tops = {way: top for way, (_, top) in film.training_rows(found.asked).items()}
-    tiles = []
-    for way, title in words.TILES.items():
+    sheet = []
+    for way, title in (WORDS["tiles"] | film.WAYS).items():
         energy = found.arrays[f"energy/{density}/{way}"]
         points = found.arrays.get(f"points/{density}/{way}", np.zeros((0, 2)))[:DOTS]
-        tiles.append((title, _surface(found, energy, tops.get(way, film.TOP), points)))
-    return Gallery(
-        f"plane-{density}",
-        film.TITLES[density],
-        words.GALLERY[density].format(train=found.asked.train) + words.SHADES,
-        [Tile(title, pictures.png(pixels)) for title, pixels in tiles],
-        tiles,
-    )
+        sheet.append((title, _surface(found, energy, tops.get(way, film.TOP), points)))
+    caption = f"{WORDS['galleries'][density].format(train=found.asked.train)} {WORDS['shades']}"
+    tiles = [Tile(title, pictures.png(pixels)) for title, pixels in sheet]
+    return Gallery(f"{SLUG}-{density}", film.TITLES[density], caption, tiles, sheet)
 
 
 def _surface(found: Found, energy: Array, top: float, points: Array) -> Array:
@@ -142,12 +134,11 @@ def _surface(found: Found, energy: Array, top: float, points: Array) -> Array:
     return np.asarray(film.dot(picture, points, domain.wall, 2.0))
 
 
-def _film(found: Found, name: str, title: str, caption: str) -> Sequence[Block]:
+def _film(found: Found, name: str) -> Sequence[Block]:
     if name not in found.films:
         return []
-    return [
-        Animation(f"plane-{name}", title, caption, found.films[name], found.films[f"{name}-last"])
-    ]
+    pair = found.films[name], found.films[f"{name}-last"]
+    return [Animation(*WORDS.heading(name, SLUG), *pair)]
 
 
 # Training --------------------------------------------------------------------------------------
@@ -158,74 +149,56 @@ def _training(found: Found) -> Sequence[Block]:
         Panel(title, partial(_divergence, found, density, density == "ring"))
         for density, title in film.TITLES.items()
     ]
-    return [
-        *_film(found, "training", "Three energies while they train", words.TRAINING),
-        Figure("plane-divergence", "Divergence over training", words.DIVERGENCE, panels),
-    ]
+    return [*_film(found, "training"), *WORDS.figure("divergence", panels, SLUG)]
 
 
 def _divergence(found: Found, density: str, legend: bool, ax: Axes) -> None:
-    for way in WAYS:
+    for way, title in film.WAYS.items():
         steps, curves = found.arrays[f"steps/{way}"], found.arrays[f"kl/{density}/{way}"]
         colour = COLOURS[way]
         if len(curves) > 1:
             ax.fill_between(steps, curves.min(0), curves.max(0), color=colour, alpha=0.18, lw=0)
-        ax.plot(steps, curves.mean(0), color=colour, label=film.WAYS[way])
+        ax.plot(steps, curves.mean(0), color=colour, label=title)
     figures.finish(ax, "step", "KL(p_data || p_model), nats", legend=legend, log=True)
 
 
 # Numbers ---------------------------------------------------------------------------------------
 
 
-def _likelihood(found: Found) -> Sequence[Block]:
-    rows = []
-    for density, title in film.TITLES.items():
-        for way in ("true", "untrained", *WAYS):
-            cells = [
-                _cell(found, f"{measure}_{density}@{way}", digits)
-                for measure, digits in (
-                    ("log_likelihood", 3),
-                    ("kl", 3),
-                    ("kl_fitted", 3),
-                    ("log_z", 3),
-                    ("energy_sd", 2),
-                )
-            ]
-            errors = found.values(f"log_z_grid_error_{density}@{way}")
-            cells.append(Cell(f"{max(errors):.0e}" if errors else numbers.NOT_APPLICABLE))
-            rows.append((f"{title}: {words.ROWS[way]}", cells))
-    columns = [
-        Column("Log-likelihood of held-out points", "nats per point; higher is better"),
-        Column("KL(p_data || p_model)", "nats; lower is better"),
-        Column("The same at the best temperature", "nats; lower is better"),
-        Column("log Z", "nats"),
-        Column("Spread of the energy", "standard deviation, nats"),
-        Column("Error of log Z", "nats, the seed with the largest"),
+def _energies(*ways: str) -> Sequence[tuple[str, dict[str, str]]]:
+    """(title, which) of the energies of these ways, density by density."""
+    return [
+        (f"{title}: {WORDS['rows'][way]}", {"density": density, "way": way})
+        for density, title in film.TITLES.items()
+        for way in ways
     ]
-    title = "Exact numbers of each energy"
-    return [Table("plane-likelihood", title, words.LIKELIHOOD, "Energy", columns, rows)]
+
+
+def _likelihood(found: Found) -> Sequence[tuple[str, Sequence[Cell]]]:
+    *columns, error = WORDS.columns("likelihood")
+    rows = []
+    for title, which in _energies("true", "untrained", *film.WAYS):
+        errors = found.values(error.measure.format(**which))
+        worst = Cell(f"{max(errors):.0e}" if errors else numbers.NOT_APPLICABLE)
+        rows.append((title, [*found.cells(columns, **which), worst]))
+    return rows
 
 
 def _ratio(found: Found) -> Sequence[Block]:
+    told = WORDS["ratio"]
+    exact = WORDS.columns("ratio")
+    median = [
+        Column(title, told["small"], f"log_ratio_to_truth_{density}@{{way}}", 2)
+        for density, title in film.TITLES.items()
+    ]
     rows = []
-    for way in WAYS:
+    for way, title in film.WAYS.items():
         worst = [
-            max(
-                (max(found.values(f"{measure}_{density}@{way}"), default=0.0))
-                for density in film.TITLES
-            )
-            for measure in ("log_ratio_gap", "log_ratio_shift")
+            max(found.worst(c.measure, density=d, way=way) for d in film.TITLES) for c in exact
         ]
         cells = [Cell(f"{value:.0e}" if value else "0") for value in worst]
-        cells += [_cell(found, f"log_ratio_to_truth_{d}@{way}", 2) for d in film.TITLES]
-        rows.append((film.WAYS[way], cells))
-    columns = [
-        Column("With Z against without", "largest difference, nats"),
-        Column("After adding 100 to E", "largest change, nats"),
-        *(Column(title, "median error, nats; lower is better") for title in film.TITLES.values()),
-    ]
-    title = "log p(x) / p(x′) from energies alone"
-    return [Table("plane-ratio", title, words.RATIO, "Trained by", columns, rows)]
+        rows.append((title, [*cells, *found.cells(median, way=way)]))
+    return WORDS.table("ratio", rows, columns=[*exact, *median])
 
 
 # Sampling --------------------------------------------------------------------------------------
@@ -242,32 +215,21 @@ def _sampling(found: Found) -> Sequence[Block]:
         for kind, (title, _) in film.SLIDING.items()
         for density in SHOWN
     ]
-    panels = [Panel("Ring: bias against step", partial(_bias, found), 2.6)]
+    panels = [Panel(WORDS["samplers"]["panel"], partial(_bias, found), 2.6)]
     panels += [_distances(found, density) for density in film.TITLES]
     return [
-        *_film(found, "sliding", "The same noise, two ways down", words.SLIDING),
-        Figure("plane-paths", "Paths of single points", words.PATHS, paths),
-        Figure(
-            "plane-samplers",
-            "How far samplers are off",
-            words.SAMPLERS.format(bins=found.asked.sampling.bins),
-            panels,
-        ),
-        _steps(found),
+        *_film(found, "sliding"),
+        *WORDS.figure("paths", paths, SLUG),
+        *WORDS.figure("samplers", panels, SLUG, bins=found.asked.sampling.bins),
+        *_steps(found),
     ]
 
 
 def _distances(found: Found, density: str) -> Panel:
     rows = [
-        (words.STARTS[measure, sampler], colour, found.values(name), over)
-        for (measure, sampler), colour in (
-            (("tv", "exact"), MUTED),
-            (("tv_kept", "mala"), PALETTE[5]),
-            (("tv_noise", "mala"), PALETTE[5]),
-            (("tv_kept", "langevin"), PALETTE[4]),
-            (("tv_noise", "langevin"), PALETTE[4]),
-        )
-        if (over := found.over_seeds(name := f"{measure}_{density}@{sampler}")) is not None
+        (title, SAMPLERS.get(measure.partition("@")[2], MUTED), values)
+        for measure, title in WORDS["starts"].items()
+        if (values := found.values(measure.format(density=density)))
     ]
     return figures.dots(film.TITLES[density], rows, "total variation", None)
 
@@ -287,43 +249,31 @@ def _paths(found: Found, density: str, kind: str, ax: Axes) -> None:
     ax.set_aspect("equal")
 
 
+def _series(found: Found, ax: Axes, name: str, at: Mapping[int, float], **line: str) -> None:
+    """A measure against the numbers `at`, each of which has a place in the name."""
+    points = [(x, values) for i, x in at.items() if (values := found.values(name.format(i)))]
+    figures.series(ax, points, **line)
+
+
 def _bias(found: Found, ax: Axes) -> None:
-    steps = found.asked.sampling.steps
-    for sampler, colour in (("langevin", PALETTE[4]), ("mala", PALETTE[5])):
-        points = [
-            (step, found.values(name), over)
-            for i, step in enumerate(steps, start=1)
-            if (over := found.over_seeds(name := f"tv_step_{i}@{sampler}")) is not None
-        ]
-        figures.series(ax, points, colour, words.SAMPLER[sampler])
-    floor = found.over_seeds("tv_step@exact")
-    if floor is not None:
-        figures.level(ax, floor.mean, "exact draws")
+    steps = dict(enumerate(found.asked.sampling.steps, start=1))
+    for sampler, colour in SAMPLERS.items():
+        label = WORDS["names"][sampler]
+        _series(found, ax, f"tv_step_{{}}@{sampler}", steps, colour=colour, label=label)
+    if floor := found.values("tv_step@exact"):
+        figures.level(ax, interval(floor).mean, "exact draws")
     figures.finish(ax, "step of a move", "total variation")
     ax.set_ylim(bottom=0)
     figures.log_axis(ax.xaxis)
 
 
-def _steps(found: Found) -> Table:
-    rows = [
-        (
-            f"{step:g}",
-            [
-                _cell(found, f"tv_step_{i}@langevin", 3),
-                _cell(found, f"tv_step_{i}@mala", 3),
-                _cell(found, f"acceptance_step_{i}@mala", 3),
-            ],
-        )
-        for i, step in enumerate(found.asked.sampling.steps, start=1)
-    ]
-    floor = [_cell(found, "tv_step@exact", 3)] * 2
-    rows.append(("exact draws", [*floor, Cell(numbers.NOT_APPLICABLE)]))
-    columns = [
-        Column("Langevin", "total variation; lower is better"),
-        Column("MALA", "total variation; lower is better"),
-        Column("MALA accepts", "share of moves"),
-    ]
-    return Table("plane-steps", "Bias against step, in numbers", words.STEPS, "Step", columns, rows)
+def _steps(found: Found) -> Sequence[Block]:
+    columns = WORDS.columns("steps")
+    steps = enumerate(found.asked.sampling.steps, start=1)
+    rows = [(f"{step:g}", found.cells(columns, i=i)) for i, step in steps]
+    floor = numbers.cell(found.values("tv_step@exact"), 3)
+    rows.append(("exact draws", [floor, floor, Cell(numbers.NOT_APPLICABLE)]))
+    return WORDS.table("steps", rows)
 
 
 # Z ---------------------------------------------------------------------------------------------
@@ -334,12 +284,15 @@ def _cost(found: Found) -> Sequence[Block]:
         Panel("Energies to evaluate", partial(_evaluations, found), 3.3, left=0.8),
         Panel("Error of log Z", partial(_errors, found), 3.3),
     ]
+    columns = {key: WORDS.columns(key) for key in ("cost_table", "annealed")}
+    by_dimension = [(str(d), found.cells(columns["cost_table"], d=d)) for d in found.dimensions]
+    energies = _energies(*film.WAYS)
     return [
-        Text(words.COST),
-        Figure("plane-cost", "Grid against annealed importance sampling", words.COSTS, panels),
-        _cost_table(found),
-        _far(found),
-        _annealed(found),
+        WORDS.text("cost"),
+        *WORDS.figure("costs", panels, SLUG),
+        *WORDS.table("cost_table", by_dimension),
+        *WORDS.table("far", _far(found), last=found.dimensions[-1]),
+        *WORDS.table("annealed", [(t, found.cells(columns["annealed"], **e)) for t, e in energies]),
     ]
 
 
@@ -361,83 +314,26 @@ def _evaluations(found: Found, ax: Axes) -> None:
 
 
 def _errors(found: Found, ax: Axes) -> None:
+    at = {d: float(d) for d in found.dimensions}
     for kind, colour, label in (("grid", PALETTE[4], "grid"), ("ais", PALETTE[5], "AIS")):
-        points = [
-            (float(d), found.values(name), over)
-            for d in found.dimensions
-            if (over := found.over_seeds(name := f"log_z_error_d{d}@{kind}")) is not None
-        ]
-        figures.series(ax, points, colour, label)
+        _series(found, ax, f"log_z_error_d{{}}@{kind}", at, colour=colour, label=label)
     figures.level(ax, found.asked.partition.accuracy, "asked of the grid")
     figures.finish(ax, "dimension d", "|error of log Z|, nats")
     ax.set_ylim(bottom=0)
 
 
-def _cost_table(found: Found) -> Table:
+def _far(found: Found) -> Sequence[tuple[str, Sequence[Cell]]]:
+    """The points of a grid over an image's pixels, as a number and as something to imagine."""
+    far = WORDS["far"]
     rows = []
-    for d in found.dimensions:
-        cells = [
-            _cell(found, f"{measure}_d{d}@{kind}", digits)
-            for measure, kind, digits in (
-                ("points_per_axis", "grid", 0),
-                ("evaluations", "grid", 0),
-                ("log_z_error", "grid", 4),
-                ("evaluations", "ais", 0),
-                ("log_z_error", "ais", 3),
-                ("log_z_half_width", "ais", 3),
-                ("effective", "ais", 2),
-            )
-        ]
-        rows.append((str(d), cells))
-    columns = [
-        Column("Grid: points per axis", "k"),
-        Column("Grid: evaluations", "k^d"),
-        Column("Grid: error of log Z", "nats"),
-        Column("AIS: evaluations"),
-        Column("AIS: error of log Z", "nats"),
-        Column("AIS: half its 95 % interval", "nats"),
-        Column("AIS: effective share of chains", "1 is best"),
-    ]
-    title = "The same log Z, two ways"
-    return Table("plane-cost-table", title, words.COST_TABLE, "Dimension", columns, rows)
-
-
-def _far(found: Found) -> Table:
-    last = found.dimensions[-1]
-    rows = []
-    for d in FAR:
-        power = found.over_seeds(f"points_log10_d{d}@grid")
-        if power is not None:
-            rows.append((str(d), [Cell(words.PICTURED[d]), *words.far(power.mean)]))
-    columns = [Column("As many pixels as"), Column("Points of the grid"), Column("In words")]
-    caption = words.FAR.format(last=last)
-    return Table(
-        "plane-far", "The grid, extrapolated", caption, "Dimension", columns, rows, words=True
-    )
-
-
-def _annealed(found: Found) -> Table:
-    rows = []
-    for density, title in film.TITLES.items():
-        for way in WAYS:
-            cells = [
-                _cell(found, f"{measure}_{density}@{way}", digits)
-                for measure, digits in (
-                    ("log_z", 2),
-                    ("log_z_ais_error", 3),
-                    ("log_z_ais_half_width", 3),
-                    ("ais_effective", 2),
-                )
-            ]
-            rows.append((f"{title}: {words.ROWS[way]}", cells))
-    columns = [
-        Column("log Z by grid", "nats"),
-        Column("AIS less grid", "nats"),
-        Column("Half the 95 % interval of AIS", "nats"),
-        Column("Effective share of chains", "1 is best"),
-    ]
-    title = "AIS on the learnt energies"
-    return Table("plane-annealed", title, words.ANNEALED, "Energy", columns, rows)
+    for d, image in far["pictured"].items():
+        if powers := found.values(f"points_log10_d{d}@grid"):
+            power = interval(powers).mean
+            said = far["years"].format(years=power - PER_YEAR)
+            if power > ATOMS:
+                said += far["atoms"].format(atoms=power - ATOMS)
+            rows.append((d, [Cell(image), Cell(far["zeros"].format(zeros=power)), Cell(said)]))
+    return rows
 
 
 def _protocol(found: Found) -> Sequence[Block]:
@@ -448,12 +344,4 @@ def _protocol(found: Found) -> Sequence[Block]:
         for density in film.TITLES:
             measure = measure.removesuffix(f"_{density}")
         lines.setdefault(sentence, measure)
-    return [Text(words.PROTOCOL, [f"{name}: {text}" for text, name in lines.items()])]
-
-
-def _cell(found: Found, name: str, digits: int) -> Cell:
-    over = found.over_seeds(name)
-    if over is None:
-        return Cell(numbers.NOT_APPLICABLE)
-    same = over.low == over.high
-    return Cell(numbers.number(over.mean, digits), "" if same else numbers.bounds(over, digits))
+    return [Text(WORDS["protocol"], [f"{name}: {text}" for text, name in lines.items()])]

@@ -9,30 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ebmrepro.report import numbers
-from ebmrepro.report.blocks import Block, Cell, Column, Table, Text
+from ebmrepro.report.blocks import Block, Cell, Text
 from ebmrepro.report.claims import MARKS, Told
 from ebmrepro.report.gather import Run, Suite, System
+from ebmrepro.report.words import Words
 from ebmrepro.runs import carried
 
-CAPTION = (
-    "A row for each number that a paper prints and a claim of reports/claims.yaml answers. Ours is "
-    "the mean over training seeds, with its 95 % interval in brackets and the number of seeds n; "
-    "the notes under the table say how it was measured, and what to type to have it again. Share: "
-    "of the epochs that params.yaml gives the training, which are the paper's where it prints "
-    "them. Time: of the trainings behind the row, one after the other."
-)
-COLUMNS = (
-    Column("Paper", "how sure that is"),
-    Column("Ours", "95 % interval"),
-    Column("Verdict"),
-    Column("Share", "of the budget"),
-    Column("Hardware and time"),
-    Column("Protocol", "notes"),
-    Column("Command", "note"),
-)
-LACKING = "Printed by a paper and not carried, each with what is missing:"
+WORDS = Words("published")
 SHAPE_ONLY = "shape only"
-NOT_STATED = "not stated; ebmrepro carry states it"
 
 
 def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
@@ -49,9 +33,8 @@ def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
                 lacking.append(
                     f"{claim['claim']} Paper: {claim['published_in_words']}. {judgement['reason']}."
                 )
-    title = "Published numbers and ours"
-    table = Table("published", title, CAPTION, "Item", COLUMNS, found, notes.texts, words=True)
-    return [*([table] if found else []), *([Text(LACKING, lacking)] if lacking else [])]
+    table = WORDS.table("table", found, notes=notes.texts)
+    return [*table, *([Text(WORDS["lacking"], lacking)] if lacking else [])]
 
 
 def _rows(
@@ -104,7 +87,7 @@ def hardware(runs: Sequence[Run]) -> tuple[str, str]:
         run.provenance for run in runs if run.provenance is not None
     ]
     if not known:
-        return NOT_STATED, ""
+        return WORDS["not_stated"], ""
     notes = dict.fromkeys(entry["note"] for entry in known if entry["note"])
     lacking = len(runs) - len(known)
     rest = [f"{carried.counted(lacking, 'training')} not stated"] if lacking else []

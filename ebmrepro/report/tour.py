@@ -9,27 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers
-from ebmrepro.report import tour_words as words
-from ebmrepro.report.blocks import (
-    Block,
-    Cell,
-    Column,
-    Command,
-    Figure,
-    Gallery,
-    Panel,
-    Section,
-    Table,
-    Text,
-    Tile,
-)
+from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text, Tile
 from ebmrepro.report.figures import INK, MUTED, Colours
 from ebmrepro.report.gather import Suite, System, Tour
+from ebmrepro.report.words import Words
 
+WORDS = Words("tour")
 WRONG = figures.PALETTE[4]
-DIGITS = 3  # decimals of everything but temperatures and counts
 FARTHEST = 1e10  # labellings that the figure of costs reaches to
 FEWEST = 10  # images in a bin of the reliability diagram that is drawn
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -45,9 +32,10 @@ class Asked(NamedTuple):
     def systems(self, measure: str) -> Sequence[System]:
         return [s for s in self.suite.systems if self.tour.values(measure, s.name)]
 
-    def name(self, block: str) -> str:
+    @property
+    def at(self) -> str:
         """Figures of all suites lie in one folder."""
-        return f"{self.suite.name}-tour-{block}"
+        return f"{self.suite.name}-tour"
 
 
 def section(suites: Sequence[Suite]) -> Sequence[Section]:
@@ -59,21 +47,51 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
     ]
     if not asked:
         return []
-    parts = [
-        Section(f"tour-{part}", title, [*said, *(b for one in asked for b in show(one))])
-        for part, title, said, show in (
-            ("decision", "Decision: which label?", words.DECISION, _decision),
-            ("ranking", "Ranking: which of two?", words.RANKING, _ranking),
-            ("detection", "Detection: is it one of these?", words.DETECTION, _detection),
-            ("conditional", "Conditional density: how sure?", words.CONDITIONAL, _conditional),
-            ("generation", "Generation: what would one look like?", words.GENERATION, _generation),
-        )
-    ]
-    protocol = [block for one in asked for block in _protocol(one)]
-    folded = Section("tour-protocol", "Protocol of the five questions", protocol, folded=True)
+    questions = {
+        "decision": _decision,
+        "ranking": _ranking,
+        "detection": _detection,
+        "conditional": _conditional,
+        "generation": _generation,
+    }
+    parts = {
+        part: [Text(**WORDS["questions"][part]), *(b for one in asked for b in show(one))]
+        for part, show in questions.items()
+    }
+    parts["protocol"] = [block for one in asked for block in _protocol(one)]
     command = Command(f"ebmrepro tour {asked[0].suite.name}")
-    opening = [Text(words.INTRODUCTION), Text(words.AGAIN), command]
-    return [Section("tour", "Five questions one energy can answer", opening, [*parts, folded])]
+    opening = [WORDS.text("introduction"), WORDS.text("again"), command]
+    return [Section("tour", WORDS["title"], opening, WORDS.sections("tour", **parts))]
+
+
+def _table(asked: Asked, key: str, columns: Sequence[Column] = ()) -> Sequence[Block]:
+    """Systems down, measures across; first the `baselines`, which need no system."""
+    columns = columns or WORDS.columns(key)
+    values = asked.tour.values
+    rows = [
+        (label, [numbers.cell(values(known.get(c.measure, "")), c.digits) for c in columns])
+        for label, known in WORDS[key].get("baselines", {}).items()
+    ]
+    rows += [
+        (s.title, [numbers.cell(values(c.measure, s.name), c.digits) for c in columns])
+        for s in asked.suite.systems
+        if any(values(c.measure, s.name) for c in columns)
+    ]
+    return WORDS.table(key, rows, columns=columns, suite=asked.suite.title)
+
+
+def _gallery(asked: Asked, key: str, tiles: Sequence[tuple[str, str]]) -> Sequence[Block]:
+    """Those of the (label, picture) whose picture the stage has left."""
+    pictures = asked.tour.pictures
+    own = [Tile(label, pictures[picture]) for label, picture in tiles if picture in pictures]
+    return WORDS.gallery(key, own, asked.at)
+
+
+def _protocol(asked: Asked) -> Sequence[Block]:
+    protocol = asked.tour.measured["protocol"]
+    told = {name.partition("@")[0]: sentence for name, sentence in protocol.items()}
+    rows = [(measure, [Cell(sentence)]) for measure, sentence in sorted(told.items())]
+    return WORDS.table("protocol", rows, suite=asked.suite.title)
 
 
 # Decision --------------------------------------------------------------------------------------
@@ -82,47 +100,18 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 def _decision(asked: Asked) -> Sequence[Block]:
     tour, systems = asked.tour, asked.systems("error_joint")
     if not systems:
-        return [Text(f"{asked.suite.title}: {words.NO_LABELS}")]
-    share = "share; lower is better"
-    blocks: list[Block] = [
-        _table(
-            asked,
-            "decision",
-            "Labels by the lowest energy",
-            words.DECISION_TABLE,
-            {
-                "error_joint": Column("Error, clean images", share),
-                "error_joint_noisy": Column("Error, noisy images", share),
-                "digit_error_alone": Column("In sequences: each alone", share),
-                "digit_error_chain": Column("With the chain, F + V", share),
-                "digit_error_scaled": Column("With the chain, F / T + V", share),
-                "digit_error_alone_random": Column("Random order: each alone", share),
-                "digit_error_scaled_random": Column("Random order: F / T + V", share),
-            },
-        ),
-        _table(
-            asked,
-            "decision-sequences",
-            "Whole sequences, and whether the search is exact",
-            words.SEQUENCE_TABLE,
-            {
-                "sequence_error_alone": Column("Sequences with an error: each alone", share),
-                "sequence_error_chain": Column("F + V", share),
-                "sequence_error_scaled": Column("F / T + V", share),
-                "viterbi_exact": Column("Viterbi equals brute force", "share of sequences"),
-                "min_sum_exact": Column("Min-sum equals brute force", "share of sequences"),
-            },
-        ),
-    ]
+        return [WORDS.text("no_labels", suite=asked.suite.title)]
     panels = [Panel("Cost of finding the least energy", partial(_cost, tour), 3.4, left=0.8)]
     panels += [
         Panel(f"{s.title}: the first sequences", partial(_examples, tour, s.name), 4.2, left=0.1)
         for s in systems
         if tour.seeds("labels_scaled", s.name)
     ]
-    title = "The least energy of a sequence"
-    blocks.append(Figure(asked.name("decision"), title, words.DECISION_FIGURE, panels))
-    return blocks
+    return [
+        *_table(asked, "decision"),
+        *_table(asked, "sequences"),
+        *WORDS.figure("cost", panels, asked.at),
+    ]
 
 
 def _cost(tour: Tour, ax: Axes) -> None:
@@ -145,30 +134,22 @@ def _cost(tour: Tour, ax: Axes) -> None:
 def _examples(tour: Tour, system: str, ax: Axes) -> None:
     """Sequences as images with three rows of labels: true, each alone, with the chain."""
     truth = tour.arrays["labels_true"]
-    found = {how: tour.seeds(f"labels_{how}", system)[0] for how in ("alone", "scaled")}
+    alone, scaled = (tour.seeds(f"labels_{how}", system)[0] for how in ("alone", "scaled"))
     count, length = truth.shape
-    rows = [("true", truth), ("alone", found["alone"]), ("chain", found["scaled"])]
+    rows = [("true", truth), ("alone", alone), ("chain", scaled)]
     block = 1 + 0.42 * len(rows) + 0.35
     for i in range(count):
         top = -i * block
-        picture = tour.arrays["sequences"][i]
-        ax.imshow(
-            picture,
-            cmap="gray",
-            vmin=0,
-            vmax=255,
-            extent=(0, length, top - 1, top),
-            interpolation="none",
-            aspect="auto",
-        )
+        extent = (0, length, top - 1, top)
+        figures.picture(ax, tour.arrays["sequences"][i], extent=extent, aspect="auto")
         for j, (label, labels) in enumerate(rows):
             at = top - 1 - 0.42 * (j + 0.55)
             ax.text(-0.15, at, label, ha="right", va="center", fontsize=7.5, color=MUTED)
             for t, y in enumerate(labels[i]):
                 right = y == truth[i, t]
-                style: dict[str, Any] = {"color": INK} if right else {"color": WRONG}
-                weight = "normal" if right else "bold"
-                ax.text(t + 0.5, at, str(y), ha="center", va="center", weight=weight, **style)
+                style: dict[str, Any] = {"color": INK if right else WRONG}
+                style["weight"] = "normal" if right else "bold"
+                ax.text(t + 0.5, at, str(y), ha="center", va="center", **style)
     ax.set_xlim(-1.3, length)
     ax.set_ylim(-count * block + 0.3, 0.05)
     ax.set_axis_off()
@@ -178,54 +159,34 @@ def times(timed: Sequence[Any]) -> Section:
     """How long the search took just now, for the terminal: rows with `length`, `viterbi`,
     `min_sum` and `brute_force` in seconds (None where not tried) and `labellings`.
     """
-    rows = [
-        (
-            f"T = {row.length}",
-            [
-                Cell(f"{1e3 * row.viterbi:.2f}"),
-                Cell(f"{1e3 * row.min_sum:.2f}"),
-                Cell(
-                    numbers.NOT_MEASURED
-                    if row.brute_force is None
-                    else f"{1e3 * row.brute_force:.2f}"
-                ),
-                Cell(f"{row.labellings:.0e}" if row.labellings >= 1e6 else f"{row.labellings:,}"),
-            ],
-        )
-        for row in timed
-    ]
-    columns = [Column(name, "ms") for name in ("Viterbi", "Min-sum", "All labellings")]
-    columns.append(Column("Labellings"))
-    table = Table("times", "Time of the search", words.TIMES, "Length", columns, rows)
-    return Section("tour-times", "The search, timed on this machine", [table])
+    rows = []
+    for row in timed:
+        seconds = (row.viterbi, row.min_sum, row.brute_force)
+        cells = [Cell(numbers.NOT_MEASURED if s is None else f"{1e3 * s:.2f}") for s in seconds]
+        count = f"{row.labellings:.0e}" if row.labellings >= 1e6 else f"{row.labellings:,}"
+        rows.append((f"T = {row.length}", [*cells, Cell(count)]))
+    return Section("tour-times", WORDS["times"]["section"], WORDS.table("times", rows))
 
 
 # Ranking ---------------------------------------------------------------------------------------
 
 
 def _ranking(asked: Asked) -> Sequence[Block]:
-    tour = asked.tour
-    kinds = [k for k in words.CORRUPTIONS if asked.systems(f"tau_{k}")]
+    kinds = {k: told for k, told in WORDS["corruptions"].items() if asked.systems(f"tau_{k}")}
+    small = WORDS["ranking"]["small"]
+    columns = [Column(told["title"], small, f"tau_{kind}") for kind, told in kinds.items()]
     panels = [
-        Panel(words.CORRUPTIONS[k][0], partial(_rise, asked, k, i == 0), 3.1)
-        for i, k in enumerate(kinds)
+        Panel(told["title"], partial(_rise, asked, kind, told["axis"], i == 0), 3.1)
+        for i, (kind, told) in enumerate(kinds.items())
     ]
     return [
-        _table(
-            asked,
-            "ranking",
-            "Agreement of energy with the amount of corruption",
-            words.RANKING_TABLE,
-            {f"tau_{k}": Column(words.CORRUPTIONS[k][0], "tau; higher is better") for k in kinds},
-        ),
-        Figure(asked.name("ranking"), "Energy as images are spoilt", words.RANKING_FIGURE, panels),
-        _gallery(asked, "ladder", "Ladders", words.RANKING_PICTURE, [("One test image", "ranking")])
-        if "ranking" in tour.pictures
-        else Text(""),
+        *_table(asked, "ranking", columns),
+        *WORDS.figure("rise", panels, asked.at),
+        *_gallery(asked, "ladder", [(WORDS["ladder"]["tile"], "ranking")]),
     ]
 
 
-def _rise(asked: Asked, kind: str, legend: bool, ax: Axes) -> None:
+def _rise(asked: Asked, kind: str, axis: str, legend: bool, ax: Axes) -> None:
     amounts = asked.tour.arrays[f"amounts_{kind}"]
     for system in asked.systems(f"tau_{kind}"):
         curves = np.stack(asked.tour.seeds(f"rise_{kind}", system.name))
@@ -236,7 +197,7 @@ def _rise(asked: Asked, kind: str, legend: bool, ax: Axes) -> None:
     ax.set_yscale("symlog", linthresh=1)
     ax.set_yticks([-10, -1, 0, 1, 10, 100], ["−10", "−1", "0", "1", "10", "100"])
     ax.minorticks_off()
-    ax.set_xlabel(words.CORRUPTIONS[kind][1])
+    ax.set_xlabel(axis)
     ax.set_ylabel("rise of energy, in sd")
     if legend:
         ax.legend(fontsize=7.5, ncols=2, loc="lower right")
@@ -246,44 +207,32 @@ def _rise(asked: Asked, kind: str, legend: bool, ax: Axes) -> None:
 
 
 def _detection(asked: Asked) -> Sequence[Block]:
-    found = {name.partition("@")[0] for name in asked.tour.measured["values"]}
-    others = sorted(m.removeprefix("auroc_") for m in found if m.startswith("auroc_"))
-    kinds = [k for k in words.KINDS if k in others] + [k for k in others if k not in words.KINDS]
-    labels = {k: words.KINDS.get(k, f"test images of {k}") for k in kinds}
+    measures = sorted({name.partition("@")[0] for name in asked.tour.measured["values"]})
+    there = [m.removeprefix("auroc_") for m in measures if m.startswith("auroc_")]
+    kinds = {k: title for k, title in WORDS["images"].items() if k in there}
+    kinds |= {k: WORDS["others"].format(kind=k) for k in there if k not in kinds}
+    small = WORDS["detection"]["small"]
+    columns = [Column(kinds[k].capitalize(), small, f"auroc_{k}") for k in kinds]
     panels = []
-    for kind in kinds:
-        rows = []
-        for system in asked.systems(f"auroc_{kind}"):
-            values = asked.tour.values(f"auroc_{kind}", system.name)
-            shade = asked.colours.of(system.name)
-            rows.append((system.title, shade, values, interval(values, numbers.LEVEL)))
+    for column in columns:
+        rows = [
+            (s.title, asked.colours.of(s.name), asked.tour.values(column.measure, s.name))
+            for s in asked.systems(column.measure)
+        ]
         if rows:
-            panels.append(figures.dots(labels[kind].capitalize(), rows, "AUROC", 0.5))
+            panels.append(figures.dots(column.title, rows, "AUROC", 0.5))
     missing = [
         f"{kind}: {why}"
         for kind in kinds
         for why in sorted({*asked.tour.measured["reasons"].values()})
         if not asked.systems(f"auroc_{kind}")
     ]
-    blocks: list[Block] = [
-        _table(
-            asked,
-            "detection",
-            "Other images told from test images by energy",
-            words.DETECTION_TABLE,
-            {
-                f"auroc_{k}": Column(labels[k].capitalize(), "AUROC; higher is better")
-                for k in kinds
-            },
-        ),
-        Figure(asked.name("detection"), "AUROC by kind", words.DETECTION_FIGURE, panels),
+    return [
+        *_table(asked, "detection", columns),
+        *WORDS.figure("auroc", panels, asked.at),
+        *([Text(WORDS["missing"], missing)] if missing else []),
+        *_gallery(asked, "kinds", [(WORDS["kinds"]["tile"], "detection")]),
     ]
-    if missing:
-        blocks.append(Text("Not at hand:", missing))
-    if "detection" in asked.tour.pictures:
-        tiles = [("Test images, then a row for each kind", "detection")]
-        blocks.append(_gallery(asked, "kinds", "What is held against", words.KINDS_PICTURE, tiles))
-    return blocks
 
 
 # Conditional density ---------------------------------------------------------------------------
@@ -292,35 +241,9 @@ def _detection(asked: Asked) -> Sequence[Block]:
 def _conditional(asked: Asked) -> Sequence[Block]:
     systems = asked.systems("temperature")
     if not systems:
-        return [Text(f"{asked.suite.title}: {words.NO_LABELS}")]
-    nats = "nats; lower is better"
-    uniform = asked.tour.values("log_loss_uniform")
-    rows = {"No knowledge: 1 / classes": {"log_loss": uniform, "log_loss_scaled": uniform}}
-    return [
-        _table(
-            asked,
-            "conditional",
-            "Probabilities of labels, before and after scaling",
-            words.CONDITIONAL_TABLE,
-            {
-                "accuracy": Column("Accuracy", "share; higher is better"),
-                "confidence": Column("Confidence, T = 1", "mean probability"),
-                "confidence_scaled": Column("Confidence, fitted T", "mean probability"),
-                "ece": Column("Calibration error, T = 1", "ECE; lower is better"),
-                "ece_scaled": Column("Calibration error, fitted T", "ECE; lower is better"),
-                "log_loss": Column("Log-loss, T = 1", nats),
-                "log_loss_scaled": Column("Log-loss, fitted T", nats),
-                "temperature": Column("Fitted T"),
-            },
-            rows,
-        ),
-        Figure(
-            asked.name("reliability"),
-            "Reliability diagram",
-            words.RELIABILITY,
-            [Panel(s.title, partial(_reliability, asked, s), 3.4) for s in systems],
-        ),
-    ]
+        return [WORDS.text("no_labels", suite=asked.suite.title)]
+    panels = [Panel(s.title, partial(_reliability, asked, s), 3.4) for s in systems]
+    return [*_table(asked, "conditional"), *WORDS.figure("reliability", panels, asked.at)]
 
 
 def _reliability(asked: Asked, system: System, ax: Axes) -> None:
@@ -346,115 +269,11 @@ def _reliability(asked: Asked, system: System, ax: Axes) -> None:
 
 
 def _generation(asked: Asked) -> Sequence[Block]:
-    pixel, tour = "RMS pixel error; lower is better", asked.tour
-    before, linear = tour.values("denoise_error_noisy"), tour.values("denoise_error_linear")
-    mean, guess = tour.values("complete_error_mean"), tour.values("complete_error_linear")
-    blocks: list[Block] = [
-        _table(
-            asked,
-            "denoising",
-            "Denoising",
-            words.DENOISING_TABLE,
-            {
-                "denoise_error_descent": Column("Descent of the energy", pixel),
-                "denoise_error_projection": Column("Projection", pixel),
-                "denoise_steps": Column("Steps of the descent"),
-            },
-            {
-                "Left noisy": {"denoise_error_descent": before},
-                "No energy: linear filter": {"denoise_error_descent": linear},
-            },
-        ),
-        _gallery(asked, "denoising", "Denoised", words.DENOISING, _tiles(asked, "denoising")),
-        _table(
-            asked,
-            "completion",
-            "Completion of the right half",
-            words.COMPLETION_TABLE,
-            {
-                "complete_error_descent": Column("Descent of the energy", pixel),
-                "complete_error_gibbs": Column("Clamped Gibbs sampling", pixel),
-            },
-            {
-                "Filled with the mean image": {"complete_error_descent": mean},
-                "No energy: linear guess": {"complete_error_descent": guess},
-            },
-        ),
-        _gallery(asked, "completion", "Completed", words.COMPLETION, _tiles(asked, "completion")),
-        _table(
-            asked,
-            "sampling",
-            "Distance of samples from the training images",
-            words.SAMPLING_TABLE,
-            {
-                "sample_distance_own": Column("Own sampler", "RMS pixel distance"),
-                "sample_distance_descent": Column("Descent from noise", "RMS pixel distance"),
-            },
-            {"Test images": {"sample_distance_own": tour.values("sample_distance_test")}},
-        ),
-        _gallery(asked, "sampling", "Samples", words.SAMPLING, _tiles(asked, "sampling")),
+    """A table and a gallery for each of denoising, completion and sampling."""
+    systems = asked.suite.systems
+    return [
+        block
+        for task in ("denoising", "completion", "sampling")
+        for tiles in [[(WORDS["linear"], task), *((s.title, f"{task}-{s.name}") for s in systems)]]
+        for block in (*_table(asked, task), *_gallery(asked, f"{task}_pictures", tiles))
     ]
-    return [b for b in blocks if not isinstance(b, Gallery) or b.tiles]
-
-
-def _tiles(asked: Asked, picture: str) -> Sequence[tuple[str, str]]:
-    own = [(s.title, f"{picture}-{s.name}") for s in asked.suite.systems]
-    base = [("No energy: linear", picture)] if picture in asked.tour.pictures else []
-    return [*base, *(tile for tile in own if tile[1] in asked.tour.pictures)]
-
-
-# What parts are made of ------------------------------------------------------------------------
-
-
-def _table(
-    asked: Asked,
-    name: str,
-    title: str,
-    caption: str,
-    columns: dict[str, Column],
-    rows: dict[str, dict[str, Sequence[float]]] | None = None,
-) -> Table:
-    """Systems down, measures across; first `rows` that need no system."""
-    first = [
-        (label, [_cell(m, values.get(m, ())) for m in columns])
-        for label, values in (rows or {}).items()
-    ]
-    own = [
-        (s.title, [_cell(m, asked.tour.values(m, s.name)) for m in columns])
-        for s in asked.suite.systems
-        if any(asked.tour.values(m, s.name) for m in columns)
-    ]
-    heading = f"{asked.suite.title}: {title[0].lower()}{title[1:]}"
-    return Table(
-        asked.name(name), heading, caption, "System", list(columns.values()), [*first, *own]
-    )
-
-
-def _cell(measure: str, values: Sequence[float]) -> Cell:
-    """Mean with its interval; no interval where nothing varies, as without a trained model."""
-    if not values:
-        return Cell(numbers.NOT_APPLICABLE)
-    digits = 1 if measure == "denoise_steps" else DIGITS
-    found = interval(values, numbers.LEVEL)
-    varies = min(values) < max(values)
-    small = numbers.bounds(found, digits) if varies else ""
-    return Cell(numbers.number(found.mean, digits), small)
-
-
-def _gallery(
-    asked: Asked, name: str, title: str, caption: str, tiles: Sequence[tuple[str, str]]
-) -> Gallery:
-    pngs = [Tile(label, asked.tour.pictures[picture]) for label, picture in tiles]
-    return Gallery(asked.name(name), title, caption, pngs)
-
-
-def _protocol(asked: Asked) -> Sequence[Block]:
-    told = {
-        name.partition("@")[0]: sentence
-        for name, sentence in asked.tour.measured["protocol"].items()
-    }
-    rows = [(measure, [Cell(sentence)]) for measure, sentence in sorted(told.items())]
-    heading = f"{asked.suite.title}: how each number was measured"
-    columns = [Column("How it is measured")]
-    caption = words.PROTOCOL
-    return [Table(asked.name("protocol"), heading, caption, "Name", columns, rows, words=True)]

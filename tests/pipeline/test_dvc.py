@@ -42,7 +42,7 @@ ENTRY = {
     "evaluate_variant": ["evaluation.evaluate", "methods.began"],
     "evaluate_dbn": ["evaluation.evaluate", "methods.dbn"],
     "grid": ["studies.grid.results"],
-    "fundamentals": ["studies.plane.measure", "report.film"],
+    "fundamentals": ["studies.plane.measure", "studies.plane.film"],
     "tour": ["studies.tour", "methods.dbn_updown"],
     "report": ["report", "claims.judgements"],
 }
@@ -115,7 +115,7 @@ EDITS = {
     "pipeline/scheduler.py": set(),
     "report/page.py": {"report"},
     "runs/run.py": set(ENTRY) - {"data", "fundamentals", "grid"},
-    "studies/plane/train.py": {"fundamentals"},
+    "studies/plane/train.py": {"fundamentals", "report"},
     "studies/tour/ranking.py": {"tour"},
     "system/progress.py": set(),
     "tracking/store.py": set(),

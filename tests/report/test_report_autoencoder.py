@@ -85,7 +85,7 @@ def figure(whole: Section, name: str) -> Figure:
 
 
 def test_errors_stand_beside_the_published_ones(whole: Section):
-    (_, published), (title, own), _ = table(whole, "mnist-deep").rows
+    (_, published), (title, own), _ = table(whole, "mnist-deep-errors").rows
     assert [cell.main for cell in published[:4]] == ["3.00", "–", "13.87", "–"]
     assert title.startswith("Deep auto-encoder: 64")
     assert [cell.main for cell in own[:4]] == [f"{mean(v):.2f}" for v in ERRORS.values()]
@@ -99,7 +99,7 @@ def test_two_numbers_are_drawn_beside_two_principal_components(whole: Section):
         "Deep auto-encoder, two, seed 0",
         "Two principal components",
     ]
-    ((_, cells),) = table(whole, "mnist-deep-codes-table").rows
+    ((_, cells),) = table(whole, "mnist-deep-apart").rows
     assert [cell.main for cell in cells] == ["0.150", "0.600", "2"]
 
 
@@ -133,4 +133,4 @@ def test_a_suite_without_an_auto_encoder_has_no_section(tmp_path: Path):
 def test_without_the_plane_the_rest_is_shown(tmp_path: Path):
     (found,) = autoencoder.section(made(tmp_path, [WIDE]))
     names = [getattr(block, "name", "") for block in found.blocks]
-    assert "mnist-deep" in names and "mnist-deep-codes" not in names
+    assert "mnist-deep-errors" in names and "mnist-deep-codes" not in names

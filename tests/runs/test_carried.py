@@ -26,7 +26,8 @@ from ebmrepro.report import pictures
 from ebmrepro.report.gather import Suite, gather
 from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import html
-from ebmrepro.report.sections import of_suite, sections
+from ebmrepro.report.sections import sections
+from ebmrepro.report.suite import of_suite
 from ebmrepro.runs import carried
 from ebmrepro.system.errors import UserError
 

@@ -215,8 +215,9 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
     from matplotlib.figure import Figure as Canvas
     from test_report import Elements
 
-    from ebmrepro.report import film, page, plane
+    from ebmrepro.report import page, plane
     from ebmrepro.report.blocks import Figure
+    from ebmrepro.studies.plane import film
     from ebmrepro.system.atomic import write_json
 
     (tmp_path / "results/fundamentals").mkdir(parents=True)

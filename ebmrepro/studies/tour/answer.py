@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass
 class Answer:
-    """Of one model to one question; names are those of the package's table, without the system."""
+    """Of one model to one question; names are those of protocol.yaml."""
 
     values: dict[str, float] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # what the report draws

@@ -14,6 +14,8 @@ from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks import images, threads
 from ebmrepro.runs import layout, models
 from ebmrepro.studies.tour import conditional, decision, detection, generation, material, ranking
+from ebmrepro.studies.tour.answer import Answer
+from ebmrepro.studies.tour.protocol import protocol
 from ebmrepro.system import atomic, errors
 
 QUESTIONS: dict[str, ModuleType] = {
@@ -35,38 +37,39 @@ def write(suite: str, settings: params.Params, root: Path = Path("results")) -> 
         params.UserError: a model is not there, or the suite's data are not.
     """
     run = settings.run
-    for system in run.names:
-        for seed in run.seeds:
-            weights = layout.folder(suite, system, seed) / "model.safetensors"
-            if not weights.exists():
-                raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
+    trained = [(system, seed) for system in run.names for seed in run.seeds]
+    for system, seed in trained:
+        weights = layout.folder(suite, system, seed) / "model.safetensors"
+        if not weights.exists():
+            raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
     threads.one()  # the same sums in the same order on any machine
     out = root / suite / "tour"
     out.mkdir(parents=True, exist_ok=True)
     given = material.read(suite, settings)
     asked = {name: question.prepare(given) for name, question in QUESTIONS.items()}
-    protocols = {name: question.protocol(given) for name, question in QUESTIONS.items()}
-    measured, arrays = Measurement(), dict[str, np.ndarray]()
+    measured, arrays, sentences = Measurement(), dict[str, np.ndarray](), protocol(given)
+
+    def save(pictures: dict[str, np.ndarray], ending: str = "") -> None:
+        for name, pixels in pictures.items():
+            images.save_png(out / f"{name}{ending}.png", pixels)
 
     for name, question in QUESTIONS.items():
-        told = question.shared(given, asked[name])
+        told: Answer = question.shared(given, asked[name])
         arrays |= told.arrays
         for seed in run.seeds:
-            _add(measured, told.values, protocols[name], seed)
-        for picture, pixels in told.pictures.items():
-            images.save_png(out / f"{picture}.png", pixels)
+            _add(measured, told.values, sentences, seed)
+        save(told.pictures)
 
-    for system in run.names:
-        for seed in run.seeds:
-            model = models.restore(suite, system, seed, settings)
-            for name, question in QUESTIONS.items():
-                told = question.answer(model, asked[name])
-                if told is None:
-                    continue
-                _add(measured, told.values, protocols[name], seed, f"@{system}")
-                arrays |= {f"{key}/{system}/{seed}": value for key, value in told.arrays.items()}
-                for picture, pixels in told.pictures.items() if seed == run.seeds[0] else ():
-                    images.save_png(out / f"{picture}-{system}.png", pixels)
+    for system, seed in trained:
+        model = models.restore(suite, system, seed, settings)
+        for name, question in QUESTIONS.items():
+            found: Answer | None = question.answer(model, asked[name])
+            if found is None:
+                continue
+            _add(measured, found.values, sentences, seed, f"@{system}")
+            arrays |= {f"{key}/{system}/{seed}": value for key, value in found.arrays.items()}
+            if seed == run.seeds[0]:
+                save(found.pictures, f"-{system}")
     for kind, why in asked["detection"].missing.items():
         at = f"auroc_{kind}@"
         measured.reasons |= {name: why for name in measured.values if name.startswith(at)}

@@ -67,23 +67,3 @@ def answer(model: Method, question: Question) -> Answer | None:
 
 def shared(material: Material, question: Question) -> Answer:
     return Answer({"log_loss_uniform": float(np.log(material.classes))})
-
-
-def protocol(material: Material) -> dict[str, str]:
-    test = f"{len(material.test):,} {material.split} images"
-    bins = f"{material.asked.conditional.bins} equal bins of confidence"
-    fitted = f"T of least log-loss on {material.held_out_words}"
-    scaled = f"p(y|x) from F / T; {fitted}"
-    return {
-        "accuracy": f"share right; {test}",
-        "confidence": f"mean probability of the likeliest label; {test}",
-        "confidence_scaled": f"mean probability of the likeliest label; {test}; {scaled}",
-        "log_loss": f"mean of -log p(y|x) in nats; {test}",
-        "log_loss_scaled": f"mean of -log p(y|x) in nats; {test}; {scaled}",
-        "log_loss_gain": "log_loss minus log_loss_scaled",
-        "ece": f"expected calibration error; {test}; {bins}",
-        "ece_scaled": f"expected calibration error; {test}; {bins}; {scaled}",
-        "ece_gain": "ece minus ece_scaled",
-        "temperature": fitted,
-        "log_loss_uniform": "log of the number of classes; the same for every seed",
-    }

@@ -146,45 +146,6 @@ def shared(material: Material, question: Question) -> Answer:
     return Answer(values, arrays)
 
 
-def protocol(material: Material) -> dict[str, str]:
-    asked = material.asked.decision
-    test = f"{len(material.test):,} {material.split} images"
-    noise = f"Gaussian noise of standard deviation {asked.noise:g} on pixel values in [-1, 1]"
-    drawn = (
-        f"{asked.sequences:,} sequences of {asked.length} {material.split} images with {noise}; "
-        f"labels from a chain: next with probability {asked.counting.next:g}, same "
-        f"{asked.counting.same:g}, else any"
-    )
-    at_random = f"{asked.sequences:,} sequences of {asked.length} such images in random order"
-    alone = "argmin of F(x_t, y_t) for each position alone"
-    joint = "argmin of sum F(x_t, y_t) - sum log P(y_t+1 | y_t) by Viterbi"
-    scaled = f"the same with F / T for F, T fitted on {material.held_out_words} with such noise"
-    exact = (
-        f"the first {asked.brute_force} positions of each sequence, least energy equal to that of "
-        "the search over all labellings"
-    )
-    ways = {"alone": alone, "chain": joint, "scaled": f"{joint}, {scaled}"}
-    return {
-        "error_joint": f"{test}, argmin over all labels of the joint free energy",
-        "error_joint_noisy": f"{test} with {noise}, argmin over all labels",
-        **{f"digit_error_{k}": f"share of positions; {drawn}; {how}" for k, how in ways.items()},
-        **{f"sequence_error_{k}": f"share of sequences; {drawn}; {h}" for k, h in ways.items()},
-        "chain_gain": f"digit_error_alone minus digit_error_scaled; {drawn}",
-        "digit_error_alone_random": f"share of positions; {at_random}; {alone}",
-        "digit_error_scaled_random": f"share of positions; {at_random}; {ways['scaled']}",
-        "chain_gain_random": "digit_error_alone_random minus digit_error_scaled_random",
-        "viterbi_exact": exact,
-        "min_sum_exact": exact,
-        **{
-            f"evaluations_doubling_{k}": f"energy terms looked at for {2 * asked.lengths[-1]} "
-            f"positions over those for {asked.lengths[-1]}; the same for every seed"
-            for k in ("viterbi", "min_sum")
-        },
-        "evaluations_step_brute_force": f"labellings of {asked.brute_force} positions over those "
-        "of one fewer; the same for every seed",
-    }
-
-
 def _sequences(material: Material, P: np.ndarray, seed: int) -> Sequences:
     """Of labels drawn from P; each is shown by a random test image of it, with noise."""
     asked, random = material.asked.decision, np.random.RandomState(seed)

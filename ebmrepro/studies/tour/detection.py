@@ -23,15 +23,6 @@ from ebmrepro.studies.tour.material import Material
 
 SHOWN = 10  # images of each kind in the picture
 
-KINDS = {
-    "noise": "uniform noise",
-    "shuffled": "the same images with their pixels shuffled",
-    "patches": "patches of natural photographs",
-    "mirrored": "the same images mirrored",
-    "turned": "the same images turned by 90 degrees",
-    "averaged": "the same images, each averaged with one of another class",
-}
-
 
 @dataclass(frozen=True)
 class Question:
@@ -75,17 +66,6 @@ def shared(material: Material, question: Question) -> Answer:
     """Test images and the first of each kind, a row for each."""
     rows = [question.test[:SHOWN], *(p[:SHOWN] for p in question.others.values())]
     return Answer(pictures={"detection": images.grid(np.concatenate(rows), SHOWN)})
-
-
-def protocol(material: Material) -> dict[str, str]:
-    n = material.evaluate.energies
-    test = f"{len(material.test[:n]):,} {material.split} images"
-    other = {suite: f"test images of {suite}" for suite in material.asked.others}
-    return {
-        f"auroc_{kind}": f"probability that an image of the other kind has the higher energy, ties "
-        f"counted half; {test} against at most {n:,} of the other kind: {words}"
-        for kind, words in {**KINDS, **other}.items()
-    }
 
 
 def _test_images(material: Material, suite: str, shape: tuple[int, ...]) -> np.ndarray:

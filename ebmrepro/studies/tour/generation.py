@@ -122,47 +122,6 @@ def shared(material: Material, question: Question) -> Answer:
     return Answer(values, {}, pictures)
 
 
-def protocol(material: Material) -> dict[str, str]:
-    asked = material.asked.generation
-    count = len(material.test[: asked.images])
-    practised = (
-        f"stopped at the step (at most {asked.steps}) that is best on as many training images"
-    )
-    noisy = (
-        f"root mean squared error per pixel, values in [-1, 1]; {count:,} {material.split} images "
-        f"with Gaussian noise of standard deviation {asked.noise:g}, clipped"
-    )
-    half = (
-        f"root mean squared error per pixel of the right half, values in [-1, 1]; {count:,} "
-        f"{material.split} images, the left half given"
-    )
-    near = "root mean squared distance per pixel to the nearest training image, mean over "
-    same = "; the same for every seed"
-    return {
-        "denoise_error_noisy": f"{noisy}{same}",
-        "denoise_error_linear": f"{noisy}; Wiener filter from the training images' mean and "
-        f"covariance{same}",
-        "denoise_error_descent": f"{noisy}; the energy descended from there, {practised}",
-        "denoise_error_projection": f"{noisy}; reconstructed once",
-        "denoise_gain_descent": "denoise_error_noisy minus denoise_error_descent",
-        "denoise_gain_projection": "denoise_error_noisy minus denoise_error_projection",
-        "denoise_steps": f"steps of the descent, at most {asked.steps}, of least error on as many "
-        "noisy training images",
-        "complete_error_mean": f"{half}; filled with the training images' mean{same}",
-        "complete_error_linear": f"{half}; linear guess from the training images' mean and "
-        f"covariance{same}",
-        "complete_error_descent": f"{half}; the energy descended from the training images' mean, "
-        f"{practised}",
-        "complete_error_gibbs": f"{half}; mean of clamped Gibbs sampling",
-        "complete_gain_descent": "complete_error_mean minus complete_error_descent",
-        "complete_gain_gibbs": "complete_error_mean minus complete_error_gibbs",
-        "sample_distance_test": f"{near}{count:,} {material.split} images{same}",
-        "sample_distance_own": f"{near}{asked.samples:,} images of the method's own sampler",
-        "sample_distance_descent": f"{near}{asked.samples:,} images of uniform noise, after "
-        f"{asked.sample_steps} steps down the energy",
-    }
-
-
 def _denoise(model: Method, question: Question, found: Answer) -> None:
     task, values = question.noisy, found.values
     stop, x = _stopped(model.energy, task, question.asked, None)

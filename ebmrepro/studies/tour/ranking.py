@@ -20,13 +20,6 @@ from ebmrepro.runs import models
 from ebmrepro.studies.tour.answer import Answer
 from ebmrepro.studies.tour.material import Material
 
-IN_WORDS = {
-    "noise": "Gaussian noise of standard deviation {} on pixel values in [-1, 1]",
-    "occlusion": "a black square over the share {} of the area",
-    "blur": "a Gaussian blur of standard deviation {} pixels",
-    "inversion": "the way to the negative, {} of it (0.5 is flat grey)",
-}
-
 
 @dataclass(frozen=True)
 class Question:
@@ -67,19 +60,3 @@ def shared(material: Material, question: Question) -> Answer:
     arrays = {f"amounts_{name}": amounts for name, amounts in question.amounts.items()}
     joined = [part for row in rows for part in (row, gap)][:-1]
     return Answer({}, arrays, {"ranking": np.concatenate(joined)})
-
-
-def protocol(material: Material) -> dict[str, str]:
-    count = len(material.test[: material.asked.ranking.images])
-    told = {}
-    for name, words in IN_WORDS.items():
-        levels = ", ".join(f"{level:g}" for level in getattr(material.asked.ranking, name))
-        ladder = (
-            f"{count:,} {material.split} images, each with {words.format(levels)}, and as it is"
-        )
-        told[f"tau_{name}"] = f"mean over images of Kendall's tau-b of amount and energy; {ladder}"
-        told[f"ordered_{name}"] = (
-            f"share of pairs of amounts of an image whose energies are ordered alike, ties counted "
-            f"half; {ladder}"
-        )
-    return told
