@@ -62,7 +62,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
         _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            path = into / "plots" / f"{slug(suite.name)}-{_file_name(system.name)}.csv"
+            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
             _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
     _put(into / "overview.png", overview.png)
@@ -72,7 +72,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
     return into / "index.html"
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     """Part of a file's name, whatever a variant is called: it leads to no other folder."""
     return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 
