@@ -30,7 +30,7 @@ import torch
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict
-from ebmrepro.config.types import Count, Fraction, Positive, Share
+from ebmrepro.config.types import Count, Fraction, Positive, PositiveFraction
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
 from ebmrepro.networks import distributed
@@ -41,7 +41,7 @@ class Stall(Strict):
 
     epochs: Count  # without a new least value that count as a stall; not scaled by any budget
     factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
-    floor: Share  # of the first learning rates, below which they do not fall
+    floor: PositiveFraction  # of the first learning rates, below which they do not fall
 
 
 class BEGAN(AutoEncoderGAN):

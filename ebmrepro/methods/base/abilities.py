@@ -1,7 +1,7 @@
 """What some methods can do and others cannot.
 
 A method has an ability when its class, or its family's, defines the functions; who needs one asks
-`isinstance(model, Encodes)`. Nothing is registered, and nothing returns None for "I cannot".
+`isinstance(model, AutoEncodes)`. Nothing is registered, and nothing returns None for "I cannot".
 """
 
 from __future__ import annotations
@@ -13,17 +13,12 @@ from torch import Tensor
 
 
 @runtime_checkable
-class Encodes(Protocol):
-    """It has an encoder."""
+class AutoEncodes(Protocol):
+    """It has an auto-encoder."""
 
     def code(self, x: Tensor) -> Tensor:
         """Codes of images, (N, C, H, W) -> (N, K)."""
         ...
-
-
-@runtime_checkable
-class Reconstructs(Protocol):
-    """It has an auto-encoder."""
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """D(x), (N, C, H, W) -> the same shape."""
@@ -31,10 +26,8 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
-class ComparesStarts(Protocol):
+class ComparesStarts(AutoEncodes, Protocol):
     """Its paper shows reconstructions of an auto-encoder from several starts, beside PCA's."""
-
-    def code(self, x: Tensor) -> Tensor: ...
 
     def reconstructions(self, x: Tensor) -> Mapping[str, Tensor]:
         """By start, (N, C, H, W) -> the same shape each."""

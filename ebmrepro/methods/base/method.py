@@ -58,8 +58,7 @@ class Method(nn.Module, ABC):
     smallest_batch: ClassVar[int] = 1  # how many images a step needs
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
     energy_name: ClassVar[str | None] = None  # in words, where it is no reconstruction error
-    shares_extractor: ClassVar[bool] = False  # a DBN, measured in the features of a DBN
-    labels_in_turn: ClassVar[bool] = False  # `sample` clamps the labels 0, 1, 2, ... in turn
+    flags: ClassVar[Mapping[str, str]] = {}  # by measure, what to beware of in comparisons
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):
         """`shape` is (C, H, W) of the images; `classes` the number of labels of the data."""
@@ -90,24 +89,6 @@ class Method(nn.Module, ABC):
     def hinge(self) -> Tensor | float | None:
         """The margin under which D still pushes fakes up, or None without a hinge."""
         return None
-
-    @property
-    def flags(self) -> Mapping[str, str]:
-        """By measure, what to beware of when this method is compared with others."""
-        return {}
-
-    @property
-    def rate_factor(self) -> Tensor | float:
-        """What all learning rates are multiplied by; looked at after each epoch."""
-        return 1.0
-
-    def diagnose(self, train: Labelled, test: Labelled) -> dict[str, float]:
-        """What only this paper asks of a trained model, measured on real data; NaN if unknown."""
-        return {}
-
-    def recount(self, curves: Mapping[str, Curve]) -> dict[str, float]:
-        """What only this paper asks of a training; `curves` are the columns of its curves.csv."""
-        return {}
 
     @property
     def name(self) -> str:
