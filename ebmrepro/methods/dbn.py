@@ -4,8 +4,13 @@ Hinton, Osindero, Teh: A fast learning algorithm for deep belief nets. Neural Co
 Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006,
 with the constants of their released code.
 
-Symbols and contrastive divergence are those of `base/rbm_stack.py`. Layers are trained in turn,
-each on the hidden probabilities of the layer below. Then two classifiers of the same shape are
+    symbol   here            meaning
+    v, h     v, h            visible and hidden units of one RBM; images are probabilities
+    F(v)     rbm(v)          free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v))
+    CD-k     hp.cd_steps     v_k after k Gibbs steps from the data: h sampled, v its probability
+
+Layers are trained in turn by contrastive divergence, each on the hidden probabilities of the layer
+below. Then two classifiers of the same shape are
 trained by backprop, side by side and for as long: one starts from the RBMs' weights, its softmax
 layer alone for the first `warmup_epochs`; one starts from random weights. Samples come from the top
 RBM by Gibbs sampling.

@@ -1,12 +1,8 @@
 """Stacks of restricted Boltzmann machines, trained in turn by contrastive divergence.
 
-    symbol   here            meaning
-    v, h     v, h            visible and hidden units of one RBM; images are probabilities
-    F(v)     rbm(v)          free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v))
-    CD-k     hp.cd_steps     v_k after k Gibbs steps from the data: h sampled, v its probability
-
 The descent of mean F(v_0) - mean F(v_k), v_k held fixed, is contrastive divergence with
-probabilities in both statistics: dW = eps (<v h>_data - <v h>_recon).
+probabilities in both statistics: dW = eps (<v h>_data - <v h>_recon). v_k is where k Gibbs steps
+from the data lead, h sampled, v its probability.
 """
 
 from __future__ import annotations
