@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from ebmrepro.config.types import Precision
 from ebmrepro.runs import identity
 from ebmrepro.studies.grid import configurations, play
 from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Training
 
 OURS, PLAIN, CAPTURED, MATMUL = step.OURS, step.PLAIN, "captured graph", step.MATMUL
 BATCHES = (16, 64, 256, 1024)
@@ -162,16 +164,16 @@ def sitting(drawn: int, steps: int, device: torch.device) -> dict[str, Any]:
     images = np.random.default_rng(0).integers(0, 256, (6400, 1, 28, 28), dtype=np.uint8)
     found = []
     for chosen in configurations.drawn("ebgan", grid, drawn, seed=0):
-        model = play.build(chosen, grid, images.shape[1:], seed=0).to(device)
+        model = play.build(chosen, grid, images.shape[1:], 0, WARM_UP + steps).to(device)
         batches = Batches(images, None, grid.batch_size, 0, device)
-        rules = {
-            player: play.optimiser(rule, chosen, grid)
-            for player, rule in (("G", chosen.optimG), ("D", chosen.optimD))
-        }
-        play.train(model, batches, rules, WARM_UP)
-        start = time.perf_counter()  # the training waits for the device before it returns
-        _, taken = play.train(model, batches, rules, steps)
-        found.append(1e3 * (time.perf_counter() - start) / taken)
+        training = Training(model, batches, play.optimisers(chosen, grid))
+        taken = training.steps()
+        list(islice(taken, WARM_UP))
+        training.check()
+        start = time.perf_counter()
+        list(islice(taken, steps))
+        training.check()  # it waits for the device
+        found.append(1e3 * (time.perf_counter() - start) / steps)
     return {
         "milliseconds": found,
         "steps": grid.epochs * (IMAGES // grid.batch_size),

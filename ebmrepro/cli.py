@@ -279,6 +279,7 @@ def interpolate(
 
     from ebmrepro import data
     from ebmrepro.evaluation import interpolation
+    from ebmrepro.methods.base.gan import GAN
     from ebmrepro.networks import device, images
     from ebmrepro.runs import models
 
@@ -289,11 +290,10 @@ def interpolate(
         raise errors.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
     x = images.from_uint8(real[: 2 * rows]).to(device.device())
     torch.manual_seed(draw)
+    assert isinstance(model, GAN), "checked above"
     z = model.prior(len(x))
-    assert z is not None, "a method with a G has a prior"
     optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
-    G = model.get_submodule("G")
-    drawn = interpolation.sheet(G, x, z, between, steps, optim, model.z_within)
+    drawn = interpolation.sheet(model.G, x, z, between, steps, optim, model.z_within)
     ends = drawn[: 2 * rows]
     error = (ends[:, [0, -1]] - ends[:, [1, -2]]).abs().mean().item()
     images.save_png(out, images.grid(images.to_uint8(drawn.flatten(0, 1)), between + 2))

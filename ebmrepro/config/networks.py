@@ -61,7 +61,8 @@ class NoisePlanes(Strict):
     """A generator whose z is planes of noise beside the features at every scale.
 
     4x4 transposed convolutions, of stride 2 after the first, which makes a map of 4x4, and a 3x3
-    convolution to the image. Both lists from the noise to the image.
+    convolution to the image. Both lists from the noise to the image. It stands here and not in
+    EBGAN-PT's file because it is a kind of generator like the others: any method may have it.
     """
 
     kind: Literal["noise_planes"]

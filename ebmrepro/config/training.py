@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.types import Count, Decay, PositiveFraction, Precision, _Scaled
-
-
-class Stall(Strict):
-    """What to do when a measure of convergence, one number an epoch, has stopped falling."""
-
-    epochs: Count  # without a new least value that count as a stall; not scaled by any budget
-    factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
-    floor: PositiveFraction  # of the first learning rates, below which they do not fall
 
 
 def _left_out(value: object) -> bool:

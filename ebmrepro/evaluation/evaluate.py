@@ -6,11 +6,11 @@ generator, so what is measured is what anyone can look at.
 
 from __future__ import annotations
 
+import functools
 import math
 import typing
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ from ebmrepro.config.params import Params
 from ebmrepro.data import check, ood_images
 from ebmrepro.evaluation import in_inception, reference
 from ebmrepro.evaluation.reference import Extractor
-from ebmrepro.methods.base.method import Method
+from ebmrepro.methods.base import Method
+from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts
 from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images
@@ -68,9 +69,10 @@ def evaluate(
     start = fid.frechet_distance(extract(at_start).gaussian, real.gaussian)
     measured |= Measurement({"fd_dbn_untrained": start}, flags={**model.flags})
     measured |= Measurement(_of_the_model(suite, model, generated, wanted))
-    measured |= measure("of_curves", results.curves(out / "curves.csv"), model.name)
+    curves = results.curves(out / "curves.csv")
+    measured |= measure("of_curves", curves, model.name) | Measurement({**model.recount(curves)})
     measured |= Measurement(_of_a_plane(suite, model, wanted, out))
-    if isinstance(model, Rebuilds):
+    if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
     card, budget = results.document(trained / "run.json"), _budget(suite, name, settings)
     measured.protocol["trained"] = _trained(budget)
@@ -152,9 +154,9 @@ def _of_the_model(
     """What needs the trained networks: codes, reconstructions, and the paper's own questions."""
     values: dict[str, float] = {}
     real, _ = data.read(Path("data") / suite, wanted.split)
-    if (codes := _answers(model.code, generated)) is not None:
-        values["cos2_code"] = pulling_away.pulling_away(codes)
-    if (errors := _answers(lambda x: _squared_error(model, x), real)) is not None:
+    if isinstance(model, AutoEncodes):
+        values["cos2_code"] = pulling_away.pulling_away(models.in_batches(model.code, generated))
+        errors = models.in_batches(functools.partial(_squared_error, model), real)
         values["reconstruction"] = math.sqrt(errors.mean())
         # A reconstruction error is at least 0, so the ratio of two of them means something.
         energies = (models.in_batches(model.energy, kind) for kind in (generated, real))
@@ -168,30 +170,13 @@ def _of_the_model(
     return {**values, **own}
 
 
-def _answers(
-    question: Callable[[torch.Tensor], torch.Tensor | None], pictures: np.ndarray
-) -> np.ndarray | None:
-    """What a method says to images, uint8 (N, C, H, W), or None where the question is not its."""
-    if question(images.from_uint8(pictures[:1]).to(device.device())) is None:
-        return None
-    return models.in_batches(cast(Callable[[torch.Tensor], torch.Tensor], question), pictures)
-
-
-def _squared_error(model: Method, x: torch.Tensor) -> torch.Tensor | None:
+def _squared_error(model: AutoEncodes, x: torch.Tensor) -> torch.Tensor:
     """Mean squared error of the reconstruction of each image, (N, C, H, W) -> (N,)."""
-    x_hat = model.reconstruct(x)
-    return None if x_hat is None else (x - x_hat).square().flatten(1).mean(1)
-
-
-@runtime_checkable
-class Rebuilds(Protocol):
-    """A method whose paper shows reconstructions, of one network or several, beside PCA's."""
-
-    def reconstructions(self, x: torch.Tensor) -> Mapping[str, torch.Tensor]: ...
+    return (x - model.reconstruct(x)).square().flatten(1).mean(1)
 
 
 @torch.no_grad()
-def _rebuild(suite: str, model: Any, wanted: Evaluate, out: Path) -> None:
+def _rebuild(suite: str, model: ComparesStarts, wanted: Evaluate, out: Path) -> None:
     """Write reconstructions.npz: the first images, and what is left of them, uint8 (n, C, H, W).
 
     `original`, an array for each of the method's networks, and `pca` with as many components as the
@@ -217,13 +202,11 @@ def _of_a_plane(suite: str, model: Method, wanted: Evaluate, out: Path) -> dict[
     (seen, known), (shown, labels) = (
         data.read(Path("data") / suite, split) for split in ("train", wanted.split)
     )
-    code = _answers(model.code, shown[:1])
-    if code is None or code.shape[1] != 2:
+    if not isinstance(model, AutoEncodes) or models.in_batches(model.code, shown[:1]).shape[1] != 2:
         return {}
     components = check.principal_components([seen], 2)
     values, drawn = {}, {}
-    own = cast(Callable[[torch.Tensor], torch.Tensor], model.code)  # it has one
-    ways = {"code": lambda x: models.in_batches(own, x), "pca": components.codes}
+    ways = {"code": functools.partial(models.in_batches, model.code), "pca": components.codes}
     for way, encode in ways.items():
         drawn[way] = encode(shown)
         values[f"neighbour_error_{way}"] = neighbours.neighbour_error(

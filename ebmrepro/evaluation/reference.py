@@ -12,6 +12,7 @@ import torch
 from ebmrepro import data
 from ebmrepro.config.params import Params
 from ebmrepro.evaluation import in_inception
+from ebmrepro.methods.base.abilities import Extracts
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import measure
 from ebmrepro.networks import device, images, threads
@@ -27,8 +28,10 @@ class Extractor:
 
     def __init__(self, suite: str, settings: Params):
         self.seed = settings.run.seeds[0]
-        self.dbn: Any = models.restore(suite, "dbn", self.seed, settings)
-        threads.fit(self.dbn)
+        dbn = models.restore(suite, "dbn", self.seed, settings)
+        assert isinstance(dbn, Extracts), "the block `dbn` is a DBN's"
+        threads.fit(dbn)
+        self.dbn = dbn
         weights = layout.folder(suite, "dbn", self.seed) / "model.safetensors"
         self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
 

@@ -24,18 +24,27 @@ Departures:
   paper: 16), and G learns four times as fast as D.
 """
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 
 from ebmrepro.config.documents import Strict
-from ebmrepro.config.networks import CoderNet, GeneratorNet
-from ebmrepro.config.training import Stall
-from ebmrepro.config.types import Count, Epochs, Fraction, Positive, Reduction
-from ebmrepro.methods.base.method import Method, Turn
-from ebmrepro.networks import distributed, layers
-from ebmrepro.networks.energies import AutoEncoder
+from ebmrepro.config.types import Count, Fraction, Positive, PositiveFraction
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
+from ebmrepro.networks import distributed
 
 
-class BEGAN(Method):
+class Stall(Strict):
+    """What to do when the convergence measure, one mean an epoch, has stopped falling."""
+
+    epochs: Count  # without a new least value that count as a stall; not scaled by any budget
+    factor: Annotated[float, Field(gt=0, lt=1)]  # by which learning rates fall at a stall
+    floor: PositiveFraction  # of the first learning rates, below which they do not fall
+
+
+class BEGAN(AutoEncoderGAN):
     players = ("G", "D")
     z_within = 1.0
     k: torch.Tensor
@@ -43,55 +52,26 @@ class BEGAN(Method):
     stalled: torch.Tensor
     rate: torch.Tensor
 
-    class Hparams(Strict):
-        epochs: Epochs
-        z: Count  # dimension of z ~ U[-1, 1]
-        code: Count  # dimension of the auto-encoder's bottleneck
+    class Hparams(AutoEncoderHparams):
         gamma: Fraction
-        lambda_k: Positive
+        lambda_k: Positive  # stated for `reduction`
         stall: Stall | None
-        reduction: Reduction  # lambda_k is stated for it
-        bounded: bool  # the decoder ends in tanh
-        G: GeneratorNet
-        encoder: CoderNet
-        decoder: CoderNet
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = layers.generator(hp.G, shape, hp.z)
-        self.D = AutoEncoder(
-            layers.encoder(hp.encoder, shape, hp.code),
-            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
-            hp.reduction,
-        )
         self.register_buffer("k", torch.zeros(()))
         if hp.stall:
             self.register_buffer("least", torch.tensor(torch.inf))  # M_global of an epoch so far
             self.register_buffer("stalled", torch.zeros(()))  # epochs since then, or since a fall
             self.register_buffer("rate", torch.ones(()))  # of the first learning rates
 
-    def energy(self, x):
-        return self.D(x)
-
-    def code(self, x):
-        return self.D.encoder(x)
-
-    def reconstruct(self, x):
-        return self.D.reconstruct(x)
-
     def prior(self, n):
         return torch.rand(n, self.hp.z, device=self.k.device) * 2 - 1
 
-    def sample(self, n):
-        return self.G(self.prior(n))
-
     def step(self, x, epoch):
-        n, gamma = len(x), self.hp.gamma
-        with torch.no_grad():
-            x_gD = self.sample(n)  # G(z_D)
-        real, fake_D = (half.mean() for half in self.D.pair(x, x_gD))
-        fake = self.D(self.sample(n)).mean()  # L(G(z_G))
-        balance = distributed.mean((gamma * real - fake).detach())
+        real, fake_D = (energy.mean() for energy in self.energies(x))  # L(x), L(G(z_D))
+        fake = self.D(self.sample(len(x))).mean()  # L(G(z_G))
+        balance = distributed.mean((self.hp.gamma * real - fake).detach())
 
         terms = {"energy/real": real, "energy/fake": fake}
         yield Turn("G", fake, {**terms, "began/M_global": real + balance.abs()})

@@ -9,9 +9,8 @@ with the constants of their released code.
     F(v)     rbm(v)          free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v))
     CD-k     hp.cd_steps     v_k after k Gibbs steps from the data: h sampled, v its probability
 
-The descent of mean F(v_0) - mean F(v_k), v_k held fixed, is contrastive divergence with
-probabilities in both statistics: dW = eps (<v h>_data - <v h>_recon). Layers are trained in turn,
-each on the hidden probabilities of the layer below. Then two classifiers of the same shape are
+Layers are trained in turn by contrastive divergence, each on the hidden probabilities of the layer
+below. Then two classifiers of the same shape are
 trained by backprop, side by side and for as long: one starts from the RBMs' weights, its softmax
 layer alone for the first `warmup_epochs`; one starts from random weights. Samples come from the top
 RBM by Gibbs sampling.
@@ -24,31 +23,33 @@ Departures:
   phase. A chain starts from random bits, where the paper starts from a label.
 """
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, Epochs, Layers, Natural, Positive
-from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.config.documents import rule
+from ebmrepro.config.types import Count, Epochs, Natural
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.rbm_stack import (
+    RBMStack,
+    RBMStackHparams,
+    sigmoid_layers,
+    visible,
+    wrong,
+)
 from ebmrepro.networks import distributed, layers
-from ebmrepro.networks.energies import RBM
-from ebmrepro.networks.random import bernoulli
 
 
-class DBN(Method):
-    grad_norms: torch.Tensor
-    grad_steps: torch.Tensor
+class DBN(RBMStack):
     players = ("rbms", "classifier", "scratch")
     labelled = True
+    energy_name = "free energy of the first RBM"
+    flags = {"fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"}
+    grad_norms: torch.Tensor
+    grad_steps: torch.Tensor
 
-    class Hparams(Strict):
-        layers: Layers  # hidden units, bottom to top
-        init_std: Positive  # of W and of the softmax layer; 0.1
+    class Hparams(RBMStackHparams):  # `init_std` is that of the softmax layer as well; 0.1
         cd_steps: Count
-        rbm_epochs: Epochs  # per layer
         warmup_epochs: Natural  # of the pretrained classifier's fine-tuning, softmax layer only
         finetune_epochs: Epochs
         chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
@@ -64,59 +65,37 @@ class DBN(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        widths = [torch.Size(shape).numel(), *hp.layers]
-        self.rbms = nn.ModuleList(RBM(*pair, hp.init_std) for pair in pairwise(widths))
-        self.classifier = _classifier(widths, classes)
-        self.scratch = _classifier(widths, classes)
-        for layer in layers.linear_layers(self.scratch):
-            nn.init.zeros_(layer.bias)
-            nn.init.xavier_normal_(layer.weight)
+        self.rbms = nn.ModuleList(self.new_rbms(self.widths))
+        self.classifier, self.scratch = (
+            nn.Sequential(*sigmoid_layers(self.widths), nn.Linear(hp.layers[-1], classes))
+            for _ in range(2)
+        )
+        layers.glorot(self.scratch)
         # Of the loss per layer, [pretrained, random], summed over the first epoch of fine-tuning.
-        self.register_buffer("grad_norms", torch.zeros(2, len(widths)))
+        self.register_buffer("grad_norms", torch.zeros(2, len(self.widths)))
         self.register_buffer("grad_steps", torch.zeros(()))
-
-    @property
-    def stack(self) -> list[RBM]:
-        return [rbm for rbm in self.rbms if isinstance(rbm, RBM)]
-
-    @property
-    def greedy_epochs(self):
-        return len(self.rbms) * self.hp.rbm_epochs
 
     @property
     def epochs(self):
         return self.greedy_epochs + self.hp.finetune_epochs
 
-    def energy(self, x):
-        """Free energy of the first RBM, the one layer whose p(v) is known up to a constant."""
-        return self.stack[0](_visible(x))
-
-    @torch.no_grad()
-    def sample(self, n):
-        top = self.stack[-1]
-        v = bernoulli(torch.full((n, top.b.numel()), 0.5, device=top.b.device))
-        v = top.gibbs(v, self.hp.chain_steps, sample_visible=True)
-        for rbm in self.stack[-2::-1]:
-            v = rbm.down(bernoulli(v))
-        return (v * 2 - 1).unflatten(1, self.shape)
-
     def complete(self, x, known):
         """By clamped Gibbs sampling in the first RBM, the layer of `energy`."""
-        v = self.stack[0].fill_in(_visible(x), known.flatten(), self.hp.chain_steps)
-        return (v * 2 - 1).unflatten(1, self.shape)
+        v = self.stack[0].fill_in(visible(x), known.flatten(), self.hp.chain_steps)
+        return self.image(v)
 
     def features(self, x):
         """Last hidden layer of the fine-tuned classifier, (N, C, H, W) -> (N, K) in (0, 1)."""
-        return self.classifier[:-1](_visible(x))
+        return self.classifier[:-1](visible(x))
 
     def classify(self, features):
         """p(y | x) from `features(x)`, (N, K) -> (N, classes)."""
         return self.classifier[-1](features).softmax(1)
 
     def step(self, x, epoch):
-        v, y = _visible(x.x), x.y
+        v, y = visible(x.x), x.y
         if epoch < self.greedy_epochs:
-            yield self._contrastive_divergence(v, layer=epoch // self.hp.rbm_epochs)
+            yield self.contrastive_divergence(v, epoch)
             return
         age = epoch - self.greedy_epochs
         if age == 0:
@@ -124,21 +103,10 @@ class DBN(Method):
         hidden = self.classifier[:-1](v)
         warm_up = age < min(self.hp.warmup_epochs, self.hp.finetune_epochs // 2)
         logits = self.classifier[-1](hidden.detach() if warm_up else hidden)
-        yield Turn("classifier", cross_entropy(logits, y), {"error/classifier": _error(logits, y)})
+        yield Turn("classifier", cross_entropy(logits, y), {"error/classifier": wrong(logits, y)})
 
         logits = self.scratch(v)
-        yield Turn("scratch", cross_entropy(logits, y), {"error/scratch": _error(logits, y)})
-
-    def _contrastive_divergence(self, v, layer):
-        with torch.no_grad():
-            for below in self.stack[:layer]:
-                v = below.up(v)
-            rbm = self.stack[layer]
-            field = rbm.field(v)
-            v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False, field=field)
-        contrast = rbm.contrast(v, v_k, field)  # F(v_0) - F(v_k)
-        error = (v - v_k).square().mean()
-        return Turn(f"rbms.{layer}", contrast, {f"reconstruction/rbm{layer + 1}": error})
+        yield Turn("scratch", cross_entropy(logits, y), {"error/scratch": wrong(logits, y)})
 
     def _watch_gradients(self, v, y):
         """Add up the norms of the whole loss's gradient per layer, of both networks."""
@@ -152,26 +120,20 @@ class DBN(Method):
     def after_epoch(self, epoch, means):
         if epoch != self.greedy_epochs - 1:
             return
-        *body, head = layers.linear_layers(self.classifier)
-        for layer, rbm in zip(body, self.stack, strict=True):
-            layer.weight.copy_(rbm.W.T)
-            layer.bias.copy_(rbm.c)
+        self.unroll(self.classifier[:-1])
+        head = layers.linear_layers(self.classifier)[-1]
         head.weight.normal_(0, self.hp.init_std)
         head.bias.zero_()
 
-    @property
-    def flags(self):
-        return {"fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"}
-
     @torch.no_grad()
     def diagnose(self, train, test):
-        v_train, v_test = _visible(train.x), _visible(test.x)
+        v_train, v_test = visible(train.x), visible(test.x)
         first, binary = self.stack[0], (v_test > 0.5).float()
         free = {"train": first(v_train).mean().item(), "test": first(v_test).mean().item()}
         norms = (self.grad_norms / self.grad_steps).tolist()
         return {
-            "error_pretrained": _error(self.classifier(v_test), test.y).item(),
-            "error_random": _error(self.scratch(v_test), test.y).item(),
+            "error_pretrained": wrong(self.classifier(v_test), test.y).item(),
+            "error_random": wrong(self.scratch(v_test), test.y).item(),
             "free_energy_train": free["train"],
             "free_energy_test": free["test"],
             "free_energy_gap": free["test"] - free["train"],
@@ -179,19 +141,3 @@ class DBN(Method):
             **{f"grad_norm_pretrained_{i}": n for i, n in enumerate(norms[0], start=1)},
             **{f"grad_norm_random_{i}": n for i, n in enumerate(norms[1], start=1)},
         }
-
-
-def _visible(x):
-    """Images in [-1, 1] as probabilities of visible units, (N, C, H, W) -> (N, V) in [0, 1]."""
-    return (x.flatten(1) + 1) / 2
-
-
-def _error(logits, y):
-    return (logits.argmax(1) != y).float().mean()
-
-
-def _classifier(widths, classes):
-    layers = []
-    for fan_in, fan_out in pairwise(widths):
-        layers += [nn.Linear(fan_in, fan_out), nn.Sigmoid()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], classes))

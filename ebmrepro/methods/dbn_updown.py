@@ -38,47 +38,46 @@ from pydantic import Field
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.types import Count, Epochs, Positive
-from ebmrepro.methods.base.method import Method, Turn
-from ebmrepro.networks import layers
-from ebmrepro.networks.energies import RBM, LabelledRBM
+from ebmrepro.config.types import Count, Epochs
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.rbm_stack import (
+    RBMStack,
+    RBMStackHparams,
+    sigmoid_layers,
+    visible,
+    wrong,
+)
+from ebmrepro.networks.energies import LabelledRBM
+from ebmrepro.networks.layers import linear_layers
 from ebmrepro.networks.random import bernoulli
 
 PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 
 
-class DBNUpDown(Method):
-    labelled = True
+class DBNUpDown(RBMStack):
     players = ("rbms", "generative", "top", "recognition")
+    labelled = True
+    energy_name = "free energy of the top RBM"
+    flags = {
+        "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others",
+        "classes_covered": "labels are clamped in turn: classes are asked for, not found",
+    }
 
-    class Hparams(Strict):
-        layers: Annotated[list[Count], Field(min_length=1)]  # hidden units under the top RBM
+    class Hparams(RBMStackHparams):  # `layers` are those under the top RBM
         top: Count  # hidden units of the top RBM
-        init_std: Positive  # of W
         cd_steps: Count  # in the greedy phase
-        rbm_epochs: Epochs  # per layer
         updown_epochs: Epochs
         gibbs_steps: Annotated[list[Count], Field(min_length=1)]  # K, in equal parts of up-down
         chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        widths = [torch.Size(shape).numel(), *hp.layers]
-        top = LabelledRBM(widths[-1], classes, hp.top, hp.init_std)
-        self.rbms = nn.ModuleList([*(RBM(*pair, hp.init_std) for pair in pairwise(widths)), top])
-        self.recognition = _sigmoid_layers(widths)
-        self.generative = _sigmoid_layers(widths[::-1])
+        top = LabelledRBM(hp.layers[-1], classes, hp.top, hp.init_std)
+        self.rbms = nn.ModuleList([*self.new_rbms(self.widths), top])
+        self.recognition = nn.Sequential(*sigmoid_layers(self.widths))
+        self.generative = nn.Sequential(*sigmoid_layers(self.widths[::-1]))
         self.top = copy.deepcopy(top)
         self._untie()
-
-    @property
-    def stack(self) -> list[RBM]:
-        return [rbm for rbm in self.rbms if isinstance(rbm, RBM)]
-
-    @property
-    def greedy_epochs(self):
-        return len(self.rbms) * self.hp.rbm_epochs
 
     @property
     def epochs(self):
@@ -89,11 +88,7 @@ class DBNUpDown(Method):
 
         Images (N, C, H, W) -> (N, classes), in nats; p(y | x) is the softmax of its negative.
         """
-        return self.top.free_energies(self.recognition(_visible(x)))
-
-    def classify(self, x):
-        """The label of lowest free energy, (N, C, H, W) -> (N,) int64."""
-        return self.joint_free_energy(x).argmin(1)
+        return self.top.free_energies(self.recognition(visible(x)))
 
     def energy(self, x):
         """- log sum_y exp(- F(h_L, y)): the top RBM's free energy, labels summed out.
@@ -110,12 +105,12 @@ class DBNUpDown(Method):
     def sample_class(self, y):
         """An image of each label, (N,) int64 -> (N, C, H, W): the label clamped, then down."""
         h = bernoulli(self.top.recall(y, self.hp.chain_steps))
-        return (self._down(h)[-1] * 2 - 1).unflatten(1, self.shape)
+        return self.image(self._down(h)[-1])
 
     def step(self, x, epoch):
-        v, y = _visible(x.x), x.y
+        v, y = visible(x.x), x.y
         if epoch < self.greedy_epochs:
-            yield self._contrastive_divergence(v, y, layer=epoch // self.hp.rbm_epochs)
+            yield self.contrastive_divergence(v, epoch, y)
             return
         # All states first: the three sets of weights move at once, as in the paper.
         with torch.no_grad():
@@ -134,58 +129,33 @@ class DBNUpDown(Method):
         parts = self.hp.gibbs_steps
         return parts[(epoch - self.greedy_epochs) * len(parts) // self.hp.updown_epochs]
 
-    def _contrastive_divergence(self, v, y, layer):
-        with torch.no_grad():
-            for below in self.stack[:layer]:
-                v = below.up(v)
-            rbm = self.stack[layer]
-            if isinstance(rbm, LabelledRBM):
-                v = rbm.join(v, y)
-            field = rbm.field(v)
-            v_k = rbm.gibbs(v, self.hp.cd_steps, sample_visible=False, field=field)
-        error = (v - v_k).square().mean()
-        contrast = rbm.contrast(v, v_k, field)  # F(v_0) - F(v_k)
-        return Turn(f"rbms.{layer}", contrast, {f"reconstruction/rbm{layer + 1}": error})
-
     def _up(self, v):
         """Sampled states from the pixels up, [v, h_1, ..., h_L]."""
-        return _sampled(layers.linear_layers(self.recognition), v)
+        return _sampled(linear_layers(self.recognition), v)
 
     def _down(self, h):
         """Sampled states from h_L down, [h_L, ..., h_1, v]; the pixels stay probabilities."""
-        *hidden, pixels = layers.linear_layers(self.generative)
+        *hidden, pixels = linear_layers(self.generative)
         states = _sampled(hidden, h)
         return [*states, pixels(states[-1]).sigmoid()]
 
     @torch.no_grad()
     def _untie(self):
         """Start recognition, generative weights and the top RBM from the greedy ones."""
-        *lower, top = self.stack
-        upwards = layers.linear_layers(self.recognition)
-        downwards = layers.linear_layers(self.generative)[::-1]
-        for rbm, R, G in zip(lower, upwards, downwards, strict=True):
-            R.weight.copy_(rbm.W.T)
-            R.bias.copy_(rbm.c)
-            G.weight.copy_(rbm.W)
-            G.bias.copy_(rbm.b)
-        self.top.load_state_dict(top.state_dict())
+        self.unroll(self.recognition, self.generative)
+        self.top.load_state_dict(self.stack[-1].state_dict())
 
     def after_epoch(self, epoch, means):
         if epoch < self.greedy_epochs:
             self._untie()
 
-    @property
-    def flags(self):
-        return {
-            "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others",
-            "classes_covered": "labels are clamped in turn: classes are asked for, not found",
-        }
-
     @torch.no_grad()
     def diagnose(self, train, test):
-        v, y = _visible(test.x), test.y
-        h, (top,) = v, (rbm for rbm in self.stack if isinstance(rbm, LabelledRBM))
-        for rbm in self.stack[:-1]:  # as the greedy phase left them
+        v, y = visible(test.x), test.y
+        *lower, top = self.stack  # as the greedy phase left them
+        assert isinstance(top, LabelledRBM)
+        h = v
+        for rbm in lower:
             h = rbm.up(h)
         with torch.random.fork_rng():
             torch.manual_seed(0)
@@ -193,10 +163,10 @@ class DBNUpDown(Method):
                 (-self.top.free_energies(self._up(v)[-1])).log_softmax(1) for _ in range(PASSES)
             ]
         return {
-            "error_greedy": _error(-top.free_energies(h), y),
-            "error_updown": _error(-self.joint_free_energy(test.x), y),
-            "error_updown_sampled": _error(passes[0], y),
-            "error_updown_averaged": _error(torch.stack(passes).mean(0), y),
+            "error_greedy": wrong(-top.free_energies(h), y).item(),
+            "error_updown": wrong(-self.joint_free_energy(test.x), y).item(),
+            "error_updown_sampled": wrong(passes[0], y).item(),
+            "error_updown_averaged": wrong(torch.stack(passes).mean(0), y).item(),
         }
 
 
@@ -216,20 +186,6 @@ def _surprise(network, states):
     """
     costs = [
         binary_cross_entropy_with_logits(layer(before), s, reduction="sum")
-        for layer, (before, s) in zip(layers.linear_layers(network), pairwise(states), strict=True)
+        for layer, (before, s) in zip(linear_layers(network), pairwise(states), strict=True)
     ]
     return torch.stack(costs).sum() / len(states[0])
-
-
-def _visible(x):
-    """Images in [-1, 1] as probabilities of visible units, (N, C, H, W) -> (N, V) in [0, 1]."""
-    return (x.flatten(1) + 1) / 2
-
-
-def _error(scores, y):
-    return (scores.argmax(1) != y).float().mean().item()
-
-
-def _sigmoid_layers(widths):
-    layers = [(nn.Linear(*pair), nn.Sigmoid()) for pair in pairwise(widths)]
-    return nn.Sequential(*(part for layer in layers for part in layer))

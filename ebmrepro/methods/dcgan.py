@@ -19,37 +19,27 @@ Departures:
 import torch
 from torch.nn.functional import softplus
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.networks import GeneratorNet, Net
-from ebmrepro.config.types import Count, Epochs, Positive
-from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.config.networks import Net
+from ebmrepro.config.types import Positive
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.gan import GAN, GANHparams
 from ebmrepro.networks import layers
 
 
-class DCGAN(Method):
+class DCGAN(GAN):
     players = ("G", "D")
 
-    class Hparams(Strict):
-        epochs: Epochs
-        z: Count  # dimension of z ~ N(0, I)
+    class Hparams(GANHparams):
         init_std: Positive  # 0.02 in the paper
-        G: GeneratorNet
         D: Net
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = layers.generator(hp.G, shape, hp.z)
         self.D = layers.critic(hp.D, shape)
         layers.initialise(self, hp.init_std)
 
     def energy(self, x):
         return -self.D(x)
-
-    def prior(self, n):
-        return torch.randn(n, self.hp.z, device=next(self.parameters()).device)
-
-    def sample(self, n):
-        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         with torch.no_grad():

@@ -21,66 +21,28 @@ Departures from the paper, and what it leaves open:
 
 from typing import Literal
 
-import torch
 from torch.nn.functional import relu
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.networks import CoderNet, EncoderNet, GeneratorNet
-from ebmrepro.config.types import Count, Epochs, Positive, Reduction
-from ebmrepro.methods.base.method import Method, Turn
-from ebmrepro.networks import layers
-from ebmrepro.networks.energies import AutoEncoder
+from ebmrepro.config.types import Positive
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
 
 
-class EBGAN(Method):
+class EBGAN(AutoEncoderGAN):
     players = ("G", "D")
 
-    class Hparams(Strict):
-        epochs: Epochs
-        z: Count  # dimension of z ~ N(0, I)
-        code: Count  # dimension of Enc(x)
+    class Hparams(AutoEncoderHparams):
         margin: Positive  # m, stated for `reduction`
-        reduction: Reduction
         objective: Literal["hinge", "no_hinge", "real_only"]
         rectified: bool  # the code goes through a ReLU
-        bounded: bool  # the decoder ends in tanh
-        G: GeneratorNet
-        encoder: EncoderNet
-        decoder: CoderNet
-
-    def __init__(self, hp, shape, classes):
-        super().__init__(hp, shape, classes)
-        self.G = layers.generator(hp.G, shape, hp.z)
-        self.D = AutoEncoder(
-            layers.encoder(hp.encoder, shape, hp.code, hp.rectified),
-            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
-            hp.reduction,
-        )
-
-    def energy(self, x):
-        return self.D(x)
-
-    def code(self, x):
-        return self.D.encoder(x)
-
-    def reconstruct(self, x):
-        return self.D.reconstruct(x)
 
     @property
     def hinge(self):
         return self.hp.margin if self.hp.objective == "hinge" else None
 
-    def prior(self, n):
-        return torch.randn(n, self.hp.z, device=next(self.parameters()).device)
-
-    def sample(self, n):
-        return self.G(self.prior(n))
-
     def step(self, x, epoch):
-        m, n = self.hp.margin, len(x)
-        with torch.no_grad():
-            x_g = self.sample(n)
-        real, fake = self.D.pair(x, x_g)
+        m = self.hp.margin
+        real, fake = self.energies(x)
         match self.hp.objective:
             case "hinge":
                 loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
@@ -93,5 +55,5 @@ class EBGAN(Method):
             terms["hinge/active"] = (fake < m).float().mean()
         yield Turn("D", loss, terms)
 
-        fake = self.D(self.sample(n)).mean()
+        fake = self.D(self.sample(len(x))).mean()
         yield Turn("G", fake)  # L_G = D(G(z))

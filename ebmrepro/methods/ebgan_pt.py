@@ -14,16 +14,12 @@ where the paper's quotient is undefined; and noise that enters a generator at it
 (`noise_planes`) is normal, as z is, which could not be read in the paper.
 """
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize, relu
 
-from ebmrepro.config.documents import Strict
-from ebmrepro.config.networks import CoderNet, GeneratorNet
-from ebmrepro.config.types import Count, Epochs, NonNegative, Positive, Reduction
-from ebmrepro.methods.base.method import Method, Turn
-from ebmrepro.networks import layers
-from ebmrepro.networks.energies import AutoEncoder
+from ebmrepro.config.types import NonNegative, Positive
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
 
 
 def pulling_away(S: Tensor) -> Tensor:
@@ -34,60 +30,26 @@ def pulling_away(S: Tensor) -> Tensor:
     return (cosine.square().sum() - cosine.diagonal().square().sum()) / (n * (n - 1))
 
 
-class EBGANPT(Method):
+class EBGANPT(AutoEncoderGAN):
     players = ("G", "D")
     smallest_batch = 2  # f_PT compares pairs
 
-    class Hparams(Strict):
-        epochs: Epochs
-        z: Count  # dimension of z ~ N(0, I)
-        code: Count  # dimension s of S = Enc(x)
+    class Hparams(AutoEncoderHparams):
         margin: Positive  # m, stated for `reduction`
-        reduction: Reduction
         pt_weight: NonNegative
         rectified: bool  # the code goes through a ReLU
-        bounded: bool  # the decoder ends in tanh
-        G: GeneratorNet
-        encoder: CoderNet
-        decoder: CoderNet
-
-    def __init__(self, hp, shape, classes):
-        super().__init__(hp, shape, classes)
-        self.G = layers.generator(hp.G, shape, hp.z)
-        self.D = AutoEncoder(
-            layers.encoder(hp.encoder, shape, hp.code, hp.rectified),
-            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
-            hp.reduction,
-        )
-
-    def energy(self, x):
-        return self.D(x)
-
-    def code(self, x):
-        return self.D.encoder(x)
-
-    def reconstruct(self, x):
-        return self.D.reconstruct(x)
 
     @property
     def hinge(self):
         return self.hp.margin
 
-    def prior(self, n):
-        return torch.randn(n, self.hp.z, device=next(self.parameters()).device)
-
-    def sample(self, n):
-        return self.G(self.prior(n))
-
     def step(self, x, epoch):
-        m, n = self.hp.margin, len(x)
-        with torch.no_grad():
-            x_g = self.sample(n)
-        real, fake = self.D.pair(x, x_g)
+        m = self.hp.margin
+        real, fake = self.energies(x)
         loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
         terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
         yield Turn("D", loss, {**terms, "hinge/active": (fake < m).float().mean()})
 
-        fake, S = self.D.with_code(self.sample(n))
+        fake, S = self.D.with_code(self.sample(len(x)))
         f_PT = pulling_away(S)
         yield Turn("G", fake.mean() + self.hp.pt_weight * f_PT, {"ebgan_pt/f_PT": f_PT})

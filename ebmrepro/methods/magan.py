@@ -30,35 +30,31 @@ Departures:
   than 5e-4, and batch normalisation in G, which the release has nowhere.
 """
 
+import numpy as np
 import torch
 from torch.nn.functional import relu
 
-from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.networks import CoderNet, EncoderNet, GeneratorNet
-from ebmrepro.config.types import Count, Epochs, Natural, Reduction
-from ebmrepro.methods.base.method import Method, Turn
-from ebmrepro.networks import layers
-from ebmrepro.networks.energies import AutoEncoder
+from ebmrepro.config.documents import rule
+from ebmrepro.config.types import Natural
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
 
 
-class MAGAN(Method):
+def conditions(E_G_before, E_G, E_data, m):
+    """(1), (2) and (3), of one epoch or of many at once: tensors or arrays of any one shape."""
+    return E_G_before <= E_G, E_data < m, E_data < E_G
+
+
+class MAGAN(AutoEncoderGAN):
     players = ("G", "D")
     margin: torch.Tensor
     E_G_before: torch.Tensor
     updates: torch.Tensor
 
-    class Hparams(Strict):
-        epochs: Epochs  # after the pretraining and the measuring pass
+    class Hparams(AutoEncoderHparams):  # `epochs`: after the pretraining and the measuring pass
         pretrain_epochs: Natural
         margin_moves: bool
-        z: Count  # dimension of z ~ N(0, I)
-        code: Count
-        reduction: Reduction
         rectified: bool  # the code goes through a ReLU
-        bounded: bool  # the decoder ends in tanh
-        G: GeneratorNet
-        encoder: EncoderNet
-        decoder: CoderNet
 
         @rule
         def _margin_means_something(self):
@@ -71,12 +67,6 @@ class MAGAN(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        self.G = layers.generator(hp.G, shape, hp.z)
-        self.D = AutoEncoder(
-            layers.encoder(hp.encoder, shape, hp.code, hp.rectified),
-            layers.decoder(hp.decoder, shape, hp.code, hp.bounded),
-            hp.reduction,
-        )
         self.register_buffer("margin", torch.zeros(()))
         self.register_buffer("E_G_before", torch.tensor(torch.inf))  # none: (1) cannot hold
         self.register_buffer("updates", torch.zeros(()))  # how often the margin moved
@@ -85,24 +75,9 @@ class MAGAN(Method):
     def epochs(self):
         return self.hp.pretrain_epochs + 1 + self.hp.epochs
 
-    def energy(self, x):
-        return self.D(x)
-
-    def code(self, x):
-        return self.D.encoder(x)
-
-    def reconstruct(self, x):
-        return self.D.reconstruct(x)
-
     @property
     def hinge(self):
         return self.margin
-
-    def prior(self, n):
-        return torch.randn(n, self.hp.z, device=self.margin.device)
-
-    def sample(self, n):
-        return self.G(self.prior(n))
 
     def step(self, x, epoch):
         if epoch <= self.hp.pretrain_epochs:
@@ -110,15 +85,13 @@ class MAGAN(Method):
             pretrains = epoch < self.hp.pretrain_epochs  # the pass after it only looks
             yield Turn("D", real if pretrains else None, {"energy/real": real})
             return
-        m, n = self.margin, len(x)
-        with torch.no_grad():
-            x_g = self.sample(n)
-        real, fake = self.D.pair(x, x_g)
+        m = self.margin
+        real, fake = self.energies(x)
         loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m_t - D(G(z))]^+
         active = (fake < m).float().mean()
         yield Turn("D", loss, {"energy/real": real.mean(), "hinge/active": active})
 
-        fake = self.D(self.sample(n)).mean()
+        fake = self.D(self.sample(len(x))).mean()
         yield Turn("G", fake, {"energy/fake": fake})  # L_G = D(G(z))
 
     def after_epoch(self, epoch, means):
@@ -129,8 +102,17 @@ class MAGAN(Method):
             self.margin.copy_(E_data)  # m_0
             return
         E_G = means["energy/fake"]
-        moves = (self.E_G_before <= E_G) & (E_data < self.margin) & (E_data < E_G)
-        moves &= self.hp.margin_moves
+        stalls, below_m, below_fakes = conditions(self.E_G_before, E_G, E_data, self.margin)
+        moves = stalls & below_m & below_fakes & self.hp.margin_moves
         self.margin.copy_(torch.where(moves, E_data, self.margin))
         self.updates.add_(moves)
         self.E_G_before.copy_(E_G)
+
+    def recount(self, curves):
+        """How often each condition failed; an epoch that could have moved m counts as a chance."""
+        E_data, E_G, m = (curves[key] for key in ("energy/real", "energy/fake", "magan/margin"))
+        chance = np.isfinite(E_G[1:]) & np.isfinite(E_G[:-1])
+        held = conditions(E_G[:-1], E_G[1:], E_data[1:], m[:-1])  # m as it stood before its move
+        stopped = [int((chance & ~each).sum()) for each in held]
+        names = ("stopped_by_generator", "stopped_by_margin", "stopped_by_fakes")
+        return {"chances": int(chance.sum()), **dict(zip(names, stopped, strict=True))}

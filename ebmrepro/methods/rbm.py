@@ -32,7 +32,7 @@ Departures:
 - Samples are drawn by Gibbs sampling from random bits; the paper shows none of them.
 """
 
-from itertools import pairwise
+import itertools
 from typing import Annotated
 
 import torch
@@ -40,23 +40,69 @@ from pydantic import Field
 from torch import nn
 
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.likelihood import Likelihoods
-from ebmrepro.config.types import Count, Epochs, Layers, Positive
-from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
+from ebmrepro.methods.base import Turn
+from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, visible
 from ebmrepro.metrics import likelihood
 from ebmrepro.networks import distributed
-from ebmrepro.networks.energies import RBM
 from ebmrepro.networks.random import bernoulli
 
 
-class RestrictedBoltzmann(Method):
-    players = ("rbms",)
+class Rung(Strict):
+    """Inverse temperatures from the rung below (from 0) to `up_to`, `step` apart."""
 
-    class Hparams(Strict):
-        layers: Layers  # hidden units, bottom to top
-        init_std: Positive  # of W
+    up_to: PositiveFraction
+    step: PositiveFraction
+
+
+class AIS(Strict):
+    """Annealed importance sampling from an RBM without weights."""
+
+    chains: Several
+    temperatures: Annotated[list[Rung], Field(min_length=1)]
+
+    @rule
+    def _rungs_reach_one(self):
+        tops = [0.0, *(rung.up_to for rung in self.temperatures)]
+        if tops[-1] != 1:
+            raise ValueError(f"temperatures: found {tops[-1]} at the end; the last up_to is 1")
+        for (low, high), rung in zip(itertools.pairwise(tops), self.temperatures, strict=True):
+            if low >= high:
+                raise ValueError(f"temperatures: found up_to {high} after {low}; each is higher")
+            steps = (high - low) / rung.step
+            if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
+                raise ValueError(
+                    f"temperatures: found step {rung.step} from {low} to {high}; a whole number "
+                    "of steps should fit"
+                )
+        return self
+
+    @property
+    def betas(self) -> list[float]:
+        """All inverse temperatures, 0 and 1 among them, rising."""
+        found = [0.0]
+        for rung in self.temperatures:
+            low, steps = found[-1], round((rung.up_to - found[-1]) / rung.step)
+            found += [low + (rung.up_to - low) * i / steps for i in range(1, steps)] + [rung.up_to]
+        return found
+
+
+class Likelihoods(Strict):
+    """How the likelihood of a trained RBM, or the lower bound of a stack, is measured."""
+
+    seed: Seed  # of the binarisation of the images and of all chains
+    train: Count  # training images measured beside the test images, at most
+    posterior: Count  # samples of q(h | v) per image, for a stack's bound
+    ais: AIS
+    trials: Count  # of the same AIS beside the exact Z, where at most 20 hidden units allow it
+
+
+class RestrictedBoltzmann(RBMStack):
+    players = ("rbms",)
+    energy_name = "free energy of the first RBM"
+
+    class Hparams(RBMStackHparams):
         cd_steps: Annotated[list[Count], Field(min_length=1)]  # k of each layer
-        rbm_epochs: Epochs  # per layer
         chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
         likelihood: Likelihoods
 
@@ -71,35 +117,13 @@ class RestrictedBoltzmann(Method):
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)
-        widths = [torch.Size(shape).numel(), *hp.layers]
-        self.rbms = nn.ModuleList(RBM(*pair, hp.init_std) for pair in pairwise(widths))
-
-    @property
-    def stack(self) -> list[RBM]:
-        return [rbm for rbm in self.rbms if isinstance(rbm, RBM)]
-
-    @property
-    def epochs(self):
-        return len(self.rbms) * self.hp.rbm_epochs
-
-    def energy(self, x):
-        """Free energy of the first RBM, the one layer whose p(v) is known up to a constant."""
-        return self.stack[0](_probabilities(x))
-
-    @torch.no_grad()
-    def sample(self, n):
-        top = self.stack[-1]
-        v = bernoulli(torch.full((n, top.b.numel()), 0.5, device=top.b.device))
-        v = top.gibbs(v, self.hp.chain_steps, sample_visible=True)
-        for rbm in self.stack[-2::-1]:
-            v = rbm.down(bernoulli(v))
-        return (v * 2 - 1).unflatten(1, self.shape)
+        self.rbms = nn.ModuleList(self.new_rbms(self.widths))
 
     def step(self, x, epoch):
         layer, t = divmod(epoch, self.hp.rbm_epochs)
         rbm, k = self.stack[layer], self.hp.cd_steps[layer]
         with torch.no_grad():
-            v = bernoulli(_probabilities(x))
+            v = bernoulli(visible(x))
             for below in self.stack[:layer]:
                 v = bernoulli(below.up(v))
             if t == 0 and not rbm.b.any():  # its first step: no step leaves all of them at 0
@@ -115,15 +139,10 @@ class RestrictedBoltzmann(Method):
         yield Turn(f"rbms.{layer}", contrast * (1 - t / self.hp.rbm_epochs), terms)
 
     def diagnose(self, train, test):
-        images = {"train": _probabilities(train.x), "test": _probabilities(test.x)}
+        images = {"train": visible(train.x), "test": visible(test.x)}
         return likelihood.measure(self.stack, images, self.hp.likelihood)
 
 
 def _log_odds(v):
     """Biases with which units without weights are on as often as in v, by Laplace's rule, (V,)."""
     return torch.logit((distributed.total(v.sum(0)) + 1) / (len(v) * distributed.count() + 2))
-
-
-def _probabilities(x):
-    """Images in [-1, 1] as p(v = 1), (N, C, H, W) -> (N, V) in [0, 1]."""
-    return (x.flatten(1) + 1) / 2

@@ -14,17 +14,38 @@ log Z is that of every number made from it; it is the only error that is stated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ebmrepro.config.likelihood import AIS, Likelihoods
 from ebmrepro.metrics import ais, partition_rbm
 from ebmrepro.networks.energies import RBM
 
 ERRORS = 3  # standard errors of the mean weight in an interval, as in the authors' demonstration
 BATCH = 1000  # images, and chains of trials, at once
+
+
+class AIS(Protocol):
+    """Settings of annealed importance sampling, as `methods/rbm.py` declares them."""
+
+    chains: int
+
+    @property
+    def betas(self) -> list[float]: ...
+
+
+class Likelihoods(Protocol):
+    """Settings of `measure`, of the same file."""
+
+    seed: int
+    train: int
+    posterior: int
+    trials: int
+
+    @property
+    def ais(self) -> AIS: ...
 
 
 @torch.no_grad()

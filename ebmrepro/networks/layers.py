@@ -150,6 +150,13 @@ def initialise(module: nn.Module, std: float) -> None:
             part.bias.zero_()
 
 
+def glorot(module: nn.Module) -> None:
+    """Weights by Glorot and Bengio's rule (2010), biases 0."""
+    for layer in linear_layers(module):
+        nn.init.zeros_(layer.bias)
+        nn.init.xavier_normal_(layer.weight)
+
+
 def linear_layers(module: nn.Module) -> list[nn.Linear]:
     """The fully connected layers of a network, input first."""
     return [part for part in module.modules() if isinstance(part, nn.Linear)]

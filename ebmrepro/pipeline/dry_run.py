@@ -116,14 +116,14 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
             torch.cuda.synchronize(where)
         return time.monotonic()
 
-    ends: list[float] = []  # of the steps of an epoch but its last
-    epochs = training.epochs(lambda: ends.append(now()))
-    moments, clock = min(MOMENTS, model.epochs), 0.0
+    taken, moments, clock = training.steps(), min(MOMENTS, model.epochs), 0.0
     for moment in range(moments):
-        ends.clear()
         training.epoch = moment * model.epochs // moments
-        next(epochs)
-        clock += (now() - ends[0]) / STEPS
+        next(taken)
+        began = now()
+        while not next(taken).record:
+            pass
+        clock += (now() - began) / STEPS
     steps = None if like.count is None else model.epochs * (like.count // block.batch_size)
     whole = (like.count or 0) * pictures[0].nbytes
     rest = max(whole - pictures.nbytes, 0) if stays_there(whole, where) else 0

@@ -1,16 +1,16 @@
 """The loop: turns are taken here, and nothing here knows any method.
 
 Optimisers, their schedules, devices, ranks and the averaging of terms are the loop's; the
-mathematics is the method's. Records come out, one an epoch; the caller decides what to do with
-them, and may save the whole state between any two steps.
+mathematics is the method's. Steps come out one by one, and with the last of an epoch its record;
+what happens between two of them, saving, stopping, drawing, is the caller's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.types import Precision
-from ebmrepro.methods.base.method import Labelled, Method, Turn
+from ebmrepro.methods.base import Labelled, Method, Turn
 from ebmrepro.networks import distributed
 from ebmrepro.networks.conv3x3 import Vanishing
 from ebmrepro.networks.precision import prepare
@@ -31,6 +31,13 @@ from ebmrepro.training.finite import Finite, NotFinite
 Record = dict[str, float]
 
 LOOK = 100  # steps between looks whether all is finite, at each of which the host waits for a GPU
+
+
+class Step(NamedTuple):
+    """What a step of the training leaves to look at."""
+
+    terms: Mapping[str, Tensor]  # of its turns, and their losses; scalars on the device
+    record: Record | None  # of the epoch that ends with it, see `Training.steps`
 
 
 class Player:
@@ -82,7 +89,7 @@ class Player:
 class Training:
     """A method, its batches and its players: one run, from any step to its last.
 
-    `ema` holds the decays of those players whose weights are averaged, see `averages.py`; for
+    `ema` holds the decays of those players whose weights are averaged, see `ema.py`; for
     `precision` and `compiler` see `networks/precision.py`.
     """
 
@@ -112,29 +119,30 @@ class Training:
         """Iterations done."""
         return self.epoch * len(self.batches) + self.position
 
-    def epochs(self, between: Callable[[], None] = lambda: None) -> Iterator[Record]:
-        """Train to the end of the budget; one record per epoch.
+    @property
+    def _gpu(self) -> torch.device | None:
+        where = self.batches.device
+        return where if where.type == "cuda" else None
+
+    def steps(self) -> Iterator[Step]:
+        """Train to the end of the budget; between any two steps `state` may be taken.
 
         A record holds `epoch` and `step` so far, the means of all terms and losses over the epoch,
-        and the scalars that the algorithm remembers, as they stand after it. `between` is called
-        between any two steps of an epoch; `state` may be taken there, and between two records.
+        and the scalars that the algorithm remembers, as they stand after it.
 
         Raises:
             NotFinite: a term, a loss or a gradient was NaN or infinite; it and its step are named.
         """
         self.method.train()
         while self.epoch < self.method.epochs:
-            means = self._epoch(between)
-            self.method.after_epoch(self.epoch, means)
-            for player in self.players.values():
-                player.end_epoch()
-            self._set_rates()
-            self.epoch += 1
-            values = {**means, **self.method.state_values()}
-            record = dict(zip(values, torch.stack([*values.values()]).tolist(), strict=True))
-            # A state that has no value yet (MAGAN's E_G before the first epoch) is left out.
-            known = {key: value for key, value in record.items() if math.isfinite(value)}
-            yield {"epoch": self.epoch, "step": self.step, **known}
+            for x, y in self.batches.epoch(self.epoch, self.position):
+                terms = self._step(x if y is None else Labelled(x, y))
+                ends = self.position == len(self.batches)
+                yield Step(terms, self._end_epoch() if ends else None)
+
+    def epochs(self) -> Iterator[Record]:
+        """The same, a record at a time."""
+        return (step.record for step in self.steps() if step.record)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -146,7 +154,8 @@ class Training:
             yield
 
     def state(self) -> dict[str, Any]:
-        """All that the rest of the training follows from, besides the random generators.
+        """All that the rest of the training follows from, the process's random generators and
+        number of threads, by which sums are split, among it.
 
         Raises:
             NotFinite: see `check`; what is not finite is never saved.
@@ -159,6 +168,9 @@ class Training:
             "counts": self._counts,
             "method": self.method.state_dict(),
             "players": {name: player.state() for name, player in self.players.items()},
+            "random": torch.get_rng_state(),
+            "random_gpu": torch.cuda.get_rng_state(gpu) if (gpu := self._gpu) else None,
+            "threads": torch.get_num_threads(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -171,6 +183,10 @@ class Training:
         for name, player in self.players.items():
             player.restore(state["players"][name])
         self._set_rates()
+        torch.set_num_threads(state["threads"])
+        torch.set_rng_state(state["random"])
+        if self._gpu:
+            torch.cuda.set_rng_state(state["random_gpu"], self._gpu)
 
     @torch.no_grad()
     def check(self) -> None:
@@ -192,53 +208,63 @@ class Training:
             if bad.any():
                 raise NotFinite(f"{self.method.name}: {name} is not finite after step {self.step}")
 
-    def _epoch(self, between: Callable[[], None] = lambda: None) -> dict[str, Tensor]:
-        for x, y in self.batches.epoch(self.epoch, self.position):
-            batch = x if y is None else Labelled(x, y)
-            with WholeBatch() if distributed.count() > 1 else nullcontext():
-                for turn in self.method.step(batch, self.epoch):
-                    self._add(self._take(turn))
-            for part in self._vanishing:
-                part.age()
-            self.position += 1
-            if self.position % LOOK == 0:
-                self._finite.look()
-            if self.position < len(self.batches):
-                between()
+    def _step(self, batch: Tensor | Labelled) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        with WholeBatch() if distributed.count() > 1 else nullcontext():
+            for turn in self.method.step(batch, self.epoch):
+                taken = self._take(turn)
+                for key, value in taken.items():
+                    before = self._sums.get(key)
+                    self._sums[key] = value.clone() if before is None else before + value
+                    self._counts[key] = self._counts.get(key, 0) + 1
+                terms |= taken
+        for part in self._vanishing:
+            part.age()
+        self.position += 1
+        if self.position % LOOK == 0:
+            self._finite.look()
+        return terms
+
+    def _end_epoch(self) -> Record:
         self._finite.look()
         counts = self._counts
         own = torch.stack([value.float() / counts[key] for key, value in self._sums.items()])
         means = dict(zip(self._sums, distributed.mean(own), strict=True))
         self.position, self._sums, self._counts = 0, {}, {}
-        return means
+        self.method.after_epoch(self.epoch, means)
+        for player in self.players.values():
+            player.end_epoch()
+        self._set_rates()
+        self.epoch += 1
+        values = {**means, **self.method.state_values()}
+        record = dict(zip(values, torch.stack([*values.values()]).tolist(), strict=True))
+        # A state that has no value yet (MAGAN's E_G before the first epoch) is left out.
+        known = {key: value for key, value in record.items() if math.isfinite(value)}
+        return {"epoch": self.epoch, "step": self.step, **known}
 
     def _set_rates(self) -> None:
         factor = float(self.method.rate_factor)
         for player in self.players.values():
             player.optimiser.scale(factor)
 
-    def _add(self, terms: Mapping[str, Tensor]) -> None:
-        sums, counts = self._sums, self._counts
-        for key, value in terms.items():
-            value = value.detach()
-            sums[key] = sums[key] + value if key in sums else value.clone()
-            counts[key] = counts.get(key, 0) + 1
-
-    def _take(self, turn: Turn) -> Mapping[str, Tensor]:
+    def _take(self, turn: Turn) -> dict[str, Tensor]:
+        """Have a turn's player move; returns the turn's terms and its loss, detached."""
         step = self.step + 1
-        for key, value in turn.terms.items():
-            self._finite.value(step, key, value.detach())
+        terms = {key: value.detach() for key, value in turn.terms.items()}
+        for key, value in terms.items():
+            self._finite.value(step, key, value)
         if turn.loss is None:
-            return turn.terms
+            return terms
         if turn.player not in self.players:
             raise ParamsError(
                 f"params.yaml: {self.method.name}: found a turn of {turn.player!r}, "
                 f"the optim block has {', '.join(self.players)}"
             )
-        self._finite.value(step, f"loss/{turn.player}", turn.loss.detach())
+        name, loss = f"loss/{turn.player}", turn.loss.detach()
+        self._finite.value(step, name, loss)
         not_finite = self.players[turn.player].take(turn.loss)
         self._finite.count(step, f"the gradient of {turn.player}", not_finite)
-        return {f"loss/{turn.player}": turn.loss, **turn.terms}
+        return {name: loss, **terms}
 
 
 def _players(

@@ -47,7 +47,7 @@ def test_the_contrast_of_the_top_rbm_descends_by_statistics_of_hidden_means():
     model = small.build("autoencoder", cd_steps=1)
     x = torch.rand(8, 64)
     torch.manual_seed(7)
-    turn = model._contrastive_divergence(x, layer=2)
+    turn = model.contrastive_divergence(x, epoch=2 * model.hp.rbm_epochs)
     assert turn.player == "top"
     turn.loss.backward()
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_the_contrast_of_a_lower_rbm_descends_by_statistics_of_probabilities():
     model = small.build("autoencoder", cd_steps=1)
     v0 = torch.rand(8, 64)
     torch.manual_seed(7)
-    turn = model._contrastive_divergence(v0, layer=0)
+    turn = model.contrastive_divergence(v0, epoch=0)
     turn.loss.backward()
     rbm = model.stack[0]
     with torch.no_grad():

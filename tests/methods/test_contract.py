@@ -89,7 +89,7 @@ def test_a_turn_moves_only_its_player(name: str, net: dict):
             moved = {k for k, v in model.named_parameters() if not torch.equal(v, before[k])}
             assert turn.loss is not None or not moved
             assert all(key.startswith(turn.player + ".") for key in moved)
-        model.after_epoch(epoch, training._epoch())
+        next(training.epochs())
 
 
 @pytest.mark.parametrize("name", small.METHODS)
@@ -122,31 +122,23 @@ def test_a_seed_fixes_every_bit(name: str):
 @pytest.mark.parametrize("position", [0, 2], ids=["after an epoch", "within one"])
 @pytest.mark.parametrize("name", small.METHODS)
 def test_a_restored_training_goes_on_as_if_nothing_had_happened(name: str, position: int):
-    from ebmrepro.runs import run
-
     ema = dict.fromkeys(method.load(name).players, 0.9)
     whole = small.training(small.build(name), name, ema=ema)
     expected = list(whole.epochs())
 
     first = small.training(small.build(name), name, ema=ema)
-    steps, head, file = len(first.batches), [], io.BytesIO()
-
-    def between() -> None:
-        if first.step == 2 * steps + position:
-            torch.save(run._state(first, head, {}), file)
-
-    for record in first.epochs(between):
-        head.append(record)
-        if position == 0:
-            between()
-        if len(head) == 2 + (position > 0):
+    file, head = io.BytesIO(), []
+    for step in first.steps():
+        head += [step.record] if step.record else []
+        if first.step == 2 * len(first.batches) + position:
+            torch.save(first.state(), file)
             break
     file.seek(0)
 
     torch.manual_seed(99)  # another process: nothing is left of the first one's generator
     second = small.training(small.build(name, seed=5), name, ema=ema)
-    rows, _ = run._restore(second, torch.load(file, weights_only=True))
-    assert [*rows, *second.epochs()] == expected
+    second.restore(torch.load(file, weights_only=True))
+    assert [*head, *second.epochs()] == expected
     assert same(whole.method.state_dict(), second.method.state_dict())
     with whole.averaged(), second.averaged():
         assert same(whole.method.state_dict(), second.method.state_dict())

@@ -48,7 +48,7 @@ def test_the_contrast_descends_by_the_statistics_of_contrastive_divergence():
     model = small.build("dbn", cd_steps=1)
     v0 = torch.rand(8, 64)
     torch.manual_seed(7)
-    turn = model._contrastive_divergence(v0, layer=0)
+    turn = model.contrastive_divergence(v0, epoch=0)
     turn.loss.backward()
     rbm = model.get_submodule("rbms.0")
     assert isinstance(rbm, RBM)
@@ -67,7 +67,7 @@ def test_cd_k_runs_k_gibbs_steps(monkeypatch: pytest.MonkeyPatch):
     rbm = model.get_submodule("rbms.0")
     down = rbm.down
     monkeypatch.setattr(rbm, "down", lambda h: calls.append(h) or down(h))
-    model._contrastive_divergence(torch.rand(4, 64), layer=0)
+    model.contrastive_divergence(torch.rand(4, 64), epoch=0)
     assert len(calls) == 3
     assert all(set(h.unique().tolist()) <= {0.0, 1.0} for h in calls), "hidden units are sampled"
 

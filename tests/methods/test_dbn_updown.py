@@ -78,7 +78,7 @@ def test_the_label_of_lowest_free_energy_is_the_most_probable_by_enumeration():
     model = untied(layers=[3], top=4)
     x = torch.rand(20, *small.SHAPE) * 2 - 1
     features = model.recognition((x.flatten(1) + 1) / 2)
-    for i, found in enumerate(model.classify(x).tolist()):
+    for i, found in enumerate(model.joint_free_energy(x).argmin(1).tolist()):
         weights = [
             sum(
                 minus_energy(model.top, torch.cat([features[i], one_hot(y, 3)]), h).exp()
@@ -308,9 +308,8 @@ def test_training_learns_the_labels(trained: Any):
     found = trained.diagnose(test, test)
     assert found["error_updown"] <= 0.1 and found["error_greedy"] <= 0.2
     assert trained.diagnose(test, test) == found, "sampled passes have a seed of their own"
-    assert (trained.classify(test.x) != test.y).float().mean().item() == pytest.approx(
-        found["error_updown"]
-    )
+    label = trained.joint_free_energy(test.x).argmin(1)
+    assert (label != test.y).float().mean().item() == pytest.approx(found["error_updown"])
 
 
 def test_a_clamped_label_draws_images_of_its_class(trained: Any):

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import small
 import torch
@@ -67,6 +68,35 @@ def test_losses_by_hand():
     assert d.loss.item() == pytest.approx(1 + (1 + 0) / 2)  # D(x) + mean [m_t - D(G(z))]^+
     assert d.terms["hinge/active"].item() == 0.5
     assert g.loss.item() == 2.5 and g.terms["energy/fake"].item() == 2.5  # L_G = D(G(z))
+
+
+def curves(real: list[float], fake: list[float], m: list[float]) -> dict[str, np.ndarray]:
+    columns = {"energy/real": real, "energy/fake": fake, "magan/margin": m}
+    return {key: np.array(values) for key, values in columns.items()}
+
+
+def test_each_condition_that_fails_counts_in_each_epoch_that_had_a_chance():
+    # epoch   pretraining, measuring, then five of the game; m_0 = 10 is measured in the second
+    real = [20.0, 10.0, 9.0, 8.0, 12.0, 7.0, 6.0]
+    fake = [math.nan, math.nan, 11.0, 12.0, 13.0, 12.5, 5.0]
+    margin = [0.0, 10.0, 10.0, 8.0, 8.0, 8.0, 8.0]
+    # third: no E_G before it. Fourth: all hold, m moves to 8. Fifth: 12 is not below m = 8.
+    # Sixth: E_G fell from 13 to 12.5. Seventh: E_G fell, and 6 is not below 5.
+    assert magan().recount(curves(real, fake, margin)) == {
+        "chances": 4,
+        "stopped_by_generator": 2,
+        "stopped_by_margin": 1,
+        "stopped_by_fakes": 1,
+    }
+
+
+def test_equal_energies_of_fakes_do_not_stop_and_an_equal_margin_does():
+    assert magan().recount(curves([8.0, 8.0], [9.0, 9.0], [8.0, 8.0])) == {
+        "chances": 1,
+        "stopped_by_generator": 0,
+        "stopped_by_margin": 1,
+        "stopped_by_fakes": 0,
+    }
 
 
 def test_frozen_it_stays():

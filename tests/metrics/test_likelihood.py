@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from ebmrepro.config.likelihood import AIS, Likelihoods, Rung
+from ebmrepro.methods.rbm import AIS, Likelihoods, Rung
 from ebmrepro.metrics import likelihood, partition_rbm
 from ebmrepro.networks.energies import RBM
 

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from ebmrepro.config.likelihood import AIS, Rung
+from ebmrepro.methods.rbm import AIS, Rung
 from ebmrepro.metrics import ais, likelihood, partition_rbm
 from ebmrepro.networks.energies import RBM
 

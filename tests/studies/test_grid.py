@@ -26,6 +26,7 @@ from ebmrepro.studies.grid import configurations, play, results, workers
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.system.signals import Stopped, Watch
 from ebmrepro.training.batches import Batches
+from ebmrepro.training.loop import Training
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = params.load(ROOT / "params.yaml")
@@ -179,12 +180,16 @@ def one(kind: Any = "ebgan", **changes: Any) -> Configuration:
     return Configuration(kind, **{**told, "margin": None if kind == "gan" else 10.0, **changes})
 
 
+def build(chosen: Configuration) -> Any:
+    return play.build(chosen, small(), SHAPE, seed=0, epochs=3)
+
+
 @pytest.mark.parametrize("kind", ["ebgan", "gan", "ebgan_pt", "sweep"])
 @pytest.mark.parametrize(("layers_G", "layers_D"), [(2, 2), (3, 5), (5, 4)])
 def test_networks_have_the_layers_and_widths_of_their_configuration(
     kind: str, layers_G: int, layers_D: int
 ):
-    model: Any = play.build(one(kind, nLayerG=layers_G, nLayerD=layers_D), small(), SHAPE, 0)
+    model: Any = build(one(kind, nLayerG=layers_G, nLayerD=layers_D))
     G, D = layers.linear_layers(model.G), layers.linear_layers(model.D)
     assert [layer.out_features for layer in G] == [6] * (layers_G - 1) + [64]
     last = 1 if kind == "gan" else 64
@@ -198,14 +203,14 @@ def test_networks_have_the_layers_and_widths_of_their_configuration(
 @pytest.mark.parametrize("kind", ["ebgan", "gan"])
 def test_dropout_in_d_follows_every_hidden_layer_and_its_absence_none(kind: str):
     for dropout, count in ((True, 3), (False, 0)):
-        model: Any = play.build(one(kind, dropoutD=dropout), small(), SHAPE, 0)
+        model: Any = build(one(kind, dropoutD=dropout))
         found = [part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)]
         assert found == [0.5] * count
 
 
 def test_initial_weights_have_the_deviation_of_the_parameters():
     wide = one(sizeG=300, sizeD=300)
-    model: Any = play.build(wide, small(), SHAPE, 0)
+    model: Any = build(wide)
     for network, std in ((model.G, 0.02), (model.D, 0.002)):
         weights = torch.cat([layer.weight.flatten() for layer in layers.linear_layers(network)])
         assert weights.std().item() == pytest.approx(std, rel=0.02)
@@ -214,7 +219,7 @@ def test_initial_weights_have_the_deviation_of_the_parameters():
 @pytest.mark.parametrize("kind", ["ebgan", "gan", "ebgan_pt"])
 def test_losses_are_those_of_the_papers_at_the_same_weights(kind: str):
     """By hand from the networks' outputs, with the noise drawn in the same order."""
-    model: Any = play.build(one(kind), small(), SHAPE, 0)
+    model: Any = build(one(kind))
     x = torch.rand(6, *SHAPE) * 2 - 1
     turns = {}
     torch.manual_seed(5)
@@ -247,8 +252,8 @@ def test_losses_are_those_of_the_papers_at_the_same_weights(kind: str):
 def test_a_step_is_the_methods_own_at_equal_weights(kind: str):
     """Where the method's networks can express a configuration, both take the same step."""
     name = play.METHOD[kind]
-    chosen, grid = one(kind, nLayerD=2), small()
-    ours: Any = play.build(chosen, grid, SHAPE, 0)
+    chosen = one(kind, nLayerD=2)
+    ours = build(chosen)
     hp = ours.hp
     if kind == "gan":
         hp = hp.model_copy(update={"D": hp.D.model_copy(update={"hidden": [5]})})
@@ -258,11 +263,10 @@ def test_a_step_is_the_methods_own_at_equal_weights(kind: str):
     with torch.no_grad():
         for p, weight in zip(theirs.parameters(), weights, strict=True):
             p.copy_(weight)
-    rules = {"G": play.optimiser("adam", chosen, grid), "D": play.optimiser("adam", chosen, grid)}
     for model in (ours, theirs):
         torch.manual_seed(7)
         batches = Batches(pictures(64), None, 64, 0, torch.device("cpu"))
-        play.train(model, batches, rules, 3)
+        list(Training(model, batches, play.optimisers(chosen, small())).steps())
     moved = False
     for p, q, weight in zip(ours.parameters(), theirs.parameters(), weights, strict=True):
         assert torch.equal(p, q)
@@ -271,8 +275,8 @@ def test_a_step_is_the_methods_own_at_equal_weights(kind: str):
 
 
 def test_each_player_moves_by_its_own_rule_at_the_grids_rate():
-    chosen, grid = one("gan", optimD="sgd", lr=0.01), small()
-    adam, sgd = (play.optimiser(rule, chosen, grid) for rule in ("adam", "sgd"))
+    rules = play.optimisers(one("gan", optimD="sgd", lr=0.01), small())
+    adam, sgd = rules["G"], rules["D"]
     assert (adam.name, adam.lr, sgd.name, sgd.lr) == ("adam", 0.01, "sgd", 0.01)
 
 
@@ -284,9 +288,10 @@ def test_a_training_that_diverges_is_said_to_and_draws_nothing():
         0,
         60,
         torch.device("cpu"),
+        Watch(),
     )
     assert played.diverged
-    assert played.steps == play.LOOK  # seen at the first look, and not trained on
+    assert played.steps < 60  # seen at a look, and not trained on
     assert played.generated.shape == (0, *SHAPE)
     assert played.real is None
 
@@ -366,7 +371,7 @@ def test_workers_train_all_that_is_left_and_end(here: Path, capsys: pytest.Captu
     assert {path.stem for path in asked.folder.glob("*.npz")} == {f"{e.name}-seed0" for e in todo}
     assert not multiprocessing.active_children()
     images, _ = data.read(Path("data/digits"), "train")  # what another process trained is the same
-    again = play.play(todo[5], asked.grid, images, 0, asked.steps, torch.device("cpu"))
+    again = play.play(todo[5], asked.grid, images, 0, asked.steps, torch.device("cpu"), Watch())
     kept = workers.kept(asked.path(todo[5]))
     assert kept is not None
     assert np.array_equal(kept.generated, again.generated)

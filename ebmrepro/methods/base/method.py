@@ -1,24 +1,27 @@
 """What a method is: an energy to score with, a sampler to draw from, and a step to learn by.
 
-A method file yields turns in the order of its paper's algorithm; `train.py` takes them. Nothing
-outside `methods/` knows any method by name: a method is found by the name of its file.
+A method file yields turns in the order of its paper's algorithm; `training/loop.py` takes them.
+Nothing outside `methods/` knows any method by name: a method is found by the name of its file.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ebmrepro.config import training
 from ebmrepro.config.documents import Strict
+
+Curve = NDArray[np.floating]  # one value per epoch, NaN where there was none
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,18 @@ class Method(nn.Module, ABC):
     """One paper: its networks (submodules), its equations (`step`), its state (buffers).
 
     Whatever the algorithm remembers between steps is a buffer, changed in place after its last use
-    in the step, so that saving, resuming, moving and logging it need no code.
+    in the step, so that saving, resuming, moving and logging it need no code. What only some
+    methods can do stands in `abilities.py`.
     """
 
     Hparams: ClassVar[type[Strict]]  # types and meanings; the values are in params.yaml
-    players: ClassVar[tuple[str, ...]]  # submodules that `step` yields turns for; a literal, see
-    smallest_batch: ClassVar[int] = 1  # `params.declared`; and how many images a step needs
+
+    # Facts. A method's file sets them to literals: `declarations.declared` reads them there.
+    players: ClassVar[tuple[str, ...]]  # submodules that `step` yields turns for
+    smallest_batch: ClassVar[int] = 1  # how many images a step needs
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
-    z_within: ClassVar[float] = math.inf  # how far from 0 the prior lets a number of z be
+    energy_name: ClassVar[str | None] = None  # in words, where it is no reconstruction error
+    flags: ClassVar[Mapping[str, str]] = {}  # by measure, what to beware of in comparisons
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):
         """`shape` is (C, H, W) of the images; `classes` the number of labels of the data."""
@@ -78,46 +85,10 @@ class Method(nn.Module, ABC):
     def after_epoch(self, epoch: int, means: Mapping[str, Tensor]) -> None:
         """Called with the epoch's means of all terms (0-d tensors, over all ranks)."""
 
-    def prior(self, n: int) -> Tensor | None:
-        """z of `n` images from the paper's prior, (n, K), where the method has a generator G(z)."""
-        return None
-
-    def code(self, x: Tensor) -> Tensor | None:
-        """Codes of images, (N, ...) -> (N, K), where the method has an encoder."""
-        return None
-
-    def reconstruct(self, x: Tensor) -> Tensor | None:
-        """D(x) of an auto-encoder, (N, C, H, W) -> the same shape, where the method has one."""
-        return None
-
-    def joint_free_energy(self, x: Tensor) -> Tensor | None:
-        """F(x, y) of each label y, (N, C, H, W) -> (N, classes), where the method models labels."""
-        return None
-
-    def complete(self, x: Tensor, known: Tensor) -> Tensor | None:
-        """Images whose pixels outside the mask `known`, bool (C, H, W), are inferred from those
-        inside by the method's own sampler, (N, C, H, W) -> the same shape, where it can.
-        """
-        return None
-
     @property
     def hinge(self) -> Tensor | float | None:
         """The margin under which D still pushes fakes up, or None without a hinge."""
         return None
-
-    @property
-    def flags(self) -> Mapping[str, str]:
-        """By measure, what to beware of when this method is compared with others."""
-        return {}
-
-    @property
-    def rate_factor(self) -> Tensor | float:
-        """What all learning rates are multiplied by; looked at after each epoch."""
-        return 1.0
-
-    def diagnose(self, train: Labelled, test: Labelled) -> dict[str, float]:
-        """What only this paper asks of a trained model, measured on real data; NaN if unknown."""
-        return {}
 
     @property
     def name(self) -> str:

@@ -73,17 +73,6 @@ def chosen(grid: Grid, seed: int) -> list[Configuration]:
 
 def sweep(grid: Grid) -> list[Configuration]:
     """Figure 9: one EBGAN with each margin."""
-    s = grid.sweep
-    one = Configuration(
-        "sweep",
-        nLayerG=s.nLayerG,
-        nLayerD=s.nLayerD,
-        sizeG=s.sizeG,
-        sizeD=s.sizeD,
-        dropoutD=s.dropoutD,
-        optimD="adam",
-        optimG="adam",
-        lr=s.lr,
-        margin=None,
-    )
-    return [replace(one, margin=margin) for margin in s.margins]
+    own = {**dict(grid.sweep), "kind": "sweep", "optimD": "adam", "optimG": "adam"}
+    margins = own.pop("margins")
+    return [Configuration(**own, margin=margin) for margin in margins]

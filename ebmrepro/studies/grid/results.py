@@ -56,8 +56,8 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
 
     Raises:
         workers.WorkerError: a worker died.
-        stopping.Stopped: `watch` had a reason to stop; what was trained is kept.
-        writing.CannotWrite: the machine refuses.
+        signals.Stopped: `watch` had a reason to stop; what was trained is kept.
+        atomic.CannotWrite: the machine refuses.
     """
     asked, out = workers.work(suite, seed, settings), folder(suite, seed)
     started = datetime.now(UTC)
@@ -111,14 +111,10 @@ def _row(chosen: Configuration, played: Played, judge: Judge, seed: int) -> Row:
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    with (
-        atomic.atomic_write(path) as partial,
-        partial.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with atomic.atomic_write(path) as new, new.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        for row in rows:
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
 
 def _cell(value: Any) -> Any:
@@ -185,15 +181,12 @@ def _reference(suite: str, split: str, judge: Judge) -> dict[str, float]:
 def _counts(rows: Sequence[Row], asked: Work) -> dict[str, dict[str, int]]:
     table = asked.grid.table
     of = {"ebgan": table.ebgan.count, "gan": table.gan.count, "ebgan_pt": table.ebgan.count}
-    return {
-        kind: {
-            "drawn": len(there),
-            "of": of[kind],
-            "diverged": sum(row["diverged"] for row in there),
-        }
-        for kind in KINDS
-        for there in [[row for row in rows if row["kind"] == kind]]
-    }
+    counts = {}
+    for kind in KINDS:
+        there = [row for row in rows if row["kind"] == kind]
+        diverged = sum(row["diverged"] for row in there)
+        counts[kind] = {"drawn": len(there), "of": of[kind], "diverged": diverged}
+    return counts
 
 
 def _protocol(asked: Work, judge: Judge, split: str, budget: float) -> dict[str, Any]:

@@ -66,8 +66,16 @@ class Work:
     steps: int  # of each training
     folder: Path
 
+    @property
+    def label(self) -> str:
+        return f"{self.suite} grid seed {self.seed}"
+
     def path(self, chosen: Configuration) -> Path:
         return self.folder / f"{chosen.name}-seed{self.seed}.npz"
+
+    def left(self, todo: Sequence[Configuration]) -> list[Configuration]:
+        """Those of `todo` that are not trained yet."""
+        return [each for each in todo if not self.path(each).exists()]
 
 
 def work(suite: str, seed: int, settings: Params) -> Work:
@@ -102,12 +110,13 @@ def finish(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
 
     Raises:
         WorkerError: a worker died; what it had finished is kept.
-        stopping.Stopped: `watch` had a reason to stop; what was finished is kept.
+        signals.Stopped: `watch` had a reason to stop; what was finished is kept.
     """
-    label = f"{asked.suite} grid seed {asked.seed}"
-    left = [each for each in todo if not asked.path(each).exists()]
+    left = asked.left(todo)
     if len(left) < len(todo):
-        print(f"{label}: {len(todo) - len(left)} of {len(todo)} are trained already", flush=True)
+        print(
+            f"{asked.label}: {len(todo) - len(left)} of {len(todo)} are trained already", flush=True
+        )
     if not left:
         return
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -117,13 +126,12 @@ def finish(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
         context.Process(target=_serve, args=(asked, left), daemon=True)
         for _ in range(min(_workers(), len(left)))
     ]
+    finished = _finished(asked, left, crew, watch)
     try:
         with watch:
             for each in crew:
                 each.start()
-            for _ in progress.follow(
-                _finished(asked, left, crew, watch), len(left), label, unit="configurations"
-            ):
+            for _ in progress.follow(finished, len(left), asked.label, unit="configurations"):
                 pass
     finally:
         for each in crew:
@@ -136,29 +144,22 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     """Train in this process whatever of `todo` nobody has trained and nobody trains.
 
     Raises:
-        stopping.Stopped: `watch` had a reason to stop.
+        signals.Stopped: `watch` had a reason to stop.
     """
     images, _ = data.read(Path("data") / asked.suite, "train")
-
-    def look() -> None:
-        if reason := watch.reason():
-            raise Stopped(f"{asked.suite} grid: stopped {reason[0]}", reason[1])
-
-    while left := [each for each in todo if not asked.path(each).exists()]:
+    grid, seed, steps, where = asked.grid, asked.seed, asked.steps, device.device()
+    while left := asked.left(todo):
         for chosen in left:
             path = asked.path(chosen)
             try:
                 with FileLock(path.with_suffix(".lock"), timeout=0):
                     if path.exists():
                         continue
-                    where = device.device()
                     began = time.monotonic()
-                    played = play.play(
-                        chosen, asked.grid, images, asked.seed, asked.steps, where, look
-                    )
+                    played = play.play(chosen, grid, images, seed, steps, where, watch)
                     _keep(path, played, time.monotonic() - began)
             except Timeout:  # somebody trains it; whether they end well is seen next time round
-                look()
+                play.heed(watch, asked.label)
         time.sleep(GLANCE)
 
 
@@ -210,14 +211,12 @@ def _finished(
         for each in [each for each in waiting if asked.path(each).exists()]:
             waiting.remove(each)
             yield each
-        label = f"{asked.suite} grid seed {asked.seed}"
         if reason := watch.reason():
-            done = len(left) - len(waiting)
-            kept = f"{done} configurations trained by now are kept"
-            raise Stopped(f"{label}: stopped {reason[0]}; {kept}", reason[1])
+            kept = f"{len(left) - len(waiting)} configurations trained by now are kept"
+            raise Stopped(f"{asked.label}: stopped {reason[0]}; {kept}", reason[1])
         if broken := [each.exitcode for each in crew if each.exitcode not in (None, 0)]:
             raise WorkerError(
-                f"{label}: a worker ended with code {broken[0]} (-9 is the system's, for want of "
-                f"memory); what was trained is kept in {asked.folder}"
+                f"{asked.label}: a worker ended with code {broken[0]} (-9 is the system's, for "
+                f"want of memory); what was trained is kept in {asked.folder}"
             )
         time.sleep(GLANCE)

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ebmrepro.config import tour
 from ebmrepro.data import corruptions, ood_images
-from ebmrepro.methods.base.method import Method
+from ebmrepro.methods.base import Method
+from ebmrepro.methods.base.abilities import AutoEncodes, Completes
 from ebmrepro.networks import device, images
 from ebmrepro.runs import models
 from ebmrepro.studies.tour.answer import Answer
@@ -130,8 +131,8 @@ def _denoise(model: Method, question: Question, found: Answer) -> None:
     values["denoise_error_descent"] = after
     values["denoise_gain_descent"] = before - after
     rows = [task.truth, task.given, x]
-    if (projected := model.reconstruct(task.given)) is not None:
-        projected = projected.clamp(-1, 1)
+    if isinstance(model, AutoEncodes):
+        projected = model.reconstruct(task.given).clamp(-1, 1)
         after = _error(projected, task.truth)
         values["denoise_error_projection"] = after
         values["denoise_gain_projection"] = before - after
@@ -146,10 +147,10 @@ def _complete(model: Method, question: Question, found: Answer) -> None:
     values["complete_error_descent"] = after
     values["complete_gain_descent"] = before - after
     rows = [task.truth, _half(question), x]
-    with torch.random.fork_rng():
-        torch.manual_seed(question.seed)
-        sampled = model.complete(task.given, question.known)
-    if sampled is not None:
+    if isinstance(model, Completes):
+        with torch.random.fork_rng():
+            torch.manual_seed(question.seed)
+            sampled = model.complete(task.given, question.known)
         after = _error(sampled, task.truth, unknown)
         values["complete_error_gibbs"] = after
         values["complete_gain_gibbs"] = before - after

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ebmrepro import data
 from ebmrepro.config import evaluation, params, tour
-from ebmrepro.methods.base.method import Method
+from ebmrepro.methods.base import Method
+from ebmrepro.methods.base.abilities import ModelsLabels
 from ebmrepro.runs import models
 
 Energies = Callable[[np.ndarray], np.ndarray]
@@ -79,13 +79,7 @@ def label_energies(model: Method) -> Energies | None:
 
     None where the method has no energy of images with labels.
     """
-    where = next(model.parameters()).device
-    if model.joint_free_energy(torch.zeros((1, *model.shape), device=where)) is None:
+    if not isinstance(model, ModelsLabels):
         return None
-
-    def F(x: Tensor) -> Tensor:
-        found = model.joint_free_energy(x)
-        assert found is not None
-        return found
-
+    F = model.joint_free_energy
     return lambda pictures: models.in_batches(F, pictures).astype(np.float64)

@@ -1,0 +1,67 @@
+"""What some methods can do and others cannot.
+
+A method has an ability when its class, or its family's, defines the functions; who needs one asks
+`isinstance(model, AutoEncodes)`. Nothing is registered, and nothing returns None for "I cannot".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class AutoEncodes(Protocol):
+    """It has an auto-encoder."""
+
+    def code(self, x: Tensor) -> Tensor:
+        """Codes of images, (N, C, H, W) -> (N, K)."""
+        ...
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """D(x), (N, C, H, W) -> the same shape."""
+        ...
+
+
+@runtime_checkable
+class ComparesStarts(AutoEncodes, Protocol):
+    """Its paper shows reconstructions of an auto-encoder from several starts, beside PCA's."""
+
+    def reconstructions(self, x: Tensor) -> Mapping[str, Tensor]:
+        """By start, (N, C, H, W) -> the same shape each."""
+        ...
+
+
+@runtime_checkable
+class ModelsLabels(Protocol):
+    """It has an energy of images with labels."""
+
+    def joint_free_energy(self, x: Tensor) -> Tensor:
+        """F(x, y) of each label y, (N, C, H, W) -> (N, classes)."""
+        ...
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """Its own sampler infers a part of an image from the rest."""
+
+    def complete(self, x: Tensor, known: Tensor) -> Tensor:
+        """Images whose pixels outside the mask `known`, bool (C, H, W), are inferred from those
+        inside, (N, C, H, W) -> the same shape.
+        """
+        ...
+
+
+@runtime_checkable
+class Extracts(Protocol):
+    """Its classifier is a suite's extractor of features, in which all methods are compared."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """Last hidden layer of the classifier, (N, C, H, W) -> (N, K)."""
+        ...
+
+    def classify(self, features: Tensor) -> Tensor:
+        """p(y | x) from `features(x)`, (N, K) -> (N, classes)."""
+        ...
