@@ -40,7 +40,7 @@ from pydantic import Field
 from torch import nn
 
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, Seed, Several, PositiveFraction
+from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, visible
 from ebmrepro.metrics import likelihood
