@@ -23,6 +23,8 @@ Departures:
   phase. A chain starts from random bits, where the paper starts from a label.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -44,7 +46,9 @@ class DBN(RBMStack):
     players = ("rbms", "classifier", "scratch")
     labelled = True
     energy_name = "free energy of the first RBM"
-    flags = {"fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"}
+    flags: ClassVar = {
+        "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"
+    }
     grad_norms: torch.Tensor
     grad_steps: torch.Tensor
 

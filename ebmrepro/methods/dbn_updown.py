@@ -31,7 +31,7 @@ Departures:
 
 import copy
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -41,6 +41,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ebmrepro.config.types import Count, Epochs
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import (
+    IN_OWN_FEATURES,
     RBMStack,
     RBMStackHparams,
     sigmoid_layers,
@@ -58,8 +59,8 @@ class DBNUpDown(RBMStack):
     players = ("rbms", "generative", "top", "recognition")
     labelled = True
     energy_name = "free energy of the top RBM"
-    flags = {
-        "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others",
+    flags: ClassVar = {
+        **IN_OWN_FEATURES,
         "classes_covered": "labels are clamped in turn: classes are asked for, not found",
     }
 

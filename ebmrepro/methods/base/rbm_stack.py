@@ -20,6 +20,11 @@ from ebmrepro.networks import layers
 from ebmrepro.networks.energies import RBM, LabelledRBM
 from ebmrepro.networks.random import bernoulli
 
+# Flag of the methods that are DBNs.
+IN_OWN_FEATURES = {
+    "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"
+}
+
 
 class RBMStackHparams(Strict):
     layers: Layers  # hidden units, bottom to top
