@@ -76,9 +76,10 @@ def _declared(path: Path) -> dict[str, Measure]:
     """`MEASURES` of a file, made of the names of this module alone."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id="MEASURES")], value=ast.Dict() as value):
-                code = compile(ast.Expression(value), str(path), "eval")
-                return eval(code, dict(globals()))
+            case ast.Assign(targets=[ast.Name(id="MEASURES")], value=ast.Dict()):
+                names = dict(globals())
+                exec(compile(ast.Module([node], []), str(path), "exec"), names)
+                return names["MEASURES"]
     return {}
 
 
