@@ -68,7 +68,7 @@ def _filters(suite: Suite, system: System) -> Sequence[Block]:
     ]
     shown = min(SHOWN, run.filters.shape[1])
     facts = {"sheet": sheet, "shown": shown, "seed": run.seed}
-    return WORDS.gallery("filters", galleries.tiles(sheet), "dbn", **facts)
+    return WORDS.gallery("filters", galleries.tiles(sheet), **facts)
 
 
 def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
@@ -78,7 +78,7 @@ def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
         if (pretrained := system.curves(f"{told['column']}/classifier"))
         and (scratch := system.curves(f"{told['column']}/scratch"))
     ]
-    return WORDS.figure("fine-tuning", panels, "dbn")
+    return WORDS.figure("fine-tuning", panels)
 
 
 def _start(
@@ -101,7 +101,7 @@ def _gradients(system: System, colour: str) -> Sequence[Block]:
         if points:
             lines.append((sorted(points, key=lambda point: point[0]), shade, f"{start} start"))
     panels = [Panel("Gradient norm by layer", partial(_layers, lines))] if lines else []
-    return WORDS.figure("gradients", panels, "dbn")
+    return WORDS.figure("gradients", panels)
 
 
 def _layers(lines: Sequence[tuple[Points, str, str]], ax: Axes) -> None:
@@ -145,14 +145,14 @@ def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
     shown = SHOWN // classes * classes
     sheet = [(WORDS["labels"]["tile"], galleries.generated(system, shown, classes))]
     facts = {"sheet": sheet, "shown": shown, "seed": run.seed}
-    return WORDS.gallery("labels", galleries.tiles(sheet), "dbn", **facts)
+    return WORDS.gallery("labels", galleries.tiles(sheet), **facts)
 
 
 def _learning_labels(system: System, colour: str) -> Sequence[Block]:
     curves = system.curves("error/label")
     steps = " then ".join(map(str, system.numbers.get("hparams.gibbs_steps", ())))
     draw = Panel("Error of inferred labels", partial(_label_error, (curves, colour, system.title)))
-    return WORDS.figure("updown", [draw] if curves else [], "dbn", steps=steps)
+    return WORDS.figure("updown", [draw] if curves else [], steps=steps)
 
 
 def _label_error(line: tuple[Sequence[Array], str, str], ax: Axes) -> None:

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.config.plane import Fundamentals
 from ebmrepro.metrics import ais
 from ebmrepro.networks.samplers import Draws
 from ebmrepro.studies.plane import partition
 from ebmrepro.studies.plane.learning import betas
-from ebmrepro.studies.plane.members import Measured, stream
+from ebmrepro.studies.plane.members import Measured, Plane, stream
 from ebmrepro.studies.plane.partition import Grid
 
 LARGEST = 30_000_000  # points of a grid
@@ -42,10 +41,13 @@ class Mixture:
         return math.log(2) + dimension / 2 * math.log(2 * math.pi * self.sd**2)
 
 
-def by_dimension(asked: Fundamentals, out: Measured) -> None:
+def by_dimension(plane: Plane, out: Measured) -> None:
     """Evaluations and errors of both, in 1 to `dimensions` dimensions; the grid's, extrapolated."""
-    spec = asked.partition
-    same = "the same for every seed: nothing in it is random"
+    spec, seeds = plane.asked.partition, [str(seed) for seed in plane.asked.seeds]
+
+    def add(name: str, value: float, measure: str, **of: int) -> None:
+        out.add(name, dict.fromkeys(seeds, value), plane.protocol(measure, **of))
+
     points: list[int] = []
     for d in range(1, spec.dimensions + 1):
         energy = Mixture(spec.sd, spec.centre)
@@ -53,32 +55,21 @@ def by_dimension(asked: Fundamentals, out: Measured) -> None:
         points.append(k)
         with out.timed(f"grid {d}"):
             found = partition.log_z(energy, Grid(spec.half, k, d)).item()
-        told = (
-            f"midpoint rule in {d} dimensions on [-{spec.half:g}, {spec.half:g}]^{d}, with the "
-            f"fewest points per axis that hold log Z to {spec.accuracy:g} nats; {same}"
-        )
-        for name, value in (
-            ("points_per_axis", k),
-            ("evaluations", k**d),
-            ("log_z_error", abs(found - energy.log_z(d))),
-        ):
-            out.add(f"{name}_d{d}@grid", dict.fromkeys(_seeds(asked), value), told)
-        _annealed(asked, out, d)
+        add(f"points_per_axis_d{d}@grid", k, "by_grid", d=d)
+        add(f"evaluations_d{d}@grid", k**d, "by_grid", d=d)
+        add(f"log_z_error_d{d}@grid", abs(found - energy.log_z(d)), "by_grid", d=d)
+        _annealed(plane, out, d)
     k, last = points[-1], spec.dimensions
     for d in FAR:
-        told = f"log10 of k^{d}, k = {k} points per axis as needed in {last} dimensions; {same}"
-        value = d * math.log10(k)
-        out.add(f"points_log10_d{d}@grid", dict.fromkeys(_seeds(asked), value), told)
+        add(f"points_log10_d{d}@grid", d * math.log10(k), "points_log10", d=d, k=k, last=last)
     dimensions = torch.arange(1, last + 1, dtype=torch.float64)
     counts = torch.tensor([k**d for d, k in enumerate(points, start=1)], dtype=torch.float64)
     together = torch.corrcoef(torch.stack([dimensions, counts.log()]))[0, 1].item()
-    told = f"correlation of log(evaluations by grid) with the dimension, 1 to {last}; {same}"
-    out.add("grid_cost_log_linearity", dict.fromkeys(_seeds(asked), together), told)
+    add("grid_cost_log_linearity", together, "grid_cost_log_linearity", last=last)
     for kind in ("grid", "ais"):
         ends = [out.values[f"evaluations_d{d}@{kind}"] for d in (1, last)]
-        growth = {s: (ends[1][s] / ends[0][s]) ** (1 / (last - 1)) for s in _seeds(asked)}
-        told = f"factor by which evaluations grow per dimension, from 1 to {last}"
-        out.add(f"growth@{kind}", growth, told)
+        growth = {s: (ends[1][s] / ends[0][s]) ** (1 / (last - 1)) for s in seeds}
+        out.add(f"growth@{kind}", growth, plane.protocol("growth", last=last))
 
 
 def smallest(
@@ -105,27 +96,19 @@ def smallest(
     return k - 1
 
 
-def _annealed(asked: Fundamentals, out: Measured, d: int) -> None:
-    spec = asked.partition.ais
-    energy = Mixture(asked.partition.sd, asked.partition.centre)
-    draws = Draws([stream(f"ais {d} dimensions", seed) for seed in asked.seeds])
-    path = ais.FromGaussian(energy, draws, spec.chains, d, spec.base_sd, spec.step)
+def _annealed(plane: Plane, out: Measured, d: int) -> None:
+    spec, seeds = plane.asked.partition, plane.asked.seeds
+    chains, energy = spec.ais.chains, Mixture(spec.sd, spec.centre)
+    draws = Draws([stream(f"ais {d} dimensions", seed) for seed in seeds])
+    path = ais.FromGaussian(energy, draws, chains, d, spec.ais.base_sd, spec.ais.step)
     with out.timed(f"ais {d}"):
-        weights = ais.log_weights(path, betas(spec))
-    found = [ais.estimate(row, path.log_z_0, spec.temperatures) for row in weights]
-    told = (
-        f"annealed importance sampling in {d} dimensions, {spec.chains} chains, "
-        f"{spec.temperatures} temperatures, one MALA move at each"
-    )
-    each = energy.evaluations // len(asked.seeds)
+        weights = ais.log_weights(path, betas(spec.ais))
+    found = [ais.estimate(row, path.log_z_0, spec.ais.temperatures) for row in weights]
     for name, values in (
-        ("evaluations", [each] * len(found)),
+        ("evaluations", [energy.evaluations // len(seeds)] * len(found)),
         ("log_z_error", [abs(f.log_z - energy.log_z(d)) for f in found]),
         ("log_z_half_width", [f.high - f.log_z for f in found]),
         ("effective", [f.effective / f.chains for f in found]),
     ):
-        out.add(f"{name}_d{d}@ais", dict(zip(_seeds(asked), values, strict=True)), told)
-
-
-def _seeds(asked: Fundamentals) -> list[str]:
-    return [str(seed) for seed in asked.seeds]
+        by_seed = dict(zip(map(str, seeds), values, strict=True))
+        out.add(f"{name}_d{d}@ais", by_seed, plane.protocol("by_ais", d=d))

@@ -15,21 +15,16 @@ from ebmrepro.networks import samplers
 from ebmrepro.studies.plane import partition, train
 from ebmrepro.studies.plane.energies import PlaneEnergy
 from ebmrepro.studies.plane.exact import Exact
-from ebmrepro.studies.plane.members import Array, Measured, Plane
+from ebmrepro.studies.plane.members import SHIFT, Array, Measured, Plane
 from ebmrepro.studies.plane.partition import Grid
 
 FRAME_GRID = 64  # points per axis where the energy is looked at while it trains
-SHIFT = 100.0  # nats added to an energy to see that a ratio does not notice
 
 
 def truth(plane: Plane, out: Measured) -> None:
     """What the best model of all would reach, and the true densities as pictures."""
-    told = (
-        f"mean of log p(x) in nats under the true density, {plane.asked.held_out:,} held-out "
-        "points: no model does better but by chance"
-    )
     log_p = plane.log_p(plane.held_out).double()
-    plane.add(out, "log_likelihood", "true", log_p.mean(1), told)
+    plane.add(out, "true", log_likelihood=log_p.mean(1))
     for name in plane.densities:
         log_density = plane.exact.log_p[plane.first(name)] - plane.exact.grid.log_cell
         out.arrays[f"energy/{name}/true"] = picture(-log_density, plane.exact.grid)
@@ -53,7 +48,7 @@ def follow(
     energy = next(training)  # one object, that moves on as the training does
     for step, _ in enumerate(chain([energy], training)):
         if step == 0 and way == "ml":
-            _untrained(plane, out, energy)
+            _describe(plane, out, "untrained", energy)  # nearly a plane, "a line" in a cut
         for _ in range(due.count(step)):
             energies = exact.energies(energy)
             scene = {
@@ -79,11 +74,7 @@ def follow(
 
 def fit(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     """log Z, held-out log-likelihood, KL; for EBGAN also at the temperature that fits best."""
-    energies = plane.exact.energies(energy)
-    _describe(plane, out, way, energy, energies)
-    for name in plane.densities:
-        row = energies[plane.first(name)]
-        out.arrays[f"energy/{name}/{way}"] = picture(row, plane.exact.grid)
+    energies = _describe(plane, out, way, energy)
     if way != "ebgan":
         return
     with torch.no_grad():
@@ -91,21 +82,8 @@ def fit(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     tried = torch.tensor(plane.asked.temperatures, dtype=torch.float64)
     losses = [mean / t + plane.exact.fit(energies / t).log_z for t in tried]
     best = tried[torch.stack(losses).argmin(0)]
-    plane.add(
-        out,
-        "temperature",
-        way,
-        best,
-        "T at which exp(-E / T) / Z gives the training points the highest likelihood, of those in "
-        "params.yaml",
-    )
-    plane.add(
-        out,
-        "kl_fitted",
-        way,
-        plane.exact.fit(energies / best[:, None]).kl,
-        "KL(p_data || p_model) in nats on the grid, of exp(-E / T) / Z at the fitted T",
-    )
+    fitted = plane.exact.fit(energies / best[:, None])
+    plane.add(out, way, temperature=best, kl_fitted=fitted.kl)
 
 
 def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
@@ -122,27 +100,12 @@ def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
         with_z = (-exactly(x) - log_z) - (-exactly(other) - log_z)
         shifted = partition.log_ratio(lambda points: exactly(points) + SHIFT, x, other)
     true = plane.log_p(x).double() - plane.log_p(other).double()
-    pairs = f"largest over {half:,} pairs of held-out points, in nats"
     plane.add(
         out,
-        "log_ratio_gap",
         way,
-        (without - with_z).abs().amax(1),
-        f"|E(x') - E(x) - (log p(x) - log p(x'))|, with Z in both p; {pairs}",
-    )
-    plane.add(
-        out,
-        "log_ratio_shift",
-        way,
-        (without - shifted).abs().amax(1),
-        f"change of E(x') - E(x) when {SHIFT:g} is added to E everywhere; {pairs}",
-    )
-    plane.add(
-        out,
-        "log_ratio_to_truth",
-        way,
-        (without - true).abs().median(1).values,
-        "|log p(x)/p(x') by the energy - by the true density|, median over the same pairs, in nats",
+        log_ratio_gap=(without - with_z).abs().amax(1),
+        log_ratio_shift=(without - shifted).abs().amax(1),
+        log_ratio_to_truth=(without - true).abs().median(1).values,
     )
 
 
@@ -156,18 +119,11 @@ def summarise(plane: Plane, out: Measured) -> None:
         return {seed: [values[seed] for values in found] for seed in seeds}
 
     gaps = over("log_ratio_gap", ways)
-    out.add(
-        "log_ratio_error",
-        {seed: max(values) for seed, values in gaps.items()},
-        "largest of log_ratio_gap over densities and ways of training, in nats",
-    )
+    largest = {seed: max(values) for seed, values in gaps.items()}
+    out.add("log_ratio_error", largest, plane.protocol("log_ratio_error"))
     for name, names in (("kl_untrained", ["untrained"]), ("kl_trained", ways)):
-        out.add(
-            name,
-            {seed: sum(v) / len(v) for seed, v in over("kl", names).items()},
-            "mean of KL(p_data || p_model) over the densities"
-            + (", nats" if len(names) == 1 else " and the three ways of training, nats"),
-        )
+        mean = {seed: sum(v) / len(v) for seed, v in over("kl", names).items()}
+        out.add(name, mean, plane.protocol(name))
 
 
 def annealed(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
@@ -179,25 +135,12 @@ def annealed(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None
     weights = ais.log_weights(path, betas(spec))
     found = [ais.estimate(row, path.log_z_0, spec.temperatures) for row in weights]
     log_z = plane.exact.fit(plane.exact.energies(energy)).log_z
-    told = (
-        f"annealed importance sampling, {spec.chains} chains, {spec.temperatures} temperatures, "
-        "one MALA move at each"
-    )
-    gap = torch.tensor([f.log_z for f in found], dtype=torch.float64) - log_z
-    plane.add(out, "log_z_ais_error", way, gap, f"log Z by AIS less log Z by grid, nats; {told}")
     plane.add(
         out,
-        "log_z_ais_half_width",
         way,
-        torch.tensor([f.high - f.log_z for f in found]),
-        f"half the 95 % interval of log Z, nats; {told}",
-    )
-    plane.add(
-        out,
-        "ais_effective",
-        way,
-        torch.tensor([f.effective / f.chains for f in found]),
-        f"effective sample size as a share of the chains; {told}",
+        log_z_ais_error=torch.tensor([f.log_z for f in found], dtype=torch.float64) - log_z,
+        log_z_ais_half_width=torch.tensor([f.high - f.log_z for f in found]),
+        ais_effective=torch.tensor([f.effective / f.chains for f in found]),
     )
 
 
@@ -210,52 +153,27 @@ def picture(energies: Tensor, grid: Grid) -> Array:
     return energies.reshape(grid.k, grid.k).numpy().astype(np.float32)
 
 
-def _untrained(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
-    """The energy of random weights: nearly a plane, "a line" in a cut."""
-    energies = plane.exact.energies(energy)
-    _describe(plane, out, "untrained", energy, energies)
-    for name in plane.densities:
-        row = energies[plane.first(name)]
-        out.arrays[f"energy/{name}/untrained"] = picture(row, plane.exact.grid)
-
-
-def _describe(plane: Plane, out: Measured, way: str, energy: PlaneEnergy, energies: Tensor) -> None:
-    grid, found = plane.exact.grid, plane.exact.fit(energies)
+def _describe(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> Tensor:
+    """Numbers and pictures of an energy, and its values on the grid, (M, K)."""
+    energies, grid = plane.exact.energies(energy), plane.exact.grid
+    found = plane.exact.fit(energies)
     coarse = partition.log_z(energy, Grid(grid.half, grid.k // 2, 2))
     with torch.no_grad():
         held_out = -energy(plane.held_out).double().mean(1) - found.log_z
     inside = (plane.exact.points.abs() < plane.asked.domain.wall).all(1)
-    size = f"{grid.k} x {grid.k} points"
-    plane.add(out, "log_z", way, found.log_z, f"nats, midpoint rule on {size}")
     plane.add(
         out,
-        "log_z_grid_error",
         way,
-        (found.log_z - coarse).abs(),
-        f"change of log Z from {grid.k // 2} points per axis to {grid.k}, nats",
+        log_z=found.log_z,
+        log_z_grid_error=(found.log_z - coarse).abs(),
+        log_likelihood=held_out,
+        kl=found.kl,
+        energy_sd=energies[:, inside].std(1),
+        linear_share=_linear_share(energies[:, inside], plane.exact.points[inside]),
     )
-    plane.add(
-        out,
-        "log_likelihood",
-        way,
-        held_out,
-        f"mean of -E(x) - log Z in nats, {plane.asked.held_out:,} held-out points, Z by grid",
-    )
-    plane.add(out, "kl", way, found.kl, f"KL(p_data || p_model) in nats, both on a grid of {size}")
-    plane.add(
-        out,
-        "energy_sd",
-        way,
-        energies[:, inside].std(1),
-        "standard deviation of the energy over the square within the walls, nats",
-    )
-    plane.add(
-        out,
-        "linear_share",
-        way,
-        _linear_share(energies[:, inside], plane.exact.points[inside]),
-        "share of the energy's variance over that square that the best plane a + b'x explains",
-    )
+    for name in plane.densities:
+        out.arrays[f"energy/{name}/{way}"] = picture(energies[plane.first(name)], grid)
+    return energies
 
 
 def _linear_share(energies: Tensor, points: Tensor) -> Tensor:

@@ -38,5 +38,5 @@ def measure(asked: Fundamentals, say: Callable[[str], None]) -> Measured:
         sampling.steps(plane, out)
         sampling.slide(plane, out, trained["ml"])
     say("Z by grid and by annealed importance sampling, in more dimensions")
-    cost.by_dimension(asked, out)
+    cost.by_dimension(plane, out)
     return out

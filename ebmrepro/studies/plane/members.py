@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebmrepro.config.documents import read_yaml
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks.samplers import Draws
@@ -23,6 +24,8 @@ from ebmrepro.studies.plane.partition import Grid
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scene = tuple[Array, Array]  # energies (k, k) and points (N, 2)
+
+SHIFT = 100.0  # nats added to an energy to see that a ratio does not notice
 
 
 @dataclass
@@ -58,11 +61,35 @@ class Measured:
         return Measurement(dict(self.values), protocol=self.protocol).document()
 
 
+class Protocol:
+    """How each number is measured: the sentences of protocol.yaml, for what was asked."""
+
+    def __init__(self, asked: Fundamentals):
+        told, sampling = read_yaml(Path(__file__).with_name("protocol.yaml")), asked.sampling
+        self.sentences: dict[str, str] = told["measures"]
+        self.facts: dict[str, Any] = {
+            "asked": asked,
+            "coarse": asked.grid // 2,
+            "half": asked.held_out // 2,
+            "shift": SHIFT,
+            "looked_at": sampling.chains * len(states(sampling.moves, sampling.every)),
+            "looked_at_ring": sampling.ring_chains
+            * len(states(sampling.ring_moves, sampling.every)),
+        }
+        for name, phrase in told["phrases"].items():
+            self.facts[name] = phrase.format(**self.facts)
+
+    def __call__(self, measure: str, **more: object) -> str:
+        """`measure` by its name without a density."""
+        return self.sentences[measure].format(**self.facts, **more)
+
+
 class Plane:
     """The members: each density from each seed, with its points and its draws."""
 
     def __init__(self, asked: Fundamentals):
         self.asked = asked
+        self.protocol = Protocol(asked)
         self.densities = densities.make(asked.densities)
         self.members = [(name, seed) for name in self.densities for seed in asked.seeds]
         self.train = self.points("train", asked.train)
@@ -74,14 +101,8 @@ class Plane:
 
     def points(self, purpose: str, n: int) -> Tensor:
         """(M, n, 2)."""
-        return torch.stack(
-            [
-                self.densities[name].sample(n, generator)
-                for (name, _), generator in zip(
-                    self.members, self.draws(purpose).generators, strict=True
-                )
-            ]
-        )
+        pairs = zip(self.members, self.draws(purpose).generators, strict=True)
+        return torch.stack([self.densities[name].sample(n, own) for (name, _), own in pairs])
 
     def log_p(self, x: Tensor) -> Tensor:
         """The true log densities at common points (K, 2) -> (M, K), or at own ones (M, N, 2)."""
@@ -95,10 +116,13 @@ class Plane:
         """The member that pictures show: the first seed's."""
         return self.members.index((name, self.asked.seeds[0]))
 
-    def add(self, out: Measured, measure: str, way: str, per_member: Tensor, protocol: str) -> None:
-        """One measure of each density, `<measure>_<density>@<way>`."""
-        for name, by_seed in self.by_density(per_member):
-            out.add(f"{measure}_{name}@{way}", by_seed, protocol)
+    def add(self, out: Measured, way: str, **measures: Tensor) -> None:
+        """Measures of each density, values per member: `<measure>_<density>@<way>`."""
+        for measure, per_member in measures.items():
+            own = f"{measure}@{way}"
+            told = self.protocol(own if own in self.protocol.sentences else measure)
+            for name, by_seed in self.by_density(per_member):
+                out.add(f"{measure}_{name}@{way}", by_seed, told)
 
     def mean(self, per_member: Tensor) -> dict[str, float]:
         """Mean over the densities, {seed: value}."""
@@ -110,15 +134,14 @@ class Plane:
 
     def by_density(self, per_member: Tensor) -> Iterator[tuple[str, dict[str, float]]]:
         """(density, {seed: value}) of a value per member, (M,)."""
+        pairs = list(zip(self.members, map(float, per_member), strict=True))
         for name in self.densities:
-            yield (
-                name,
-                {
-                    str(seed): float(value)
-                    for (own, seed), value in zip(self.members, per_member, strict=True)
-                    if own == name
-                },
-            )
+            yield name, {str(seed): value for (own, seed), value in pairs if own == name}
+
+
+def states(moves: int, every: int) -> range:
+    """The states of a chain that are looked at: of its second half, one in `every`."""
+    return range(moves // 2, moves, every)
 
 
 def stream(*names: object) -> int:

@@ -18,7 +18,7 @@ from ebmrepro.studies.plane import train
 from ebmrepro.studies.plane.energies import PlaneEnergy
 from ebmrepro.studies.plane.exact import Exact, total_variation
 from ebmrepro.studies.plane.learning import FRAME_GRID, picture
-from ebmrepro.studies.plane.members import Measured, Plane, stream
+from ebmrepro.studies.plane.members import Measured, Plane, states, stream
 from ebmrepro.studies.plane.partition import Grid
 
 Sampler = Callable[[Energy, Tensor, float, Draws], Iterator[Tensor]]
@@ -33,34 +33,22 @@ def error(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
     spec, grid = plane.asked.sampling, plane.exact.grid
     energies = plane.exact.energies(energy)
     mass = energies.neg().softmax(1)
-    wanted = range(spec.moves // 2, spec.moves, spec.every)
-    n = spec.chains * len(wanted)
-    told = (
-        f"total variation between the model's exact mass in {spec.bins} x {spec.bins} bins and "
-        f"{n:,} points; energies learnt by maximum likelihood"
-    )
-    floor = plane.exact.draw(energies, n, plane.draws("floor"))
-    floor = total_variation(floor, mass, grid, spec.bins)
-    plane.add(out, "tv", "exact", floor, f"{told}: independent exact draws, the floor")
+    wanted = states(spec.moves, spec.every)
+    floor = plane.exact.draw(energies, spec.chains * len(wanted), plane.draws("floor"))
+    plane.add(out, "exact", tv=total_variation(floor, mass, grid, spec.bins))
     for name, sampler in SAMPLERS.items():
         draws = plane.draws(f"sample {name}")
         noise = train.scattered(draws, spec.chains, plane.asked)
         start = torch.cat([noise, plane.exact.draw(energies, spec.chains, draws)], 1)
-        states = list(islice(sampler(energy, start, spec.step, draws), spec.moves))
-        kept = [states[i].split(spec.chains, 1) for i in wanted]
-        moved = f"{told}: states of {spec.chains} chains, step {spec.step:g}, {spec.moves} moves"
-        for i, (measure, where) in enumerate(
-            (
-                ("tv_noise", "begun at uniform noise"),
-                ("tv_kept", "begun at exact draws, which a right sampler keeps exact"),
-            )
-        ):
-            points = torch.cat([state[i] for state in kept], 1)
-            distance = total_variation(points, mass, grid, spec.bins)
-            plane.add(out, measure, name, distance, f"{moved}, {where}")
-            if (measure, name) == ("tv_noise", "langevin"):
-                over = "mean over the densities of the "
-                out.add("langevin_distance", plane.mean(distance), f"{over}{moved}, {where}")
+        chain = list(islice(sampler(energy, start, spec.step, draws), spec.moves))
+        noisy, kept = (
+            total_variation(torch.cat(own, 1), mass, grid, spec.bins)
+            for own in zip(*(chain[i].split(spec.chains, 1) for i in wanted), strict=True)
+        )
+        plane.add(out, name, tv_noise=noisy, tv_kept=kept)
+        if name == "langevin":
+            told = plane.protocol("langevin_distance")
+            out.add("langevin_distance", plane.mean(noisy), told)
 
 
 def steps(plane: Plane, out: Measured) -> None:
@@ -71,8 +59,7 @@ def steps(plane: Plane, out: Measured) -> None:
     spec, seeds, grid = plane.asked.sampling, plane.asked.seeds, plane.exact.grid
     ring = plane.densities["ring"]
     mass = Exact(grid, lambda x: ring.log_prob(x)[None]).p.expand(len(seeds), -1)
-    wanted = range(spec.ring_moves // 2, spec.ring_moves, spec.every)
-    n = spec.ring_chains * len(wanted)
+    wanted = states(spec.ring_moves, spec.every)
 
     def draws(purpose: str) -> Draws:
         return Draws([stream(purpose, "ring", seed) for seed in seeds])
@@ -80,27 +67,24 @@ def steps(plane: Plane, out: Measured) -> None:
     def exact(purpose: str, count: int) -> Tensor:
         return torch.stack([ring.sample(count, g) for g in draws(purpose).generators])
 
-    def add(name: str, found: Tensor, protocol: str) -> None:
-        out.add(name, {str(s): float(v) for s, v in zip(seeds, found, strict=True)}, protocol)
+    def add(name: str, found: Tensor, measure: str, **of: float) -> None:
+        by_seed = {str(s): float(v) for s, v in zip(seeds, found, strict=True)}
+        out.add(name, by_seed, plane.protocol(measure, **of))
 
-    told = f"{n:,} points on the ring of Gaussians, {spec.bins} x {spec.bins} bins"
-    floor = total_variation(exact("floor", n), mass, grid, spec.bins)
-    add("tv_step@exact", floor, f"total variation of {told}: independent exact draws, the floor")
+    floor = exact("floor", spec.ring_chains * len(wanted))
+    add("tv_step@exact", total_variation(floor, mass, grid, spec.bins), "tv_step@exact")
     for name, sampler in SAMPLERS.items():
         for i, step in enumerate(spec.steps, start=1):
             start = exact(f"start {name} {step}", spec.ring_chains)
-            chain = sampler(lambda x: -ring.log_prob(x), start, step, draws(f"{name} {step}"))
-            states = list(islice(chain, spec.ring_moves))
-            points = torch.cat([states[j] for j in wanted], 1)
-            told_step = (
-                f"{told}: states of {spec.ring_chains:,} chains begun at exact draws, step {step:g}"
-            )
+            moves = sampler(lambda x: -ring.log_prob(x), start, step, draws(f"{name} {step}"))
+            chain = list(islice(moves, spec.ring_moves))
+            points = torch.cat([chain[j] for j in wanted], 1)
             distance = total_variation(points, mass, grid, spec.bins)
-            add(f"tv_step_{i}@{name}", distance, f"total variation of {told_step}")
+            add(f"tv_step_{i}@{name}", distance, "tv_step", step=step)
             if name == "mala":
-                moved = [(a != b).any(-1).double().mean(1) for a, b in pairwise(states)]
-                told_share = f"share of moves accepted, {told_step}"
-                add(f"acceptance_step_{i}@{name}", torch.stack(moved).mean(0), told_share)
+                moved = [(a != b).any(-1).double().mean(1) for a, b in pairwise(chain)]
+                accepted = torch.stack(moved).mean(0)
+                add(f"acceptance_step_{i}@{name}", accepted, "acceptance_step", step=step)
 
 
 def slide(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
