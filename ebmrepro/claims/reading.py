@@ -104,7 +104,7 @@ def _check_measure(name: str, place: str) -> None:
         if name not in there:
             raise ParamsError(
                 f"{place}: no measure {name!r}; there are {len(there)}, see "
-                f"ebmrepro/metrics/catalogue.py{nearest(name, there)}"
+                f"docs/measures.md{nearest(name, there)}"
             ) from None
 
 

@@ -19,11 +19,11 @@ import numpy as np
 from ebmrepro.config.params import Params
 from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
-from ebmrepro.report.gather import ReportError, Suite, System, gather
+from ebmrepro.report.gather import Suite, System, gather
 from ebmrepro.report.sections import sections
 from ebmrepro.system import atomic
 
-__all__ = ["ReportError", "write"]
+__all__ = ["write"]
 
 # What `dvc metrics diff` compares: it prints a row for each.
 COMPARED = (
@@ -49,7 +49,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
     are emptied first, so that a figure of an earlier run does not stay.
 
     Raises:
-        ReportError: a result file is there and cannot be read.
+        UserError: a result file is there and cannot be read.
         writing.CannotWrite: the machine refuses.
     """
     suites = gather(root, params)
