@@ -26,9 +26,10 @@ from ebmrepro import data, report
 from ebmrepro.config.params import Params
 from ebmrepro.data import DataError
 from ebmrepro.metrics import inception
-from ebmrepro.report.gather import ReportError, gather
+from ebmrepro.report.gather import gather
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.system import redact
+from ebmrepro.system.errors import UserError
 from ebmrepro.tracking import store
 
 ROOT = Path(__file__).parents[1]
@@ -123,7 +124,7 @@ def test_an_array_of_objects_among_the_results_is_not_unpickled(tmp_path, file):
     bad[0] = Touch(proof)
     path = tmp_path / "results/digits/ebgan/0" / file
     np.savez(path, test=bad)
-    with pytest.raises(ReportError) as error:
+    with pytest.raises(UserError) as error:
         gather(tmp_path, settings)
     assert str(error.value).startswith(f"{path}: not a") and "\n" not in str(error.value)
     assert not proof.exists()
@@ -461,5 +462,5 @@ def test_a_zip_of_arrays_that_is_damaged_is_named(tmp_path):
     path = tmp_path / "results/digits/ebgan/0/energies.npz"
     assert zipfile.is_zipfile(path)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ReportError, match=r"energies\.npz: not arrays of NumPy"):
+    with pytest.raises(UserError, match=r"energies\.npz: not arrays of NumPy"):
         gather(tmp_path, settings)

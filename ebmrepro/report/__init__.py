@@ -19,11 +19,11 @@ import numpy as np
 from ebmrepro.config.params import Params
 from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
-from ebmrepro.report.gather import ReportError, Suite, System, gather
+from ebmrepro.report.gather import Suite, System, gather
 from ebmrepro.report.sections import sections
 from ebmrepro.system import atomic
 
-__all__ = ["ReportError", "write"]
+__all__ = ["write"]
 
 # What `dvc metrics diff` compares: it prints a row for each.
 COMPARED = (
@@ -49,7 +49,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
     are emptied first, so that a figure of an earlier run does not stay.
 
     Raises:
-        ReportError: a result file is there and cannot be read.
+        UserError: a result file is there and cannot be read.
         writing.CannotWrite: the machine refuses.
     """
     suites = gather(root, params)
@@ -62,7 +62,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
         _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            path = into / "plots" / f"{slug(suite.name)}-{_file_name(system.name)}.csv"
+            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
             _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
     _put(into / "overview.png", overview.png)
@@ -72,7 +72,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
     return into / "index.html"
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     """Part of a file's name, whatever a variant is called: it leads to no other folder."""
     return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from ebmrepro.report.blocks import (
     Verdicts,
     slug,
 )
-from ebmrepro.report.gather import ReportError
 from ebmrepro.report.words import Words
+from ebmrepro.runs import results
+from ebmrepro.system.errors import UserError
 
 Told = Mapping[str, Any]
 
@@ -33,14 +33,12 @@ def read(path: Path) -> Sequence[Told]:
     """The claims of claims.json; none where the file is not there.
 
     Raises:
-        ReportError: it cannot be read.
+        UserError: it cannot be read.
     """
-    if not path.exists():
-        return []
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["claims"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{path}: not claims: {error}") from error
+    document = results.known(results.document, path) or {"claims": []}
+    if "claims" not in document:
+        raise UserError(f"{path}: found {', '.join(document)}; a list `claims` is all there is")
+    return document["claims"]
 
 
 def section(

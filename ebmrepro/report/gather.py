@@ -22,7 +22,6 @@ from ebmrepro.runs import carried, layout, results
 from ebmrepro.runs.results import Array, Row, known
 from ebmrepro.system.errors import UserError
 
-ReportError = UserError  # the name by which other pages raise it
 SHOWN = 64  # images of a grid: the first of their file, not picked
 
 

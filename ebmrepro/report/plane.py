@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,8 +26,9 @@ from ebmrepro.report.blocks import (
     Tile,
 )
 from ebmrepro.report.figures import MUTED, PALETTE
-from ebmrepro.report.gather import Array, ReportError
+from ebmrepro.report.gather import Array
 from ebmrepro.report.words import Words
+from ebmrepro.runs import results
 from ebmrepro.studies.plane import film
 
 WORDS = Words("plane")
@@ -76,22 +75,13 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
     """None where the stage has not run.
 
     Raises:
-        ReportError: a file is there and cannot be read.
+        UserError: a file is there and cannot be read.
     """
     path, made = root / "results/fundamentals/metrics.json", root / "generated/fundamentals"
     if not (path.exists() and (made / "arrays.npz").exists()):
         return None
-    try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ReportError(f"{path}: not JSON: {error}") from error
-    try:
-        with np.load(made / "arrays.npz", allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ReportError(f"{made / 'arrays.npz'}: not arrays of NumPy: {error}") from error
     films = {path.stem: path.read_bytes() for path in sorted(made.glob("*.webp"))}
-    return Found(asked, measured, arrays, films)
+    return Found(asked, results.document(path), results.arrays(made / "arrays.npz"), films)
 
 
 def section(found: Found | None) -> Section:

@@ -23,6 +23,7 @@ from ebmrepro.report.gather import gather
 from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import html
 from ebmrepro.report.sections import sections
+from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = reading.load(params.load(ROOT / "params.yaml"), ROOT / "reports" / "claims.yaml")
@@ -378,7 +379,7 @@ def test_a_variant_is_told_by_what_it_changes(page: str) -> None:
 def test_a_broken_result_is_named(small: tuple[Path, Params]) -> None:
     root, settings = small
     (root / "results/digits/magan/0/metrics.json").write_text("{")
-    with pytest.raises(report.ReportError, match=r"magan.0.metrics\.json: not JSON"):
+    with pytest.raises(UserError, match=r"magan.0.metrics\.json: not JSON"):
         gather(root, settings)
 
 

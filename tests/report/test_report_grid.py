@@ -16,8 +16,9 @@ from ebmrepro.metrics.separation import auroc
 from ebmrepro.networks import images
 from ebmrepro.report import page
 from ebmrepro.report.blocks import Figure, Gallery, Section, Table
-from ebmrepro.report.gather import ReportError, gather
+from ebmrepro.report.gather import gather
 from ebmrepro.report.grid import section
+from ebmrepro.system.errors import UserError
 
 COUNTS = {"ebgan": 12, "gan": 18, "ebgan_pt": 4}
 
@@ -151,5 +152,5 @@ def test_without_a_grid_there_is_no_section_and_half_a_grid_is_said(tmp_path: Pa
     assert sections(tmp_path) == []
     write(tmp_path, 3)
     (tmp_path / "results/digits/ebgan_grid/3/scores.csv").unlink()
-    with pytest.raises(ReportError, match=r"scores\.csv: no such file"):
+    with pytest.raises(UserError, match=r"scores\.csv: no such file"):
         sections(tmp_path)

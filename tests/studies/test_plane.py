@@ -239,13 +239,14 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
 
 
 def test_a_broken_document_is_named(tmp_path: Path):
-    from ebmrepro.report import ReportError, plane
+    from ebmrepro.report import plane
+    from ebmrepro.system.errors import UserError
 
     for name in ("results/fundamentals/metrics.json", "generated/fundamentals/arrays.npz"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("{")
-    with pytest.raises(ReportError, match=r"metrics\.json: not JSON"):
+    with pytest.raises(UserError, match=r"metrics\.json: not JSON"):
         plane.read(tmp_path, SMALL)
     (tmp_path / "results/fundamentals/metrics.json").write_text("{}")
-    with pytest.raises(ReportError, match=r"arrays\.npz: not arrays of NumPy"):
+    with pytest.raises(UserError, match=r"arrays\.npz: not arrays of NumPy"):
         plane.read(tmp_path, SMALL)
