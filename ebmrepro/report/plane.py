@@ -80,9 +80,8 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
     path, made = root / "results/fundamentals/metrics.json", root / "generated/fundamentals"
     if not (path.exists() and (made / "arrays.npz").exists()):
         return None
-    measured, arrays = results.document(path), results.arrays(made / "arrays.npz")
     films = {path.stem: path.read_bytes() for path in sorted(made.glob("*.webp"))}
-    return Found(asked, measured, arrays, films)
+    return Found(asked, results.document(path), results.arrays(made / "arrays.npz"), films)
 
 
 def section(found: Found | None) -> Section:
