@@ -223,9 +223,9 @@ def carry(
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000) -> None:
     """Open the runs in MLflow, after logging those that came from DVC's cache."""
-    from ebmrepro.tracking import store
+    from ebmrepro.tracking import server
 
-    raise typer.Exit(store.serve(Path(), params.load().run.trainings, port))
+    raise typer.Exit(server.serve(Path(), params.load().run.trainings, port))
 
 
 @app.command()
@@ -378,19 +378,19 @@ def data_check(suite: Suite) -> None:
 @track_app.command("sync")
 def track_sync() -> None:
     """Log what MLflow lacks of the runs that params.yaml names."""
-    from ebmrepro.tracking import store
+    from ebmrepro.tracking import projection
 
     runs = list(params.load().run.trainings)
-    done = store.sync_all(Path(), runs)
-    typer.echo(store.held(done, runs))
+    done = projection.sync_all(Path(), runs)
+    typer.echo(projection.in_words(done, runs))
 
 
 @track_app.command("rebuild")
 def track_rebuild() -> None:
     """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
-    from ebmrepro.tracking import store
+    from ebmrepro.tracking import projection
 
-    done = store.rebuild(Path())
+    done = projection.rebuild(Path())
     typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import typer
 
 from ebmrepro.config import params
-from ebmrepro.tracking import store
+from ebmrepro.tracking import follower
 
 
 def main() -> None:
     """Write reports/: index.html, results.md, *.json, overview.png, figures, plots."""
     settings = params.load()
     # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
-    with store.following(Path(), list(settings.run.trainings)):
+    with follower.following(Path(), list(settings.run.trainings)):
         from ebmrepro import report
         from ebmrepro.claims import judgements, reading
 

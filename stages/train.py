@@ -11,7 +11,7 @@ import typer
 
 from ebmrepro.config import params
 from ebmrepro.system import signals
-from ebmrepro.tracking import store
+from ebmrepro.tracking import follower
 
 Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
@@ -22,7 +22,7 @@ def main(suite: str, name: str, seed: Seed) -> None:
     settings = params.load()
     settings.block(suite, name)
     own = [(suite, name, seed)] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
-    with store.following(Path(), own, after=store.SHORT):
+    with follower.following(Path(), own, after=follower.SHORT):
         from ebmrepro.runs import run
 
         run.train_one(suite, name, seed, settings, watch)

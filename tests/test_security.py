@@ -30,7 +30,7 @@ from ebmrepro.report.gather import gather
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.system import redact
 from ebmrepro.system.errors import UserError
-from ebmrepro.tracking import store
+from ebmrepro.tracking import projection, server, store
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted([*ROOT.glob("ebmrepro/**/*.py"), *ROOT.glob("stages/*.py")])
@@ -237,9 +237,9 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
     made_up.results(tmp_path, made_up.params(methods=["ebgan"], variants=[], seeds=(0,)))
     run = ("digits", "ebgan", 0)
     for action in (
-        lambda: store.sync_all(tmp_path, [run]),
-        lambda: store.rebuild(tmp_path),
-        lambda: store.serve(tmp_path, [run], 5999),
+        lambda: projection.sync_all(tmp_path, [run]),
+        lambda: projection.rebuild(tmp_path),
+        lambda: server.serve(tmp_path, [run], 5999),
     ):
         with pytest.raises(store.TrackingError) as error:
             action()
@@ -252,10 +252,11 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
 
 def test_links_to_a_server_with_a_password_are_printed_without_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:hunter2@host")
-    monkeypatch.setattr(store, "sync_all", lambda *_: [store.Run("digits", "ebgan", 0)])
+    run = projection.Run("digits", "ebgan", 0)
+    monkeypatch.setattr(projection, "sync_all", lambda *_: [run])
     monkeypatch.setattr(store.Store, "__init__", lambda *_: None)
     monkeypatch.setattr(store.Store, "experiment", lambda *_: "7")
-    assert store.serve(tmp_path, [("digits", "ebgan", 0)], 5999) == 0
+    assert server.serve(tmp_path, [run], 5999) == 0
     out = capsys.readouterr().out
     assert "hunter2" not in out and "host/#/experiments/7" in out
 
@@ -285,12 +286,12 @@ def test_the_servers_real_command_line_binds_to_this_machine_and_holds_no_secret
     for name in ("MLFLOW_HOST", "HOST", "UVICORN_HOST"):
         monkeypatch.setenv(name, "0.0.0.0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setattr(store, "sync_all", lambda *_: [])
-    monkeypatch.setattr(store, "_answers", lambda _: False)
+    monkeypatch.setattr(projection, "sync_all", lambda *_: [])
+    monkeypatch.setattr(server, "answers", lambda _: False)
     monkeypatch.setattr(store.Store, "__init__", lambda *_: None)
-    monkeypatch.setattr(store.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(store.subprocess, "Popen", Server)
-    store.serve(tmp_path, [], 5999)
+    monkeypatch.setattr(server.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(server.subprocess, "Popen", Server)
+    server.serve(tmp_path, [], 5999)
     ((command, environment),) = started
     assert command[command.index("--host") + 1] == "127.0.0.1" and command.count("--host") == 1
     assert not any(word.startswith("--host=") or "0.0.0.0" in word for word in command)

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch", "typer", "ebmrepro.runs.run", "ebmrepro.tracking.store"])
+FORKS.set_forkserver_preload(["torch", "typer", "ebmrepro.runs.run", "ebmrepro.tracking.follower"])
 SUITE = "digits"
 
 

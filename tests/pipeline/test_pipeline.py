@@ -120,8 +120,8 @@ class Project:
     def points(self) -> dict[str, int]:
         """Points that MLflow holds, by run name and seed."""
         code = (
-            "import json; from pathlib import Path; from ebmrepro.tracking import store as t\n"
-            "store = t.Store(Path()); client = store.client\n"
+            "import json; from pathlib import Path; from ebmrepro.tracking.store import Store\n"
+            "store = Store(Path()); client = store.client\n"
             "found = [e for e in client.search_experiments() if e.name.startswith('ebmrepro/')]\n"
             "out = {}\n"
             "for run in client.search_runs([e.experiment_id for e in found], max_results=1000):\n"

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import trainings
 
-from ebmrepro.tracking import store as tracking
+from ebmrepro.tracking import projection
+from ebmrepro.tracking.projection import Run
+from ebmrepro.tracking.store import Store
 
 pytestmark = [
     # Raised inside libraries that MLflow loads, by no line of ours.
@@ -23,14 +25,14 @@ def test_a_resumed_run_keeps_its_id_and_has_every_point_once(tmp_path: Path):
     folder = trainings.project(tmp_path / "project", ["began"])
     trainings.train(folder, "began", seconds=1000)
     calls = trainings.calls(folder)
-    store, run = tracking.Store(folder), tracking.Run("digits", "began", 0)
+    store, run = Store(folder), Run("digits", "began", 0)
     ids = set()
     # First without a checkpoint, so that MLflow is ahead of what is trained next; then with some.
     for kill_at, seconds in ((round(0.7 * calls), 1000), (round(0.6 * calls), 0), (0, 0)):
         trainings.clear(folder, "began")
         child = trainings.start(folder, "began", seconds=seconds, kill_at=kill_at)
         assert trainings.finish(child) == (-signal.SIGKILL if kill_at else 0)
-        assert store.sync(run)
+        assert projection.sync(store, run)
         (found,) = store.client.search_runs([store.experiment("digits")])
         ids.add(found.info.run_id)
     assert len(ids) == 1 and "going on after step" in trainings.said(folder)

@@ -35,11 +35,16 @@ from test_tracking import (  # the fixtures among them are used by name
     write_run,
 )
 
-from ebmrepro.tracking import store as tracking
+from ebmrepro.tracking import projection
+from ebmrepro.tracking import store as connection
+from ebmrepro.tracking.projection import Run
+from ebmrepro.tracking.server import answers
+from ebmrepro.tracking.server import command as server_command
+from ebmrepro.tracking.store import Store, TrackingError
 
 __all__ = ["empty_database", "fresh", "pytestmark", "root"]
 
-OTHER = tracking.Run("mnist", "ebgan", 2)  # of a suite that params.yaml no longer names
+OTHER = Run("mnist", "ebgan", 2)  # of a suite that params.yaml no longer names
 
 
 # --- what a rebuild brings back ------------------------------------------------------------------
@@ -49,13 +54,13 @@ OTHER = tracking.Run("mnist", "ebgan", 2)  # of a suite that params.yaml no long
 def logged(root):
     """A store with a finished run, and what a reader sees of it."""
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     return shown(root)
 
 
 def shown(root):
     """As `contents`; every image and file must be there to be opened."""
-    client = tracking.Store(root).client
+    client = Store(root).client
     for run in mlflow_runs(root):
         folder = Path(unquote(urlparse(run.info.artifact_uri).path))
         images = client.list_artifacts(run.info.run_id, "images")
@@ -69,7 +74,7 @@ def shown(root):
 def quick(empty_database, monkeypatch):
     """A new database is a copy of an empty one, not made by MLflow's many migrations."""
     monkeypatch.setattr(
-        tracking, "_create_database", lambda path: shutil.copy(empty_database, path)
+        connection, "_create_database", lambda path: shutil.copy(empty_database, path)
     )
 
 
@@ -80,7 +85,7 @@ def test_a_rebuild_needs_no_database_no_images_and_no_params_yaml(root, logged, 
     for path in copy.glob("mlflow.db*"):
         path.unlink()
     shutil.rmtree(copy / "mlartifacts")
-    assert sorted(tracking.rebuild(copy)) == [RUN, OTHER]
+    assert sorted(projection.rebuild(copy)) == [RUN, OTHER]
     assert shown(copy) == logged
     (other,) = mlflow_runs(copy, OTHER.suite)
     assert other.data.metrics["eval/fd_dbn"] == 1.25
@@ -102,11 +107,11 @@ def test_a_database_that_mlflow_cannot_use_is_set_aside_and_made_anew(root, how,
             database.commit()
     # Another folder for each command, as it would be another process: MLflow keeps connections.
     copy = Path(shutil.copytree(root, root.with_name("copy")))
-    with pytest.raises(tracking.TrackingError, match=r"^tracking store .*track rebuild` sets") as e:
-        tracking.sync_all(copy, [RUN])
+    with pytest.raises(TrackingError, match=r"^tracking store .*track rebuild` sets") as e:
+        projection.sync_all(copy, [RUN])
     assert "\n" not in str(e.value)
     before = path.read_bytes()
-    assert tracking.rebuild(root) == [RUN]
+    assert projection.rebuild(root) == [RUN]
     assert len(shown(root)[f"{RUN.name}-0"]["points"]["energy/real"]) == 30
     aside = [p for p in root.glob("mlflow.db.bad-*") if not p.name.endswith(("-wal", "-shm"))]
     assert [p.read_bytes() for p in aside] == [before]
@@ -117,19 +122,20 @@ def test_a_database_that_mlflow_cannot_use_is_set_aside_and_made_anew(root, how,
 def test_a_locked_database_is_not_taken_for_a_damaged_one(root):
     with closing(sqlite3.connect(root / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert tracking._unusable(root / "mlflow.db") is None
+        connection.set_aside_unusable(root)
+    assert (root / "mlflow.db").exists()
 
 
 def test_images_and_files_that_are_gone_come_back_with_the_next_look(root, logged):
     shutil.rmtree(root / "mlartifacts")
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     assert shown(root) == logged
 
 
 def test_what_another_person_keeps_in_the_same_database_survives_a_rebuild(root):
-    store = tracking.Store(root)
+    store = Store(root)
     mine = store.client.create_run(store.client.create_experiment("mine"))
-    tracking.rebuild(root)
+    projection.rebuild(root)
     assert store.client.get_run(mine.info.run_id).info.lifecycle_stage == "active"
 
 
@@ -142,23 +148,23 @@ def test_a_locked_database_is_one_line_and_is_caught_up_with_later(root, monkeyp
     text = sqlalchemy.sql.text  # MLflow waits 20 s for a lock; so long need no test wait
     monkeypatch.setattr(sqlalchemy.sql, "text", lambda sql: text(sql.replace("20000", "200")))
     write_run(root)
-    tracking.Store(root).experiment("digits")
+    Store(root).experiment("digits")
     with closing(sqlite3.connect(root / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(tracking.TrackingError, match="database is locked") as error:
-            tracking.sync_all(root, [RUN])
+        with pytest.raises(TrackingError, match="database is locked") as error:
+            projection.sync_all(root, [RUN])
         assert "\n" not in str(error.value) and "rebuild" not in str(error.value)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     assert len(points_in(root)) == 30
 
 
 def test_a_full_disk_is_one_line_and_is_caught_up_with_later(root):
     write_run(root)
-    tracking.Store(root).experiment("digits")
-    with small_disk(100_000), pytest.raises(tracking.TrackingError, match=r"disk|large|full") as e:
-        tracking.sync_all(root, [RUN])
+    Store(root).experiment("digits")
+    with small_disk(100_000), pytest.raises(TrackingError, match=r"disk|large|full") as e:
+        projection.sync_all(root, [RUN])
     assert "\n" not in str(e.value)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     assert len(points_in(root)) == 30
     (seen,) = contents(root).values()
     assert len(seen["images"]) == 2 * (3 + 1) and seen["status"] == "FINISHED"
@@ -170,18 +176,19 @@ def follower(script: str):
         """
         import os, sys, threading, time
         from pathlib import Path
-        from ebmrepro.tracking import store as tracking
-        tracking.POLL = 0.01
-        tracking.LONGEST_PAUSE = 0.05
-        run = tracking.Run("digits", "began", 0)
-        tracking._signature = lambda *_: time.monotonic()  # the files always have news
+        from ebmrepro.tracking import follower
+        from ebmrepro.tracking.projection import Run
+        follower.POLL = 0.01
+        follower.LONGEST_PAUSE = 0.05
+        run = Run("digits", "began", 0)
+        follower._signature = lambda *_: time.monotonic()  # the files always have news
         synced = []
-        class Store:
-            def __init__(self, root): pass
+        follower.Store = lambda root: object()
+        follower.sync_claims = lambda store, suite: None
         """
         + script
         + """
-        tracking.Store = Store
+        follower.sync = sync
         read, write = os.pipe()
         sys.stdin = os.fdopen(read)
         def end():
@@ -189,7 +196,7 @@ def follower(script: str):
             os.write(write, b"finished")
             os.close(write)
         threading.Thread(target=end).start()
-        tracking._follow(Path("."), [run], 0, PATIENCE)
+        follower._follow(Path("."), [run], 0, PATIENCE)
         print(len(synced), synced[-1:])
         """
     )
@@ -199,11 +206,11 @@ def follower(script: str):
 def test_a_store_that_fails_again_and_again_is_warned_of_once(fails, last):
     child = follower(
         f"""
-            def sync(self, run, follower, ended):
-                age = time.monotonic() - BEGAN
-                if {fails}:
-                    raise ConnectionError("http://me:hunter2@host is away" + chr(10) + "Traceback")
-                synced.append(ended)
+        def sync(store, run, follower, ended):
+            age = time.monotonic() - BEGAN
+            if {fails}:
+                raise ConnectionError("http://me:hunter2@host is away" + chr(10) + "Traceback")
+            synced.append(ended)
         BEGAN, PATIENCE = time.monotonic(), 60
         """
     )
@@ -218,9 +225,9 @@ def test_a_store_that_fails_again_and_again_is_warned_of_once(fails, last):
 def test_a_store_that_hangs_holds_up_the_end_of_a_stage_no_longer_than_its_patience():
     child = follower(
         """
-            def sync(self, run, follower, ended):
-                if ended:
-                    time.sleep(200)
+        def sync(store, run, follower, ended):
+            if ended:
+                time.sleep(200)
         PATIENCE = 0.5
         """
     )
@@ -285,9 +292,9 @@ def server(tmp_path, empty_database):
         port = free.getsockname()[1]
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db"}
     environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen(tracking.ui_command(folder, port), env=environment) as process:
+    with subprocess.Popen(server_command(folder, port), env=environment) as process:
         try:
-            wait_until(lambda: tracking._answers(port), "a server that answers")
+            wait_until(lambda: answers(port), "a server that answers")
             yield folder, process, port
         finally:
             process.terminate()

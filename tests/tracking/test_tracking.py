@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import sqlite3
@@ -18,7 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ebmrepro.tracking import store as tracking
+from ebmrepro.system.redact import redact
+from ebmrepro.tracking import follower as beside
+from ebmrepro.tracking import projection, server
+from ebmrepro.tracking.projection import Run
+from ebmrepro.tracking.store import Store, TrackingError
 
 pytestmark = [
     # Raised inside libraries that MLflow loads, by no line of ours.
@@ -27,9 +32,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-RUN = tracking.Run("digits", "began__gamma_05", 0)
+RUN = Run("digits", "began__gamma_05", 0)
 FINGERPRINT = "0123abcd"
-TESTS = str(Path(__file__).parent)
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +44,7 @@ def empty_database(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("DVC_ROOT", raising=False)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.Store(folder)
+        Store(folder)
     return folder / "mlflow.db"
 
 
@@ -127,13 +132,13 @@ def write_run(root, run=RUN, fingerprint=FINGERPRINT):
 
 
 def mlflow_runs(root, suite="digits"):
-    store = tracking.Store(root)
+    store = Store(root)
     return list(store.client.search_runs([store.experiment(suite)]))
 
 
 def contents(root):
     """Everything a reader of MLflow could see of its runs, by run name, without ids and times."""
-    client = tracking.Store(root).client
+    client = Store(root).client
     seen = {}
     for run in mlflow_runs(root):
         run_id = run.info.run_id
@@ -173,7 +178,8 @@ def points_in(root, key="energy/real"):
 
 def python(script, **environment):
     """A process in a session of its own, in which this file can be imported."""
-    path = os.pathsep.join(filter(None, [environment.pop("PYTHONPATH", ""), TESTS]))
+    first = environment.pop("PYTHONPATH", "")
+    path = os.pathsep.join(filter(None, [first, str(HERE), str(HERE.parents[1])]))
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
         env={**os.environ, **environment, "PYTHONPATH": path},
@@ -189,7 +195,7 @@ def python(script, **environment):
 
 def test_everything_on_disk_is_in_the_store(root):
     write_run(root)
-    assert tracking.sync_all(root, [RUN, ("digits", "magan", 7)]) == [RUN]
+    assert projection.sync_all(root, [RUN, ("digits", "magan", 7)]) == [RUN]
     (seen,) = contents(root).values()
     assert seen["points"]["energy/real"] == [(10 * e, 20 - e / 10) for e in range(1, 31)]
     assert [step for step, _ in seen["points"]["magan/margin"]] == [50, 100, 150, 200, 250, 300]
@@ -209,50 +215,50 @@ def test_everything_on_disk_is_in_the_store(root):
 
 def test_nothing_is_logged_twice(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     once = contents(root)
     for _ in range(3):
-        tracking.sync_all(root, [RUN])
+        projection.sync_all(root, [RUN])
     assert contents(root) == once
 
 
 def test_a_kill_between_two_calls_duplicates_nothing(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     once = contents(root)
-    store = tracking.Store(root)
+    store = Store(root)
     (run,) = mlflow_runs(root)
     # As if the process had died after its points were stored and before it could note so.
     store.client.delete_tag(run.info.run_id, "ebm.logged")
     (root / "results/digits/began__gamma_05/0/samples.png").unlink()
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     again = contents(root)["began__gamma_05-0"]
     assert again["points"] == once["began__gamma_05-0"]["points"]
     assert again["images"] == once["began__gamma_05-0"]["images"]
 
 
 def test_a_growing_curve_is_followed_row_by_row(root):
-    store = tracking.Store(root)
+    store = Store(root)
     write_card(root, done=False)
     for last in (3, 4, 9):
         write_curves(root, range(1, last + 1))
         with (RUN.models(root) / "curves.csv").open("a") as file:
             file.write(f"{last + 1},{10 * last + 10},1")  # a row that is being written
-        store.sync(RUN, follower="host:1")
+        projection.sync(store, RUN, follower="host:1")
         assert points_in(root) == [10 * e for e in range(1, last + 1)]
     assert mlflow_runs(root)[0].info.status == "RUNNING"
 
 
 def test_a_column_that_appears_later_does_not_start_a_new_run(root):
-    store = tracking.Store(root)
+    store = Store(root)
     write_card(root, done=False)
     write_curves(root, range(1, 4))
-    store.sync(RUN, follower="host:1")
+    projection.sync(store, RUN, follower="host:1")
     rows = ["epoch,step,pretrain/loss,energy/real,magan/margin"]
     rows += [f"{e},{10 * e},,{20 - e / 10:.7g}," for e in range(1, 5)]
     rows[-1] = "4,40,0.5,19.6,"
     (RUN.models(root) / "curves.csv").write_text("\n".join(rows) + "\n")
-    store.sync(RUN, follower="host:1")
+    projection.sync(store, RUN, follower="host:1")
     assert len(mlflow_runs(root)) == 1
     assert points_in(root) == [10, 20, 30, 40] and points_in(root, "pretrain/loss") == [40]
 
@@ -260,15 +266,15 @@ def test_a_column_that_appears_later_does_not_start_a_new_run(root):
 def test_a_long_curve_needs_several_calls_and_loses_no_point(root):
     write_card(root)
     write_curves(root, range(1, 1235))
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     assert points_in(root) == [10 * e for e in range(1, 1235)]
 
 
 def test_a_deleted_database_comes_back_from_the_files(root):
-    other = tracking.Run("digits", "magan", 1)
+    other = Run("digits", "magan", 1)
     write_run(root)
     write_run(root, other, "beef")
-    tracking.sync_all(root, [RUN, other])
+    projection.sync_all(root, [RUN, other])
     before = contents(root)
     # In a copy and another process, since this one holds the database open. Only the one file is
     # deleted, as a person would; its write-ahead log stays and must not be replayed.
@@ -278,8 +284,8 @@ def test_a_deleted_database_comes_back_from_the_files(root):
     script = f"""
         from test_tracking import *
         root = Path({str(root)!r})
-        tracking.sync_all(root, {[RUN[:], other[:]]!r})
-        experiments = tracking.Store(root).client.search_experiments()
+        projection.sync_all(root, {[RUN[:], other[:]]!r})
+        experiments = Store(root).client.search_experiments()
         print(json.dumps([contents(root), sorted(e.name for e in experiments)]))
     """
     again = python(script)
@@ -294,51 +300,51 @@ def test_a_deleted_database_comes_back_from_the_files(root):
 
 def test_rebuilding_replaces_what_is_there(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     before = contents(root)
-    assert tracking.rebuild(root) == [RUN]
+    assert projection.rebuild(root) == [RUN]
     assert contents(root) == before
 
 
 def test_a_moved_checkout_gets_its_images_in_the_new_place(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     before = contents(root)
     moved = root.rename(root.parent / "elsewhere")
-    tracking.sync_all(moved, [RUN])
+    projection.sync_all(moved, [RUN])
     assert contents(moved) == before
     assert not root.exists()
 
 
 def test_other_parameters_make_another_run(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     write_run(root, fingerprint="feed")
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     prints = {run.data.tags["ebm.fingerprint"] for run in mlflow_runs(root)}
     assert prints == {FINGERPRINT, "feed"}
 
 
 def test_other_numbers_from_the_same_parameters_replace_the_run(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     write_curves(root, range(1, 31), offset=1.0)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
     assert seen["points"]["energy/real"][0] == (10, 20.9)
 
 
 def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     write_results(root, {"fd_dbn": 1.25, "fid": 30.0})
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
     assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
     assert seen["points"]["eval/fid"] == [(300, 30.0)]
     assert "ebm.reason.fid" not in seen["tags"]
     write_results(root, {"fd_dbn": 1.125, "fid": 30.0})
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     (run,) = mlflow_runs(root)
     assert run.data.metrics["eval/fd_dbn"] == 1.125  # the latest of two points at one step
 
@@ -360,8 +366,8 @@ def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
     write_card(root)
     for verdict in ("holds", "holds", "fails"):
         dump(root / "reports" / "claims.json", claims(verdict))
-        tracking.sync_all(root, [RUN])
-    client = tracking.Store(root).client
+        projection.sync_all(root, [RUN])
+    client = Store(root).client
     found = client.get_experiment_by_name("ebmrepro/digits")
     assert found is not None
     experiment = found.experiment_id
@@ -376,17 +382,17 @@ def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
 def test_an_evaluation_of_another_training_is_left_out(root):
     write_run(root)
     write_results(root, {"fd_dbn": 9.0}, fingerprint="feed")
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
     assert "eval/fd_dbn" not in seen["points"]
 
 
 def test_results_without_models_are_shown_and_later_completed(root):
     write_results(root, {"fd_dbn": 1.25})
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     assert contents(root)["began__gamma_05-0"]["points"] == {"eval/fd_dbn": [(300, 1.25)]}
     write_run(root)
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
     assert len(seen["points"]["energy/real"]) == 30 and seen["params"]["hparams.gamma"] == "0.5"
 
@@ -396,25 +402,25 @@ def test_a_run_whose_follower_is_gone_is_not_shown_as_running(root):
     write_curves(root, range(1, 4))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    store = tracking.Store(root)
-    store.sync(RUN, follower=f"{tracking.platform.node()}:{gone.pid}")
+    store = Store(root)
+    projection.sync(store, RUN, follower=f"{platform.node()}:{gone.pid}")
     assert mlflow_runs(root)[0].info.status == "RUNNING"
-    tracking.sync_all(root, [RUN])
+    projection.sync_all(root, [RUN])
     assert mlflow_runs(root)[0].info.status == "KILLED"
 
 
 def test_a_damaged_file_is_named(root):
     write_run(root)
     (RUN.models(root) / "run.json").write_text("{")
-    with pytest.raises(tracking.TrackingError, match=r"run\.json"):
-        tracking.sync_all(root, [RUN])
+    with pytest.raises(TrackingError, match=r"run\.json"):
+        projection.sync_all(root, [RUN])
 
 
 def test_the_store_stays_home_when_the_workspace_is_temporary(root, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(root))
     workspace = tmp_path / "experiment"
     write_run(workspace)
-    tracking.sync_all(workspace, [RUN])
+    projection.sync_all(workspace, [RUN])
     assert len(mlflow_runs(root)) == 1
     assert not list(workspace.glob("mlflow*")) and (root / "mlartifacts").is_dir()
 
@@ -426,9 +432,9 @@ def train(root, script, run=RUN, **environment):
     """A stage in a process of its own: follows `run`, and calls what is defined in this file."""
     head = f"""
         from test_tracking import *
-        tracking.PATIENCE = 200.0  # four imports of mlflow on a busy machine outlast the usual
-        root, run = Path({str(root)!r}), tracking.Run({run.suite!r}, {run.name!r}, {run.seed!r})
-        follower = tracking.following(root, [run])
+        beside.PATIENCE = 200.0  # four imports of mlflow on a busy machine outlast the usual
+        root, run = Path({str(root)!r}), Run({run.suite!r}, {run.name!r}, {run.seed!r})
+        follower = beside.following(root, [run])
     """
     return python(textwrap.dedent(head) + textwrap.dedent(script), **environment)
 
@@ -472,7 +478,7 @@ def test_four_trainings_at_once_in_a_fresh_store_all_arrive_whole_with_their_end
         "interrupted": "time.sleep(60)",
     }
     trainers = {
-        name: train(root, script.format(end=end), tracking.Run("digits", name, 0))
+        name: train(root, script.format(end=end), Run("digits", name, 0))
         for name, end in ends.items()
     }
     for trainer in trainers.values():
@@ -495,10 +501,10 @@ def test_a_store_that_does_not_answer_costs_one_line(root):
     trainer = train(
         root,
         """
-        write_run(root, run)
-        time.sleep(8)
-        began = time.monotonic()
-        follower.close("finished")
+        with follower:
+            write_run(root, run)
+            time.sleep(8)
+            began = time.monotonic()
         print(time.monotonic() - began)
         """,
         MLFLOW_TRACKING_URI="http://me:hunter2@127.0.0.1:9",
@@ -514,8 +520,8 @@ def test_without_mlflow_training_goes_on(root, tmp_path):
     trainer = train(
         root,
         """
-        write_run(root, run)
-        follower.close("finished")
+        with follower:
+            write_run(root, run)
         """,
         PYTHONPATH=str(tmp_path / "broken"),
     )
@@ -527,12 +533,12 @@ def test_tracking_can_be_switched_off(fresh, monkeypatch):
     root = fresh
     monkeypatch.setenv("EBMREPRO_TRACKING", "off")
     write_run(root)
-    with tracking.following(root, [RUN]):
+    with beside.following(root, [RUN]):
         pass
     assert not (root / "mlflow.db").exists()
     monkeypatch.setenv("EBMREPRO_TRACKING", "of")
-    with pytest.raises(tracking.TrackingError, match="on or off"):
-        tracking.following(root, [RUN])
+    with pytest.raises(TrackingError, match="on or off"), beside.following(root, [RUN]):
+        pass
 
 
 # --- addresses -----------------------------------------------------------------------------------
@@ -549,12 +555,12 @@ def test_tracking_can_be_switched_off(fresh, monkeypatch):
     ],
 )
 def test_a_password_is_never_shown(uri, shown):
-    assert tracking.redact(f"cannot reach {uri}") == f"cannot reach {shown}"
+    assert redact(f"cannot reach {uri}") == f"cannot reach {shown}"
 
 
 def test_the_server_is_for_this_machine_alone_and_its_command_line_holds_no_secret(
     root, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:hunter2@host/db")
-    command = " ".join(tracking.ui_command(root, 5000))
+    command = " ".join(server.command(root, 5000))
     assert "--host 127.0.0.1" in command and "hunter2" not in command

@@ -1,0 +1,384 @@
+"""From the files of a run to its MLflow run: one idempotent pass, live, afterwards, or to rebuild.
+
+Files are the truth. `sync` reads what a run has written so far and brings its MLflow run to the
+same state, logging only what the store lacks. It asks the store what that is, not its own memory,
+so it may be repeated, killed, or run by several processes at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ebmrepro.config.params import flatten
+from ebmrepro.runs import results
+from ebmrepro.system.errors import UserError
+from ebmrepro.tracking.store import Store, TrackingError, home, one_line, set_aside_unusable
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+METRICS_A_CALL = 1000  # MLflow's limit for one log_batch
+LONGEST_PARAM = 500  # characters; older servers refuse longer values
+SMALLEST_GRID = 256  # pixels; MLflow smooths thumbnails of anything smaller
+
+
+class Run(NamedTuple):
+    """One method (with its variant, as named in params.yaml) on one suite from one seed."""
+
+    suite: str
+    name: str
+    seed: int
+
+    def models(self, root: Path) -> Path:
+        return root / "models" / self.suite / self.name / str(self.seed)
+
+    def results(self, root: Path) -> Path:
+        return root / "results" / self.suite / self.name / str(self.seed)
+
+
+def sync_all(
+    root: Path, trainings: Iterable[tuple[str, str, int]], *, anew: bool = False
+) -> list[Run]:
+    """Project every run of `trainings` that has files; returns these. Changes nothing that is
+    current, unless `anew`: then what the store holds of them goes to MLflow's trash first.
+
+    Raises TrackingError when the store cannot be reached or a file is damaged.
+    """
+    runs = [Run(*training) for training in trainings]
+    with one_line(root):
+        store = Store(root)
+        synced = [run for run in runs if sync(store, run, anew=anew)]
+        for suite in sorted({run.suite for run in runs}):
+            store.end_abandoned(suite)
+            sync_claims(store, suite)
+    return synced
+
+
+def rebuild(root: Path) -> list[Run]:
+    """Project every run on disk anew, also those that params.yaml no longer names.
+
+    Our own database, where MLflow cannot use it, is set aside, and an empty one takes its place.
+    """
+    files = [*root.glob("models/*/*/*/run.json"), *root.glob("results/*/*/*/metrics.json")]
+    keys = {path.parent.parts[-3:] for path in files}
+    runs = sorted(Run(suite, name, int(seed)) for suite, name, seed in keys if seed.isdigit())
+    with one_line(root):
+        set_aside_unusable(root)
+    return sync_all(root, runs, anew=True)
+
+
+def in_words(synced: Sequence[object], trainings: Sequence[object]) -> str:
+    """How many of the runs of params.yaml are in MLflow."""
+    rest = "" if len(synced) == len(trainings) else "; the others have no files yet"
+    return f"MLflow holds {len(synced)} of {len(trainings)} runs{rest}"
+
+
+# --- one run -------------------------------------------------------------------------------------
+
+
+def sync(
+    store: Store,
+    run: Run,
+    *,
+    follower: str | None = None,
+    ended: str | None = None,
+    anew: bool = False,
+) -> bool:
+    """Bring the MLflow run of `run` up to its files; false if it has none yet.
+
+    `follower` is `host:pid` of a process that watches the training, `ended` is how that training
+    ended (finished, failed, killed) as far as its files do not say so themselves.
+    """
+    projection = _Projection(store, run)
+    if not projection.fingerprint:
+        return False
+    if not projection.fingerprint.isalnum():
+        raise TrackingError(f"{projection.models}: fingerprint {projection.fingerprint!r}")
+    with store.lock(projection.fingerprint):
+        projection.apply(follower, ended, anew)
+    return True
+
+
+class _Projection:
+    """One pass from the files of a run to its MLflow run, which may be behind in any way."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self.store, self.client, self.run = store, store.client, run
+        self.models, self.results = run.models(store.root), run.results(store.root)
+        # Without a training, a run is known by its evaluation: a fresh clone holds no models.
+        self.training = _document(self.models / "run.json")
+        self.evaluation = _document(self.results / "metrics.json")
+        self.fingerprint = str((self.training or self.evaluation).get("fingerprint", ""))
+        if self.evaluation.get("fingerprint") != self.fingerprint:
+            self.evaluation = {}  # of another training
+        self.provenance = _document(
+            home(store.root) / ".ebmrepro" / "provenance" / f"{self.fingerprint}.json"
+        )
+        path = self.models / "curves.csv"
+        rows = (results.known(results.rows, path) if self.training else None) or []
+        self.curves = [{key: cell for key, cell in row.items() if cell} for row in rows]
+
+    def apply(self, follower: str | None, ended: str | None, anew: bool) -> None:
+        complete = not self.training or "steps" in self.training
+        live = follower is not None and ended is None and not complete
+        watch = {"ebm.follower": follower} if follower and live else {}
+        self.mlflow_run = self._open(watch, anew)
+        self.run_id = self.mlflow_run.info.run_id
+        self.logged = _logged(self.mlflow_run)
+        self._params()
+        self._points()
+        self._samples()
+        self._evaluation()
+        if not live:
+            self._artifacts()
+        self._tags(watch)
+        # Last: FINISHED means that everything is there.
+        status = "FINISHED" if complete else ended.upper() if ended else "RUNNING" if live else None
+        if status in (None, self.mlflow_run.info.status):
+            return  # without a status: someone else may be training it; `end_abandoned` tells
+        if live:
+            self.client.update_run(self.run_id, status=status)
+        else:
+            self.client.set_terminated(self.run_id, status, end_time=self._moment(1.0))
+
+    def _open(self, watch: Mapping[str, str], anew: bool) -> MlflowRun:
+        """The MLflow run, made where there is none; `watch` is the tag of a live one."""
+        stored = self.store.find(self.run.suite, "ebm.fingerprint", self.fingerprint)
+        if stored and (anew or _replaces(self.curves, _logged(stored).get("curves"))):
+            # Same parameters, other numbers: a training repeated where arithmetic is not
+            # deterministic. MLflow cannot take points back, so the old run goes to its trash.
+            self.client.delete_run(stored.info.run_id)
+            stored = None
+        return stored or self.client.create_run(
+            self.store.experiment(self.run.suite),
+            start_time=None if watch else self._started(),
+            run_name=f"{self.run.name}-{self.run.seed}",
+            tags={
+                "suite": self.run.suite,
+                "method": self.run.name.partition("__")[0],
+                "seed": str(self.run.seed),
+                "ebm.name": self.run.name,
+                "ebm.fingerprint": self.fingerprint,
+                "ebm.source": "live" if watch else "files",
+                **watch,
+            },
+        )
+
+    def _params(self) -> None:
+        from mlflow.entities import Param
+
+        stored, parameters = self.mlflow_run.data.params, self.training.get("parameters", {})
+        block = {**self.training.get("params", {}), "parameters": parameters}
+        new = [Param(k, v) for k, v in _printable(block).items() if k not in stored]
+        self.client.log_batch(self.run_id, params=new)
+
+    def _points(self) -> None:
+        from mlflow.entities import Metric
+
+        if not self.curves:
+            return
+        # `epoch` is in every row, and a row goes into the store whole: its history is the record
+        # of what was logged, exact even after a kill between two calls.
+        logged = {m.step for m in self.client.get_metric_history(self.run_id, "epoch")}
+        rows = [row for row in self.curves if int(row["step"]) not in logged]
+        last, size = int(self.curves[-1]["step"]), METRICS_A_CALL // max(map(len, self.curves))
+        for i in range(0, len(rows), size):
+            points = [
+                Metric(key, float(cell), self._moment(int(row["step"]) / last), int(row["step"]))
+                for row in rows[i : i + size]
+                for key, cell in row.items()
+                if key != "step"
+            ]
+            self.client.log_batch(self.run_id, metrics=points)
+        self._note("curves", _digest(self.curves))
+
+    def _started(self) -> int | None:
+        """Milliseconds since 1970, where the provenance says so."""
+        text = self.provenance.get("started")
+        return round(datetime.fromisoformat(text).timestamp() * 1000) if text else None
+
+    def _moment(self, part: float) -> int:
+        """When this part of the training was over, milliseconds: now in a run that was followed,
+        else by the training's own clock."""
+        started, seconds = self._started(), self.provenance.get("seconds")
+        followed = self.mlflow_run.data.tags.get("ebm.source") == "live"
+        if followed or started is None or seconds is None:
+            return round(time.time() * 1000)
+        return started + round(part * round(seconds * 1000))
+
+    def _samples(self) -> None:
+        paths = sorted((self.models / "samples").glob("step_*.png")) if self.training else []
+        logged = self._shown("samples") if paths else set()
+        for path in paths:
+            match = re.fullmatch(r"step_(\d+)", path.stem)
+            if match and int(match[1]) not in logged:
+                self.client.log_image(self.run_id, _grid(path), key="samples", step=int(match[1]))
+
+    def _shown(self, key: str) -> set[int]:
+        """Steps of the images that the store has under `key`, asked of the store itself."""
+        stored = (f.path for f in self.client.list_artifacts(self.run_id, "images"))
+        # The thumbnail is what log_image writes last.
+        names = (re.search(rf"{key}\+step\+(\d+)\+.*\+compressed\.webp$", p) for p in stored)
+        return {int(match[1]) for match in names if match}
+
+    def _evaluation(self) -> None:
+        from mlflow.entities import Metric
+
+        values = {f"eval/{k}": v for k, v in self.evaluation.get("values", {}).items()}
+        for key in ("seconds", "images_per_second"):
+            values[f"time/{key}"] = self.provenance.get(key)
+        step = self.evaluation.get("step") or self.training.get("steps") or 0
+        stored, now = self.mlflow_run.data.metrics, round(time.time() * 1000)
+        new = [
+            Metric(k, float(v), now, step)
+            for k, v in values.items()
+            if v is not None and float(v) != stored.get(k)
+        ]
+        self.client.log_batch(self.run_id, metrics=new)
+        picture = self.results / "samples.png"
+        if not self.evaluation or not picture.exists():
+            return
+        if self.logged.get("generated") != _sha256(picture) or step not in self._shown("generated"):
+            self.client.log_image(self.run_id, _grid(picture), key="generated", step=step)
+            self._note("generated", _sha256(picture))
+
+    def _artifacts(self) -> None:
+        paths = [self.models / "run.json", self.models / "curves.csv"] if self.curves else []
+        if self.evaluation:
+            paths.append(self.results / "metrics.json")
+        stored = {f.path for f in self.client.list_artifacts(self.run_id)} if paths else set()
+        for path in paths:
+            if self.logged.get(path.name) != _sha256(path) or path.name not in stored:
+                self.client.log_artifact(self.run_id, str(path))
+                self._note(path.name, _sha256(path))
+
+    def _note(self, what: str, digest: str) -> None:
+        """Remember, in the store, which content was logged. A kill before this is harmless: the
+        curves are known by their points, and a file is stored again under its own name."""
+        self.logged[what] = digest
+        self._tag({"ebm.logged": json.dumps(self.logged, sort_keys=True)})
+
+    def _tags(self, watch: Mapping[str, str]) -> None:
+        evaluation, provenance = self.evaluation, self.provenance
+        prose = {
+            **{f"ebm.reason.{k}": v for k, v in evaluation.get("reasons", {}).items()},
+            **{f"ebm.flag.{k}": v for k, v in evaluation.get("flags", {}).items()},
+            **_printable(evaluation.get("protocol", {}), "protocol."),
+        }
+        named = {
+            "device": provenance.get("device"),
+            "git.commit": provenance.get("commit"),
+            "dvc.stage": provenance.get("stage"),
+            "dvc.exp_name": provenance.get("experiment"),
+            **{f"version.{k}": v for k, v in provenance.get("versions", {}).items()},
+            **watch,
+        }
+        self._tag({k: str(v) for k, v in {**prose, **named}.items() if v is not None})
+        if evaluation:  # a reason of an earlier evaluation must not outlive it
+            for key in self.mlflow_run.data.tags:
+                if key.startswith(("ebm.reason.", "ebm.flag.", "protocol.")) and key not in prose:
+                    self.client.delete_tag(self.run_id, key)
+
+    def _tag(self, tags: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        stored = self.mlflow_run.data.tags
+        new = [RunTag(k, v) for k, v in tags.items() if stored.get(k) != v]
+        self.client.log_batch(self.run_id, tags=new)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    return results.known(results.document, path) or {}
+
+
+def _logged(run: MlflowRun) -> dict[str, str]:
+    return json.loads(run.data.tags.get("ebm.logged", "{}"))
+
+
+def _digest(rows: Sequence[Mapping[str, str]]) -> str:
+    """How many rows were logged, and which: `31:2c26b46b68ffc68f`. Columns may move or be added."""
+    text = json.dumps(rows, sort_keys=True)
+    return f"{len(rows)}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _replaces(rows: Sequence[Mapping[str, str]], logged: str | None) -> bool:
+    """Whether `rows` differ from the ones that were logged, as far as those went."""
+    count = int(logged.partition(":")[0]) if logged else 0
+    return 0 < count <= len(rows) and _digest(rows[:count]) != logged
+
+
+def _printable(block: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted keys, as they are addressed in params.yaml, and values as text."""
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in flatten(block).items()}
+    return {prefix + key: text[:LONGEST_PARAM] for key, text in texts.items()}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _grid(path: Path) -> Any:
+    """The image at `path`, with whole pixels repeated until MLflow's thumbnail need not blur it."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = image.convert("RGB")
+    except OSError as error:
+        raise UserError(f"{path}: {error}") from error
+    times = -(-SMALLEST_GRID // max(pixels.size))
+    size = (pixels.width * times, pixels.height * times)
+    return pixels.resize(size, Image.Resampling.NEAREST)
+
+
+# --- the claims ----------------------------------------------------------------------------------
+
+
+def sync_claims(store: Store, suite: str) -> None:
+    """Bring the table of verdicts in the suite's run `report` up to reports/claims.json, where that
+    is there and any of its claims concerns the suite."""
+    table = _verdicts(_document(store.root / "reports" / "claims.json"), suite)
+    if not table["data"]:
+        return
+    content = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:16]
+    with store.lock(f"report-{suite}"):
+        # `log_table` would add rows to a report before; this tag makes a file a table.
+        tables = json.dumps([{"path": "claims.json", "type": "table"}])
+        tags = {"suite": suite, "ebm.kind": "report", "mlflow.loggedArtifacts": tables}
+        run = store.find(suite, "ebm.kind", "report") or store.client.create_run(
+            store.experiment(suite), run_name="report", tags=tags
+        )
+        if _logged(run).get("claims.json") != content:
+            store.client.log_dict(run.info.run_id, table, "claims.json")
+            noted = json.dumps({"claims.json": content})
+            store.client.set_tag(run.info.run_id, "ebm.logged", noted)
+            store.client.set_terminated(run.info.run_id)
+
+
+def _verdicts(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]]:
+    """The claims that the suite decides, or that no suite does, as MLflow keeps a table."""
+    columns = ["id", "verdict", "claim", "paper", "published", "here", "effect", "rule", "reason"]
+    rows = [
+        [
+            claim["id"],
+            judgement["verdict"],
+            claim["claim"],
+            claim["paper_title"],
+            claim["published_in_words"],
+            "; ".join(part["estimate_in_words"] for part in judgement["parts"]),
+            "; ".join(part["effect_in_words"] for part in judgement["parts"]),
+            "; ".join(f"{part['statistic']}: {part['rule']}" for part in judgement["parts"]),
+            judgement["reason"],
+        ]
+        for claim in document.get("claims", ())
+        for judgement in claim["judgements"]
+        if judgement["suite"] in (suite, "fundamentals")
+    ]
+    return {"columns": columns, "data": rows}
