@@ -27,7 +27,7 @@ from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts
 from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images
-from ebmrepro.runs import layout, models, results, run
+from ebmrepro.runs import layout, models, results
 from ebmrepro.system import atomic
 
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
@@ -57,7 +57,7 @@ def evaluate(
     generated = models.draw(model, wanted.generated, wanted.seed)
     with atomic.atomic_write(drawn) as partial:
         np.save(partial, generated)
-    images.save_png(out / "samples.png", images.grid(generated[: run.GRID], columns=10))
+    images.save_png(out / "samples.png", images.grid(generated[: models.GRID], columns=10))
     energies = _energies(suite, model, generated, wanted)
     with atomic.atomic_write(out / "energies.npz") as partial:
         np.savez(partial, **energies)

@@ -45,7 +45,6 @@ from ebmrepro.networks import distributed, layers
 class DBN(RBMStack):
     players = ("rbms", "classifier", "scratch")
     labelled = True
-    energy_name = "free energy of the first RBM"
     flags: ClassVar = {
         "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"
     }

@@ -58,7 +58,6 @@ PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 class DBNUpDown(RBMStack):
     players = ("rbms", "generative", "top", "recognition")
     labelled = True
-    energy_name = "free energy of the top RBM"
     flags: ClassVar = {
         **IN_OWN_FEATURES,
         "classes_covered": "labels are clamped in turn: classes are asked for, not found",

@@ -99,7 +99,6 @@ class Likelihoods(Strict):
 
 class RestrictedBoltzmann(RBMStack):
     players = ("rbms",)
-    energy_name = "free energy of the first RBM"
 
     class Hparams(RBMStackHparams):
         cd_steps: Annotated[list[Count], Field(min_length=1)]  # k of each layer

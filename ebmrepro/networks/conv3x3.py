@@ -1,4 +1,4 @@
-"""BEGAN's networks: 3x3 convolutions with ELUs, as `params.Conv3x3` describes them.
+"""BEGAN's networks: 3x3 convolutions with ELUs, `Conv3x3` of `config/networks.py`.
 
 Berthelot, Schumm, Metz: BEGAN. 2017, arXiv:1703.10717, section 3.5. An encoder halves a map by the
 stride of a convolution, which widens it by n channels as well; a decoder, and a generator, doubles

@@ -76,7 +76,7 @@ def save_png(path: str | Path, image: np.ndarray) -> None:
     """Write uint8 (H, W) or (H, W, 3), whole or not at all. The same pixels give the same bytes.
 
     Raises:
-        writing.CannotWrite: the machine refuses.
+        atomic.CannotWrite: the machine refuses.
     """
     from PIL import Image
 

@@ -1,6 +1,6 @@
 """Layers only: generators, encoders, decoders and critics, sized by an image shape.
 
-What a specification (`params.MLP` and the kinds beside it) means, by kind:
+What a specification (`MLP` of `config/networks.py` and the kinds beside it) means, by kind:
 
     mlp           widths from the image side for encoders and critics, and from the code side for
                   generators and decoders

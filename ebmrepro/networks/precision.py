@@ -1,7 +1,7 @@
 """How a device computes a method's networks: in which precision, in which order of their numbers in
 memory, and compiled or not. A method's file knows nothing of it.
 
-Networks are the outermost sequences of layers, which `nets.py` makes. All that a method computes
+Networks are the outermost sequences of layers, which `layers.py` makes. All that a method computes
 around them, energies, losses, distances of codes, its state, is float32 as it is written, and so
 are weights, gradients and what optimisers remember. RBMs are no sequences of layers and stay
 float32 as well.

@@ -57,7 +57,6 @@ class Method(nn.Module, ABC):
     players: ClassVar[tuple[str, ...]]  # submodules that `step` yields turns for
     smallest_batch: ClassVar[int] = 1  # how many images a step needs
     labelled: ClassVar[bool] = False  # `step` gets a `Labelled` batch instead of images
-    energy_name: ClassVar[str | None] = None  # in words, where it is no reconstruction error
     flags: ClassVar[Mapping[str, str]] = {}  # by measure, what to beware of in comparisons
 
     def __init__(self, hp: Any, shape: tuple[int, int, int], classes: int):
