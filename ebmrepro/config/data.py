@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ebmrepro.config.declarations import Facts, source_facts
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, Natural
+from ebmrepro.config.types import BelowMirror, Count, Natural
 
 
 class Centre(Strict):
@@ -66,21 +65,7 @@ class Data(Strict):
     split_seed: int
     # Of the sources that name them in TAKES, and of no others.
     image: Image | None = None
-    folder: str | None = None  # below the mirror
-
-    @rule
-    def _folder_is_below(self):
-        _check_below("folder", self.folder or "x")
-        return self
-
-
-def _check_below(key: str, place: str) -> None:
-    parts = re.split(r"[/\\]", place)
-    if not parts[0] or ".." in parts or ":" in parts[0]:
-        raise ValueError(
-            f"{key}: found {place!r}; it lies below EBMREPRO_DATA_MIRROR, so it does not begin "
-            "with / or a drive and has no `..`"
-        )
+    folder: BelowMirror | None = None
 
 
 def image_shape(data: Data) -> tuple[int, int, int] | None:
@@ -90,5 +75,6 @@ def image_shape(data: Data) -> tuple[int, int, int] | None:
     return source_facts(data.source).shape
 
 
-def _training_images(data: Data, facts: Facts) -> float:
+def training_images(data: Data, facts: Facts) -> float:
+    """How many there are; infinity where only the data can say."""
     return facts.images - data.test - data.validation if facts.images else math.inf

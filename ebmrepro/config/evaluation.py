@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ebmrepro.config.data import _check_below
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
+from ebmrepro.config.types import BelowMirror, Count, PositiveFraction, Seed, Several
 
 
 class InInception(Strict):
@@ -15,12 +14,7 @@ class InInception(Strict):
     split: Literal["train", "test", "validation"]  # real images that generated ones are held to
     images: Several  # of that split, evenly spaced, at most
     splits: Count  # of the generated images, for the Inception score
-    statistics: str | None = None  # a published file of mu and sigma, below the mirror
-
-    @rule
-    def _statistics_are_below(self):
-        _check_below("statistics", self.statistics or "x")
-        return self
+    statistics: BelowMirror | None = None  # a published file of mu and sigma
 
 
 class Evaluate(Strict):

@@ -15,15 +15,18 @@ from ebmrepro.config.types import (
     Layers,
     Levels,
     Natural,
+    Once,
     Positive,
     PositiveFraction,
     Seed,
     Several,
+    Some,
 )
 
-Depths = Annotated[list[Several], Field(min_length=1)]  # numbers of layers; D and Enc + Dec have 2
-Switches = Annotated[list[bool], Field(min_length=1)]
-Rules = Annotated[list[Literal["adam", "sgd"]], Field(min_length=1)]
+Depths = Annotated[list[Several], Some, Once]  # numbers of layers; D and Enc + Dec have 2
+Sizes = Annotated[list[Count], Some, Once]
+Switches = Annotated[list[bool], Some, Once]
+Rules = Annotated[list[Literal["adam", "sgd"]], Some, Once]
 
 
 class GridTable(Strict):
@@ -34,23 +37,16 @@ class GridTable(Strict):
 
     nLayerG: Depths
     nLayerD: Depths
-    sizeG: Layers
-    sizeD: Layers
+    sizeG: Sizes
+    sizeD: Sizes
     dropoutD: Switches
     optimD: Rules
     optimG: Rules
-    lr: Levels
+    lr: Annotated[Levels, Once]
 
     @property
     def count(self) -> int:
         return math.prod(len(values) for _, values in self)
-
-    @rule
-    def _each_value_once(self):
-        for key, values in self:
-            if len(set(values)) != len(values):
-                raise ValueError(f"{key}: found {values}, each may stand there once")
-        return self
 
 
 class GridTables(Strict):

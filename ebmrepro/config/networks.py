@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -92,20 +92,11 @@ class NoisePlanes(Strict):
         return [count * side**2 for count, side in zip(self.planes, sides, strict=True)]
 
 
-# Typing's Union, because `hparams_class` looks these up when it reads a method's file.
-Net = Annotated[Union[MLP, Conv, Conv3x3], Field(discriminator="kind")]  # noqa: UP007
-GeneratorNet = Annotated[  # from z to an image
-    Union[MLP, Conv, Conv3x3, NoisePlanes],  # noqa: UP007
-    Field(discriminator="kind"),
-]
-CoderNet = Annotated[  # half of an auto-encoder
-    Union[MLP, Conv, Conv3x3, ConvMap],  # noqa: UP007
-    Field(discriminator="kind"),
-]
-EncoderNet = Annotated[
-    Union[MLP, UnitMLP, Conv, Conv3x3, ConvMap],  # noqa: UP007
-    Field(discriminator="kind"),
-]
+KIND = Field(discriminator="kind")
+Net = Annotated[MLP | Conv | Conv3x3, KIND]
+GeneratorNet = Annotated[MLP | Conv | Conv3x3 | NoisePlanes, KIND]  # from z to an image
+CoderNet = Annotated[MLP | Conv | Conv3x3 | ConvMap, KIND]  # half of an auto-encoder
+EncoderNet = Annotated[MLP | UnitMLP | Conv | Conv3x3 | ConvMap, KIND]
 AnyNet = MLP | Conv | ConvMap | Conv3x3 | NoisePlanes
 
 

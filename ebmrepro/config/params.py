@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
-from ebmrepro.config.data import Data, _training_images, image_shape
+from ebmrepro.config.data import Data, image_shape, training_images
 from ebmrepro.config.declarations import (
     Facts,
     available_methods,
@@ -26,7 +24,7 @@ from ebmrepro.config.networks import MLP, AnyNet, Conv, ConvMap, NoisePlanes, mi
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
 from ebmrepro.config.training import Block, _scale, base
-from ebmrepro.config.types import NAME, NOT_A_NAME, PositiveFraction, Seed
+from ebmrepro.config.types import NAME, NOT_A_NAME, Once, PositiveFraction, Seed, Some
 from ebmrepro.config.validation import validate
 
 OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
@@ -78,11 +76,11 @@ class Suite(Strict):
 class Run(Strict):
     """What `dvc repro` regenerates."""
 
-    suites: Annotated[list[str], Field(min_length=1)]
-    methods: Annotated[list[str], Field(min_length=1)]
-    variants: list[str]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
-    grids: list[str]  # suites whose `grid` is run
+    suites: Annotated[list[str], Some, Once]
+    methods: Annotated[list[str], Some, Once]
+    variants: Annotated[list[str], Once]
+    seeds: Annotated[list[Seed], Some, Once]
+    grids: Annotated[list[str], Once]  # suites whose `grid` is run
 
     @property
     def names(self) -> list[str]:
@@ -186,10 +184,6 @@ def _check_run(params: Params, path: Path) -> None:
     for suite in run.grids:
         there = [name for name, each in params.suites.items() if each.grid]
         known(suite, there, f"{path}: run.grids", "suite with a grid")
-    for key in ("suites", "methods", "variants", "seeds", "grids"):
-        values = getattr(run, key)
-        if len(set(values)) != len(values):
-            raise ParamsError(f"{path}: run.{key}: found {values}, each may stand there once")
     for name, suite in params.suites.items():
         for other in suite.tour.others:
             others = [n for n in params.suites if n != name]
@@ -201,6 +195,7 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
     known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
     facts = source_facts(suite.data.source)
     _check_data(suite.data, facts, f"{path}: {name}.data")
+    images = training_images(suite.data, facts)
     checked: dict[str, Block] = {}
     for key, system, block in suite.blocks:
         place = (name, *key.split("."))
@@ -209,19 +204,13 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
         hparams = validate(hparams_class(system), block.hparams, path, (*place, "hparams"))
         checked[key] = block.model_copy(update={"hparams": hparams})
         _check_players(block, system, where)
-        _check_batch(checked[key], system, _training_images(suite.data, facts), where)
+        _check_batch(checked[key], system, images, where)
         if shape := image_shape(suite.data):
             _check_sizes(hparams, shape, f"{where}.hparams")
     if suite.grid:
-        there = _training_images(suite.data, facts)
-        for key, size in (
-            ("batch_size", suite.grid.batch_size),
-            ("classifier.batch_size", suite.grid.classifier.batch_size),
-        ):
-            if size > there:
-                raise ParamsError(
-                    f"{path}: {name}.grid.{key}: found {size}; there are {there} training images"
-                )
+        where = f"{path}: {name}.grid"
+        _check_size(suite.grid.batch_size, images, where)
+        _check_size(suite.grid.classifier.batch_size, images, f"{where}.classifier")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
@@ -274,21 +263,13 @@ def _check_players(block: Block, system: str, where: str) -> None:
             'them, such as `players = ("G", "D")`'
         )
     listed = f"the players of {base(system)} are {', '.join(players)}"
-    for found in block.optim:
-        if found not in players:
-            key = dotted([found])
-            raise ParamsError(
-                f"{where}.optim.{key}: unknown player; {listed}{nearest(found, players)}"
-            )
+    for key, names in (("optim", block.optim), ("ema", block.ema or {})):
+        for name in (name for name in names if name not in players):
+            hint = f"{listed}{nearest(name, players)}"
+            raise ParamsError(f"{where}.{key}.{dotted([name])}: unknown player; {hint}")
     for player in players:
         if player not in block.optim:
             raise ParamsError(f"{where}.optim.{player}: this key is missing; {listed}")
-    for found in block.ema or {}:
-        if found not in players:
-            key = dotted([found])
-            raise ParamsError(
-                f"{where}.ema.{key}: unknown player; {listed}{nearest(found, players)}"
-            )
 
 
 def _check_batch(block: Block, system: str, images: float, where: str) -> None:
@@ -300,6 +281,10 @@ def _check_batch(block: Block, system: str, images: float, where: str) -> None:
         least, why = 2, f"hparams.{normed}.batch_norm takes statistics over a batch"
     if size < least:
         raise ParamsError(f"{where}.batch_size: found {size}; at least {least}, because {why}")
+    _check_size(size, images, where)
+
+
+def _check_size(size: int, images: float, where: str) -> None:
     if size > images:
         raise ParamsError(f"{where}.batch_size: found {size}; there are {images} training images")
 

@@ -8,7 +8,17 @@ from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.optimisers import Adam
-from ebmrepro.config.types import Count, Fraction, Layers, Positive, Seed
+from ebmrepro.config.types import (
+    Count,
+    Fraction,
+    Layers,
+    Levels,
+    Once,
+    Positive,
+    Seed,
+    Several,
+    Some,
+)
 
 
 class Ring(Strict):
@@ -124,8 +134,8 @@ class PlaneSampling(Strict):
 
 
 class PlaneAIS(Strict):
-    chains: Annotated[int, Field(ge=2)]
-    temperatures: Annotated[int, Field(ge=2)]
+    chains: Several
+    temperatures: Several
     base_sd: Positive  # of the Gaussian at inverse temperature 0
     step: Positive  # of the one MALA move per temperature
 
@@ -133,7 +143,7 @@ class PlaneAIS(Strict):
 class Partition(Strict):
     """log Z of a mixture of two Gaussians in 1 to `dimensions` dimensions."""
 
-    dimensions: Annotated[int, Field(ge=2)]
+    dimensions: Several
     accuracy: Positive  # nats that the grid's log Z may be off
     sd: Positive
     centre: Positive  # distance of either Gaussian from the origin
@@ -142,7 +152,7 @@ class Partition(Strict):
 
 
 class Film(Strict):
-    frames: Annotated[int, Field(ge=2)]
+    frames: Several
     points: Count
     moves: Count  # Langevin moves between two frames
     descent_step: Positive
@@ -151,15 +161,15 @@ class Film(Strict):
 class Fundamentals(Strict):
     """The stage `fundamentals`: energies of the plane."""
 
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Some, Once]
     densities: Densities
     train: Count  # points that are learnt from, per density and seed
-    held_out: Annotated[int, Field(ge=2)]
+    held_out: Several
     domain: Domain
     network: PlaneNet
     training: PlaneTraining
     grid: Count  # points per axis where Z is measured; the half of it says how far it can be off
-    temperatures: Annotated[list[Positive], Field(min_length=1)]  # tried for EBGAN's energy
+    temperatures: Levels  # tried for EBGAN's energy
     sampling: PlaneSampling
     ais: PlaneAIS
     partition: Partition
@@ -172,10 +182,4 @@ class Fundamentals(Strict):
                 f"grid: found {self.grid}; it should be a multiple of twice sampling.bins, "
                 f"{2 * self.sampling.bins}"
             )
-        return self
-
-    @rule
-    def _each_seed_once(self):
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: found {self.seeds}, each may stand there once")
         return self

@@ -10,14 +10,16 @@ from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import (
     Count,
     Fraction,
-    Lengths,
-    Levels,
     Natural,
     NonNegative,
     Positive,
-    PositiveFractions,
-    _check_rises,
+    PositiveFraction,
+    Rising,
+    Some,
 )
+
+Amounts = Annotated[list[Positive], Some, Rising]
+Parts = Annotated[list[PositiveFraction], Some, Rising]
 
 
 class Counting(Strict):
@@ -46,28 +48,18 @@ class Decision(Strict):
     noise: NonNegative  # standard deviation, in units of pixel values in [-1, 1]
     counting: Counting
     brute_force: Annotated[int, Field(ge=2, le=6)]  # length up to which every labelling is tried
-    lengths: Lengths  # at which the cost of the search is counted
-
-    @rule
-    def _lengths_rise(self):
-        _check_rises("lengths", self.lengths)
-        return self
+    # At which the cost of the search is counted.
+    lengths: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Some, Rising]
 
 
 class Ranking(Strict):
     """Amounts of each corruption, least first; an amount of 0 is added to them."""
 
     images: Count
-    noise: Levels  # standard deviation, in units of pixel values in [-1, 1]
-    occlusion: PositiveFractions  # share of the area
-    blur: Levels  # standard deviation in pixels
-    inversion: PositiveFractions  # 0.5 is flat grey, 1 the negative
-
-    @rule
-    def _amounts_rise(self):
-        for key in ("noise", "occlusion", "blur", "inversion"):
-            _check_rises(key, getattr(self, key))
-        return self
+    noise: Amounts  # standard deviation, in units of pixel values in [-1, 1]
+    occlusion: Parts  # share of the area
+    blur: Amounts  # standard deviation in pixels
+    inversion: Parts  # 0.5 is flat grey, 1 the negative
 
 
 class Conditional(Strict):

@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
@@ -32,11 +32,29 @@ Activation = Literal["relu", "leaky_relu", "elu"]
 Precision = Literal["tf32", "bf16"]  # of a training; where a block has none, float32
 
 
-def _check_rises(key: str, values: list[Any]) -> None:
+def _once(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError("should hold each value once")
+    return values
+
+
+def _rising(values: list[Any]) -> list[Any]:
     if any(a >= b for a, b in itertools.pairwise(values)):
-        raise ValueError(f"{key}: found {values}; each should be above the one before")
+        raise ValueError("should rise from each number to the next")
+    return values
 
 
-Levels = Annotated[list[Positive], Field(min_length=1)]
-PositiveFractions = Annotated[list[PositiveFraction], Field(min_length=1)]
-Lengths = Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1)]
+def _below(place: str) -> str:
+    parts = re.split(r"[/\\]", place)
+    if not parts[0] or ".." in parts or ":" in parts[0]:
+        raise ValueError(
+            "lies below EBMREPRO_DATA_MIRROR: it does not begin with / or a drive and has no `..`"
+        )
+    return place
+
+
+Some = Field(min_length=1)
+Once = AfterValidator(_once)
+Rising = AfterValidator(_rising)
+BelowMirror = Annotated[str, AfterValidator(_below)]
+Levels = Annotated[list[Positive], Some]

@@ -101,7 +101,7 @@ def test_an_unknown_key_is_told_the_nearest_name(tmp_path: Path):
     [
         ("ebgan_pt, began,", "ebgan_pt, bgan,", "no block 'bgan'; there are dcgan"),
         ("suites: [digits]", "suites: [digit]", "run.suites: no suite 'digit'; there are digits"),
-        ("[0, 1, 2]", "[0, 1, 1]", "run.seeds: found [0, 1, 1], each may stand there once"),
+        ("[0, 1, 2]", "[0, 1, 1]", "run.seeds: found [0, 1, 1]; it should hold each value once"),
         ("source: digits", "source: digit", "digits.data.source: no source 'digit'; there are "),
         ("split: test", "split: validation", "but data.validation holds out no image"),
         ("split: test", "split: dev", "digits.evaluate.split: found 'dev'; it should be 'test' or"),

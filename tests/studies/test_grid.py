@@ -151,7 +151,7 @@ def test_the_sweep_is_figure_9s():
             "ebgan_pt: 30}",
             "draw.ebgan_pt: found 30; they are drawn among",
         ),
-        ("lr: [0.001]", "lr: [0.001, 0.001]", "table.ebgan.lr: found [0.001, 0.001], each may"),
+        ("lr: [0.001]", "lr: [0.001, 0.001]", "table.ebgan.lr: found [0.001, 0.001]; it should"),
         (
             "  grids: []",
             "  grids: [digits]",
