@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.config.params import Params
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.separation import auroc
 from ebmrepro.networks import images
 from ebmrepro.runs import provenance
@@ -74,7 +75,6 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
     _write_csv(out / "margin.csv", [row for row in rows if row["kind"] == "sweep"])
     _draw(out, asked, rows, played)
     document = {
-        "schema": 1,
         "suite": suite,
         "method": SYSTEM,
         "seed": seed,
@@ -157,7 +157,7 @@ def _amount(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         if len(high):
             intervals[name] = bootstrap(low, high, seed)
     reasons = {name: "draw.ebgan_pt is 0" for name, value in values.items() if value is None}
-    return {"values": values, "intervals": intervals, "reasons": reasons, "flags": {}}
+    return {**Measurement({**values}, reasons).document(), "intervals": intervals}
 
 
 def bootstrap(low: Array, high: Array, seed: int) -> list[float]:
