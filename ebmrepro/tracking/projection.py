@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ebmrepro.config.params import flatten
-from ebmrepro.runs import results
+from ebmrepro.runs import layout, results
 from ebmrepro.system.errors import UserError
 from ebmrepro.tracking.store import Store, TrackingError, home, one_line, set_aside_unusable
 
@@ -37,10 +37,10 @@ class Run(NamedTuple):
     seed: int
 
     def models(self, root: Path) -> Path:
-        return root / "models" / self.suite / self.name / str(self.seed)
+        return root / layout.folder(*self)
 
     def results(self, root: Path) -> Path:
-        return root / "results" / self.suite / self.name / str(self.seed)
+        return root / layout.results(*self)
 
 
 def sync_all(
