@@ -73,18 +73,18 @@ def check(
     With --dry, say too how large the systems of a suite are, how much memory they take and how long
     they would train here. Nothing is trained or written.
     """
-    from ebmrepro.claims import reading
+    from ebmrepro.claims import claims_file
 
     settings = params.load()
     if dry is not None:
         settings.suite(dry)  # an unknown one is named first
-    run, claims = settings.run, reading.load(settings)
+    run, claims = settings.run, claims_file.load(settings)
     trainings = len(list(run.trainings))
     typer.echo(
         f"params.yaml is right: {', '.join(run.suites)}; {', '.join(run.names)}; "
         f"{len(run.seeds)} seeds; {trainings} trainings"
     )
-    typer.echo(f"{reading.FILE} is right: {len(claims)} claims")
+    typer.echo(f"{claims_file.FILE} is right: {len(claims)} claims")
     if dry is not None and not _rehearsed(dry, settings):
         raise typer.Exit(1)
 
@@ -177,11 +177,11 @@ def show_claims(
     """Judge the claims of the papers and of the lecture from the result files as they are."""
     from rich.console import Console
 
-    from ebmrepro.claims import form, judgements, reading, terminal
+    from ebmrepro.claims import claims_file, form, judgements, terminal
     from ebmrepro.claims.verdict import VERDICTS
 
     settings = params.load()
-    stated = reading.load(settings)
+    stated = claims_file.load(settings)
     ids, place = [claim.id for claim in stated], "ebmrepro claims"
     if name is not None:
         documents.known(name, ids, place, "claim")

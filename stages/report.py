@@ -17,9 +17,9 @@ def main() -> None:
     # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
     with follower.following(Path(), list(settings.run.trainings)):
         from ebmrepro import report
-        from ebmrepro.claims import judgements, reading
+        from ebmrepro.claims import claims_file, judgements
 
-        claims = reading.load(settings)
+        claims = claims_file.load(settings)
         judgements.write(claims, settings, Path(), Path("reports/claims.json"))
         page = report.write(settings, Path(), Path("reports"))
     typer.echo(f"report: {page}")

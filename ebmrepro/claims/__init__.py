@@ -1,7 +1,8 @@
 """Claims of the papers and of the lecture, joined to measurements over seeds: verdicts.
 
-`form` says what reports/claims.yaml may hold and `reading` reads it; `measured` finds a statistic's
-numbers in the result files, with `laws` for what a curve obeys in every epoch; `verdict` decides;
-`told` puts it in words, `judgements` into claims.json, `terminal` on the screen. Nothing here is
-ever looked up in MLflow, and nothing imports torch.
+`form` says what reports/claims.yaml may hold, with the words of vocabulary.yaml, and `claims_file`
+reads it; `measurements` finds a statistic's numbers in the result files, with `laws` for what a
+curve obeys in every epoch; `verdict` decides; `wording` puts it in words, `judgements` into
+claims.json, `terminal` on the screen. Nothing here is ever looked up in MLflow, and nothing imports
+torch.
 """

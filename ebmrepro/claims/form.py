@@ -8,95 +8,26 @@ from the small vocabulary below; there is no free text to interpret. Nothing her
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Union
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from ebmrepro.config.documents import Strict
+from ebmrepro.config.documents import Strict, read_yaml
 from ebmrepro.config.types import Count, Positive
 
-PAPERS = {
-    "hinton_2006": "Hinton, Osindero and Teh (2006): DBN",
-    "hinton_salakhutdinov_2006": "Hinton and Salakhutdinov (2006): deep auto-encoder, pretraining",
-    "salakhutdinov_murray_2008": "Salakhutdinov and Murray (2008): likelihoods of RBM and DBN",
-    "ebgan": "Zhao, Mathieu and LeCun (2017): EBGAN",
-    "ebgan_pt": "Zhao, Mathieu and LeCun (2017), section 2.4: EBGAN-PT",
-    "began": "Berthelot, Schumm and Metz (2017): BEGAN",
-    "lucic_2018": "Lucic, Kurach, Michalski, Gelly and Bousquet (2018): a comparison of GANs",
-    "magan": "Wang, Cully, Chang and Demiris (2017): MAGAN",
-    "dcgan": "Radford, Metz and Chintala (2016): DCGAN, the baseline",
-    "lecture": "The lecture",
-}
+WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("vocabulary.yaml"))
+PAPERS: dict[str, str] = WORDS["papers"]
+TOPICS: dict[str, str] = WORDS["topics"]
+CERTAINTY: dict[str, str] = WORDS["certainty"]
+SUITES: list[str] = WORDS["suites"]
+COLUMNS: list[str] = WORDS["columns"]
+STAGE_SYSTEMS: dict[str, str] = WORDS["stage_systems"]
+PLANNED_SYSTEMS: dict[str, str] = WORDS["planned_systems"]
+PLANNED_MEASURES: dict[str, str] = WORDS["planned_measures"]
 
-TOPICS = {
-    "why-not-probabilities": "Why not probabilities",
-    "ratio": "The ratio",
-    "five-questions": "Five questions one energy answers",
-    "decision-making": "Decision making with small and with large label sets",
-    "training-intuition": "Training, the intuition",
-    "inference-intuition": "Inference, the intuition",
-    "dbn": "Deep belief network",
-    "ebgan": "EBGAN",
-    "ebgan-pt": "EBGAN-PT",
-    "began": "BEGAN",
-    "magan": "MAGAN",
-}
 
-# How sure the source is: the marks of the notes on the papers, and `ours` for what no paper says.
-CERTAINTY = {
-    "V-text": "verified in the paper's text",
-    "V-code": "verified in the authors' code",
-    "V-2nd": "verified in a third party's text or code",
-    "derived": "arithmetic from verified facts",
-    "memory": "recalled, not verified",
-    "memory, low": "recalled faintly, not verified",
-    "ours": "ours",
-}
-
-SUITES = (
-    "digits",
-    "mnist",
-    "fashion_mnist",
-    "cifar10",
-    "olivetti",
-    "celeba",
-    "lsun",
-    "imagenet",
-    "imagenet_dogs",
-)
-DOCUMENTS = ("fundamentals", "tour")  # stages that write a document of measurements
-COLUMNS = (
-    "epoch",
-    "energy/real",
-    "energy/fake",
-    "hinge/active",
-    "loss/D",
-    "loss/G",
-    "loss/classifier",
-    "loss/scratch",
-    "error/classifier",
-    "error/scratch",
-    "began/k",
-    "began/M_global",
-    "magan/margin",
-    "magan/updates",
-    "ebgan_pt/f_PT",
-)
-
-# Results of a stage that are measured as a system's are, and belong to no block of `methods`.
-STAGE_SYSTEMS = {"ebgan_grid": "EBGAN's grid of MLPs"}
-
-# What claims name and no stage writes yet. Whoever writes one describes it in the catalogue (or
-# adds the method's file) and takes it out here; a test sees to that.
-PLANNED_SYSTEMS = {
-    "ebgan_ln": "a ladder network whose cost is EBGAN's",
-    "ladder": "the same ladder network without it",
-}
-PLANNED_MEASURES = {
-    "error_100": "test error with 100 labels",
-    "error_200": "test error with 200 labels",
-    "error_1000": "test error with 1,000 labels",
-}
+Part = Literal["all", "second half", "last quarter"]  # of the epochs of a curve
 
 
 # Statistics that give one number per seed ------------------------------------------------------
@@ -117,7 +48,7 @@ class Curve(Strict):
     of: str
     column: str
     take: Literal["first", "last", "mean", "lowest", "highest"]
-    over: Literal["all", "second half", "last quarter"]
+    over: Part
 
 
 class Energies(Strict):
@@ -175,7 +106,7 @@ class Correlation(Strict):
     of: str
     x: str
     y: str
-    over: Literal["all", "second half", "last quarter"]
+    over: Part
 
 
 # Statistics of another kind --------------------------------------------------------------------
@@ -265,28 +196,9 @@ class EveryEpoch(Strict):
     law: Law
 
 
-Scalar = Annotated[
-    Union[Measure, Curve, Energies, Number, Document, Spread, Difference, Ratio, Correlation],  # noqa: UP007 (forward reference)
-    Field(discriminator="kind"),
-]
-SCALARS = (Measure, Curve, Energies, Number, Document, Spread, Difference, Ratio, Correlation)
-Statistic = Annotated[
-    Union[  # noqa: UP007 (forward reference)
-        Measure,
-        Curve,
-        Energies,
-        Number,
-        Document,
-        Spread,
-        Difference,
-        Ratio,
-        Correlation,
-        AcrossRuns,
-        Ordering,
-        EveryEpoch,
-    ],
-    Field(discriminator="kind"),
-]
+_Scalar = Measure | Curve | Energies | Number | Document | Spread | Difference | Ratio | Correlation
+Scalar = Annotated[_Scalar, Field(discriminator="kind")]
+Statistic = Annotated[_Scalar | AcrossRuns | Ordering | EveryEpoch, Field(discriminator="kind")]
 
 for _model in (Spread, Difference, Ratio, Ordering):  # they name what is defined after them
     _model.model_rebuild(force=True)
@@ -323,14 +235,10 @@ class Near(Strict):
     tolerance: Positive
 
 
-class Rising(Strict):
-    """Each step of an ordering goes up."""
+class Monotonic(Strict):
+    """Each step of an ordering goes up, or each goes down."""
 
-    kind: Literal["rising"]
-
-
-class Falling(Strict):
-    kind: Literal["falling"]
+    kind: Literal["rising", "falling"]
 
 
 class Always(Strict):
@@ -339,11 +247,9 @@ class Always(Strict):
     kind: Literal["always"]
 
 
-Rule = Annotated[
-    Above | Below | Within | Near | Rising | Falling | Always, Field(discriminator="kind")
-]
+Rule = Annotated[Above | Below | Within | Near | Monotonic | Always, Field(discriminator="kind")]
 FITS: dict[type, tuple[str, ...]] = {
-    **dict.fromkeys(SCALARS, ("above", "below", "within", "near")),
+    **dict.fromkeys(get_args(_Scalar), ("above", "below", "within", "near")),
     AcrossRuns: ("above", "below"),
     Ordering: ("rising", "falling"),
     EveryEpoch: ("always",),
@@ -385,6 +291,11 @@ class Claim(Strict):
 # What a statistic is made of -------------------------------------------------------------------
 
 
+# Keys whose values name something that must exist, and what; `x` and `y` of a run's curves.
+NAMING = {"of": "of", "measure": "measure"}
+NAMING |= dict.fromkeys(("column", "once", "real", "fake", "x", "y"), "column")
+
+
 def systems(statistic: object) -> list[str]:
     """The systems whose files a statistic reads, each once."""
     return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "of"))
@@ -395,7 +306,7 @@ def stages(statistic: object) -> list[str]:
     return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
 
 
-def toured(statistic: object) -> list[str]:
+def tour_systems(statistic: object) -> list[str]:
     """The systems whose answers on the tour a statistic reads, each once."""
     return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "system"))
 
@@ -424,16 +335,9 @@ def names(statistic: object) -> Iterator[tuple[str, str, str]]:
                 yield f"{place}.law.gain", "key", f"{part.of} {law.gain}"
                 yield f"{place}.law.target", "key", f"{part.of} {law.target}"
         for key in type(part).model_fields:
+            of_measures = isinstance(part, AcrossRuns) and key in ("x", "y")
+            kind = "measure" if of_measures else NAMING.get(key)
             value = getattr(part, key)
-            if key == "of":
-                yield from ((f"{place}.of", "of", name) for name in _each(value))
-            elif key == "measure" or (isinstance(part, AcrossRuns) and key in ("x", "y")):
-                yield f"{place}.{key}", "measure", value
-            elif key in ("column", "once", "real", "fake") or (
-                isinstance(part, Correlation) and key in ("x", "y")
-            ):
-                yield f"{place}.{key}", "column", value
-
-
-def _each(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+            for name in value if isinstance(value, list) else [value]:
+                if kind is not None:
+                    yield f"{place}.{key}", kind, name

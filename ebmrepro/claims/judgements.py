@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ebmrepro.claims import form, measured, told, verdict
+from ebmrepro.claims import form, measurements, verdict, wording
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.verdict import LEVEL, Part, Verdict
 from ebmrepro.config.params import Params
 from ebmrepro.runs import carried
+from ebmrepro.system import atomic
 
 SCHEMA = 1
 DIGITS = 6  # significant ones in claims.json
@@ -26,9 +26,9 @@ class Judgement:
     verdict: Verdict
     reason: str
     parts: Sequence[Part]
-    files: Sequence[str]  # that its numbers were read from
-    command: str  # that regenerates them; empty where the suite is not run
-    runs: Sequence[str]  # their names in MLflow's experiment of the suite
+    files: Sequence[str] = ()  # that its numbers were read from
+    command: str = ""  # that regenerates them; empty where the suite is not run
+    runs: Sequence[str] = ()  # their names in MLflow's experiment of the suite
     carried: str = ""  # how its numbers came here, where the suite is not run and they are carried
 
 
@@ -38,26 +38,24 @@ def judge(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str, li
     Raises:
         UserError: a result file is there and cannot be read.
     """
-    files = {suite: measured.Files(root, suite, settings) for c in claims for suite in c.suites}
+    files = {suite: measurements.Files(root, suite, settings) for c in claims for suite in c.suites}
     return {c.id: [_judge(c, files[suite]) for suite in c.suites] for c in claims}
 
 
 def document(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str, Any]:
     """What claims.json holds: every claim, with its judgements."""
     judged = judge(claims, settings, root)
-    told_claims = []
-    for claim in claims:
-        told_claims.append(
-            {
-                **claim.model_dump(exclude={"tests", "suites"}),
-                "paper_title": form.PAPERS[claim.paper],
-                "certainty_in_words": form.CERTAINTY[claim.certainty],
-                "published_in_words": told.published(claim),
-                "tests": claim.model_dump()["tests"],
-                "judgements": [_told(found) for found in judged[claim.id]],
-            }
-        )
-    return {"schema": SCHEMA, "level": LEVEL, "claims": told_claims}
+    trees = [
+        {
+            **claim.model_dump(exclude={"suites"}),
+            "paper_title": form.PAPERS[claim.paper],
+            "certainty_in_words": form.CERTAINTY[claim.certainty],
+            "published_in_words": wording.published(claim),
+            "judgements": [_tree(judgement) for judgement in judged[claim.id]],
+        }
+        for claim in claims
+    ]
+    return {"schema": SCHEMA, "level": LEVEL, "claims": trees}
 
 
 def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> None:
@@ -66,48 +64,44 @@ def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> 
     Raises:
         UserError: a result file is there and cannot be read.
     """
-    found = document(claims, settings, root)
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    atomic.write_json(path, document(claims, settings, root))
 
 
-def _judge(claim: Claim, files: measured.Files) -> Judgement:
+def _judge(claim: Claim, files: measurements.Files) -> Judgement:
     statistics = [test.statistic for test in claim.tests]
     systems, stages = form.systems(statistics), form.stages(statistics)
     run = files.suite == "fundamentals" or files.suite in files.settings.run.suites
     if not run and not files.carried:
         reason = f"the suite {files.suite} is not among run.suites of params.yaml"
         parts = [
-            Part(told.statistic(t.statistic), told.rule(t.rule), "not run here", reason)
+            Part(wording.statistic(t.statistic), wording.rule(t.rule), "not run here", reason)
             for t in claim.tests
         ]
-        return Judgement(files.suite, "not run here", reason, parts, [], "", [])
+        return Judgement(files.suite, "not run here", reason, parts)
     files.used.clear()
     parts = verdict.judge(claim, files)
-    said = verdict.speaks([part.verdict for part in parts])
-    reason = next((p.reason for p in parts if p.verdict == said and p.reason), "")
-    used = sorted(map(str, files.used))
-    if not run:
-        if not any(part.n for part in parts):  # the suite is carried, but not these systems
-            return Judgement(files.suite, "not run here", reason, parts, used, "", [])
-        trained = {name: files.carried[name] for name in systems if name in files.carried}
-        return Judgement(
-            files.suite,
-            said,
-            reason,
-            parts,
-            used,
-            _again(files, trained, stages),
-            [],  # MLflow knows the runs of this machine, and these are of another
-            _how_carried(files, trained, bool(stages)),
+    whole = verdict.speaks([part.verdict for part in parts])
+    reason = next((p.reason for p in parts if p.verdict == whole and p.reason), "")
+    judgement = Judgement(files.suite, whole, reason, parts, sorted(map(str, files.used)))
+    if run:
+        names = dict.fromkeys([*systems, *form.tour_systems(statistics)])
+        return replace(
+            judgement,
+            command=wording.command(files.suite, systems, stages, files.seeds),
+            runs=[f"{name}-{seed}" for name in names for seed in files.seeds],
         )
-    toured = [*systems, *form.toured(statistics)]
-    runs = [f"{name}-{seed}" for name in dict.fromkeys(toured) for seed in files.seeds]
-    again = told.command(files.suite, systems, stages, files.seeds)
-    return Judgement(files.suite, said, reason, parts, used, again, runs)
+    if not any(part.n for part in parts):  # the suite is carried, but not these systems
+        return replace(judgement, verdict="not run here")
+    trained = {name: files.carried[name] for name in systems if name in files.carried}
+    # Without `runs`: MLflow knows those of this machine, and these are of another.
+    return replace(
+        judgement,
+        command=_again(files, trained, stages),
+        carried=_how_carried(files, trained, bool(stages)),
+    )
 
 
-def _again(files: measured.Files, trained: carried.Seeds, stages: Sequence[str]) -> str:
+def _again(files: measurements.Files, trained: carried.Seeds, stages: Sequence[str]) -> str:
     """What regenerates carried numbers."""
     commands = [carried.command(files.suite, trained)] if trained else []
     for stage in stages:  # it asks all systems at once
@@ -117,7 +111,7 @@ def _again(files: measured.Files, trained: carried.Seeds, stages: Sequence[str])
     return " && ".join(commands)
 
 
-def _how_carried(files: measured.Files, trained: carried.Seeds, toured: bool) -> str:
+def _how_carried(files: measurements.Files, trained: carried.Seeds, toured: bool) -> str:
     """On what these trainings ran, in words."""
     known = carried.provenance(files.root, files.suite)
     runs = [
@@ -128,12 +122,12 @@ def _how_carried(files: measured.Files, trained: carried.Seeds, toured: bool) ->
     return carried.in_words([known[run] for run in runs if run in known])
 
 
-def _told(judgement: Judgement) -> dict[str, Any]:
+def _tree(judgement: Judgement) -> dict[str, Any]:
     """A judgement as plain values, its numbers also as they are printed wherever they are."""
     tree = _plain(asdict(judgement))
     for plain, part in zip(tree["parts"], judgement.parts, strict=True):
-        plain["estimate_in_words"] = told.estimate(part.mean, part.low, part.high, part.n)
-        plain["effect_in_words"] = told.effect(part.effect, part.effect_is)
+        plain["estimate_in_words"] = wording.estimate(part.mean, part.low, part.high, part.n)
+        plain["effect_in_words"] = wording.effect(part.effect, part.effect_is)
     return tree
 
 

@@ -9,15 +9,15 @@ undecided, because what is missing need not be like what is there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from ebmrepro.claims import form, measured, told
-from ebmrepro.claims.measured import Absent, Files, Missing
+from ebmrepro.claims import form, measurements, wording
+from ebmrepro.claims.measurements import Absent, Files, Missing
 from ebmrepro.metrics.interval import interval
 
 Verdict = Literal["holds", "fails", "undecided", "not run here"]
@@ -27,6 +27,9 @@ SPEAKS: tuple[Verdict, ...] = ("fails", "not run here", "undecided", "holds")
 
 LEVEL = 0.95
 NORMAL = 1.959964  # of two sides, at LEVEL
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,6 @@ class Part:
     effect: float | None = None
     effect_is: str = ""  # in what units
     protocol: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Estimate:
-    mean: float
-    low: float | None  # None: one value has no interval
-    high: float | None
-    n: int
-    sd: float | None
 
 
 def judge(claim: form.Claim, files: Files) -> list[Part]:
@@ -77,6 +71,8 @@ def decide(rule: form.Rule, low: float, high: float) -> Verdict:
             return _inside(low, high, least, most)
         case form.Near(value=value, tolerance=tolerance):
             return _inside(low, high, value - tolerance, value + tolerance)
+        case form.Always():
+            return "holds" if high == 0 else "fails"
     raise TypeError(f"{rule.kind} decides no interval")
 
 
@@ -89,9 +85,8 @@ def _inside(low: float, high: float, least: float, most: float) -> Verdict:
 def _parts(test: form.Test, seeds: int, files: Files) -> list[Part]:
     match test.statistic:
         case form.Ordering(steps=steps):
-            rising = isinstance(test.rule, form.Rising)
-            zero = {"threshold": 0.0}
-            rule = form.Above(kind="above", **zero) if rising else form.Below(kind="below", **zero)
+            up, down = form.Above(kind="above", threshold=0), form.Below(kind="below", threshold=0)
+            rule = up if test.rule.kind == "rising" else down
             return [
                 _scalar(form.Difference(kind="difference", a=b, b=a), rule, False, seeds, files)
                 for a, b in pairwise(steps)
@@ -106,115 +101,108 @@ def _parts(test: form.Test, seeds: int, files: Files) -> list[Part]:
 def _scalar(
     statistic: object, rule: form.Rule, deterministic: bool, seeds: int, files: Files
 ) -> Part:
-    values: dict[str, float | None] = {}
-    reasons: dict[str, str] = {}
-    for seed in files.seeds_of(statistic):
-        try:
-            values[str(seed)] = measured.scalar(statistic, files, seed)
-        except Absent as why:
-            # A deterministic number is the same for every seed, so it need not be there for each.
-            if not deterministic:
-                values[str(seed)] = None
-            reasons[str(seed)] = str(why)
-        except Missing as why:
-            values[str(seed)], reasons[str(seed)] = None, str(why)
-    found = [value for value in values.values() if value is not None]
-    words = {
-        "statistic": told.statistic(statistic),
-        "rule": told.rule(rule),
-        "values": values,
-        "protocol": [*told.protocols(statistic), *files.protocols(statistic)],
-    }
-    if not found:
+    values, reasons = _read(
+        lambda seed: measurements.scalar(statistic, files, seed),
+        {str(seed): seed for seed in files.seeds_of(statistic)},
+        # A deterministic number is the same for every seed, so it need not be there for each.
+        spare=Absent if deterministic else None,
+    )
+    known = [value for value in values.values() if value is not None]
+    words = _words(statistic, rule, values)
+    words["protocol"] += files.protocols(statistic)
+    if not known:
         return Part(verdict="not run here", reason=_why(reasons), **words)
-    estimate = _exact(found) if deterministic else _over_seeds(found)
-    words |= {
-        "mean": estimate.mean,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": estimate.n,
-        **_effect(rule, estimate),
-    }
-    if None in values.values():
-        missing = {seed: reasons[seed] for seed, value in values.items() if value is None}
-        return Part(verdict="undecided", reason=_why(missing, seeds=True), **words)
-    if not deterministic and len(found) < max(seeds, 2):
-        return Part(verdict="undecided", reason=_too_few(len(found), max(seeds, 2)), **words)
-    assert estimate.low is not None and estimate.high is not None
-    verdict = decide(rule, estimate.low, estimate.high)
-    reason = "the interval straddles" if verdict == "undecided" else ""
-    return Part(verdict=verdict, reason=reason, **words)
+    if deterministic:  # all values must obey the rule: their range, not an interval
+        words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
+    else:
+        estimate = interval(known, LEVEL)
+        words |= {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 and not deterministic else None
+    words |= {"n": len(known), **_effect(rule, words["mean"], sd, len(known))}
+    lacking = {seed: reasons[seed] for seed, value in values.items() if value is None}
+    return _decided(rule, words, lacking, len(known), 1 if deterministic else max(seeds, 2))
 
 
 def _every_epoch(statistic: form.EveryEpoch, rule: form.Rule, seeds: int, files: Files) -> Part:
     """A law for all epochs of all runs: one broken epoch refutes it, whatever the others say."""
-    values: dict[str, float | None] = {}
-    reasons: dict[str, str] = {}
-    epochs = 0
-    for seed in files.seeds_of(statistic):
-        try:
-            judged = measured.broken(statistic, files, seed)
-            values[str(seed)] = float(judged.broken)
-            epochs += judged.epochs
-        except Missing as why:
-            values[str(seed)], reasons[str(seed)] = None, str(why)
-    found = [value for value in values.values() if value is not None]
-    words = {
-        "statistic": told.statistic(statistic),
-        "rule": told.rule(rule),
-        "values": values,
-        "protocol": [*told.protocols(statistic), f"{epochs:,} epochs could be judged."],
-    }
-    if not found:
+    judged, reasons = _read(
+        lambda seed: measurements.broken(statistic, files, seed),
+        {str(seed): seed for seed in files.seeds_of(statistic)},
+    )
+    values = {seed: None if run is None else float(run.broken) for seed, run in judged.items()}
+    known = [value for value in values.values() if value is not None]
+    epochs = sum(run.epochs for run in judged.values() if run is not None)
+    words = _words(statistic, rule, values)
+    words["protocol"].append(f"{epochs:,} epochs could be judged.")
+    if not known:
         return Part(verdict="not run here", reason=_why(reasons), **words)
-    words |= {"mean": float(np.mean(found)), "low": min(found), "high": max(found), "n": len(found)}
-    if any(found):
-        broken = int(sum(found))
-        return Part(verdict="fails", reason=f"broken in {broken} of {epochs:,} epochs", **words)
-    if reasons:
-        return Part(verdict="undecided", reason=_why(reasons, seeds=True), **words)
-    if len(found) < max(seeds, 2):
-        return Part(verdict="undecided", reason=_too_few(len(found), max(seeds, 2)), **words)
-    return Part(verdict="holds", reason="", **words)
+    words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known), "n": len(known)}
+    if any(known):
+        reason = f"broken in {int(sum(known))} of {epochs:,} epochs"
+        return Part(verdict="fails", reason=reason, **words)
+    return _decided(rule, words, reasons, len(known), max(seeds, 2))
 
 
 def _across_runs(statistic: form.AcrossRuns, rule: form.Rule, seeds: int, files: Files) -> Part:
-    pairs: dict[str, tuple[float, float] | None] = {}
-    reasons: dict[str, str] = {}
-    for name in statistic.of:
-        for seed in files.seeds_among([name]):
-            run = f"{name}-{seed}"
-            try:
-                x, y = (files.measure(name, m, seed) for m in (statistic.x, statistic.y))
-                pairs[run] = x, y
-            except Missing as why:
-                pairs[run], reasons[run] = None, str(why)
-    found = [pair for pair in pairs.values() if pair is not None]
-    words = {
-        "statistic": told.statistic(statistic),
-        "rule": told.rule(rule),
-        "values": {run: None if pair is None else pair[1] for run, pair in pairs.items()},
-        "protocol": told.protocols(statistic),
-    }
-    if not found:
+    trained = {name: files.seeds_among([name]) for name in statistic.of}
+    pairs, reasons = _read(
+        lambda run: tuple(files.measure(run[0], m, run[1]) for m in (statistic.x, statistic.y)),
+        {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},
+    )
+    known = [pair for pair in pairs.values() if pair is not None]
+    y = {run: None if pair is None else pair[1] for run, pair in pairs.items()}
+    words = _words(statistic, rule, y)
+    if not known:
         return Part(verdict="not run here", reason=_why(reasons), **words)
-    words["n"] = len(found)
+    words["n"] = len(known)
     try:
-        rho = measured.spearman(*np.array(found, dtype=np.float64).T)
+        rho = measurements.spearman(*np.array(known, dtype=np.float64).T)
     except Missing as why:
         return Part(verdict="undecided", reason=str(why), **words)
     words |= {"mean": rho, "effect": rho, "effect_is": "ρ"}
-    if len(found) < 4:
-        return Part(verdict="undecided", reason=_too_few(len(found), 4, "trainings"), **words)
-    low, high = fisher(rho, len(found))
-    words |= {"low": low, "high": high}
-    if reasons:
-        return Part(verdict="undecided", reason=_why(reasons, seeds=True), **words)
-    fewest = min(len(files.seeds_among([name])) for name in statistic.of)
-    if fewest < max(seeds, 2):
-        short = _too_few(fewest, max(seeds, 2))
-        return Part(verdict="undecided", reason=short, **words)
-    verdict = decide(rule, low, high)
+    if len(known) < 4:
+        return Part(verdict="undecided", reason=_too_few(len(known), 4, "trainings"), **words)
+    words["low"], words["high"] = fisher(rho, len(known))
+    return _decided(rule, words, reasons, min(map(len, trained.values())), max(seeds, 2))
+
+
+def _read(
+    read: Callable[[Key], Value], keys: Mapping[str, Key], spare: type[Missing] | None = None
+) -> tuple[dict[str, Value | None], dict[str, str]]:
+    """What was read by name, None where it is missing, and the reasons; what lacks for a reason of
+    the kind `spare` is left out."""
+    values: dict[str, Value | None] = {}
+    reasons: dict[str, str] = {}
+    for name, key in keys.items():
+        try:
+            values[name] = read(key)
+        except Missing as why:
+            reasons[name] = str(why)
+            if spare is None or not isinstance(why, spare):
+                values[name] = None
+    return values, reasons
+
+
+def _words(
+    statistic: object, rule: form.Rule, values: Mapping[str, float | None]
+) -> dict[str, Any]:
+    return {
+        "statistic": wording.statistic(statistic),
+        "rule": wording.rule(rule),
+        "values": values,
+        "protocol": wording.protocols(statistic),
+    }
+
+
+def _decided(
+    rule: form.Rule, words: Mapping[str, Any], lacking: Mapping[str, str], seeds: int, needed: int
+) -> Part:
+    """The verdict on the interval in `words`, if nothing lacks and seeds are enough."""
+    if lacking:
+        return Part(verdict="undecided", reason=_why(lacking, seeds=True), **words)
+    if seeds < needed:
+        return Part(verdict="undecided", reason=_too_few(seeds, needed), **words)
+    verdict = decide(rule, words["low"], words["high"])
     reason = "the interval straddles" if verdict == "undecided" else ""
     return Part(verdict=verdict, reason=reason, **words)
 
@@ -230,29 +218,15 @@ def fisher(rho: float, n: int) -> tuple[float, float]:
     return math.tanh(z - half), math.tanh(z + half)
 
 
-def _over_seeds(values: Sequence[float]) -> Estimate:
-    found = interval(values, LEVEL)
-    sd = float(np.std(values, ddof=1)) if found.n > 1 else None
-    return Estimate(found.mean, found.low, found.high, found.n, sd)
-
-
-def _exact(values: Sequence[float]) -> Estimate:
-    """All values of a deterministic statistic must obey the rule: their range, not an interval."""
-    return Estimate(float(np.mean(values)), min(values), max(values), len(values), None)
-
-
-def _effect(rule: form.Rule, found: Estimate) -> dict[str, float | str]:
+def _effect(rule: form.Rule, mean: float, sd: float | None, n: int) -> dict[str, Any]:
     """How far from the threshold, in standard deviations over seeds, corrected for their number
     (Hedges' g); near a published value, how much of the tolerance is used up."""
     match rule:
-        case form.Above(threshold=threshold) | form.Below(threshold=threshold):
-            if not found.sd:
-                return {}
-            correction = 1 - 3 / (4 * (found.n - 1) - 1)
-            return {"effect": correction * (found.mean - threshold) / found.sd, "effect_is": "g"}
+        case form.Above(threshold=threshold) | form.Below(threshold=threshold) if sd:
+            correction = 1 - 3 / (4 * (n - 1) - 1)
+            return {"effect": correction * (mean - threshold) / sd, "effect_is": "g"}
         case form.Near(value=value, tolerance=tolerance):
-            used = abs(found.mean - value) / tolerance
-            return {"effect": used, "effect_is": "of tolerance"}
+            return {"effect": abs(mean - value) / tolerance, "effect_is": "of tolerance"}
     return {}
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebmrepro.claims import form, judgements, laws, measured, reading, told, verdict
+from ebmrepro.claims import claims_file, form, judgements, laws, measurements, verdict, wording
 from ebmrepro.claims.form import Claim
 from ebmrepro.config import declarations, params
 from ebmrepro.config.documents import ParamsError
@@ -400,7 +400,7 @@ def test_a_perfect_correlation_over_few_trainings_keeps_an_honest_interval():
 def test_ties_share_their_rank():
     """Ranks 1, 2.5, 2.5, 4 against 1, 3, 2, 4: covariance 4.5, variances 4.5 and 5."""
     x, y = np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0, 4.0])
-    assert measured.spearman(x, y) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+    assert measurements.spearman(x, y) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
 
 
 # Documents ----------------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ rules = st.one_of(
 )
 
 
-class InMemory(measured.Files):
+class InMemory(measurements.Files):
     """The numbers of one measure, by seed."""
 
     def __init__(self, values: Sequence[float]):
@@ -454,7 +454,7 @@ class InMemory(measured.Files):
         self.values = values
 
     def measure(self, name: str, measure: str, seed: int) -> float:
-        return measured.finite(self.values[seed], measure)
+        return measurements.finite(self.values[seed], measure)
 
 
 def verdict_on(values: Sequence[float], rule: form.Rule, seeds: int = 2) -> str:
@@ -506,7 +506,7 @@ def test_more_spread_about_the_same_mean_never_turns_one_verdict_into_its_opposi
 
 
 def test_the_shipped_claims_are_right_and_cover_every_paper_and_every_part_of_the_lecture():
-    stated = reading.load(SETTINGS, SHIPPED)
+    stated = claims_file.load(SETTINGS, SHIPPED)
     assert {one.paper for one in stated} == set(form.PAPERS)
     assert {one.topic for one in stated} - {None} == set(form.TOPICS)
     assert [part.topic for part in lecture.PARTS] == list(form.TOPICS)
@@ -514,10 +514,10 @@ def test_the_shipped_claims_are_right_and_cover_every_paper_and_every_part_of_th
 
 
 def test_every_statistic_and_rule_of_the_shipped_claims_has_its_words():
-    for one in reading.load(SETTINGS, SHIPPED):
+    for one in claims_file.load(SETTINGS, SHIPPED):
         for test in one.tests:
-            assert told.statistic(test.statistic)
-            assert told.rule(test.rule)
+            assert wording.statistic(test.statistic)
+            assert wording.rule(test.rule)
 
 
 def test_what_is_planned_is_not_there_yet():
@@ -534,7 +534,7 @@ def refusal(tmp_path: Path, before: str, after: str) -> str:
     path = tmp_path / "claims.yaml"
     path.write_text(TEXT.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(ParamsError) as refused:
-        reading.load(SETTINGS, path)
+        claims_file.load(SETTINGS, path)
     message = str(refused.value)
     assert "\n" not in message
     return message.removeprefix(f"{path}: ")
@@ -601,7 +601,7 @@ def test_a_wrong_claim_is_named(tmp_path: Path, before: str, after: str, message
         ("paper: ebgan\n", "paper: ebgn\n", "ebgan"),
     ],
 )
-def test_the_nearest_name_is_told(tmp_path: Path, before: str, after: str, name: str):
+def test_the_nearest_name_is_suggested(tmp_path: Path, before: str, after: str, name: str):
     assert refusal(tmp_path, before, after).endswith(f"did you mean {name!r}?")
 
 
@@ -609,7 +609,7 @@ def test_the_nearest_name_is_told(tmp_path: Path, before: str, after: str, name:
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path):
-    claims = reading.load(SETTINGS, SHIPPED)
+    claims = claims_file.load(SETTINGS, SHIPPED)
     for name in ("one", "two"):
         made_up.results(tmp_path / name, settings())
         judgements.write(claims, settings(), tmp_path / name, tmp_path / f"{name}.json")
@@ -617,7 +617,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path):
     assert text == (tmp_path / "two.json").read_text()
     assert str(tmp_path) not in text
     found = {c["id"]: {j["suite"]: j for j in c["judgements"]} for c in json.loads(text)["claims"]}
-    assert set(found) == {one.id for one in reading.load(SETTINGS, SHIPPED)}
+    assert set(found) == {one.id for one in claims_file.load(SETTINGS, SHIPPED)}
     assert found["began-inception-score"]["cifar10"]["verdict"] == "not run here"
     digits = found["energy-detects"]["digits"]
     assert digits["files"] == [f"results/digits/ebgan/{seed}/metrics.json" for seed in (0, 1, 2)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ebmrepro import metrics
-from ebmrepro.claims import reading
+from ebmrepro.claims import claims_file
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import KIND_IN_WORDS, MEASURES, describe
@@ -131,7 +131,7 @@ def test_a_metric_is_one_file():
     document = found.document()
     assert document["values"]["brightness"] == 7 and document["values"]["steps_of_energy"] == 2
     assert document["protocol"]["brightness"] == "of all"
-    reading._check_measure("brightness", "claims.yaml: a claim")
+    claims_file._check_measure("brightness", "claims.yaml: a claim")
     run = Run(0, None, {}, document, {}, None, [])
     system = System("dcgan", "DCGAN", "dcgan", {}, [], [run])
     assert numbers.measures([system])[-2:] == ["brightness", "steps_of_energy"]

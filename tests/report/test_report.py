@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ebmrepro import report
-from ebmrepro.claims import form, judgements, reading
+from ebmrepro.claims import claims_file, form, judgements
 from ebmrepro.config import params
 from ebmrepro.config.params import Params
 from ebmrepro.report import figures, numbers, words
@@ -26,7 +26,7 @@ from ebmrepro.report.sections import sections
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-CLAIMS = reading.load(params.load(ROOT / "params.yaml"), ROOT / "reports" / "claims.yaml")
+CLAIMS = claims_file.load(params.load(ROOT / "params.yaml"), ROOT / "reports" / "claims.yaml")
 
 
 def written(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from ebmrepro.claims import form, judgements, measured, reading
+from ebmrepro.claims import claims_file, form, judgements, measurements
 from ebmrepro.claims.form import Claim
 from ebmrepro.config import params, training
 from ebmrepro.config.params import Params
@@ -33,7 +33,7 @@ from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
-CLAIMS = {c.id: c for c in reading.load(SETTINGS, ROOT / "reports" / "claims.yaml")}
+CLAIMS = {c.id: c for c in claims_file.load(SETTINGS, ROOT / "reports" / "claims.yaml")}
 SOME = [CLAIMS[name] for name in ("dbn-updown-error", "dbn-updown-helps", "pca-error")]
 HERE = made_up.params(methods=["ebgan"], variants=[], seeds=(0,), others=("mnist",))
 THERE = made_up.params("mnist", methods=["ebgan", "dbn_updown"], variants=[], seeds=(0, 1, 2))
@@ -200,9 +200,11 @@ def test_what_is_neither_run_nor_carried_still_reads_not_run_here(root: Path) ->
 
 
 def test_a_number_of_a_carried_claim_is_that_of_the_training(root: Path) -> None:
-    files = measured.Files(root, "mnist", HERE)
+    files = measurements.Files(root, "mnist", HERE)
     assert files.number("ebgan", "hparams.epochs") == made_up.BUDGET * made_up.EPOCHS
-    with pytest.raises(measured.Missing, match=r"ebgan/0/training\.json: params\.hparams\.slope"):
+    with pytest.raises(
+        measurements.Missing, match=r"ebgan/0/training\.json: params\.hparams\.slope"
+    ):
         files.number("ebgan", "hparams.slope")
 
 

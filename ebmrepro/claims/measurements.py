@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,14 @@ from ebmrepro.runs import carried, layout, results
 from ebmrepro.runs.results import Array
 
 Content = TypeVar("Content")
+
+TAKE: Mapping[str, Callable[[Array], Any]] = {
+    "first": lambda curve: curve[0],
+    "last": lambda curve: curve[-1],
+    "mean": np.mean,
+    "lowest": np.min,
+    "highest": np.max,
+}
 
 
 class Missing(Exception):
@@ -74,7 +82,7 @@ class Files:
         """The seeds that must have a number: those of the run, and of a stage that no run's seeds
         reach, those that its document has for any part of the statistic."""
         if self.suite != "fundamentals":
-            return self.seeds_among([*form.systems(statistic), *form.toured(statistic)])
+            return self.seeds_among([*form.systems(statistic), *form.tour_systems(statistic)])
         try:
             _, measured = self._document("fundamentals")
         except Missing:
@@ -202,7 +210,7 @@ def scalar(statistic: object, files: Files, seed: int) -> float:
         case form.Measure(of=of, measure=measure):
             return files.measure(of, measure, seed)
         case form.Curve(of=of, column=column, take=take, over=over):
-            return _taken(_column(files, of, column, seed, over), take)
+            return float(TAKE[take](_column(files, of, column, seed, over)))
         case form.Energies(of=of, images=kind, power=power):
             energies = files.energies(of, kind, seed).astype(np.float64)
             if not np.isfinite(energies).all():
@@ -237,12 +245,8 @@ def broken(statistic: form.EveryEpoch, files: Files, seed: int) -> laws.Judged:
         Missing: a curve is not there, or the law could be told in no epoch.
     """
     curves = files.curves(statistic.of, seed)
-
-    def number(key: str) -> float:
-        return files.number(statistic.of, key)
-
     try:
-        judged = laws.judge(statistic.law, curves, number)
+        judged = laws.judge(statistic.law, curves, partial(files.number, statistic.of))
     except KeyError as error:
         path = curves_path(files.suite, statistic.of, seed)
         raise Missing(f"{path}: holds no column {error.args[0]}") from None
@@ -285,17 +289,3 @@ def _column(
     if not len(curve):
         raise Missing(f"{path}: {column} has no value there")
     return curve
-
-
-def _taken(curve: Array, take: str) -> float:
-    match take:
-        case "first":
-            return float(curve[0])
-        case "last":
-            return float(curve[-1])
-        case "mean":
-            return float(curve.mean())
-        case "lowest":
-            return float(curve.min())
-        case _:
-            return float(curve.max())

@@ -5,20 +5,11 @@ from __future__ import annotations
 import math
 
 from ebmrepro.claims import form
+from ebmrepro.claims.form import WORDS
 from ebmrepro.metrics import catalogue
 from ebmrepro.runs import carried
 
-TAKEN = {
-    "first": "first value of",
-    "last": "last value of",
-    "mean": "mean of",
-    "lowest": "lowest value of",
-    "highest": "highest value of",
-}
-OVER = {"all": "", "second half": ", second half", "last quarter": ", last quarter"}
-STAGES = {"fundamentals": "the plane", "tour": "the tour"}
 SHARE = "share "  # a unit that begins so is a part of 1
-PAIRED = (form.Difference, form.Ratio)
 
 
 def title(name: str) -> str:
@@ -28,12 +19,12 @@ def title(name: str) -> str:
     return f"{method}, {variant.replace('_', ' ')}" if variant else method
 
 
-def statistic(told: object) -> str:
-    match told:
+def statistic(tree: object) -> str:
+    match tree:
         case form.Measure(of=of, measure=measure):
             return f"{_label(measure)} ({title(of)})"
         case form.Curve(of=of, column=column, take=take, over=over):
-            return f"{TAKEN[take]} {column} ({title(of)}{OVER[over]})"
+            return f"{WORDS['take'][take]} {column} ({title(of)}{WORDS['over'][over]})"
         case form.Energies(of=of, images=kind, power=power):
             squared = "squared energy" if power == 2 else "energy"
             return f"mean {squared} of {catalogue.KIND_IN_WORDS[kind]} ({title(of)})"
@@ -42,7 +33,8 @@ def statistic(told: object) -> str:
         case form.Document(stage=stage, value=value):
             name, _, of = value.partition("@")
             of = title(of) if stage == "tour" else of
-            whose = f"{of}, {STAGES[stage]}" if of else STAGES[stage]
+            where = WORDS["documents"][stage]
+            whose = f"{of}, {where}" if of else where
             return f"{name.replace('_', ' ')} ({whose})"
         case form.Spread(among=among):
             return f"largest over smallest of {len(among)}: {statistic(among[0])}, ..."
@@ -51,7 +43,7 @@ def statistic(told: object) -> str:
         case form.Ratio(a=a, b=b):
             return _pair(a, b, "over")
         case form.Correlation(of=of, x=x, y=y, over=over):
-            return f"rank correlation of {y} with {x} ({title(of)}{OVER[over]})"
+            return f"rank correlation of {y} with {x} ({title(of)}{WORDS['over'][over]})"
         case form.AcrossRuns(of=names, x=x, y=y):
             systems = ", ".join(map(title, names))
             return f"rank correlation of {_label(y)} with {_label(x)} over trainings ({systems})"
@@ -59,25 +51,13 @@ def statistic(told: object) -> str:
             return ", then ".join(map(statistic, steps))
         case form.EveryEpoch(of=of, law=law):
             return f"epochs in which {_law(law)} is broken ({title(of)})"
-    raise TypeError(f"{type(told).__name__} is not a statistic")
+    raise TypeError(f"{type(tree).__name__} is not a statistic")
 
 
-def rule(told: form.Rule) -> str:
-    match told:
-        case form.Above(threshold=threshold):
-            return f"above {threshold:g}"
-        case form.Below(threshold=threshold):
-            return f"below {threshold:g}"
-        case form.Within(low=low, high=high):
-            return f"{low:g}" if low == high else f"from {low:g} to {high:g}"
-        case form.Near(value=value, tolerance=tolerance):
-            return f"{value:g} ± {tolerance:g}"
-        case form.Rising():
-            return "above 0 at each step"
-        case form.Falling():
-            return "below 0 at each step"
-        case form.Always():
-            return "0 in every run"
+def rule(rule: form.Rule) -> str:
+    if isinstance(rule, form.Within) and rule.low == rule.high:
+        return f"{rule.low:g}"
+    return WORDS["rules"][rule.kind].format(**rule.model_dump())
 
 
 def estimate(mean: float | None, low: float | None, high: float | None, n: int) -> str:
@@ -121,29 +101,23 @@ def published(claim: form.Claim) -> str:
     return "; ".join(map(_number, claim.published))
 
 
-def _number(told: form.Published) -> str:
+def _number(value: form.Published) -> str:
     """`5.62 Inception Score`; a share, which papers print in percent, both ways."""
-    if told.unit.startswith(SHARE):
-        return f"{told.value:g} ({100 * told.value:g} %) {told.unit.removeprefix(SHARE)}"
-    return f"{told.value:g} {told.unit}"
+    if value.unit.startswith(SHARE):
+        return f"{value.value:g} ({100 * value.value:g} %) {value.unit.removeprefix(SHARE)}"
+    return f"{value.value:g} {value.unit}"
 
 
-def protocols(told: object) -> list[str]:
+def protocols(statistic: object) -> list[str]:
     """How each measure in a statistic is measured, each once."""
     lines = []
-    for _, part in form.parts(told):
+    for _, part in form.parts(statistic):
         match part:
             case form.Measure(measure=measure):
                 lines.append(_protocol(measure))
             case form.AcrossRuns(x=x, y=y):
                 lines += [_protocol(x), _protocol(y)]
-                lines.append("Interval by Fisher's transformation, over trainings.")
-            case form.Curve() | form.Correlation():
-                lines.append("Curves are means over an epoch of training.")
-            case form.Energies():
-                lines.append("Energies per image, as evaluated after training.")
-            case form.EveryEpoch():
-                lines.append("Counted in curves.csv, epoch by epoch.")
+        lines.append(WORDS["protocols"].get(getattr(part, "kind", ""), ""))
     return list(dict.fromkeys(line for line in lines if line))
 
 
@@ -170,23 +144,18 @@ def _pair(a: object, b: object, between: str) -> str:
 
 def _bracketed(part: object) -> str:
     words = statistic(part)
-    return f"[{words}]" if isinstance(part, (*PAIRED, form.Spread)) else words
+    return f"[{words}]" if isinstance(part, form.Difference | form.Ratio | form.Spread) else words
 
 
 def _law(law: form.Law) -> str:
+    keys = law.model_dump()
     match law:
-        case form.NeverRises(column=column):
-            return f"“{column} never rises”"
-        case form.StaysWithin(column=column, low=low, high=high):
-            return f"“{column} stays from {low:g} to {high:g}”"
-        case form.ChangesOnlyWhen(column=column, conditions=conditions):
-            told = " and ".join(
-                f"{_lagged(c.left)} {c.relation} {_lagged(c.right)}" for c in conditions
-            )
-            return f"“{column} changes only when {told}”"
-        case form.Controller(column=column, gain=gain, target=target, real=real, fake=fake):
-            gain, target = (key.rpartition(".")[2] for key in (gain, target))
-            return f"“{column} changes by {gain} × steps × ({target} × {real} − {fake})”"
+        case form.ChangesOnlyWhen(conditions=conditions):
+            sides = (f"{_lagged(c.left)} {c.relation} {_lagged(c.right)}" for c in conditions)
+            keys["conditions"] = " and ".join(sides)
+        case form.Controller():
+            keys |= {key: keys[key].rpartition(".")[2] for key in ("gain", "target")}
+    return f"“{WORDS['laws'][law.law].format(**keys)}”"
 
 
 def _lagged(side: form.Lagged) -> str:

@@ -26,19 +26,17 @@ def load(settings: Params, path: Path = FILE) -> list[Claim]:
     tree = read_yaml(path)
     if list(tree) != ["claims"] or not isinstance(tree["claims"], list) or not tree["claims"]:
         raise ParamsError(f"{path}: found {', '.join(tree)}; a list `claims` is all there is")
-    claims = [_claim(item, index, path) for index, item in enumerate(tree["claims"])]
+    claims = []
+    for number, item in enumerate(tree["claims"], 1):
+        name = item.get("id") if isinstance(item, Mapping) else None
+        place = name if isinstance(name, str) else f"claim {number}"
+        claims.append(validate(Claim, item, path, (place,)))
     for name, times in Counter(claim.id for claim in claims).items():
         if times > 1:
             raise ParamsError(f"{path}: {name}.id: found {times} claims of this id, ids are unique")
     for claim in claims:
         _check(claim, settings, f"{path}: {claim.id}.")
     return claims
-
-
-def _claim(item: object, index: int, path: Path) -> Claim:
-    """One claim; its place in messages is its id, or its number where it has none."""
-    name = item.get("id") if isinstance(item, Mapping) else None
-    return validate(Claim, item, path, (name if isinstance(name, str) else f"claim {index + 1}",))
 
 
 def _check(claim: Claim, settings: Params, where: str) -> None:
@@ -56,10 +54,8 @@ def _check(claim: Claim, settings: Params, where: str) -> None:
                 f"{place}.rule: found {test.rule.kind!r}; a statistic {test.statistic.kind!r} "
                 f"is decided by {', '.join(fitting)}"
             )
-        if isinstance(test.rule, form.Within) and test.rule.low > test.rule.high:
-            raise ParamsError(
-                f"{place}.rule: found low {test.rule.low} above high {test.rule.high}"
-            )
+        if isinstance(rule := test.rule, form.Within) and rule.low > rule.high:
+            raise ParamsError(f"{place}.rule: found low {rule.low} above high {rule.high}")
         if claim.seeds < 2 and not test.deterministic:
             raise ParamsError(
                 f"{where}seeds: found 1; one seed decides a deterministic statistic only, and "
@@ -100,11 +96,11 @@ def _check_measure(name: str, place: str) -> None:
     try:
         catalogue.describe(name)
     except KeyError:
-        there = [*catalogue.MEASURES, *form.PLANNED_MEASURES]
-        if name not in there:
+        known_names = [*catalogue.MEASURES, *form.PLANNED_MEASURES]
+        if name not in known_names:
             raise ParamsError(
-                f"{place}: no measure {name!r}; there are {len(there)}, see "
-                f"docs/measures.md{nearest(name, there)}"
+                f"{place}: no measure {name!r}; there are {len(known_names)}, see "
+                f"docs/measures.md{nearest(name, known_names)}"
             ) from None
 
 
@@ -113,9 +109,6 @@ def _check_key(claim: Claim, system: str, key: str, settings: Params, place: str
         blocks = settings.suites.get(suite)
         if blocks is None or system not in ["dbn", *blocks.methods]:
             continue
-        numbers = {
-            dotted: value
-            for dotted, value in params.flatten(blocks.block(system).model_dump()).items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
+        block = params.flatten(blocks.block(system).model_dump())
+        numbers = [dotted for dotted, value in block.items() if type(value) in (int, float)]
         known(key, numbers, place, f"number of {suite}.{system}")
