@@ -122,7 +122,7 @@ def test_a_file_that_dvc_rewrote_is_written_to_as_well(path: Path):
         ("digits ebgam x hparams.margin=5", "digits.methods: no method 'ebgam'; there are dbn, "),
         ("digits ebgan__no_hinge x hparams.margin=5", "no method 'ebgan__no_hinge'"),
         ("digits ebgan x hparams.margn=5",
-         "digits.methods.ebgan__x.hparams.margn: unknown key; allowed are epochs, z, code, "),
+         "digits.methods.ebgan__x.hparams.margn: unknown key; allowed are epochs, z, "),
         ("digits ebgan x hparams.margn=5", "did you mean 'margin'?"),
         ("digits ebgan x hprams.margin=5", "digits.methods.ebgan__x.hprams: unknown key; allowed"),
         ("digits ebgan x batch_size.of=5", "ebgan__x.batch_size: found a block of keys; it should"),
