@@ -24,7 +24,7 @@ from ebmrepro.config.networks import MLP, AnyNet, Conv, ConvMap, NoisePlanes, mi
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
 from ebmrepro.config.training import Block, _scale, base
-from ebmrepro.config.types import NAME, NOT_A_NAME, Once, PositiveFraction, Seed, Some
+from ebmrepro.config.types import NAME, NOT_A_NAME, Once, PositiveFraction, Seeds, Some
 from ebmrepro.config.validation import validate
 
 OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
@@ -79,7 +79,7 @@ class Run(Strict):
     suites: Annotated[list[str], Some, Once]
     methods: Annotated[list[str], Some, Once]
     variants: Annotated[list[str], Once]
-    seeds: Annotated[list[Seed], Some, Once]
+    seeds: Seeds
     grids: Annotated[list[str], Once]  # suites whose `grid` is run
 
     @property

@@ -8,17 +8,7 @@ from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.optimisers import Adam
-from ebmrepro.config.types import (
-    Count,
-    Fraction,
-    Layers,
-    Levels,
-    Once,
-    Positive,
-    Seed,
-    Several,
-    Some,
-)
+from ebmrepro.config.types import Count, Fraction, Layers, Levels, Positive, Seeds, Several
 
 
 class Ring(Strict):
@@ -161,7 +151,7 @@ class Film(Strict):
 class Fundamentals(Strict):
     """The stage `fundamentals`: energies of the plane."""
 
-    seeds: Annotated[list[Seed], Some, Once]
+    seeds: Seeds
     densities: Densities
     train: Count  # points that are learnt from, per density and seed
     held_out: Several

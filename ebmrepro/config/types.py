@@ -56,5 +56,6 @@ def _below(place: str) -> str:
 Some = Field(min_length=1)
 Once = AfterValidator(_once)
 Rising = AfterValidator(_rising)
+Seeds = Annotated[list[Seed], Some, Once]
 BelowMirror = Annotated[str, AfterValidator(_below)]
 Levels = Annotated[list[Positive], Some]

@@ -61,15 +61,12 @@ def write(
     check(tree, path)
 
     top = compose(text, path)
-    if method == "dbn":
-        place = _key(_at(top, suite), "methods").start_mark
-        deeper = _at(top, suite, "methods").start_mark.column - column
-        block = re.sub("(?m)^(?=.)", " " * deeper, block)
-    else:
-        place = end_of(_at(top, suite, "methods", method))
+    key, home = _at(top, suite, "methods")
+    place = key.start_mark if method == "dbn" else end_of(_at(home, method)[1])
+    block = re.sub("(?m)^(?=.)", " " * (home.start_mark.column - column), block)
     edits = [(_line_end(text, place.index), f"\n{block}")]
     if lists:
-        edits.append(_listed(text, _at(top, "run", "variants"), new))
+        edits.append(_listed(text, _at(top, "run", "variants")[1], new))
     for at, words in sorted(edits, reverse=True):
         text = f"{text[:at]}{words}{text[at:]}"
     if parse(text, path) != tree:
@@ -109,8 +106,9 @@ def _set(tree: dict[str, Any], keys: list[str], value: Any) -> None:
 
 def _block(text: str, path: Path, suite: str, method: str) -> tuple[str, int]:
     """The lines of a method's block, and the column at which they begin."""
-    home = _at(compose(text, path), suite, *([] if method == "dbn" else ["methods"]))
-    begin, end = _key(home, method).start_mark, end_of(_at(home, method)).index
+    keys = (suite, "dbn") if method == "dbn" else (suite, "methods", method)
+    key, node = _at(compose(text, path), *keys)
+    begin, end = key.start_mark, end_of(node).index
     first, line_end = begin.index - begin.column, _line_end(text, end)
     if text[first : begin.index].strip() or not re.fullmatch(r"\s*(#.*)?", text[end:line_end]):
         raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
@@ -151,14 +149,12 @@ def _listed(text: str, node: Any, name: str) -> tuple[int, str]:
     return end.index - 1, f",{space}{name}" if node.value else name
 
 
-def _at(node: Any, *keys: str) -> Any:
+def _at(node: Any, *keys: str) -> tuple[Any, Any]:
+    """The last of some keys that lead into a block, and what stands there."""
+    last = None
     for key in keys:
-        node = next(value for each, value in node.value if each.value == key)
-    return node
-
-
-def _key(node: Any, key: str) -> Any:
-    return next(each for each, _ in node.value if each.value == key)
+        last, node = next(pair for pair in node.value if pair[0].value == key)
+    return last, node
 
 
 def _line_end(text: str, index: int) -> int:
