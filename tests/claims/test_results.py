@@ -43,6 +43,10 @@ def test_training_brings_the_distance_to_a_quarter_of_an_untrained_generators(na
     assert all(trained <= untrained / 4 for trained, untrained in pairs)
 
 
+def test_the_fine_tuned_classifier_is_right_on_96_percent_of_the_test_split():
+    assert mean(values("dbn", "error_pretrained")) <= 0.04
+
+
 def test_the_summary_holds_the_means_of_every_system_of_the_run():
     summary = json.loads((ROOT / "reports/summary.json").read_text(encoding="utf-8"))["digits"]
     assert set(summary) == set(RUN.names)
