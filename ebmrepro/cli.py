@@ -173,6 +173,9 @@ def show_claims(
     suite: Annotated[str | None, typer.Option(help="Only those that this suite decides.")] = None,
     paper: Annotated[str | None, typer.Option(help="Only those of this paper.")] = None,
     verdict: Annotated[str | None, typer.Option(help="Only those of this verdict.")] = None,
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="What is open, by the price of deciding it.")
+    ] = False,
 ) -> None:
     """Judge the claims of the papers and of the lecture from the result files as they are."""
     from rich.console import Console
@@ -196,8 +199,13 @@ def show_claims(
     judged = judgements.document(stated, settings, Path())
     if name is not None:
         terminal.whole(judged["claims"][0], Console())
+    elif undecided:
+        rows = terminal.rows(judged, suite, paper, terminal.OPEN)
+        terminal.undecided(rows, Console())
     else:
-        terminal.table(terminal.rows(judged, suite, paper, verdict), Console())
+        terminal.summary(judged, Console())
+        rows = terminal.rows(judged, suite, paper, [verdict] if verdict else VERDICTS)
+        terminal.table(rows, Console())
 
 
 @app.command()

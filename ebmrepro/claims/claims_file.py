@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ebmrepro.claims import form
-from ebmrepro.claims.form import Claim
+from ebmrepro.claims.form import Claim, Declared
 from ebmrepro.config import declarations, params, training
 from ebmrepro.config.documents import ParamsError, known, nearest, read_yaml
 from ebmrepro.config.params import Params
@@ -24,8 +24,9 @@ def load(settings: Params, path: Path = FILE) -> list[Claim]:
         ParamsError: the file is missing, is not YAML 1.2, or holds what is not allowed.
     """
     tree = read_yaml(path)
-    if list(tree) != ["claims"] or not isinstance(tree["claims"], list) or not tree["claims"]:
-        raise ParamsError(f"{path}: found {', '.join(tree)}; a list `claims` is all there is")
+    if set(tree) != {"seeds", "claims"} or not isinstance(tree["claims"], list):
+        raise ParamsError(f"{path}: found {', '.join(tree)}; `seeds` and a list `claims` are all")
+    declared = validate(Declared, {"seeds": tree["seeds"]}, path).seeds
     claims = []
     for number, item in enumerate(tree["claims"], 1):
         name = item.get("id") if isinstance(item, Mapping) else None
@@ -36,7 +37,15 @@ def load(settings: Params, path: Path = FILE) -> list[Claim]:
             raise ParamsError(f"{path}: {name}.id: found {times} claims of this id, ids are unique")
     for claim in claims:
         _check(claim, settings, f"{path}: {claim.id}.")
-    return claims
+    return [_with_seeds(claim, declared, path) for claim in claims]
+
+
+def _with_seeds(claim: Claim, declared: Mapping[str, int], path: Path) -> Claim:
+    """The claim with its own number of seeds for each suite, or the file's."""
+    seeds = declared | claim.seeds
+    if lacking := [suite for suite in claim.suites if suite not in seeds]:
+        raise ParamsError(f"{path}: seeds: found none for {lacking[0]}, which {claim.id} names")
+    return claim.model_copy(update={"seeds": seeds})
 
 
 def _check(claim: Claim, settings: Params, where: str) -> None:
@@ -56,10 +65,12 @@ def _check(claim: Claim, settings: Params, where: str) -> None:
             )
         if isinstance(rule := test.rule, form.Within) and rule.low > rule.high:
             raise ParamsError(f"{place}.rule: found low {rule.low} above high {rule.high}")
-        if claim.seeds < 2 and not test.deterministic:
+        trained = form.systems(test.statistic) or form.tour_systems(test.statistic)
+        if trained and not (claim.least or claim.check or test.deterministic):
             raise ParamsError(
-                f"{where}seeds: found 1; one seed decides a deterministic statistic only, and "
-                f"tests.{index} is not marked so"
+                f"{where}least: this key is missing; a claim about trained models says from which "
+                "part of the published budget it may be decided, {fraction: 0.5}, or from how many "
+                "steps"
             )
         for key, kind, name in form.names(test.statistic):
             _check_name(claim, kind, name, settings, f"{place}.statistic{key}")

@@ -14,7 +14,10 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict, read_yaml
-from ebmrepro.config.types import Count, Positive
+from ebmrepro.config.documents import rule as check
+from ebmrepro.config.types import Count, Positive, PositiveFraction, Seeds, Several
+from ebmrepro.metrics import catalogue
+from ebmrepro.metrics.catalogue import Scale
 
 WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("vocabulary.yaml"))
 PAPERS: dict[str, str] = WORDS["papers"]
@@ -23,6 +26,7 @@ CERTAINTY: dict[str, str] = WORDS["certainty"]
 SUITES: list[str] = WORDS["suites"]
 COLUMNS: list[str] = WORDS["columns"]
 STAGE_SYSTEMS: dict[str, str] = WORDS["stage_systems"]
+MARKS: dict[str, str] = {verdict: mark for verdict, (mark, _) in WORDS["verdicts"].items()}
 PLANNED_SYSTEMS: dict[str, str] = WORDS["planned_systems"]
 PLANNED_MEASURES: dict[str, str] = WORDS["planned_measures"]
 
@@ -266,6 +270,40 @@ class Test(Strict):
     rule: Rule
     # The same on every machine and for every seed: one value decides, and all of them must.
     deterministic: bool = False
+    scale: Scale | None = None  # of the interval; None: what the statistic's kind and unit ask for
+    # The smallest effect that matters, as a distance from the threshold; on the log scale a part of
+    # it. An interval wholly within it is no material effect, on whichever side.
+    smallest: Positive | None = None
+    # Two systems that are both as good as can be are not compared: from this value on, both sides.
+    ceiling: float | None = None
+
+    @check
+    def _fits(self):
+        for key, fitting in (("smallest", ("above", "below")), ("ceiling", ("above", "below"))):
+            if getattr(self, key) is not None and self.rule.kind not in fitting:
+                raise ValueError(
+                    f"{key}: found beside a rule {self.rule.kind!r}; it belongs to "
+                    f"{' and '.join(fitting)}"
+                )
+        if self.ceiling is not None and not isinstance(self.statistic, Difference | Ratio):
+            raise ValueError("ceiling: found for one number; it compares two, a and b")
+        return self
+
+
+class Least(Strict):
+    """The least training that may decide a claim: a part of the published budget, or steps."""
+
+    fraction: PositiveFraction | None = None
+    steps: Count | None = None
+
+
+class Changed(Strict):
+    """A rule that was changed after its result had been seen."""
+
+    on: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    why: Annotated[str, Field(min_length=1)]
+    before: Annotated[str, Field(min_length=1)]  # the rule, in a line
+    seen: dict[str, Seeds] = Field({})  # suite -> seeds, which no longer decide
 
 
 class Published(Strict):
@@ -282,10 +320,39 @@ class Claim(Strict):
     topic: Literal[*TOPICS] | None = None  # type: ignore[valid-type]  # of the lecture
     published: Literal["shape only"] | list[Published]
     suites: Annotated[list[str], Field(min_length=1)]  # that can decide it
-    seeds: Count  # fewer never decide it
+    # Suite -> fewer never decide it; where there is none, the file's own.
+    seeds: dict[str, Several] = Field({})
+    least: Least | None = None  # None: of any length, for it says nothing of a trained model
+    # It cannot fail without a bug: counted apart from what is found out.
+    check: bool = False
+    changed: Changed | None = None
     shown: str  # part of a suite's section with its figure
     note: str = ""
     tests: Annotated[list[Test], Field(min_length=1)]  # the claim holds if each of them does
+
+
+class Declared(Strict):
+    """What reports/claims.yaml says before its claims."""
+
+    seeds: dict[str, Several]  # suite -> fewer never decide a claim there
+
+
+def unit(measure: str) -> str:
+    return "" if measure in PLANNED_MEASURES else catalogue.describe(measure).unit
+
+
+def scale(statistic: object) -> Scale:
+    """The scale on which a statistic spreads over seeds, by its kind and unit."""
+    match statistic:
+        case Ratio() | Spread():
+            return "log"
+        case Correlation():
+            return "atanh"
+        case Difference(a=a, b=b) if scale(a) == scale(b) == "logit":
+            return "atanh"  # it lies from -1 to 1
+        case Measure(measure=name):
+            return catalogue.SCALES.get(unit(name), "linear")
+    return "linear"
 
 
 # What a statistic is made of -------------------------------------------------------------------

@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ebmrepro.claims import form, measurements, verdict, wording
+from ebmrepro.claims import form, measurements, price, statistics, verdict, wording
 from ebmrepro.claims.form import Claim
-from ebmrepro.claims.verdict import LEVEL, Part, Verdict
+from ebmrepro.claims.price import Price
+from ebmrepro.claims.statistics import LEVEL
+from ebmrepro.claims.verdict import DECIDED, VERDICTS, Part, Verdict
 from ebmrepro.config.params import Params
 from ebmrepro.runs import carried
 from ebmrepro.system import atomic
 
-SCHEMA = 1
+SCHEMA = 2
+ALPHA = (1 - LEVEL) / 2  # of one side
 DIGITS = 6  # significant ones in claims.json
 
 
@@ -30,6 +33,7 @@ class Judgement:
     command: str = ""  # that regenerates them; empty where the suite is not run
     runs: Sequence[str] = ()  # their names in MLflow's experiment of the suite
     carried: str = ""  # how its numbers came here, where the suite is not run and they are carried
+    price: Price | None = None  # of deciding it, where it is open
 
 
 def judge(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str, list[Judgement]]:
@@ -51,11 +55,45 @@ def document(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str,
             "paper_title": form.PAPERS[claim.paper],
             "certainty_in_words": form.CERTAINTY[claim.certainty],
             "published_in_words": wording.published(claim),
+            "least_in_words": wording.least(claim),
             "judgements": [_tree(judgement) for judgement in judged[claim.id]],
         }
         for claim in claims
     ]
-    return {"schema": SCHEMA, "level": LEVEL, "claims": trees}
+    return {"schema": SCHEMA, "level": LEVEL, "count": count(claims, judged), "claims": trees}
+
+
+def count(claims: Sequence[Claim], judged: Mapping[str, Sequence[Judgement]]) -> dict[str, Any]:
+    """The one count of everything: claims, their judgements by suite, and what these are.
+
+    A check cannot fail without a bug and is counted apart. Of the findings, so many keep their
+    verdict after Holm's correction for all of them (one wrong verdict in twenty such reports), and
+    at a false discovery rate of 5 %; the verdicts themselves are not changed by it.
+    """
+    pairs = [(claim, judgement) for claim in claims for judgement in judged[claim.id]]
+    by_kind = {
+        "findings": [judgement for claim, judgement in pairs if not claim.check],
+        "checks": [judgement for claim, judgement in pairs if claim.check],
+    }
+    # A claim is no surer than the least sure of its parts; where one fails, than the surest.
+    p = [
+        (max if judgement.verdict != "fails" else min)(known)
+        for judgement in by_kind["findings"]
+        if judgement.verdict in (*DECIDED, "undecided")
+        and (known := [part.p for part in judgement.parts if part.p is not None])
+    ]
+    return {
+        "claims": len(claims),
+        "judgements": len(pairs),
+        **{
+            key: {v: n for v in VERDICTS if (n := sum(j.verdict == v for j in own))}
+            for key, own in by_kind.items()
+        },
+        "tested": len(p),
+        "alone": sum(value <= ALPHA for value in p),
+        "holm": statistics.holm(p, ALPHA),
+        "benjamini_hochberg": statistics.benjamini_hochberg(p, ALPHA),
+    }
 
 
 def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> None:
@@ -74,7 +112,12 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
     if not run and not files.carried:
         reason = f"the suite {files.suite} is not among run.suites of params.yaml"
         parts = [
-            Part(wording.statistic(t.statistic), wording.rule(t.rule), "not run here", reason)
+            Part(
+                wording.statistic(t.statistic),
+                wording.rule(t.rule, t.smallest),
+                "not run here",
+                reason,
+            )
             for t in claim.tests
         ]
         return Judgement(files.suite, "not run here", reason, parts)
@@ -82,7 +125,14 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
     parts = verdict.judge(claim, files)
     whole = verdict.speaks([part.verdict for part in parts])
     reason = next((p.reason for p in parts if p.verdict == whole and p.reason), "")
-    judgement = Judgement(files.suite, whole, reason, parts, sorted(map(str, files.used)))
+    judgement = Judgement(
+        files.suite,
+        whole,
+        reason,
+        parts,
+        sorted(map(str, files.used)),
+        price=price.price(claim, parts, files),
+    )
     if run:
         names = dict.fromkeys([*systems, *form.tour_systems(statistics)])
         return replace(
@@ -126,9 +176,10 @@ def _tree(judgement: Judgement) -> dict[str, Any]:
     """A judgement as plain values, its numbers also as they are printed wherever they are."""
     tree = _plain(asdict(judgement))
     for plain, part in zip(tree["parts"], judgement.parts, strict=True):
-        plain["estimate_in_words"] = wording.estimate(part.mean, part.low, part.high, part.n)
-        plain["effect_in_words"] = wording.effect(part.effect, part.effect_is)
-    return tree
+        plain["estimate_in_words"] = wording.estimate(part.mean, part.low, part.high, part.values)
+        effect = wording.effect(part.effect, part.effect_is), wording.images(part.images)
+        plain["effect_in_words"] = "; ".join(filter(None, effect))
+    return {**tree, "price_in_words": price.in_words(judgement.price)}
 
 
 def _plain(tree: Any) -> Any:

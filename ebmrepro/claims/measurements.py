@@ -55,6 +55,7 @@ class Files:
     settings: Params
     _read: dict[Path, Any] = field(default_factory=dict)
     used: dict[Path, None] = field(default_factory=dict)  # paths asked for, in order
+    _provenance: Mapping[tuple[str, int], carried.Entry] | None = None
 
     @cached_property
     def carried(self) -> Mapping[str, list[int]]:
@@ -92,12 +93,27 @@ class Files:
         return sorted(found) or self.seeds
 
     def measure(self, name: str, measure: str, seed: int) -> float:
-        self._expect(name)
-        path = layout.results(self.suite, name, seed) / "metrics.json"
-        measured = self._open(path, _measurement)
+        path, document = self._metrics(name, seed)
+        measured = Measurement.read(document)
         if measure not in measured.values:
             raise Absent(f"{path}: holds no {measure}")
         return _number(measured, measure, measured.values[measure], f"{measure} of {name}")
+
+    def trained(self, name: str, seed: int) -> tuple[float | None, int | None]:
+        """The part of the published budget that a training had, and its steps, where it says so."""
+        document = self._metrics(name, seed)[1]
+        return document.get("budget", {}).get("epoch_fraction"), document.get("step")
+
+    def seconds(self, name: str, seed: int) -> float | None:
+        """What the training took, as carried results record it."""
+        if self._provenance is None:
+            self._provenance = carried.provenance(self.root, self.suite)
+        return self._provenance.get((name, seed), {}).get("seconds_in_all")
+
+    def _metrics(self, name: str, seed: int) -> tuple[Path, Mapping[str, Any]]:
+        self._expect(name)
+        path = layout.results(self.suite, name, seed) / "metrics.json"
+        return path, self._open(path, results.document)
 
     def curves(self, name: str, seed: int) -> Mapping[str, Array]:
         """Column -> (epochs,), NaN where a cell is blank."""
@@ -156,7 +172,7 @@ class Files:
     def _document(self, stage: str) -> tuple[Path, Measurement]:
         where = Path("results") / ("" if stage == "fundamentals" else self.suite) / stage
         path = where / "metrics.json"
-        return path, self._open(path, _measurement)
+        return path, Measurement.read(self._open(path, results.document))
 
     def _expect(self, name: str) -> None:
         if self.carried:
@@ -176,10 +192,6 @@ class Files:
         if path not in self._read:
             self._read[path] = read(self.root / path)
         return self._read[path]
-
-
-def _measurement(path: Path) -> Measurement:
-    return Measurement.read(results.document(path))
 
 
 def _number(measured: Measurement, name: str, value: float | None, what: str) -> float:

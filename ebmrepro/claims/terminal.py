@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +13,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ebmrepro.claims.form import MARKS, WORDS
+
 Block = Mapping[str, Any]  # a claim or a judgement of claims.json
 
-MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", "not run here": "–"}
-COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow", "not run here": "dim"}
+COLOURS = {verdict: colour for verdict, (_, colour) in WORDS["verdicts"].items()}
+OPEN = ("undecided", "not yet")
 
 
-def rows(document: Block, suite: str | None, paper: str | None, verdict: str | None) -> list[Any]:
+def rows(
+    document: Block,
+    suite: str | None,
+    paper: str | None,
+    verdicts: Sequence[str] = tuple(MARKS),
+) -> list[Any]:
     """(claim, judgement) of those that are asked for; None asks for all.
 
     Without a suite, suites that are neither run nor carried are shown only of claims that no other
@@ -33,7 +42,7 @@ def rows(document: Block, suite: str | None, paper: str | None, verdict: str | N
         (claim, judgement)
         for claim in document["claims"]
         for judgement in shown(claim)
-        if paper in (None, claim["paper"]) and verdict in (None, judgement["verdict"])
+        if paper in (None, claim["paper"]) and judgement["verdict"] in verdicts
     ]
 
 
@@ -55,8 +64,55 @@ def table(found: Sequence[Any], console: Console) -> None:
                     Text("\n".join(_here(judgement))),
                 )
         console.print(shown)
-    counts = {verdict: sum(j["verdict"] == verdict for _, j in found) for verdict in MARKS}
-    console.print(Text(", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)))
+    console.print(Text(f"Shown: {counted(Counter(j['verdict'] for _, j in found))}."))
+
+
+def summary(document: Block, console: Console) -> None:
+    """The count of everything, in four lines."""
+    count = document["count"]
+    console.print(
+        Text(
+            f"{count['claims']} claims on their suites: {count['judgements']} judgements.\n"
+            f"Findings: {counted(count['findings'])}.\n"
+            f"Checks, which cannot fail without a bug: {counted(count['checks'])}.\n"
+            f"Of {count['tested']} tested findings {count['alone']} are decided each for itself, "
+            f"{count['holm']} after Holm, {count['benjamini_hochberg']} by Benjamini-Hochberg."
+        )
+    )
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{verdicts[v]} {v}" for v in MARKS if verdicts.get(v)) or "none"
+
+
+def undecided(found: Sequence[Any], console: Console) -> None:
+    """What is open and could be decided, the cheapest first; what has no price last."""
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("", no_wrap=True)
+    shown.add_column("Hours", justify="right", no_wrap=True)
+    shown.add_column("Seeds", no_wrap=True)
+    shown.add_column("Claim", no_wrap=True)
+    shown.add_column("Suite", no_wrap=True)
+
+    def cost(row: Any) -> tuple[float, float]:
+        price = row[1]["price"] or {"more": None, "hours": None}
+        return tuple(math.inf if price[k] is None else price[k] for k in ("hours", "more"))
+
+    for claim, judgement in sorted(found, key=cost):
+        hours, more = cost((claim, judgement))
+        shown.add_row(
+            MARKS[judgement["verdict"]],
+            "–" if math.isinf(hours) else f"{hours:.2g}",
+            "–" if math.isinf(more) else f"{more} of {judgement['price']['seeds']}",
+            claim["id"],
+            judgement["suite"],
+        )
+    console.print(shown)
+    console.print(
+        "? undecided, … not yet: trained for less of the budget than the claim asks for.\n"
+        "Seeds: more of all, for an interval that clears the threshold four times in five at the\n"
+        "mean and spread seen. Hours: of one thread for all of them, as carried results record it."
+    )
 
 
 def whole(claim: Block, console: Console) -> None:
@@ -65,10 +121,12 @@ def whole(claim: Block, console: Console) -> None:
     source = f"{claim['source']} ({claim['certainty_in_words']})"
     head = {"Paper": claim["paper_title"], "Source": source}
     head |= {"Published": claim["published_in_words"], "Note": claim["note"]}
+    head |= {"Decidable": claim["least_in_words"], "Changed": _changed(claim)}
     console.print(_pairs(head))
     for judgement in claim["judgements"]:
         remarks = [Text(judgement[key]) for key in ("reason", "carried") if judgement[key]]
         where = {
+            "Price": judgement["price_in_words"],
             "Files": ", ".join(judgement["files"]),
             "Command": judgement["command"],
             "MLflow": _runs(judgement),
@@ -92,6 +150,14 @@ def _part(part: Block) -> Mapping[str, str]:
         "By seed": ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items()),
         "Protocol": " ".join(part["protocol"]),
     }
+
+
+def _changed(claim: Block) -> str:
+    changed = claim["changed"]
+    return changed and (
+        f"rule changed after a result was seen, {changed['on']}: {changed['why']} Before: "
+        f"{changed['before']}"
+    )
 
 
 def _verdict(verdict: str) -> Text:

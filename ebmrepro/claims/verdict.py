@@ -1,14 +1,15 @@
 """From numbers over seeds to a verdict.
 
-The interval is Student's t over seeds, at 95 %. A rule holds if the whole interval is on its side,
-fails if the whole interval is on the other, and is undecided where the interval straddles. One seed
-decides nothing, unless the statistic is deterministic; a seed without a number makes the claim
-undecided, because what is missing need not be like what is there.
+The interval is that of `statistics`, over training seeds, at 95 %. A rule holds if the whole
+interval is on its side, fails if the whole interval is on the other, and is undecided where the
+interval straddles. A difference that is wholly smaller than what matters has no material effect;
+two systems that are both as good as can be are at ceiling. One seed decides nothing, unless the
+statistic is deterministic; a seed without a number makes the claim undecided, because what is
+missing need not be like what is there; a training shorter than the claim asks for decides not yet.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,17 +17,23 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from ebmrepro.claims import form, measurements, wording
+from ebmrepro.claims import form, measurements, statistics, wording
+from ebmrepro.claims.form import Claim, Test
 from ebmrepro.claims.measurements import Absent, Files, Missing
-from ebmrepro.metrics.interval import interval
 
-Verdict = Literal["holds", "fails", "undecided", "not run here"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "undecided", "not run here")
+Verdict = Literal[
+    "holds", "fails", "no material effect", "at ceiling", "undecided", "not yet", "not run here"
+]
+VERDICTS: tuple[Verdict, ...] = (
+    *("holds", "fails", "no material effect", "at ceiling"),
+    *("undecided", "not yet", "not run here"),
+)
+DECIDED = VERDICTS[:4]
 # Of the parts of a claim, the one that speaks for it: one that fails is enough.
-SPEAKS: tuple[Verdict, ...] = ("fails", "not run here", "undecided", "holds")
-
-LEVEL = 0.95
-NORMAL = 1.959964  # of two sides, at LEVEL
+SPEAKS: tuple[Verdict, ...] = (
+    *("fails", "not run here", "not yet", "undecided"),
+    *("no material effect", "at ceiling", "holds"),
+)
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -41,18 +48,23 @@ class Part:
     verdict: Verdict
     reason: str  # why there is no other verdict; empty where the interval says it
     values: Mapping[str, float | None] = field(default_factory=dict)  # seed (or run) -> number
-    mean: float | None = None
+    mean: float | None = None  # taken on `scale`
     low: float | None = None
     high: float | None = None
     n: int = 0
+    scale: str = ""
     effect: float | None = None
     effect_is: str = ""  # in what units
+    p: float | None = None  # of one side, at the rule's nearest edge
+    fraction: float | None = None  # the least of the published budget that its trainings had
+    images: float | None = None  # standard error that the draw of test images alone gives
+    needed: int | None = None  # seeds that would decide it four times in five
     protocol: Sequence[str] = ()
 
 
-def judge(claim: form.Claim, files: Files) -> list[Part]:
+def judge(claim: Claim, files: Files) -> list[Part]:
     """Every part of a claim on one suite."""
-    return [part for test in claim.tests for part in _parts(test, claim.seeds, files)]
+    return [part for test in claim.tests for part in _Judge(claim, test, files).parts()]
 
 
 def speaks(verdicts: Sequence[Verdict]) -> Verdict:
@@ -60,110 +72,218 @@ def speaks(verdicts: Sequence[Verdict]) -> Verdict:
     return next(verdict for verdict in SPEAKS if verdict in verdicts)
 
 
-def decide(rule: form.Rule, low: float, high: float) -> Verdict:
+def decide(test: Test, low: float, high: float) -> Verdict:
     """The verdict on an interval, both ends included."""
-    match rule:
+    if test.smallest is not None and isinstance(test.rule, form.Above | form.Below):
+        threshold, size = test.rule.threshold, test.smallest
+        ratio = (test.scale or form.scale(test.statistic)) == "log"
+        less = threshold / (1 + size) if ratio else threshold - size
+        more = threshold * (1 + size) if ratio else threshold + size
+        if less < low and high < more:
+            return "no material effect"
+    match test.rule:
         case form.Above(threshold=threshold):
             return "holds" if low > threshold else "fails" if high <= threshold else "undecided"
         case form.Below(threshold=threshold):
             return "holds" if high < threshold else "fails" if low >= threshold else "undecided"
-        case form.Within(low=least, high=most):
-            return _inside(low, high, least, most)
-        case form.Near(value=value, tolerance=tolerance):
-            return _inside(low, high, value - tolerance, value + tolerance)
         case form.Always():
             return "holds" if high == 0 else "fails"
-    raise TypeError(f"{rule.kind} decides no interval")
-
-
-def _inside(low: float, high: float, least: float, most: float) -> Verdict:
+    least, most = edges(test.rule)
     if least <= low and high <= most:
         return "holds"
     return "fails" if high < least or low > most else "undecided"
 
 
-def _parts(test: form.Test, seeds: int, files: Files) -> list[Part]:
-    match test.statistic:
-        case form.Ordering(steps=steps):
-            up, down = form.Above(kind="above", threshold=0), form.Below(kind="below", threshold=0)
-            rule = up if test.rule.kind == "rising" else down
-            return [
-                _scalar(form.Difference(kind="difference", a=b, b=a), rule, False, seeds, files)
-                for a, b in pairwise(steps)
-            ]
-        case form.EveryEpoch():
-            return [_every_epoch(test.statistic, test.rule, seeds, files)]
-        case form.AcrossRuns():
-            return [_across_runs(test.statistic, test.rule, seeds, files)]
-    return [_scalar(test.statistic, test.rule, test.deterministic, seeds, files)]
+def edges(rule: form.Rule) -> tuple[float, ...]:
+    """Where a rule's side ends."""
+    match rule:
+        case form.Above(threshold=threshold) | form.Below(threshold=threshold):
+            return (threshold,)
+        case form.Within(low=low, high=high):
+            return low, high
+        case form.Near(value=value, tolerance=tolerance):
+            return value - tolerance, value + tolerance
+    raise TypeError(f"{rule.kind} has no edge")
 
 
-def _scalar(
-    statistic: object, rule: form.Rule, deterministic: bool, seeds: int, files: Files
-) -> Part:
-    values, reasons = _read(
-        lambda seed: measurements.scalar(statistic, files, seed),
-        {str(seed): seed for seed in files.seeds_of(statistic)},
-        # A deterministic number is the same for every seed, so it need not be there for each.
-        spare=Absent if deterministic else None,
-    )
-    known = [value for value in values.values() if value is not None]
-    words = _words(statistic, rule, values)
-    words["protocol"] += files.protocols(statistic)
-    if not known:
-        return Part(verdict="not run here", reason=_why(reasons), **words)
-    if deterministic:  # all values must obey the rule: their range, not an interval
+@dataclass
+class _Judge:
+    """One test of a claim against the files of a suite."""
+
+    claim: Claim
+    test: Test
+    files: Files
+
+    @property
+    def least(self) -> int:
+        """Seeds that the claim asks for."""
+        return max(self.claim.seeds[self.files.suite], 2)
+
+    def parts(self) -> list[Part]:
+        match self.test.statistic:
+            case form.Ordering(steps=steps):
+                kind = "above" if self.test.rule.kind == "rising" else "below"
+                steps = [form.Difference(kind="difference", a=b, b=a) for a, b in pairwise(steps)]
+                rule = {"kind": kind, "threshold": 0}
+                tests = [Test.model_validate({"statistic": s, "rule": rule}) for s in steps]
+                return [_Judge(self.claim, test, self.files)._scalar() for test in tests]
+            case form.EveryEpoch() as statistic:
+                return [self._every_epoch(statistic)]
+            case form.AcrossRuns() as statistic:
+                return [self._across_runs(statistic)]
+        return [self._scalar()]
+
+    def _seeds(self) -> dict[str, int]:
+        """Those that may decide: all but the seen ones of a rule that was changed after."""
+        seen = self.claim.changed.seen.get(self.files.suite, []) if self.claim.changed else []
+        there = self.files.seeds_of(self.test.statistic)
+        return {str(seed): seed for seed in there if seed not in seen}
+
+    def _scalar(self) -> Part:
+        statistic, rule = self.test.statistic, self.test.rule
+        values, reasons = _read(
+            lambda seed: measurements.scalar(statistic, self.files, seed),
+            self._seeds(),
+            # A deterministic number is the same for every seed, so it need not be there for each.
+            spare=Absent if self.test.deterministic else None,
+        )
+        known = [value for value in values.values() if value is not None]
+        words = self._words(values)
+        words["protocol"] += self.files.protocols(statistic)
+        if not known:
+            return Part(verdict="not run here", reason=_why(reasons), **words)
+        lacking = {seed: reasons[seed] for seed, value in values.items() if value is None}
+        if self.test.deterministic:  # all values must obey the rule: their range, not an interval
+            words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
+            words |= {"n": len(known)}
+            return self._decided(words, lacking, len(known), 1)
+        scale = self.test.scale or form.scale(statistic)
+        found = statistics.estimate(known, scale)
+        words |= {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
+        words |= {"scale": found.scale, **_effect(rule, known), "images": self._images(found.mean)}
+        if found.by == "range":
+            words["protocol"].append("Too few distinct values for an interval: their range.")
+        nearest = min(edges(rule), key=lambda edge: abs(found.mean - edge))
+        words["p"] = max(statistics.p_value(known, edge, scale) for edge in edges(rule))
+        if len(known) > 1:
+            words["needed"] = statistics.seeds_needed(known, nearest, scale)
+        part = self._decided(words, lacking, len(known), self.least)
+        if part.verdict in ("undecided", "not yet") or not self._at_ceiling():
+            return part
+        return Part(verdict="at ceiling", reason="both are as good as can be", **words)
+
+    def _at_ceiling(self) -> bool:
+        ceiling, pair = self.test.ceiling, self.test.statistic
+        if ceiling is None or not isinstance(pair, form.Difference | form.Ratio):
+            return False
+        return all(
+            measurements.scalar(side, self.files, seed) >= ceiling
+            for seed in self._seeds().values()
+            for side in (pair.a, pair.b)
+        )
+
+    def _images(self, mean: float) -> float | None:
+        """What the number of test images leaves open, of a share of them."""
+        match self.test.statistic:
+            case form.Measure(measure=name) if "error_" in name and form.unit(name) == "share":
+                images = self.files.settings.suites[self.files.suite].data.test
+                return statistics.binomial(mean, images)
+        return None
+
+    def _every_epoch(self, statistic: form.EveryEpoch) -> Part:
+        """A law for all epochs of all runs: one broken epoch refutes it, whatever others say."""
+        judged, reasons = _read(
+            lambda seed: measurements.broken(statistic, self.files, seed), self._seeds()
+        )
+        values = {seed: None if run is None else float(run.broken) for seed, run in judged.items()}
+        known = [value for value in values.values() if value is not None]
+        epochs = sum(run.epochs for run in judged.values() if run is not None)
+        words = self._words(values)
+        words["protocol"].append(f"{epochs:,} epochs could be judged.")
+        if not known:
+            return Part(verdict="not run here", reason=_why(reasons), **words)
         words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
-    else:
-        estimate = interval(known, LEVEL)
-        words |= {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-    sd = float(np.std(known, ddof=1)) if len(known) > 1 and not deterministic else None
-    words |= {"n": len(known), **_effect(rule, words["mean"], sd, len(known))}
-    lacking = {seed: reasons[seed] for seed, value in values.items() if value is None}
-    return _decided(rule, words, lacking, len(known), 1 if deterministic else max(seeds, 2))
+        words |= {"n": len(known), "needed": self.least}
+        if any(known):
+            reason = f"broken in {int(sum(known))} of {epochs:,} epochs"
+            return Part(verdict="fails", reason=reason, **words)
+        return self._decided(words, reasons, len(known), self.least)
 
+    def _across_runs(self, statistic: form.AcrossRuns) -> Part:
+        files = self.files
+        trained = {name: files.seeds_among([name]) for name in statistic.of}
+        pairs, reasons = _read(
+            lambda run: tuple(files.measure(run[0], m, run[1]) for m in (statistic.x, statistic.y)),
+            {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},
+        )
+        known = [pair for pair in pairs.values() if pair is not None]
+        words = self._words({run: pair and pair[1] for run, pair in pairs.items()})
+        if not known:
+            return Part(verdict="not run here", reason=_why(reasons), **words)
+        words["n"] = len(known)
+        try:
+            rho = measurements.spearman(*np.array(known, dtype=np.float64).T)
+        except Missing as why:
+            return Part(verdict="undecided", reason=str(why), **words)
+        words |= {"mean": rho, "effect": rho, "effect_is": "ρ", "scale": "atanh"}
+        if len(known) < 4:
+            return Part(verdict="undecided", reason=_too_few(len(known), 4, "trainings"), **words)
+        words["low"], words["high"] = statistics.fisher(rho, len(known))
+        return self._decided(words, reasons, min(map(len, trained.values())), self.least)
 
-def _every_epoch(statistic: form.EveryEpoch, rule: form.Rule, seeds: int, files: Files) -> Part:
-    """A law for all epochs of all runs: one broken epoch refutes it, whatever the others say."""
-    judged, reasons = _read(
-        lambda seed: measurements.broken(statistic, files, seed),
-        {str(seed): seed for seed in files.seeds_of(statistic)},
-    )
-    values = {seed: None if run is None else float(run.broken) for seed, run in judged.items()}
-    known = [value for value in values.values() if value is not None]
-    epochs = sum(run.epochs for run in judged.values() if run is not None)
-    words = _words(statistic, rule, values)
-    words["protocol"].append(f"{epochs:,} epochs could be judged.")
-    if not known:
-        return Part(verdict="not run here", reason=_why(reasons), **words)
-    words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known), "n": len(known)}
-    if any(known):
-        reason = f"broken in {int(sum(known))} of {epochs:,} epochs"
-        return Part(verdict="fails", reason=reason, **words)
-    return _decided(rule, words, reasons, len(known), max(seeds, 2))
+    def _words(self, values: Mapping[str, float | None]) -> dict[str, Any]:
+        statistic = self.test.statistic
+        return {
+            "statistic": wording.statistic(statistic),
+            "rule": wording.rule(self.test.rule, self.test.smallest),
+            "values": values,
+            "protocol": wording.protocols(statistic),
+            "fraction": self._trained()[0],
+        }
 
+    def _decided(
+        self, words: Mapping[str, Any], lacking: Mapping[str, str], seeds: int, needed: int
+    ) -> Part:
+        """The verdict on the interval in `words`, if all was trained for long enough, nothing lacks
+        and seeds are enough."""
+        if short := self._too_short():
+            return Part(verdict="not yet", reason=short, **{**words, "needed": self.least})
+        if lacking:
+            return Part(verdict="undecided", reason=_why(lacking, seeds=True), **words)
+        if seeds < needed:
+            told = max(needed, words.get("needed") or 0)
+            reason = _too_few(seeds, needed)
+            return Part(verdict="undecided", reason=reason, **{**words, "needed": told})
+        verdict = decide(self.test, words["low"], words["high"])
+        reason = "the interval straddles" if verdict == "undecided" else ""
+        return Part(verdict=verdict, reason=reason, **words)
 
-def _across_runs(statistic: form.AcrossRuns, rule: form.Rule, seeds: int, files: Files) -> Part:
-    trained = {name: files.seeds_among([name]) for name in statistic.of}
-    pairs, reasons = _read(
-        lambda run: tuple(files.measure(run[0], m, run[1]) for m in (statistic.x, statistic.y)),
-        {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},
-    )
-    known = [pair for pair in pairs.values() if pair is not None]
-    y = {run: None if pair is None else pair[1] for run, pair in pairs.items()}
-    words = _words(statistic, rule, y)
-    if not known:
-        return Part(verdict="not run here", reason=_why(reasons), **words)
-    words["n"] = len(known)
-    try:
-        rho = measurements.spearman(*np.array(known, dtype=np.float64).T)
-    except Missing as why:
-        return Part(verdict="undecided", reason=str(why), **words)
-    words |= {"mean": rho, "effect": rho, "effect_is": "ρ"}
-    if len(known) < 4:
-        return Part(verdict="undecided", reason=_too_few(len(known), 4, "trainings"), **words)
-    words["low"], words["high"] = fisher(rho, len(known))
-    return _decided(rule, words, reasons, min(map(len, trained.values())), max(seeds, 2))
+    def _trained(self) -> tuple[float | None, int | None]:
+        """The least part of the budget, and the fewest steps, among the trainings behind it."""
+        names = form.systems(self.test.statistic) + form.tour_systems(self.test.statistic)
+        runs = [(name, seed) for name in names for seed in self._seeds().values()]
+        known = [
+            run
+            for run in _read(
+                lambda run: self.files.trained(*run), {f"{n}-{s}": (n, s) for n, s in runs}
+            )[0].values()
+            if run
+        ]
+        fractions = [fraction for fraction, _ in known if fraction is not None]
+        steps = [steps for _, steps in known if steps is not None]
+        return min(fractions, default=None), min(steps, default=None)
+
+    def _too_short(self) -> str:
+        """Why the trainings are too short to decide; empty where they are not."""
+        least = self.claim.least
+        if least is None or self.test.deterministic:
+            return ""
+        fraction, steps = self._trained()
+        if least.fraction is not None and fraction is not None and fraction < least.fraction:
+            return f"{100 * fraction:.3g} % of the epochs, {100 * least.fraction:.3g} % are needed"
+        if least.steps is not None and steps is not None and steps < least.steps:
+            return f"{steps:,} steps, {least.steps:,} are needed"
+        return ""
 
 
 def _read(
@@ -183,44 +303,11 @@ def _read(
     return values, reasons
 
 
-def _words(
-    statistic: object, rule: form.Rule, values: Mapping[str, float | None]
-) -> dict[str, Any]:
-    return {
-        "statistic": wording.statistic(statistic),
-        "rule": wording.rule(rule),
-        "values": values,
-        "protocol": wording.protocols(statistic),
-    }
-
-
-def _decided(
-    rule: form.Rule, words: Mapping[str, Any], lacking: Mapping[str, str], seeds: int, needed: int
-) -> Part:
-    """The verdict on the interval in `words`, if nothing lacks and seeds are enough."""
-    if lacking:
-        return Part(verdict="undecided", reason=_why(lacking, seeds=True), **words)
-    if seeds < needed:
-        return Part(verdict="undecided", reason=_too_few(seeds, needed), **words)
-    verdict = decide(rule, words["low"], words["high"])
-    reason = "the interval straddles" if verdict == "undecided" else ""
-    return Part(verdict=verdict, reason=reason, **words)
-
-
-def fisher(rho: float, n: int) -> tuple[float, float]:
-    """95 % interval of Spearman's rank correlation over n > 3 pairs, by Fisher's transformation.
-
-    Its standard error is sqrt(1.06 / (n - 3)) (Fieller, Hartley and Pearson, 1957). A perfect order
-    has no finite transform; it is taken for one that is half a swap of neighbours short of it.
-    """
-    most = 1 - 6 / (n * (n**2 - 1))
-    z, half = math.atanh(min(max(rho, -most), most)), NORMAL * math.sqrt(1.06 / (n - 3))
-    return math.tanh(z - half), math.tanh(z + half)
-
-
-def _effect(rule: form.Rule, mean: float, sd: float | None, n: int) -> dict[str, Any]:
+def _effect(rule: form.Rule, values: Sequence[float]) -> dict[str, Any]:
     """How far from the threshold, in standard deviations over seeds, corrected for their number
     (Hedges' g); near a published value, how much of the tolerance is used up."""
+    n, mean = len(values), float(np.mean(values))
+    sd = float(np.std(values, ddof=1)) if n > 1 else 0.0
     match rule:
         case form.Above(threshold=threshold) | form.Below(threshold=threshold) if sd:
             correction = 1 - 3 / (4 * (n - 1) - 1)

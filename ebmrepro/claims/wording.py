@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from ebmrepro.claims import form
 from ebmrepro.claims.form import WORDS
@@ -10,6 +11,9 @@ from ebmrepro.metrics import catalogue
 from ebmrepro.runs import carried
 
 SHARE = "share "  # a unit that begins so is a part of 1
+FEW = 5  # seeds: of fewer, an interval says less than the seeds themselves
+
+Values = Mapping[str, float | None]  # seed -> number
 
 
 def title(name: str) -> str:
@@ -54,22 +58,46 @@ def statistic(tree: object) -> str:
     raise TypeError(f"{type(tree).__name__} is not a statistic")
 
 
-def rule(rule: form.Rule) -> str:
+def rule(rule: form.Rule, smallest: float | None = None) -> str:
     if isinstance(rule, form.Within) and rule.low == rule.high:
         return f"{rule.low:g}"
-    return WORDS["rules"][rule.kind].format(**rule.model_dump())
+    text = WORDS["rules"][rule.kind].format(**rule.model_dump())
+    return text if smallest is None else f"{text} (smallest effect that matters: {smallest:g})"
 
 
-def estimate(mean: float | None, low: float | None, high: float | None, n: int) -> str:
-    """`0.0123 [0.0110, 0.0136], n = 3`: two figures of the half-width decide the decimals."""
+def estimate(mean: float | None, low: float | None, high: float | None, values: Values) -> str:
+    """`0.0123 [0.0110, 0.0136], n = 5`: two figures of the half-width decide the decimals. Of fewer
+    seeds than FEW, each stands there by itself: `0.0123 (0.0110, 0.0121, 0.0137), n = 3`."""
     if mean is None:
         return ""
     half = None if low is None or high is None else (high - low) / 2
+    known = [value for value in values.values() if value is not None]
+    if half is not None and not math.isfinite(half):
+        half = None
     decimals = _decimals(half, 2) if half else _decimals(mean, 3)
     text = number(mean, decimals)
+    if 1 < len(known) < FEW:
+        return f"{text} ({', '.join(number(v, decimals) for v in known)}), n = {len(known)}"
     if low is not None and high is not None:
         text += f" [{number(low, decimals)}, {number(high, decimals)}]"
-    return f"{text}, n = {n}"
+    return f"{text}, n = {len(known)}"
+
+
+def images(error: float | None) -> str:
+    """The standard error that the draw of test images leaves, of a share."""
+    return (
+        "" if error is None else f"standard error by the test images alone {100 * error:.2g} points"
+    )
+
+
+def least(claim: form.Claim) -> str:
+    """From which training on the claim may be decided."""
+    match claim.least:
+        case form.Least(fraction=float(fraction)):
+            return f"from {100 * fraction:g} % of the budget"
+        case form.Least(steps=int(steps)):
+            return f"from {steps:,} steps"
+    return ""
 
 
 def effect(size: float | None, unit: str) -> str:

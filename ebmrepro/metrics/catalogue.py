@@ -26,6 +26,19 @@ ORDER = (
 LAYER = "{layer}"  # in a name of measures.yaml: one measure per weight layer, counted from 1
 
 
+Scale = Literal["linear", "log", "logit", "atanh"]
+# The scale on which the spread over seeds does not depend on the size, by unit. It also says what a
+# number can be: on the log scale not under 0, on the logit scale from 0 to 1.
+SCALES: dict[str, Scale] = {
+    "squared distance": "log",
+    "squared error per image": "log",
+    "pixel value in [-1, 1]": "log",
+    "share": "logit",
+    "probability": "logit",
+    "mean squared cosine": "logit",
+}
+
+
 @dataclass(frozen=True)
 class Measure:
     """What a number means to someone who sees it for the first time."""

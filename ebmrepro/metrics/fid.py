@@ -19,6 +19,7 @@ MEASURES = {
         "Squared Fréchet distance between Gaussians fitted to the 2,048 Inception features "
         "(network of 2015-12-05, pytorch-fid's weights) of generated and of real images; null "
         "where the weights are not at hand.",
+        unit="squared distance",
         better="lower",
         digits=2,
         inception=True,
@@ -27,6 +28,7 @@ MEASURES = {
         "FID against published statistics",
         "As FID, with the mean and covariance of real images from a file that others published; "
         "its name and hash are in the protocol.",
+        unit="squared distance",
         better="lower",
         digits=2,
         inception=True,
@@ -35,12 +37,14 @@ MEASURES = {
         "Fréchet distance, DBN features",
         f"Squared Fréchet distance between Gaussians fitted to {DBN}, generated against test "
         "images; not comparable with FID.",
+        unit="squared distance",
         better="lower",
     ),
     "fd_dbn_untrained": Measure(
         "Fréchet distance of the untrained generator, DBN features",
         "As the Fréchet distance in DBN features, with images of the same generator before its "
         "first step: what no training at all scores.",
+        unit="squared distance",
     ),
 }
 

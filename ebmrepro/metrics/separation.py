@@ -43,6 +43,7 @@ MEASURES = {
             f"Detection by energy (AUROC), {KIND_IN_WORDS[kind]}",
             f"Probability that a draw from {KIND_IN_WORDS[kind]} has a higher energy than a test "
             "image, ties counted half: 1 tells them apart, 0.5 cannot, under 0.5 prefers them.",
+            unit="probability",
             better=None if kind == "generated" else "higher",
         )
         for kind in OTHERS

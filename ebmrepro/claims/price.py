@@ -1,0 +1,74 @@
+"""What it would cost to decide a claim that is undecided, from the records of its trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ebmrepro.claims import form
+from ebmrepro.claims.form import Claim
+from ebmrepro.claims.measurements import Files, Missing
+from ebmrepro.claims.verdict import Part
+
+
+@dataclass(frozen=True)
+class Price:
+    """Trainings of each system behind a claim, and what they take one after the other."""
+
+    seeds: int | None  # in all, the most that a part of the claim needs; None: no number tells
+    more: int | None  # of them not trained yet, or not for long enough
+    hours: float | None  # of one thread; None where no record says
+
+
+def price(claim: Claim, parts: Sequence[Part], files: Files) -> Price | None:
+    """Of an undecided claim; None where nothing is open, or nothing is trained."""
+    opened = [part for part in parts if part.verdict in ("undecided", "not yet")]
+    statistics = [test.statistic for test in claim.tests]
+    names = list(dict.fromkeys([*form.systems(statistics), *form.tour_systems(statistics)]))
+    if not opened or not names:
+        return None
+    if any(part.needed is None and part.n > 1 for part in opened):
+        return Price(None, None, None)
+    seeds = max(part.needed or claim.seeds[files.suite] for part in opened)
+    short = any(part.verdict == "not yet" for part in opened)
+    more = seeds if short else max(seeds - min(map(_trained, opened)), 0)
+    each = [_hours(name, claim, files, whole=short) for name in names]
+    known = [hours for hours in each if hours is not None]
+    return Price(seeds, more, more * sum(known) if len(known) == len(each) else None)
+
+
+def _trained(part: Part) -> int:
+    """Seeds that a part has numbers of; those over all trainings are named `<system>-<seed>`."""
+    known = [run for run, value in part.values.items() if value is not None]
+    return len({run.rpartition("-")[2] for run in known})
+
+
+def in_words(found: Price | None) -> str:
+    if found is None:
+        return ""
+    if found.seeds is None or found.more is None:
+        return "no number of seeds would tell"
+    hours = "" if found.hours is None else f", {found.hours:.2g} core-hours"
+    return (
+        f"{found.more} more {'seed' if found.more == 1 else 'seeds'}{hours}, {found.seeds} in all"
+    )
+
+
+def _hours(name: str, claim: Claim, files: Files, *, whole: bool) -> float | None:
+    """Core-hours of one training as recorded; `whole`: of one that is long enough for the claim."""
+    least, hours = claim.least, []
+    for seed in files.seeds_among([name]):
+        seconds = files.seconds(name, seed)
+        try:
+            fraction, steps = files.trained(name, seed)
+        except Missing:
+            continue
+        if seconds is None:
+            continue
+        times = 1.0
+        if whole and least and least.fraction and fraction:
+            times = max(least.fraction / fraction, 1)
+        elif whole and least and least.steps and steps:
+            times = max(least.steps / steps, 1)
+        hours.append(times * seconds / 3600)
+    return sum(hours) / len(hours) if hours else None

@@ -1,0 +1,159 @@
+"""A few numbers, one per seed: where their mean lies, and how many seeds would tell.
+
+Student's t works on a scale on which the spread of the numbers does not depend on their size, and
+the interval is brought back from it, so that it never leaves what a number can be. Of fewer than
+three distinct values t knows nothing, and their range stands in its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from ebmrepro.metrics.catalogue import Scale
+from ebmrepro.metrics.interval import interval
+
+LEVEL = 0.95
+POWER = 0.8
+NORMAL = 1.959964  # of two sides, at LEVEL
+MOST_SEEDS = 10_000
+DISTINCT = 3  # values, for an interval by t
+
+
+class Transform(NamedTuple):
+    forward: Callable[[float], float]  # ValueError outside of its domain
+    backward: Callable[[float], float]
+    low: float  # what a number of this scale can be
+    high: float
+
+
+def _expit(x: float) -> float:
+    return float(special.expit(x))
+
+
+TRANSFORMS: dict[Scale, Transform] = {
+    "linear": Transform(float, float, -math.inf, math.inf),
+    "log": Transform(math.log, math.exp, 0, math.inf),
+    "logit": Transform(lambda x: math.log(x / (1 - x)) if x < 1 else math.log(0), _expit, 0, 1),
+    "atanh": Transform(math.atanh, math.tanh, -1, 1),
+}
+
+
+class Estimate(NamedTuple):
+    """The mean over seeds, taken on `scale`, and its interval; no bounds where n = 1."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    scale: Scale  # that was used
+    by: str  # "t" or "range"
+
+
+def estimate(values: Sequence[float], scale: Scale) -> Estimate:
+    """Of at least one finite number.
+
+    A number on the edge of its scale (a share of 1, a ratio of 0) has no place on it: then the
+    interval is taken as the numbers are, and cut where they cannot be.
+    """
+    low, high = TRANSFORMS[scale][2:]
+    used = scale if fits(scale, values) else "linear"
+    forward, backward = TRANSFORMS[used][:2]
+    told = interval([forward(value) for value in values], LEVEL)
+    mean = min(max(backward(told.mean), min(values)), max(values))  # but for rounding
+    if told.low is None or told.high is None:
+        return Estimate(mean, None, None, told.n, used, "t")
+    if len(set(values)) < DISTINCT and told.n >= DISTINCT:
+        return Estimate(mean, min(values), max(values), told.n, used, "range")
+    ends = (_back(backward, end) for end in (told.low, told.high))
+    return Estimate(mean, *(min(max(end, low), high) for end in ends), told.n, used, "t")
+
+
+def _back(backward: Callable[[float], float], end: float) -> float:
+    try:
+        return backward(end)
+    except OverflowError:  # of exp
+        return math.inf
+
+
+def fits(scale: Scale, values: Sequence[float]) -> bool:
+    """Whether all numbers have a place on the scale."""
+    try:
+        return all(math.isfinite(TRANSFORMS[scale].forward(value)) for value in values)
+    except ValueError:
+        return False
+
+
+def p_value(values: Sequence[float], edge: float, scale: Scale) -> float:
+    """Of one side: how likely a mean so far on its side of `edge`, or farther, is at the edge.
+
+    Of constant numbers there is no distribution: 0 off the edge, 1 at it.
+    """
+    distance, spread = _distance(values, edge, scale)
+    n = len(values)
+    if n < 2 or not distance:
+        return 1.0
+    return float(special.stdtr(n - 1, -distance / (spread / math.sqrt(n)))) if spread else 0.0
+
+
+def seeds_needed(values: Sequence[float], edge: float, scale: Scale) -> int | None:
+    """Seeds with which the interval would clear `edge` four times in five, if mean and spread
+    are as seen (by the non-central t); None where no number up to MOST_SEEDS would."""
+    distance, spread = _distance(values, edge, scale)
+    if len(values) < 2 or not distance:
+        return None
+
+    def power(n: int) -> float:
+        critical = special.stdtrit(n - 1, (1 + LEVEL) / 2)
+        return 1 - float(special.nctdtr(n - 1, distance * math.sqrt(n) / spread, critical))
+
+    if not spread or power(2) >= POWER:
+        return 2
+    if power(MOST_SEEDS) < POWER:
+        return None
+    few, enough = 2, MOST_SEEDS
+    while enough - few > 1:  # power grows with n
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if power(middle) >= POWER else (middle, enough)
+    return enough
+
+
+def _distance(values: Sequence[float], edge: float, scale: Scale) -> tuple[float, float]:
+    """Of the mean from the edge, and the numbers' standard deviation, both on the scale."""
+    used = scale if fits(scale, [*values, edge]) else "linear"
+    forward = TRANSFORMS[used].forward
+    x = np.array([forward(value) for value in values])
+    return abs(float(x.mean()) - forward(edge)), float(x.std(ddof=1)) if len(x) > 1 else 0.0
+
+
+def fisher(rho: float, n: int) -> tuple[float, float]:
+    """95 % interval of Spearman's rank correlation over n > 3 pairs, by Fisher's transformation.
+
+    Its standard error is sqrt(1.06 / (n - 3)) (Fieller, Hartley and Pearson, 1957). A perfect order
+    has no finite transform; it is taken for one that is half a swap of neighbours short of it.
+    """
+    most = 1 - 6 / (n * (n**2 - 1))
+    z, half = math.atanh(min(max(rho, -most), most)), NORMAL * math.sqrt(1.06 / (n - 3))
+    return math.tanh(z - half), math.tanh(z + half)
+
+
+def binomial(share: float, images: int) -> float:
+    """Standard error of a share of `images` that the draw of images alone gives."""
+    return math.sqrt(share * (1 - share) / images)
+
+
+def holm(p: Sequence[float], alpha: float) -> int:
+    """How many of these are still rejected with the chance of one wrong rejection under alpha."""
+    steps = (alpha / (len(p) - rank) for rank in range(len(p)))
+    passed = [value <= step for value, step in zip(sorted(p), steps, strict=True)]
+    return passed.index(False) if False in passed else len(p)
+
+
+def benjamini_hochberg(p: Sequence[float], alpha: float) -> int:
+    """How many are rejected with the expected share of wrong ones among them under alpha."""
+    ranked = enumerate(sorted(p), 1)
+    return max((rank for rank, value in ranked if value <= alpha * rank / len(p)), default=0)
