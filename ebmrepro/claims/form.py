@@ -103,6 +103,13 @@ class Ratio(Strict):
     b: Scalar
 
 
+class Distance(Strict):
+    """|log of a positive number|: how far it is from 1, on either side."""
+
+    kind: Literal["distance from 1"]
+    of_ratio: Scalar
+
+
 class Correlation(Strict):
     """Spearman's rank correlation of two columns of one run, over epochs."""
 
@@ -130,6 +137,15 @@ class Ordering(Strict):
 
     kind: Literal["ordering"]
     steps: Annotated[list[Scalar], Field(min_length=2)]
+
+
+class Pooled(Strict):
+    """A share of trials that are as good as independent over seeds and within one: all together."""
+
+    kind: Literal["pooled share"]
+    of: str
+    share: str  # measure
+    trials: str  # measure: how many
 
 
 class Lagged(Strict):
@@ -200,11 +216,20 @@ class EveryEpoch(Strict):
     law: Law
 
 
-_Scalar = Measure | Curve | Energies | Number | Document | Spread | Difference | Ratio | Correlation
+_Scalar = Measure | Curve | Energies | Number | Document | Spread | Difference | Ratio | Distance
+_Scalar |= Correlation
 Scalar = Annotated[_Scalar, Field(discriminator="kind")]
-Statistic = Annotated[_Scalar | AcrossRuns | Ordering | EveryEpoch, Field(discriminator="kind")]
+Statistic = Annotated[
+    _Scalar | AcrossRuns | Ordering | Pooled | EveryEpoch, Field(discriminator="kind")
+]
 
-for _model in (Spread, Difference, Ratio, Ordering):  # they name what is defined after them
+for _model in (
+    Spread,
+    Difference,
+    Ratio,
+    Distance,
+    Ordering,
+):  # they name what is defined after them
     _model.model_rebuild(force=True)
 
 
@@ -255,6 +280,7 @@ Rule = Annotated[Above | Below | Within | Near | Monotonic | Always, Field(discr
 FITS: dict[type, tuple[str, ...]] = {
     **dict.fromkeys(get_args(_Scalar), ("above", "below", "within", "near")),
     AcrossRuns: ("above", "below"),
+    Pooled: ("above", "below"),
     Ordering: ("rising", "falling"),
     EveryEpoch: ("always",),
 }
@@ -359,7 +385,7 @@ def scale(statistic: object) -> Scale:
 
 
 # Keys whose values name something that must exist, and what; `x` and `y` of a run's curves.
-NAMING = {"of": "of", "measure": "measure"}
+NAMING = {"of": "of", "measure": "measure", "share": "measure", "trials": "measure"}
 NAMING |= dict.fromkeys(("column", "once", "real", "fake", "x", "y"), "column")
 
 

@@ -244,6 +244,10 @@ def scalar(statistic: object, files: Files, seed: int) -> float:
             if under == 0:
                 raise Missing("a ratio divides by 0")
             return over / under
+        case form.Distance(of_ratio=part):
+            if (value := scalar(part, files, seed)) <= 0:
+                raise Missing(f"a distance from 1 needs a positive number, found {value:g}")
+            return abs(math.log(value))
         case form.Correlation(of=of, x=x, y=y, over=over):
             pair = [_column(files, of, column, seed, over, dense=False) for column in (x, y)]
             return spearman(*pair)

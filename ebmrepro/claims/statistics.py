@@ -146,6 +146,14 @@ def binomial(share: float, images: int) -> float:
     return math.sqrt(share * (1 - share) / images)
 
 
+def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share from independent trials (Clopper and Pearson, 1934)."""
+    tail = (1 - LEVEL) / 2
+    low = special.betaincinv(hits, trials - hits + 1, tail) if hits else 0
+    high = special.betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1
+    return float(low), float(high)
+
+
 def holm(p: Sequence[float], alpha: float) -> int:
     """How many of these are still rejected with the chance of one wrong rejection under alpha."""
     steps = (alpha / (len(p) - rank) for rank in range(len(p)))

@@ -131,6 +131,8 @@ class _Judge:
                 return [self._every_epoch(statistic)]
             case form.AcrossRuns() as statistic:
                 return [self._across_runs(statistic)]
+            case form.Pooled() as statistic:
+                return [self._pooled(statistic)]
         return [self._scalar()]
 
     def _seeds(self) -> dict[str, int]:
@@ -230,6 +232,23 @@ class _Judge:
             return Part(verdict="undecided", reason=_too_few(len(known), 4, "trainings"), **words)
         words["low"], words["high"] = statistics.fisher(rho, len(known))
         return self._decided(words, reasons, min(map(len, trained.values())), self.least)
+
+    def _pooled(self, statistic: form.Pooled) -> Part:
+        of, pair = statistic.of, (statistic.share, statistic.trials)
+        found, reasons = _read(
+            lambda seed: tuple(self.files.measure(of, measure, seed) for measure in pair),
+            self._seeds(),
+        )
+        words = self._words({seed: both and both[0] for seed, both in found.items()})
+        known = [both for both in found.values() if both is not None]
+        if not known:
+            return Part(verdict="not run here", reason=_why(reasons), **words)
+        trials = sum(round(count) for _, count in known)
+        hits = sum(round(share * count) for share, count in known)
+        low, high = statistics.clopper_pearson(hits, trials)
+        words |= {"mean": hits / trials, "low": low, "high": high, "n": len(known)}
+        words["protocol"].append(f"{hits} of {trials} trials; the interval is of their binomial.")
+        return self._decided(words, reasons, len(known), self.least)
 
     def _words(self, values: Mapping[str, float | None]) -> dict[str, Any]:
         statistic = self.test.statistic

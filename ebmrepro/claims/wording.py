@@ -46,6 +46,10 @@ def statistic(tree: object) -> str:
             return _pair(a, b, "minus")
         case form.Ratio(a=a, b=b):
             return _pair(a, b, "over")
+        case form.Distance(of_ratio=part):
+            return f"|log| of [{statistic(part)}]"
+        case form.Pooled(of=of, share=share):
+            return f"{_label(share)}, all trials together ({title(of)})"
         case form.Correlation(of=of, x=x, y=y, over=over):
             return f"rank correlation of {y} with {x} ({title(of)}{WORDS['over'][over]})"
         case form.AcrossRuns(of=names, x=x, y=y):
@@ -143,7 +147,7 @@ def protocols(statistic: object) -> list[str]:
         match part:
             case form.Measure(measure=measure):
                 lines.append(_protocol(measure))
-            case form.AcrossRuns(x=x, y=y):
+            case form.AcrossRuns(x=x, y=y) | form.Pooled(share=x, trials=y):
                 lines += [_protocol(x), _protocol(y)]
         lines.append(WORDS["protocols"].get(getattr(part, "kind", ""), ""))
     return list(dict.fromkeys(line for line in lines if line))
@@ -172,7 +176,8 @@ def _pair(a: object, b: object, between: str) -> str:
 
 def _bracketed(part: object) -> str:
     words = statistic(part)
-    return f"[{words}]" if isinstance(part, form.Difference | form.Ratio | form.Spread) else words
+    several = isinstance(part, form.Difference | form.Ratio | form.Spread | form.Distance)
+    return f"[{words}]" if several else words
 
 
 def _law(law: form.Law) -> str:

@@ -94,6 +94,12 @@ def test_corrections_are_those_of_the_papers():
     assert statistics.holm([], 0.05) == statistics.benjamini_hochberg([], 0.05) == 0
 
 
+@pytest.mark.parametrize(("hits", "trials"), [(0, 10), (19, 20), (60, 60), (100, 100)])
+def test_the_interval_of_a_pooled_share_is_clopper_and_pearsons(hits: int, trials: int):
+    exact = stats.binomtest(hits, trials).proportion_ci(0.95, "exact")
+    assert statistics.clopper_pearson(hits, trials) == pytest.approx((exact.low, exact.high))
+
+
 def test_the_error_of_a_share_of_few_images_is_large():
     """The digits' test set: 2.59 % of 360 images."""
     assert statistics.binomial(0.0259, 360) == pytest.approx(0.0084, abs=1e-4)
