@@ -86,13 +86,15 @@ class Facts(typing.NamedTuple):
     images: int | None  # in training and test split together
     test: int | None  # in the official test split, if there is one
     takes: tuple[str, ...]  # keys of `data` that this source needs and others have not
+    pca_30: float | None  # published error of PCA with 30 components, see data/check.py
 
 
 @cache
 def source_facts(name: str) -> Facts:
-    """SHAPE, IMAGES, TEST and TAKES of a data source, read without running its file."""
-    found = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
-    return Facts(found.get("SHAPE"), found.get("IMAGES"), found.get("TEST"), found.get("TAKES", ()))
+    """SHAPE, IMAGES, TEST, TAKES and PCA_30 of a data source, read without running its file."""
+    said = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
+    shape, images, test, pca_30 = map(said.get, ("SHAPE", "IMAGES", "TEST", "PCA_30"))
+    return Facts(shape, images, test, said.get("TAKES", ()), pca_30)
 
 
 def _method_path(name: str) -> Path:

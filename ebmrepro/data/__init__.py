@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import importlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -18,11 +17,12 @@ import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.config.declarations import available_sources
-from ebmrepro.config.documents import ParamsError, nearest
-from ebmrepro.data.encoded import Decoded, Listing
+from ebmrepro.config.documents import ParamsError, known
+from ebmrepro.data import files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.folders import replaced
-from ebmrepro.data.splits import Images, split
+from ebmrepro.data.images import Images, Listing
+from ebmrepro.data.splits import split
 
 __all__ = ["DataError", "Images", "Source", "describe", "load_source", "prepare", "read", "split"]
 
@@ -34,14 +34,13 @@ REMARKED = 10  # broken images that are named on a screen
 class Source(Protocol):
     """What a file of `sources/` declares.
 
-    Where they are known beforehand, also SHAPE, IMAGES, TEST and TAKES: see `declarations.Facts`.
+    Where they are known beforehand, also SHAPE, IMAGES, TEST, TAKES and PCA_30: see
+    `declarations.Facts`.
     """
 
     NAME: str  # in words
     LICENCE: str
     CITATION: str
-    CLASSES: Sequence[str] | None  # CLASSES[label] in words; None where the files tell
-    PCA_30: float | None  # published error of PCA with 30 components (see check.py), or None
 
     def fetch(self, params: Data) -> Images | Listing:
         """All images, verified, with the official test split where there is one.
@@ -60,12 +59,7 @@ def load_source(name: str) -> Source:
     Raises:
         ParamsError: there is no such source.
     """
-    names = available_sources()
-    if name not in names:
-        raise ParamsError(
-            f"no data source {name!r}: ebmrepro/data/ holds {', '.join(names)}"
-            f"{nearest(name, names)}"
-        )
+    name = known(name, available_sources(), "ebmrepro/data/sources", "source")
     return cast(Source, importlib.import_module(f"ebmrepro.data.sources.{name}"))
 
 
@@ -81,59 +75,52 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
 
     Raises:
         DataError: the files cannot be had or are not the published ones.
-        ParamsError: the source is unknown or cannot give these splits.
+        ParamsError: the source cannot give these splits.
         atomic.CannotWrite: the machine refuses.
     """
-    try:
-        source = load_source(params.source)
-    except ParamsError as error:
-        raise ParamsError(f"params.yaml: {suite}.data.source: {error}") from None
-    try:
-        return _prepare(source, suite, params, Path(folder))
-    except ParamsError as error:
-        raise ParamsError(f"params.yaml: {suite}.data.{error}") from None
-
-
-def _prepare(source: Source, suite: str, params: Data, folder: Path) -> dict[str, Any]:
+    source, folder = load_source(params.source), Path(folder)
     fetched = source.fetch(params)
     if fetched.test is not None and params.test != fetched.test.sum():
         raise ParamsError(
-            f"test: found {params.test}; {source.NAME} has an official test split, so it is "
-            f"{fetched.test.sum()}"
+            f"params.yaml: {suite}.data.test: found {params.test}; {source.NAME} has an official "
+            f"test split, so it is {fetched.test.sum()}"
         )
     dataset: dict[str, Any] = {
         "source": params.source,
         "name": source.NAME,
         "licence": source.LICENCE,
         "citation": source.CITATION,
+        "classes": list(fetched.classes),
         "splits": {},
     }
     if isinstance(fetched, Images):
-        classes = source.CLASSES
-        assert classes is not None  # only listings tell their classes
-        decoded = contextlib.nullcontext(Decoded(fetched.images, {}))
+        decoded = contextlib.nullcontext((fetched.images, {}))
         if fetched.notes:
             dataset["notes"] = list(fetched.notes)
     else:
         from ebmrepro.data import decoding
 
-        assert params.image is not None  # declarations.py has seen to it
-        classes = fetched.classes
+        assert params.image is not None  # params.py has seen to it
         decoded = decoding.decoded(fetched, params.image, params.split_seed, folder, suite)
         dataset["image"] = params.image.model_dump()
 
-    with decoded as done:
-        rows = split(fetched.labels, fetched.test, params, tuple(done.broken))
+    with decoded as (images, broken):
+        rows = split(fetched, params, suite, broken)
         if isinstance(fetched, Listing):
-            dataset["broken"] = {fetched.names[i]: why for i, why in done.broken.items()}
-        dataset |= {"classes": list(classes), "shape": list(done.images.shape[1:])}
+            dataset["broken"] = {fetched.names[i]: why for i, why in broken.items()}
+        dataset["shape"] = list(images.shape[1:])
         with replaced(folder) as partial:
             for name, places in rows.items():
                 labels = fetched.labels[places]
-                _save_rows(partial / f"{name}.npy", done.images, places)
+                _save_rows(partial / f"{name}.npy", images, places)
                 np.save(partial / f"{name}_labels.npy", labels)
-                images = np.load(partial / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                dataset["splits"][name] = summary(images, labels, len(classes))
+                stored = np.load(partial / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                dataset["splits"][name] = {
+                    "count": len(labels),
+                    "per_class": per_class(labels, dataset),
+                    "sha256": sha256(stored),
+                    "labels_sha256": sha256(labels),
+                }
             text = json.dumps(dataset, indent=1, sort_keys=True, ensure_ascii=False)
             (partial / DATASET).write_text(text + "\n", encoding="utf-8")
     return dataset
@@ -153,9 +140,8 @@ def remarks(dataset: dict[str, Any]) -> list[str]:
     """What a person should know of a suite's images besides counts, a line each."""
     lines = list(dataset.get("notes", ()))
     if broken := dataset.get("broken"):
-        named = "; ".join(f"{name!r} {broken[name]}" for name in sorted(broken)[:REMARKED])
-        more = f"; ... (all of them: {DATASET})" if len(broken) > REMARKED else ""
-        lines.append(f"broken and left out, {len(broken):,} in number: {named}{more}")
+        named = files.named([f"{name!r} {broken[name]}" for name in broken], REMARKED, "; ")
+        lines.append(f"broken and left out ({DATASET} names all), {len(broken):,}: {named}")
     return lines
 
 
@@ -204,14 +190,9 @@ def describe(folder: str | Path) -> dict[str, Any]:
         raise DataError(f"{path}: not JSON: {error}") from None
 
 
-def summary(images: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
-    """Count, images per class, and checksums of both arrays."""
-    return {
-        "count": len(images),
-        "per_class": np.bincount(labels, minlength=classes).tolist(),
-        "sha256": sha256(images),
-        "labels_sha256": sha256(labels),
-    }
+def per_class(labels: np.ndarray, dataset: dict[str, Any]) -> list[int]:
+    """Images per class."""
+    return np.bincount(labels, minlength=len(dataset["classes"])).tolist()
 
 
 def sha256(array: np.ndarray) -> str:

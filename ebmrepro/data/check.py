@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebmrepro.data import describe, load_source, read, remarks, sha256, summary
+from ebmrepro.config.declarations import source_facts
+from ebmrepro.data import DATASET, describe, per_class, read, remarks, sha256
 from ebmrepro.data.files import DataError
 
 COMPONENTS = 30  # of the published error
@@ -67,7 +68,7 @@ def check(suite: str, folder: str | Path) -> Report:
         counts={split: len(images) for split, (images, _) in arrays.items()},
         components=components,
         pca_error=pca_error(train, arrays["test"][0], components) if values <= LARGEST else None,
-        published=load_source(dataset["source"]).PCA_30 if components == COMPONENTS else None,
+        published=source_facts(dataset["source"]).pca_30 if components == COMPONENTS else None,
         remarks=tuple(remarks(dataset)),
     )
 
@@ -81,20 +82,18 @@ def verify(folder: str | Path) -> tuple[dict[str, Any], dict[str, tuple[np.ndarr
     dataset = describe(folder)
     arrays = {split: read(folder, split) for split in dataset["splits"]}
     for split, (images, labels) in arrays.items():
-        expected = dataset["splits"][split]
-        for file, array, key in (
-            (f"{split}.npy", images, "sha256"),
-            (f"{split}_labels.npy", labels, "labels_sha256"),
+        said = dataset["splits"][split]
+        for name, array, expected in (
+            (split, images, said["sha256"]),
+            (f"{split}_labels", labels, said["labels_sha256"]),
         ):
-            if (digest := sha256(array)) != expected[key]:
-                place = Path(folder) / file
-                raise DataError(f"{place}: found sha256 {digest}, expected {expected[key]}")
-        # the bytes are right; what is said about them may still be wrong
-        facts = summary(images, labels, len(dataset["classes"]))
-        for key in expected:
-            if facts[key] != expected[key]:
-                said = f"{key} of {split} is {facts[key]}, dataset.json says {expected[key]}"
-                raise DataError(f"{folder}: {said}")
+            if (digest := sha256(array)) != expected:
+                place = Path(folder) / f"{name}.npy"
+                raise DataError(f"{place}: found sha256 {digest}, expected {expected}")
+        if (counts := per_class(labels, dataset)) != said["per_class"]:
+            raise DataError(
+                f"{folder}: per_class of {split} is {counts}, {DATASET} says {said['per_class']}"
+            )
     return dataset, arrays
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -20,10 +21,9 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
 
@@ -32,9 +32,9 @@ import PIL
 
 from ebmrepro.config.data import Image, Patch
 from ebmrepro.config.params import digest
-from ebmrepro.data import crops
-from ebmrepro.data.encoded import Decoded, Listing, Reader
+from ebmrepro.data import crops, files
 from ebmrepro.data.files import DataError
+from ebmrepro.data.images import Listing
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.locks import Lock
 
@@ -49,16 +49,20 @@ NAMED = 5  # broken images that a message names
 @contextlib.contextmanager
 def decoded(
     listing: Listing, spec: Image, seed: int, folder: Path, label: str
-) -> Iterator[Decoded]:
+) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
     """The images of `listing`, which are forgotten once the block has succeeded.
 
     Until then they are kept beside `folder` (`.<name>.decoding`), where the next call finds what is
     done.
 
+    Yields:
+        Images, uint8 (N, C, H, W), mapped read-only, in the order of the listing; and place in the
+        listing -> why that image is left out (it is black).
+
     Raises:
         DataError: more than `spec.broken` of the images are broken, or the machine refuses.
         locks.Busy: another process decodes for the same folder.
-        writing.CannotWrite: the machine refuses.
+        atomic.CannotWrite: the machine refuses.
     """
     place = folder.with_name(f".{folder.name}.decoding")
     with atomic.named_errors(place):
@@ -71,9 +75,15 @@ def decoded(
         with atomic.named_errors(work):
             work.mkdir(exist_ok=True)
         broken = _decode(listing, spec, seed, work, label)
-        shape = (len(listing.names), spec.channels, spec.size, spec.size)
-        _refuse_too_many(listing, spec, broken, label)
-        yield Decoded(np.memmap(work / "images", np.uint8, "r", shape=shape), broken)
+        n = len(listing.names)
+        if len(broken) > spec.broken * n:
+            named = files.named([f"{listing.names[i]!r} {broken[i]}" for i in broken], NAMED, "; ")
+            raise DataError(
+                f"{label}: {len(broken):,} of {n:,} images are broken, and params.yaml allows a "
+                f"share of {spec.broken} (data.image.broken): {named}"
+            )
+        shape = (n, spec.channels, spec.size, spec.size)
+        yield np.memmap(work / "images", np.uint8, "r", shape=shape), broken
         shutil.rmtree(work)
 
 
@@ -100,16 +110,16 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
     """Append to `work`/images what is not there yet; which images are broken, and why."""
     row = spec.channels * spec.size * spec.size
     path, size = work / "images", len(listing.names) * row
-    if path.exists() and path.stat().st_size == size:
-        done, broken = _state(work / "state.json")
-    else:
-        done, broken = 0, {}
+    note, done, broken = work / "state.json", 0, {}
+    if note.exists() and path.exists() and path.stat().st_size == size:
+        state = json.loads(note.read_text(encoding="utf-8"))
+        done, broken = state["done"], {int(i): why for i, why in state["broken"].items()}
     names = listing.names[done:]
     if not names:
         return broken
     if done:
         print(f"{label}: {done:,} of {len(listing.names):,} images are decoded already", flush=True)
-    job = _Job(listing.reader, spec, seed, listing.upright)
+    job = functools.partial(_chunk, listing.read, spec, seed, listing.upright)
     saved = time.monotonic()
     with atomic.named_errors(path), path.open("r+b" if done else "wb") as file:
         _allocate(file.fileno(), size)
@@ -125,7 +135,7 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
                 if done == len(listing.names) or time.monotonic() - saved >= SAVE_EVERY:
                     file.flush()
                     os.fsync(file.fileno())
-                    with atomic.atomic_write(work / "state.json") as partial:
+                    with atomic.atomic_write(note) as partial:
                         partial.write_text(json.dumps({"done": done, "broken": broken}))
                     saved = time.monotonic()
     return broken
@@ -141,54 +151,30 @@ def _allocate(file: int, size: int) -> None:
         os.ftruncate(file, size)
 
 
-def _state(path: Path) -> tuple[int, dict[int, str]]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return 0, {}
-    return state["done"], {int(place): reason for place, reason in state["broken"].items()}
-
-
-def _refuse_too_many(listing: Listing, spec: Image, broken: dict[int, str], label: str) -> None:
-    n = len(listing.names)
-    if len(broken) <= spec.broken * n:
-        return
-    named = "; ".join(f"{listing.names[i]!r} {broken[i]}" for i in sorted(broken)[:NAMED])
-    more = "; ..." if len(broken) > NAMED else ""
-    raise DataError(
-        f"{label}: {len(broken):,} of {n:,} images are broken, and params.yaml allows a share of "
-        f"{spec.broken} (data.image.broken): {named}{more}"
-    )
-
-
 # --- workers -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What a worker needs to know once."""
+Job = Callable[[Sequence[str]], list[bytes | str]]  # `_chunk` with all but the names
 
-    reader: Reader
-    spec: Image
-    seed: int
-    upright: bool
 
-    def chunk(self, names: Sequence[str]) -> list[bytes | str]:
-        """Of each image its bytes (C, H, W), or why it is broken."""
-        return [self.one(name) for name in names]
-
-    def one(self, name: str) -> bytes | str:
+def _chunk(
+    read: Callable[[str], bytes], spec: Image, seed: int, upright: bool, names: Sequence[str]
+) -> list[bytes | str]:
+    """Of each image its bytes (C, H, W), or why it is broken."""
+    rows: list[bytes | str] = []
+    for name in names:
+        content = read(name)
         try:
-            content = self.reader.read(name)
-            return crops.decode(content, name, self.spec, self.seed, self.upright).tobytes()
+            rows.append(crops.decode(content, name, spec, seed, upright).tobytes())
         except crops.Broken as error:
-            return str(error)
+            rows.append(str(error))
+    return rows
 
 
-_job: _Job  # of a worker process
+_job: Job  # of a worker process
 
 
-def _begin(job: _Job) -> None:
+def _begin(job: Job) -> None:
     """Of a worker: it ends with the process that it works for, which alone is asked to stop."""
     global _job
     _job = job
@@ -204,16 +190,16 @@ def _begin(job: _Job) -> None:
 
 
 def _work(names: Sequence[str]) -> list[bytes | str]:
-    return _job.chunk(names)
+    return _job(names)
 
 
-def _rows(job: _Job, names: Sequence[str]) -> Generator[bytes | str]:
+def _rows(job: Job, names: Sequence[str]) -> Generator[bytes | str]:
     """Each image in turn; a few chunks per worker are under way, so that memory stays bounded."""
     chunks = (names[i : i + CHUNK] for i in range(0, len(names), CHUNK))
     count = min(workers(), len(names) // (WORTH * CHUNK))
     if count <= 1:
         for chunk in chunks:
-            yield from job.chunk(chunk)
+            yield from job(chunk)
         return
     # Not forked: the progress bar has a thread.
     context = multiprocessing.get_context("spawn")

@@ -5,10 +5,11 @@ Whatever the way, a file's content is checked against its published checksum bef
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ebmrepro.data import downloads
@@ -34,11 +35,9 @@ def obtain(
     Raises:
         DataError: a file is nowhere to be had, or is wrong or unreadable in the mirror.
     """
-    paths: dict[str, Path] = {}
-    for name, sha256 in checksums.items():
-        if (path := in_mirror(folders, name)) is not None:
-            _check(path, sha256, "sha256")
-            paths[name] = path
+    paths = {name: path for name in checksums if (path := in_mirror(folders, name))}
+    for name, path in paths.items():
+        _check(path, checksums[name], "sha256")
     try:
         for name in [name for name in checksums if name not in paths]:
             paths[name] = downloads.download(name, cache() / folders[0], checksums[name], urls)
@@ -86,10 +85,10 @@ def missing(folder: str, names: Sequence[str], how: str) -> str:
     return f"missing {', '.join(names)}: put them in {place}{setting}; {how}"
 
 
-def named(names: Collection[str]) -> str:
+def named(names: Collection[str], most: int = NAMED, between: str = ", ") -> str:
     """The first few of some names, and how many more there are."""
-    first = ", ".join(sorted(names)[:NAMED])
-    return first if len(names) <= NAMED else f"{first} and {len(names) - NAMED:,} more"
+    first = between.join(sorted(names)[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
 
 
 def bundled(name: str) -> bytes:
@@ -106,17 +105,28 @@ def bundled(name: str) -> bytes:
     raise DataError(f"scikit-learn's {name} is not on this machine: reinstall scikit-learn")
 
 
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Name the file or folder in place of what the machine says when it cannot be read.
+
+    Raises:
+        DataError: in its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        raise DataError(f"{place}: cannot be read: {error.strerror}") from None
+
+
 def read(path: Path, limit: int) -> bytes:
     """The content of a file of at most `limit` bytes.
 
     Raises:
         DataError: it is longer, or cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    with readable(path), path.open("rb") as file:
+        content = file.read(limit + 1)
     if len(content) > limit:
         raise DataError(f"{path}: more than the {limit:,} bytes that it may have")
     return content
@@ -140,12 +150,9 @@ def checksum(path: Path, kind: str) -> str:
     Raises:
         DataError: it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            new = hashlib.new(kind, usedforsecurity=False)
-            return hashlib.file_digest(file, lambda: new).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    with readable(path), path.open("rb") as file:
+        new = hashlib.new(kind, usedforsecurity=False)
+        return hashlib.file_digest(file, lambda: new).hexdigest()
 
 
 def cache() -> Path:
@@ -157,11 +164,9 @@ def cache() -> Path:
 
 def _mirror() -> Path | None:
     text = os.environ.get(MIRROR)
-    if not text:
-        return None
-    if not Path(text).is_dir():
+    if text and not Path(text).is_dir():
         raise DataError(f"{MIRROR}={text}: no such folder")
-    return Path(text)
+    return Path(text) if text else None
 
 
 def _check(path: Path, expected: str, kind: str) -> None:

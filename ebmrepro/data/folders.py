@@ -13,7 +13,7 @@ from ebmrepro.system import atomic, locks
 
 @contextlib.contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` to write to; at the end of the block it becomes `folder`.
+    """An empty folder to write to; at the end of the block it becomes `folder`.
 
     Its files are flushed to the disk before, so that a power cut leaves the old folder or the new
     one. When the block fails, nothing is left of it, and the old folder is as it was. What killed
@@ -22,42 +22,25 @@ def replaced(folder: Path) -> Iterator[Path]:
     Raises:
         atomic.CannotWrite: the machine refuses.
     """
+    work = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    new, old = work / "new", work / "old"
     with atomic.named_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-        partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-        partial.mkdir()
+        for left in folder.parent.glob(f".{folder.name}.partial-*"):
+            if left == work or not locks.lives(int(left.name.rpartition("-")[2])):
+                shutil.rmtree(left, ignore_errors=True)
+        new.mkdir(parents=True)
         try:
-            yield partial
-            for path in partial.rglob("*"):
+            yield new
+            for path in new.rglob("*"):
                 if path.is_file():
                     with path.open("rb") as file:
                         os.fsync(file.fileno())
-            _replace(folder, partial)
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
             atomic.flush_folder(folder.parent)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _replace(folder: Path, new: Path) -> None:
-    """Put `new` in the place of `folder`; a failure leaves the old one there."""
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if not folder.exists():
-        new.rename(folder)
-        return
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for kind in ("partial", "old"):
-        prefix = f".{folder.name}.{kind}-"
-        for path in folder.parent.glob(f"{prefix}*"):
-            pid = path.name.removeprefix(prefix)
-            if pid.isdigit() and (int(pid) == os.getpid() or not locks.lives(int(pid))):
-                shutil.rmtree(path, ignore_errors=True)
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            shutil.rmtree(work, ignore_errors=True)

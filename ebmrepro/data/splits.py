@@ -1,84 +1,47 @@
-"""Images with labels, and how they are split into train, validation and test."""
+"""How images with labels are split into train, validation and test."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Collection
 
 import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.data.files import DataError
-
-
-@dataclass(frozen=True)
-class Images:
-    """What a source gives that fits into memory.
-
-    Args:
-        images: uint8 (N, C, H, W).
-        labels: int64 (N,).
-        test: which are the official test split, bool (N,); None where `params.test` are drawn.
-        notes: in what these images are not the published ones, a sentence each.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    test: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
-            kind = f"{self.images.dtype} {self.images.shape}"
-            raise ValueError(f"images: found {kind}, want uint8 (N, C, H, W)")
-        check_labels(len(self.images), self.labels, self.test)
-
-
-def check_labels(n: int, labels: np.ndarray, test: np.ndarray | None) -> None:
-    """Raise ValueError unless labels are int64 (n,), and `test` is None or bool (n,)."""
-    for name, array, kind in (("labels", labels, np.int64), ("test", test, np.bool_)):
-        if array is not None and (array.dtype != kind or array.shape != (n,)):
-            found = f"{array.dtype} {array.shape}"
-            raise ValueError(f"{name}: found {found}, want {np.dtype(kind)} ({n},)")
+from ebmrepro.data.images import Labelled
 
 
 def split(
-    labels: np.ndarray, test: np.ndarray | None, params: Data, broken: tuple[int, ...] = ()
+    source: Labelled, params: Data, suite: str, broken: Collection[int] = ()
 ) -> dict[str, np.ndarray]:
     """Split -> places of its images, rising; those that are `broken` are in none.
 
-    Args:
-        labels: int64 (N,).
-        test: the official test split, bool (N,); None to draw one.
-
     Raises:
-        ParamsError: there are too few images; the message begins with the key.
+        ParamsError: there are too few images.
         DataError: all images of a split are broken.
     """
-    whole = np.setdiff1d(np.arange(len(labels)), np.array(broken, np.int64))
-    if test is None:
-        held_out = _drawn("test", labels[whole], params.test, params.split_seed)
-    else:
-        held_out = test[whole]
-    rows = {"train": whole[~held_out], "test": whole[held_out]}
+
+    def drawn(name: str, places: np.ndarray, count: int) -> np.ndarray:
+        if count >= len(places):
+            raise ParamsError(
+                f"params.yaml: {suite}.data.{name}: found {count}; there are {len(places)} images "
+                f"to draw from, so at most {len(places) - 1}"
+            )
+        return stratified(source.labels[places], count, params.split_seed, name)
+
+    train = np.setdiff1d(np.arange(len(source.labels)), np.array([*broken], np.int64))
+    held_out = drawn("test", train, params.test) if source.test is None else source.test[train]
+    train, rows = train[~held_out], {"test": train[held_out]}
     if params.validation:
-        train = rows["train"]
-        held_out = _drawn("validation", labels[train], params.validation, params.split_seed)
-        rows |= {"train": train[~held_out], "validation": train[held_out]}
+        held_out = drawn("validation", train, params.validation)
+        train, rows["validation"] = train[~held_out], train[held_out]
+    rows = {"train": train, **rows}
     for name, places in rows.items():
         if not len(places):
-            raise DataError(f"{name}: found no image for this split; all of it is broken")
+            raise DataError(f"{suite}: {name}: found no image for this split; all of it is broken")
     return rows
-
-
-def _drawn(name: str, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    if count >= len(labels):
-        raise ParamsError(
-            f"{name}: found {count}; there are {len(labels)} images to draw from, so at most "
-            f"{len(labels) - 1}"
-        )
-    return stratified(labels, count, seed, name)
 
 
 def stratified(labels: np.ndarray, count: int, seed: int, split: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.config.tour import Counting
-from ebmrepro.data.splits import Images
+from ebmrepro.data.images import Images
 from ebmrepro.methods.base import method
 from ebmrepro.networks import images
 from ebmrepro.studies import tour
@@ -136,14 +136,13 @@ def test_the_search_is_timed_where_it_can_end():
 class Made:
     """A source of blobs that differ by class."""
 
-    NAME, LICENCE, CITATION, PCA_30 = "Made up", "none", "none", None
-    CLASSES = ("0", "1", "2")
+    NAME, LICENCE, CITATION = "Made up", "none", "none"
 
     @staticmethod
     def fetch(params: Any) -> Images:
         train, test = small.pictures(90), small.pictures(60, seed=1)
         images, labels = (np.concatenate(pair) for pair in zip(train, test, strict=True))
-        return Images(images, labels, np.arange(150) >= 90)
+        return Images(images=images, labels=labels, classes="012", test=np.arange(150) >= 90)
 
 
 @pytest.fixture(scope="module")

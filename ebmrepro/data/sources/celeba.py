@@ -19,8 +19,8 @@ import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import archives, files
-from ebmrepro.data.encoded import Listing
 from ebmrepro.data.files import DataError
+from ebmrepro.data.images import Listing
 
 NAME = "CelebA, aligned and cropped faces"
 LICENCE = "non-commercial research only, no redistribution (MMLAB, The Chinese University of HK)"
@@ -33,7 +33,6 @@ IMAGES = 202_599
 TEST = 19_962
 ATTRIBUTE = "Smiling"
 CLASSES = ("not smiling", "smiling")
-PCA_30 = None
 
 FOLDER = "celeba"
 ARCHIVE = "img_align_celeba.zip"
@@ -51,14 +50,14 @@ HOW = (
     f"{', '.join(MD5)}, 1.5 GB, from the Google Drive folder linked at "
     f"https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (Img, Anno and Eval); licence: {LICENCE}"
 )
-TRAIN, VALIDATION, TEST_PARTITION = 0, 1, 2
+TEST_PARTITION = "2"  # 0: train, 1: validation
 
 
 def fetch(params: Data) -> Listing:
     """All images in the order of their numbers, with the official test split."""
     paths = {name: files.located((FOLDER, "."), name, HOW, md5) for name, md5 in MD5.items()}
-    partition = _partition(paths[PARTITION])
-    smiling = _attribute(paths[ATTRIBUTES], ATTRIBUTE)
+    partition = _column(paths[PARTITION], _lines(paths[PARTITION]), 1, 0, ("0", "1", "2"))
+    smiling = _attribute(paths[ATTRIBUTES])
     archive = archives.Zip(paths[ARCHIVE], LIMITS)
     names = sorted(partition)
     members = {INSIDE + name for name in names}
@@ -69,51 +68,27 @@ def fetch(params: Data) -> Listing:
     ):
         if lacking:
             raise DataError(f"{path}: found no {kind} {files.named(lacking)}")
-    parts = np.array([partition[name] for name in names])
     return Listing(
         names=[INSIDE + name for name in names],
-        labels=np.array([smiling[name] for name in names], np.int64),
+        labels=np.array([smiling[name] == "1" for name in names], np.int64),
         classes=CLASSES,
-        test=parts == TEST_PARTITION,
-        reader=archive,
+        test=np.array([partition[name] == TEST_PARTITION for name in names]),
+        read=archive.read,
         identity=MD5[ARCHIVE],
     )
 
 
-def _partition(path: Path) -> dict[str, int]:
-    """Name -> 0, 1 or 2: lines `000001.jpg 0`."""
-    parts: dict[str, int] = {}
-    for number, line in _lines(path):
-        words = line.split()
-        if len(words) != 2 or words[1] not in ("0", "1", "2"):
-            raise DataError(
-                f"{path}: line {number}: found {line[:60]!r}, expected a name and 0, 1 or 2"
-            )
-        _once(path, number, words[0], parts)
-        parts[words[0]] = int(words[1])
-    return parts
-
-
-def _attribute(path: Path, attribute: str) -> dict[str, int]:
-    """Name -> 0 or 1: a count, a line of attributes, then lines `000001.jpg -1  1 ...`."""
+def _attribute(path: Path) -> dict[str, str]:
+    """Name -> -1 or 1: a count, a line of attributes, then lines `000001.jpg -1  1 ...`."""
     lines = _lines(path)
     (_, count), (_, header) = next(lines, (1, "")), next(lines, (2, ""))
     attributes = header.split()
-    if not count.strip().isdigit() or attribute not in attributes:
+    if not count.strip().isdigit() or ATTRIBUTE not in attributes:
         raise DataError(
             f"{path}: found {count[:60]!r} and {header[:60]!r}, expected a count and a line of "
-            f"attributes with {attribute}"
+            f"attributes with {ATTRIBUTE}"
         )
-    column, labels = attributes.index(attribute), dict[str, int]()
-    for number, line in lines:
-        name, *values = line.split()
-        if len(values) != len(attributes) or values[column] not in ("-1", "1"):
-            raise DataError(
-                f"{path}: line {number}: found {line[:60]!r}, expected a name and "
-                f"{len(attributes)} times -1 or 1"
-            )
-        _once(path, number, name, labels)
-        labels[name] = int(values[column] == "1")
+    labels = _column(path, lines, len(attributes), attributes.index(ATTRIBUTE), ("-1", "1"))
     if not labels or len(labels) != int(count):
         raise DataError(
             f"{path}: found {len(labels):,} images, its first line says {count.strip()}"
@@ -121,13 +96,26 @@ def _attribute(path: Path, attribute: str) -> dict[str, int]:
     return labels
 
 
+def _column(
+    path: Path, lines: Iterator[tuple[int, str]], width: int, column: int, allowed: tuple[str, ...]
+) -> dict[str, str]:
+    """Name -> the value in a column, of lines `000001.jpg` and `width` values."""
+    found: dict[str, str] = {}
+    for number, line in lines:
+        name, *values = line.split()
+        if len(values) != width or values[column] not in allowed:
+            raise DataError(
+                f"{path}: line {number}: found {line[:60]!r}, expected a name and, {width} "
+                f"times, one of {', '.join(allowed)}"
+            )
+        if name in found:
+            raise DataError(f"{path}: line {number}: {name[:60]!r} is there twice")
+        found[name] = values[column]
+    return found
+
+
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, line) of a text file, without blank lines."""
     content = files.read(path, LARGEST)
     text = content.decode("utf-8", errors="replace")
     return ((i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip())
-
-
-def _once(path: Path, number: int, name: str, values: dict[str, int]) -> None:
-    if name in values:
-        raise DataError(f"{path}: line {number}: {name[:60]!r} is there twice")

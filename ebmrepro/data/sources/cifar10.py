@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from pathlib import Path
 
 import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import archives, downloads, files
 from ebmrepro.data.files import DataError
-from ebmrepro.data.splits import Images
+from ebmrepro.data.images import Images
 from ebmrepro.data.unpickle import unpickle
 
 NAME = "CIFAR-10"
@@ -31,7 +30,6 @@ SHAPE = (3, 32, 32)
 IMAGES = 60_000
 TEST = 10_000
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-PCA_30 = None
 
 FOLDER = "CIFAR10"
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -83,6 +81,7 @@ def fetch(params: Data) -> Images:
     return Images(
         images=np.concatenate(images),
         labels=np.concatenate(labels),
+        classes=CLASSES,
         test=np.arange(n) >= n - len(labels[1]),
         notes=tuple(note for note in notes if note),
     )
@@ -93,7 +92,9 @@ def _batches() -> dict[str, tuple[str, bytes]]:
     wanted = [*TRAIN_MD5, *TEST_MD5]
     unpacked = files.in_mirror((FOLDER, "."), BATCHES)
     if unpacked is not None:
-        return {name: (str(unpacked / name), _read(unpacked / name)) for name in wanted}
+        return {
+            name: (f"{unpacked}/{name}", files.read(unpacked / name, LARGEST)) for name in wanted
+        }
     path = files.obtain((FOLDER, "."), {ARCHIVE: SHA256}, URLS)[ARCHIVE]
     batches = {}
     with archives.reading(path, "tar"), tarfile.open(path) as archive:
@@ -107,19 +108,12 @@ def _batches() -> dict[str, tuple[str, bytes]]:
     return batches
 
 
-def _read(path: Path) -> bytes:
-    if not path.exists():
-        raise DataError(f"{path}: no such file; {BATCHES}/ has six batches")
-    return files.read(path, LARGEST)
-
-
 def _split(
     batches: dict[str, tuple[str, bytes]], published: dict[str, str]
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
     """Images, labels and what there is to note of one split, verified."""
     parts = [_decode(*batches[name]) for name in published]
-    images = np.concatenate([images for images, _ in parts])
-    labels = np.concatenate([labels for _, labels in parts])
+    images, labels = map(np.concatenate, zip(*parts, strict=True))
     md5 = {n: hashlib.md5(batches[n][1], usedforsecurity=False).hexdigest() for n in published}
     if md5 == published:
         return images, labels, None
@@ -149,10 +143,6 @@ def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(labels, list) or len(labels) != len(data):
         number = len(labels) if isinstance(labels, list) else type(labels).__name__
         raise DataError(f"{place}: b'labels': found {number}, expected {len(data)} of them")
-    for index, label in enumerate(labels):
-        if not isinstance(label, int) or not 0 <= label < len(CLASSES):
-            raise DataError(
-                f"{place}: b'labels': found {label!r} for image {index}, expected 0 to "
-                f"{len(CLASSES) - 1}"
-            )
+    if wrong := [label for label in labels if label not in range(len(CLASSES))]:
+        raise DataError(f"{place}: b'labels': found {wrong[0]!r}, expected 0 to {len(CLASSES) - 1}")
     return data.reshape(-1, *SHAPE), np.array(labels, np.int64)

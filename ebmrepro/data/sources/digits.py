@@ -12,7 +12,7 @@ import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import archives, files
-from ebmrepro.data.splits import Images
+from ebmrepro.data.images import Images
 
 NAME = "Optical recognition of handwritten digits (the 1,797 images in scikit-learn)"
 LICENCE = "UCI Machine Learning Repository: CC BY 4.0; scikit-learn's copy: BSD-3-Clause"
@@ -23,7 +23,6 @@ CITATION = (
 SHAPE = (1, 8, 8)
 IMAGES = 1797
 CLASSES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-PCA_30 = None
 
 FILE = "datasets/data/digits.csv.gz"
 SHA256 = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"  # unpacked
@@ -36,4 +35,4 @@ def fetch(params: Data) -> Images:
     text = files.verified(FILE, archives.gunzip(FILE, files.bundled(FILE), LARGEST), SHA256)
     table = np.loadtxt(io.BytesIO(text), delimiter=",", dtype=np.int64)  # (1797, 64 pixels + label)
     images = np.rint(table[:, :-1] * (255 / LEVELS)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    return Images(images, table[:, -1])
+    return Images(images=images, labels=table[:, -1], classes=CLASSES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import idx
-from ebmrepro.data.splits import Images
+from ebmrepro.data.images import Images
 
 NAME = "Fashion-MNIST"
 LICENCE = "MIT, copyright 2017 Zalando SE"
@@ -27,7 +27,6 @@ CLASSES = (
     "bag",
     "ankle boot",
 )
-PCA_30 = None
 
 FOLDER = "FashionMNIST"
 CHECKSUMS = {
@@ -45,4 +44,4 @@ URLS = (
 
 def fetch(params: Data) -> Images:
     """60,000 training images, then the 10,000 of the official test split."""
-    return idx.fetch(FOLDER, CHECKSUMS, URLS)
+    return idx.fetch(FOLDER, CHECKSUMS, URLS, CLASSES)

@@ -7,19 +7,19 @@ an image is left out, named and counted; see `data.image.broken`.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import files, trees
-from ebmrepro.data.encoded import Listing
 from ebmrepro.data.files import DataError
+from ebmrepro.data.images import Listing
 
 NAME = "A directory of images"
 LICENCE = "the user's own images"
 CITATION = "none"
 TAKES = ("image", "folder")
-CLASSES = None  # the folders' names
-PCA_30 = None
 
 ALONE = "image"  # the class where there are no folders
 HOW = f"images ({', '.join(trees.ENDINGS)}), in a folder per class or in none"
@@ -32,16 +32,15 @@ def fetch(params: Data) -> Listing:
     names = trees.images(root)
     if not names:
         raise DataError(f"{root}: found no images in it: {', '.join(trees.ENDINGS)}")
-    inside = [name.partition("/")[0] if "/" in name else None for name in names]
-    classes = [ALONE] if None in inside else sorted({str(name) for name in inside})
-    index = {name: label for label, name in enumerate(classes)}
-    labels = [0 if len(classes) == 1 else index[str(name)] for name in inside]
+    if all("/" in name for name in names):
+        classes, labels = np.unique([name.partition("/")[0] for name in names], return_inverse=True)
+    else:
+        classes, labels = np.array([ALONE]), np.zeros(len(names))
     return Listing(
         names=names,
-        labels=np.array(labels, np.int64),
-        classes=classes,
-        test=None,
-        reader=trees.Tree(root),
+        labels=labels.astype(np.int64),
+        classes=classes.tolist(),
+        read=functools.partial(trees.read, root),
         identity=trees.identity(root, names),
         upright=True,
     )

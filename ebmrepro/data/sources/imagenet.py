@@ -9,6 +9,7 @@ split. Classes are WordNet ids, in order.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import files, trees
-from ebmrepro.data.encoded import Listing
 from ebmrepro.data.files import DataError
+from ebmrepro.data.images import Listing
 
 NAME = "ImageNet (ILSVRC 2012)"
 LICENCE = "non-commercial research and education only, no redistribution (image-net.org)"
@@ -28,8 +29,6 @@ CITATION = (
 TAKES = ("image",)
 IMAGES = 1_331_167
 TEST = 50_000
-CLASSES = None  # a thousand WordNet ids: the folders' names
-PCA_30 = None
 
 FOLDER = "ImageNet"
 NUMBER = 1_000  # of classes
@@ -61,8 +60,12 @@ def listing(wanted: Callable[[str], bool], number: int) -> Listing:
             images = trees.images(root, f"{split}/{wordnet_id}")
             if not images:
                 raise DataError(f"{root}/{split}/{wordnet_id}: found no images in it")
-            if split == "train":
-                _refuse_strangers(root, wordnet_id, images)
+            strangers = [x for x in images if not Path(x).name.startswith(f"{wordnet_id}_")]
+            if split == "train" and strangers:  # a training image's file says its class
+                raise DataError(
+                    f"{root}/{strangers[0]}: lies among the images of {wordnet_id}, which are "
+                    f"called {wordnet_id}_<number>.JPEG"
+                )
             names += images
             labels += [label] * len(images)
             test += [split == "val"] * len(images)
@@ -71,7 +74,7 @@ def listing(wanted: Callable[[str], bool], number: int) -> Listing:
         labels=np.array(labels, np.int64),
         classes=classes,
         test=np.array(test),
-        reader=trees.Tree(root),
+        read=functools.partial(trees.read, root),
         identity=trees.identity(root, names),
     )
 
@@ -94,13 +97,3 @@ def _classes(root: Path, wanted: Callable[[str], bool], number: int) -> list[str
             f"{root}/train: found {len(train):,} of the classes, expected {number:,}; {HOW}"
         )
     return train
-
-
-def _refuse_strangers(root: Path, wordnet_id: str, names: list[str]) -> None:
-    """A training image's file says of which class it is."""
-    for name in names:
-        if not Path(name).name.startswith(f"{wordnet_id}_"):
-            raise DataError(
-                f"{root}/{name}: lies among the images of {wordnet_id}, which are called "
-                f"{wordnet_id}_<number>.JPEG"
-            )

@@ -10,7 +10,7 @@ outside it.
 from __future__ import annotations
 
 from ebmrepro.config.data import Data
-from ebmrepro.data.encoded import Listing
+from ebmrepro.data.images import Listing
 from ebmrepro.data.sources import imagenet
 
 NAME = "ImageNet (ILSVRC 2012), the 118 breeds of dogs"
@@ -22,8 +22,6 @@ CITATION = (
 )
 TAKES = ("image",)
 TEST = 5_900  # 50 of each
-CLASSES = None  # WordNet ids: the folders' names
-PCA_30 = None
 
 FIRST, LAST = "n02085620", "n02113978"
 NUMBER = 118

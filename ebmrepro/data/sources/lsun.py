@@ -23,8 +23,8 @@ import numpy as np
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import archives, files, folders
-from ebmrepro.data.encoded import Listing
 from ebmrepro.data.files import DataError
+from ebmrepro.data.images import Listing
 
 NAME = "LSUN bedrooms"
 LICENCE = "none stated; the photographs belong to their owners, and LSUN is meant for research"
@@ -35,7 +35,6 @@ CITATION = (
 TAKES = ("image",)
 IMAGES = 3_033_042
 CLASSES = ("bedroom",)
-PCA_30 = None
 
 FOLDER = "lsun"
 DATABASE = "bedroom_train_lmdb"
@@ -62,8 +61,7 @@ def fetch(params: Data) -> Listing:
         names=names,
         labels=np.zeros(len(names), np.int64),
         classes=CLASSES,
-        test=None,
-        reader=database,
+        read=database.read,
         identity=f"{about.st_size} {about.st_mtime_ns}",
     )
 

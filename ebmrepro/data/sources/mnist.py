@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ebmrepro.config.data import Data
 from ebmrepro.data import idx
-from ebmrepro.data.splits import Images
+from ebmrepro.data.images import Images
 
 NAME = "MNIST handwritten digits"
 LICENCE = "CC BY-SA 3.0 as commonly stated; copyright Yann LeCun and Corinna Cortes"
@@ -33,4 +33,4 @@ URLS = (
 
 def fetch(params: Data) -> Images:
     """60,000 training images, then the 10,000 of the official test split."""
-    return idx.fetch(FOLDER, CHECKSUMS, URLS)
+    return idx.fetch(FOLDER, CHECKSUMS, URLS, CLASSES)

@@ -13,7 +13,7 @@ from ebmrepro.config.data import Data
 from ebmrepro.data import files
 from ebmrepro.data.archives import reading
 from ebmrepro.data.files import DataError
-from ebmrepro.data.splits import Images
+from ebmrepro.data.images import Images
 
 NAME = "Olivetti faces (AT&T Laboratories Cambridge)"
 LICENCE = "none stated; AT&T Laboratories Cambridge ask to be credited"
@@ -24,7 +24,6 @@ CITATION = (
 SHAPE = (1, 64, 64)
 IMAGES = 400
 CLASSES = tuple(f"person {k}" for k in range(1, 41))
-PCA_30 = None
 
 FOLDER = "olivetti"
 FILE = "olivettifaces.mat"
@@ -42,7 +41,7 @@ def fetch(params: Data) -> Images:
         path = files.obtain((FOLDER,), {FILE: SHA256}, URLS)[FILE]
     images = decode(FILE, path.read_bytes())
     labels = np.arange(len(images), dtype=np.int64) // (len(images) // len(CLASSES))
-    return Images(images, labels)
+    return Images(images=images, labels=labels, classes=CLASSES)
 
 
 def decode(name: str, content: bytes) -> np.ndarray:

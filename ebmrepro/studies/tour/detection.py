@@ -79,4 +79,4 @@ def _test_images(material: Material, suite: str, shape: tuple[int, ...]) -> np.n
         )
     if fetched.images.shape[1:] != shape:
         raise data.DataError(f"{suite}: images of {fetched.images.shape[1:]}, expected {shape}")
-    return fetched.images[data.split(fetched.labels, fetched.test, block)["test"]]
+    return fetched.images[data.split(fetched, block, suite)["test"]]
