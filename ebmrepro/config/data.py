@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ebmrepro.config.declarations import Facts, source_facts
+from ebmrepro.config.declarations import source_facts
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import BelowMirror, Count, Natural
 
@@ -73,8 +72,3 @@ def image_shape(data: Data) -> tuple[int, int, int] | None:
     if data.image:
         return data.image.channels, data.image.size, data.image.size
     return source_facts(data.source).shape
-
-
-def training_images(data: Data, facts: Facts) -> float:
-    """How many there are; infinity where only the data can say."""
-    return facts.images - data.test - data.validation if facts.images else math.inf

@@ -28,10 +28,9 @@ def hparams_class(name: str) -> type[Strict]:
     is run: imports from `ebmrepro.config` and of the modules above, the `Strict` classes and type
     aliases of the file and of its family's, and `Hparams` itself.
     """
-    path = _method_path(name)
+    path, _, node = _method(name)
     names = dict(_torch_free(path))
-    node = next(n for n in _method_class(name).body if _is_hparams(n))
-    _run([node], path, names)
+    _run(node, path, names)
     return names["Hparams"]
 
 
@@ -46,13 +45,13 @@ def _torch_free(path: Path) -> dict[str, Any]:
                 there = _torch_free(METHODS / "base" / f"{source.removeprefix(FAMILIES)}.py")
                 names |= {n.asname or n.name: there[n.name] for n in node.names if n.name in there}
             case ast.ImportFrom(module=str(source)) if source.startswith(TORCH_FREE):
-                _run([node], path, names)
+                _run(node, path, names)
             case ast.Import(names=[ast.alias(name=source)]) if source in TORCH_FREE:
-                _run([node], path, names)
-            case ast.ClassDef(bases=[ast.Name(id=base_name)]) if _is_strict(names.get(base_name)):
-                _run([node], path, names)
+                _run(node, path, names)
+            case ast.ClassDef(bases=[ast.Name(id=parent)]) if _is_strict(names.get(parent)):
+                _run(node, path, names)
             case ast.Assign(value=value) if _known(value, names):
-                _run([node], path, names)
+                _run(node, path, names)
     return names
 
 
@@ -62,8 +61,8 @@ def _known(value: ast.expr, names: dict[str, Any]) -> bool:
     return all(name in names or hasattr(builtins, name) for name in used)
 
 
-def _run(nodes: list[ast.stmt], path: Path, names: dict[str, Any]) -> None:
-    exec(compile(ast.Module(nodes, []), str(path), "exec", dont_inherit=True), names)
+def _run(node: ast.stmt, path: Path, names: dict[str, Any]) -> None:
+    exec(compile(ast.Module([node], []), str(path), "exec", dont_inherit=True), names)
 
 
 def _is_strict(found: object) -> bool:
@@ -76,7 +75,7 @@ def declared(name: str) -> dict[str, Any]:
 
     Such are `players` and `smallest_batch`, see `method.Method`.
     """
-    return _constants(_method_class(name).body)
+    return _constants(_method(name)[1].body)
 
 
 class Facts(typing.NamedTuple):
@@ -97,21 +96,14 @@ def source_facts(name: str) -> Facts:
     return Facts(shape, images, test, said.get("TAKES", ()), pca_30)
 
 
-def _method_path(name: str) -> Path:
-    return METHODS / f"{known(base(name), available_methods(), 'params.yaml', 'method')}.py"
-
-
-def _method_class(name: str) -> ast.ClassDef:
-    """The class in a method's file that holds an `Hparams`."""
-    path = _method_path(name)
+def _method(name: str) -> tuple[Path, ast.ClassDef, ast.ClassDef]:
+    """A method's file, its class there that holds an `Hparams`, and this."""
+    path = METHODS / f"{known(base(name), available_methods(), 'params.yaml', 'method')}.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef) and any(_is_hparams(inner) for inner in node.body):
-            return node
+        for inner in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(inner, ast.ClassDef) and inner.name == "Hparams":
+                return path, node, inner
     raise ParamsError(f"{path.name}: found no class with a class Hparams")
-
-
-def _is_hparams(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef) and node.name == "Hparams"
 
 
 def _constants(body: list[ast.stmt]) -> dict[str, Any]:

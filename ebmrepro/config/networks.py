@@ -35,15 +35,12 @@ class Conv(Strict):
     batch_norm: bool
 
 
-class ConvMap(Strict):
+class ConvMap(Conv):
     """The convolutions of `Conv` whose code is the last map of features itself, as it is after its
     activation; nothing in such an auto-encoder is fully connected.
     """
 
-    kind: Literal["conv_map"]
-    channels: Layers
-    activation: Activation
-    batch_norm: bool
+    kind: Literal["conv_map"]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class Conv3x3(Strict):
@@ -97,7 +94,7 @@ Net = Annotated[MLP | Conv | Conv3x3, KIND]
 GeneratorNet = Annotated[MLP | Conv | Conv3x3 | NoisePlanes, KIND]  # from z to an image
 CoderNet = Annotated[MLP | Conv | Conv3x3 | ConvMap, KIND]  # half of an auto-encoder
 EncoderNet = Annotated[MLP | UnitMLP | Conv | Conv3x3 | ConvMap, KIND]
-AnyNet = MLP | Conv | ConvMap | Conv3x3 | NoisePlanes
+AnyNet = MLP | Conv | Conv3x3 | NoisePlanes
 
 
 def misfit(net: AnyNet, shape: tuple[int, int, int], width: int) -> str | None:
@@ -110,7 +107,7 @@ def misfit(net: AnyNet, shape: tuple[int, int, int], width: int) -> str | None:
         most = 1 + max(i for i in range(32) if height % 2**i == 0 and across % 2**i == 0)
         if net.scales > most:
             return f"scales: found {net.scales}; images of {height}x{across} allow {most}"
-    elif isinstance(net, Conv | ConvMap):
+    elif isinstance(net, Conv):
         layers, most = len(net.channels), int(math.log2(min(height, across)))
         if layers > most:
             return (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from ebmrepro.config.data import Data, image_shape, training_images
+from ebmrepro.config.data import Data, image_shape
 from ebmrepro.config.declarations import (
-    Facts,
     available_methods,
     available_sources,
     declared,
@@ -20,7 +20,7 @@ from ebmrepro.config.declarations import (
 from ebmrepro.config.documents import ParamsError, Strict, dotted, known, nearest, read_yaml, rule
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.grid import Grid
-from ebmrepro.config.networks import MLP, AnyNet, Conv, ConvMap, NoisePlanes, misfit
+from ebmrepro.config.networks import AnyNet, misfit
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
 from ebmrepro.config.training import Block, _scale, base
@@ -101,18 +101,18 @@ class Params(Strict):
     def suite(self, name: str) -> Suite:
         return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """Suite -> its grid, where it has one."""
+        return {name: suite.grid for name, suite in self.suites.items() if suite.grid}
+
     def grid(self, suite: str) -> Grid:
         """The grid of a suite.
 
         Raises:
             ParamsError: it has none.
         """
-        block = self.suite(suite).grid
-        if block is None:
-            there = [name for name, each in self.suites.items() if each.grid]
-            known(suite, there, "params.yaml", "grid of")
-        assert block is not None
-        return block
+        return self.grids[known(suite, self.grids, "params.yaml", "suite with a grid")]
 
     def block(self, suite: str, name: str) -> Block:
         """The block of one system with its epochs times the suite's budget and its own fraction."""
@@ -182,8 +182,7 @@ def _check_run(params: Params, path: Path) -> None:
                         "run.variants names of the form <method>__<variant>"
                     )
     for suite in run.grids:
-        there = [name for name, each in params.suites.items() if each.grid]
-        known(suite, there, f"{path}: run.grids", "suite with a grid")
+        known(suite, params.grids, f"{path}: run.grids", "suite with a grid")
     for name, suite in params.suites.items():
         for other in suite.tour.others:
             others = [n for n in params.suites if n != name]
@@ -193,20 +192,26 @@ def _check_run(params: Params, path: Path) -> None:
 def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
     """The suite with the hyper-parameters of each method as its own class, all checked."""
     known(suite.data.source, available_sources(), f"{path}: {name}.data.source", "source")
-    facts = source_facts(suite.data.source)
-    _check_data(suite.data, facts, f"{path}: {name}.data")
-    images = training_images(suite.data, facts)
+    images = _training_images(suite.data, f"{path}: {name}.data")
+    shape = image_shape(suite.data)
     checked: dict[str, Block] = {}
     for key, system, block in suite.blocks:
         place = (name, *key.split("."))
         where = f"{path}: {dotted(place)}"
-        _check_name(system, key, where)
+        if key == "methods.dbn":
+            raise ParamsError(f"{where}: the DBN's block stands beside `methods`, not in it")
+        known(base(system), available_methods(), where, "method")
+        if "__" in system and not NAME.fullmatch(system.partition("__")[2]):
+            raise ParamsError(f"{where}: found no name of a variant after `__`; {NOT_A_NAME}")
         hparams = validate(hparams_class(system), block.hparams, path, (*place, "hparams"))
         checked[key] = block.model_copy(update={"hparams": hparams})
         _check_players(block, system, where)
         _check_batch(checked[key], system, images, where)
-        if shape := image_shape(suite.data):
-            _check_sizes(hparams, shape, f"{where}.hparams")
+        for part, net in hparams:
+            if shape and isinstance(net, AnyNet):
+                width = getattr(hparams, "z" if part == "G" else "code", 1)
+                if why := misfit(net, shape, width):
+                    raise ParamsError(f"{where}.hparams.{part}.{why}")
     if suite.grid:
         where = f"{path}: {name}.grid"
         _check_size(suite.grid.batch_size, images, where)
@@ -215,43 +220,34 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
 
-def _check_data(data: Data, facts: Facts, where: str) -> None:
+def _training_images(data: Data, where: str) -> float:
+    """How many there are, infinity where only the data can say; the block fits its source."""
+    facts = source_facts(data.source)
     for key in ("image", "folder"):
-        if key in facts.takes and getattr(data, key) is None:
+        if (key in facts.takes) == (getattr(data, key) is not None):
+            continue
+        if key in facts.takes:
             raise ParamsError(
                 f"{where}.{key}: this key is missing; {data.source} needs {', '.join(facts.takes)}"
             )
-        if key not in facts.takes and getattr(data, key) is not None:
-            takers = [name for name in available_sources() if key in source_facts(name).takes]
-            raise ParamsError(
-                f"{where}.{key}: {data.source} takes no such key; those that do are "
-                f"{', '.join(takers)}"
-            )
+        takers = [name for name in available_sources() if key in source_facts(name).takes]
+        raise ParamsError(
+            f"{where}.{key}: {data.source} takes no such key; those that do are {', '.join(takers)}"
+        )
     if facts.test and data.test != facts.test:
         raise ParamsError(
             f"{where}.test: found {data.test}; {data.source} has an official test split, "
             f"so it is {facts.test}"
         )
-    if facts.images:
-        left = facts.images - data.test
-        if left < 1:
+    images = facts.images or math.inf
+    for key, count in (("test", data.test), ("validation", data.validation)):
+        if count >= images:
             raise ParamsError(
-                f"{where}.test: found {data.test}; {data.source} has {facts.images} images, so at "
-                f"most {facts.images - 1}"
+                f"{where}.{key}: found {count}; there are {images} images to draw from, so at most "
+                f"{images - 1}"
             )
-        if data.validation >= left:
-            raise ParamsError(
-                f"{where}.validation: found {data.validation}; the training split has {left} "
-                f"images, so at most {left - 1}"
-            )
-
-
-def _check_name(system: str, key: str, where: str) -> None:
-    if key == "methods.dbn":
-        raise ParamsError(f"{where}: the DBN's block stands beside `methods`, not in it")
-    known(base(system), available_methods(), where, "method")
-    if "__" in system and not NAME.fullmatch(system.partition("__")[2]):
-        raise ParamsError(f"{where}: found no name of a variant after `__`; {NOT_A_NAME}")
+        images -= count
+    return images
 
 
 def _check_players(block: Block, system: str, where: str) -> None:
@@ -264,21 +260,19 @@ def _check_players(block: Block, system: str, where: str) -> None:
         )
     listed = f"the players of {base(system)} are {', '.join(players)}"
     for key, names in (("optim", block.optim), ("ema", block.ema or {})):
-        for name in (name for name in names if name not in players):
-            hint = f"{listed}{nearest(name, players)}"
-            raise ParamsError(f"{where}.{key}.{dotted([name])}: unknown player; {hint}")
-    for player in players:
-        if player not in block.optim:
-            raise ParamsError(f"{where}.optim.{player}: this key is missing; {listed}")
+        if unknown := next((name for name in names if name not in players), None):
+            hint = f"{listed}{nearest(unknown, players)}"
+            raise ParamsError(f"{where}.{key}.{dotted([unknown])}: unknown player; {hint}")
+    if lacking := [player for player in players if player not in block.optim]:
+        raise ParamsError(f"{where}.optim.{lacking[0]}: this key is missing; {listed}")
 
 
 def _check_batch(block: Block, system: str, images: float, where: str) -> None:
     size, least = block.batch_size, declared(system).get("smallest_batch", 1)
-    normed = MLP | Conv | ConvMap | NoisePlanes
-    nets = {key: net for key, net in block.hparams if isinstance(net, normed)}
     why = f"{base(system)} compares the images of a batch"
-    if least < 2 and (normed := next((k for k, net in nets.items() if net.batch_norm), None)):
-        least, why = 2, f"hparams.{normed}.batch_norm takes statistics over a batch"
+    normed = [key for key, net in block.hparams if getattr(net, "batch_norm", False)]
+    if least < 2 and normed:
+        least, why = 2, f"hparams.{normed[0]}.batch_norm takes statistics over a batch"
     if size < least:
         raise ParamsError(f"{where}.batch_size: found {size}; at least {least}, because {why}")
     _check_size(size, images, where)
@@ -287,12 +281,3 @@ def _check_batch(block: Block, system: str, images: float, where: str) -> None:
 def _check_size(size: int, images: float, where: str) -> None:
     if size > images:
         raise ParamsError(f"{where}.batch_size: found {size}; there are {images} training images")
-
-
-def _check_sizes(hparams: Strict, shape: tuple[int, int, int], where: str) -> None:
-    """Every network fits the images, and z or the code."""
-    for key, net in hparams:
-        if isinstance(net, AnyNet):
-            width = getattr(hparams, "z" if key == "G" else "code", 1)
-            if why := misfit(net, shape, width):
-                raise ParamsError(f"{where}.{key}.{why}")

@@ -10,9 +10,7 @@ from ebmrepro.config.documents import Strict
 from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.types import Count, Decay, PositiveFraction, Precision, _Scaled
 
-
-def _left_out(value: object) -> bool:
-    return value is None
+UNSAID = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Block(Strict):
@@ -27,8 +25,8 @@ class Block(Strict):
     grids: Count  # image grids at fixed z written over the training
     optim: dict[str, Optim]  # player -> its optimiser
     # player -> decay of the average of its weights that draws after training; left out: none
-    ema: dict[str, Decay] | None = Field(default=None, exclude_if=_left_out)
-    precision: Precision | None = Field(default=None, exclude_if=_left_out)
+    ema: dict[str, Decay] | None = UNSAID
+    precision: Precision | None = UNSAID
     hparams: Any  # the method's own class, see `hparams_class`
 
 
