@@ -149,7 +149,12 @@ class _Loader(Composer, yaml.CSafeLoader):
         if index is not None:
             self.place.append(index.value if isinstance(index, yaml.Node) else index)
         is_key = isinstance(parent, yaml.MappingNode) and index is None
-        self._refuse_cleverness(event)
+        if isinstance(event, yaml.AliasEvent):
+            raise self.refusal(event, f"found an alias *{event.anchor}; write the value itself")
+        if event.anchor:
+            raise self.refusal(event, f"found an anchor &{event.anchor}; there may be none")
+        if event.tag:
+            raise self.refusal(event, f"found a tag {shown(event.tag)}; there may be none")
         if is_key and not isinstance(event, yaml.ScalarEvent):
             raise self._wrong_key(event, "a block or list")
         if len(self.place) == DEEPEST and isinstance(event, yaml.CollectionStartEvent):
@@ -175,14 +180,6 @@ class _Loader(Composer, yaml.CSafeLoader):
                 )
             lines[key.value] = line
         return node
-
-    def _refuse_cleverness(self, event: Any) -> None:
-        if isinstance(event, yaml.AliasEvent):
-            raise self.refusal(event, f"found an alias *{event.anchor}; write the value itself")
-        if event.anchor:
-            raise self.refusal(event, f"found an anchor &{event.anchor}; there may be none")
-        if event.tag:
-            raise self.refusal(event, f"found a tag {shown(event.tag)}; there may be none")
 
     def _check_word(self, node: yaml.ScalarNode) -> None:
         word = node.value[:DIGITS]
@@ -226,14 +223,12 @@ def read_text(path: str | Path) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        byte = raw[error.start]
-        raise ParamsError(
-            f"{path}: line {line}: found the byte 0x{byte:02x}; the file is to be UTF-8"
-        ) from None
+        line, byte = raw.count(b"\n", 0, error.start) + 1, f"0x{raw[error.start]:02x}"
+        said = f"line {line}: found the byte {byte}; the file is to be UTF-8"
+        raise ParamsError(f"{path}: {said}") from None
     if odd := ODD.search(text):
-        line, sign = text.count("\n", 0, odd.start()) + 1, odd[0]
-        what = f"the sign U+{ord(sign):04X}; allowed are letters, digits and what prints"
-        what = "a tab; write spaces" if sign == "\t" else what
-        raise ParamsError(f"{path}: line {line}: found {what}")
+        line = text.count("\n", 0, odd.start()) + 1
+        sign = f"the sign U+{ord(odd[0]):04X}; allowed are letters, digits and what prints"
+        found = "a tab; write spaces" if odd[0] == "\t" else sign
+        raise ParamsError(f"{path}: line {line}: found {found}")
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ebmrepro.config.documents import Strict, rule
+from ebmrepro.config.documents import Strict
 from ebmrepro.config.types import BelowMirror, Count, PositiveFraction, Seed, Several
 
 
@@ -26,21 +26,3 @@ class Evaluate(Strict):
     coverage_share: PositiveFraction  # a class is covered when so many of the images are of it ...
     coverage_confidence: PositiveFraction  # ... with at least this probability
     inception: InInception | None = None  # left out: of Inception's measures, `fid` alone
-
-    @rule
-    def _splits_have_images(self):
-        if self.inception and self.inception.splits > self.generated:
-            raise ValueError(
-                f"inception.splits: found {self.inception.splits}; there are {self.generated} "
-                "generated images"
-            )
-        return self
-
-    @rule
-    def _neighbours_exist(self):
-        if self.neighbours >= self.generated:
-            raise ValueError(
-                f"neighbours: found {self.neighbours}; {self.generated} generated images have at "
-                f"most {self.generated - 1} neighbours each"
-            )
-        return self

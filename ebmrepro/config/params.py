@@ -50,26 +50,27 @@ class Suite(Strict):
 
     @rule
     def _compared_images_exist(self):
-        data, evaluate = self.data, self.evaluate
-        splits = {"split": evaluate.split}
-        if evaluate.inception:
-            splits["inception.split"] = evaluate.inception.split
-        for key, split in splits.items():
+        data, evaluate, inception = self.data, self.evaluate, self.evaluate.inception
+        compared = {"split": evaluate.split, "inception.split": inception and inception.split}
+        for key, split in compared.items():
             if split == "validation" and not data.validation:
                 raise ValueError(
                     f"evaluate.{key}: found 'validation', but data.validation holds out no image"
                 )
         real = data.test if evaluate.split == "test" else data.validation
-        if evaluate.inception and evaluate.inception.splits > real:
-            raise ValueError(
-                f"evaluate.inception.splits: found {evaluate.inception.splits}; there are {real} "
-                f"images in data.{evaluate.split}"
-            )
-        if evaluate.neighbours >= real:
-            raise ValueError(
-                f"evaluate.neighbours: found {evaluate.neighbours}; {real} images in data."
-                f"{evaluate.split} have at most {real - 1} neighbours each"
-            )
+        for count, kind in (
+            (evaluate.generated, "generated images"),
+            (real, f"images in data.{evaluate.split}"),
+        ):
+            if inception and inception.splits > count:
+                raise ValueError(
+                    f"evaluate.inception.splits: found {inception.splits}; there are {count} {kind}"
+                )
+            if evaluate.neighbours >= count:
+                raise ValueError(
+                    f"evaluate.neighbours: found {evaluate.neighbours}; {count} {kind} have at "
+                    f"most {count - 1} neighbours each"
+                )
         return self
 
 

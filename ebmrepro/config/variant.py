@@ -66,9 +66,9 @@ def write(
     block = re.sub("(?m)^(?=.)", " " * (home.start_mark.column - column), block)
     edits = [(_line_end(text, place.index), f"\n{block}")]
     if lists:
-        edits.append(_listed(text, _at(top, "run", "variants")[1], new))
-    for at, words in sorted(edits, reverse=True):
-        text = f"{text[:at]}{words}{text[at:]}"
+        edits.append(_entry(text, _at(top, "run", "variants")[1], new))
+    for edit in sorted(edits, reverse=True):
+        text = _inserted(text, *edit)
     if parse(text, path) != tree:
         raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
     with atomic_write(path) as partial:
@@ -123,7 +123,7 @@ def _replaced(block: str, keys: list[str], value: str) -> str:
         words = f"{key}: {''.join(f'{{{k}: ' for k in rest)}{value}{'}' * len(rest)}"
         there = next((pair for pair in node.value if pair[0].value == key), None)
         if there is None:
-            return _added(block, node, words)
+            return _inserted(block, *_entry(block, node, words))
         if not rest or there[1].id != "mapping" or not there[1].value:
             start, end = there[0].start_mark.index, end_of(there[1]).index
             return f"{block[:start]}{words}{block[end:]}"
@@ -131,22 +131,18 @@ def _replaced(block: str, keys: list[str], value: str) -> str:
     raise AssertionError
 
 
-def _added(block: str, node: Any, words: str) -> str:
-    """A block's lines with one more entry in one of its maps."""
-    at = end_of(node).index
-    if node.flow_style:
-        return f"{block[: at - 1]}{', ' if node.value else ''}{words}{block[at - 1 :]}"
-    at = _line_end(block, at)
-    return f"{block[:at]}\n{' ' * node.start_mark.column}{words}{block[at:]}"
-
-
-def _listed(text: str, node: Any, name: str) -> tuple[int, str]:
-    """Where a list takes one more name, and the text that goes there."""
-    end = end_of(node)
+def _entry(text: str, node: Any, words: str) -> tuple[int, str]:
+    """Where a map or a list takes one more entry, and the text that goes there."""
+    end, margin = end_of(node), " " * node.start_mark.column
     if not node.flow_style:
-        return _line_end(text, end.index), f"\n{' ' * node.start_mark.column}- {name}"
-    space = " " if end.column + len(name) < WIDTH else "\n    "
-    return end.index - 1, f",{space}{name}" if node.value else name
+        dash = "- " if node.id == "sequence" else ""
+        return _line_end(text, end.index), f"\n{margin}{dash}{words}"
+    space = " " if end.column + len(words) < WIDTH else f"\n{margin}"
+    return end.index - 1, f",{space}{words}" if node.value else words
+
+
+def _inserted(text: str, at: int, words: str) -> str:
+    return f"{text[:at]}{words}{text[at:]}"
 
 
 def _at(node: Any, *keys: str) -> tuple[Any, Any]:

@@ -161,16 +161,12 @@ def read(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         labels = np.load(folder / f"{split}_labels.npy", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: split {split!r} cannot be read: {error}") from None
-    if images.dtype != np.uint8 or labels.dtype != np.int64:
-        raise DataError(
-            f"{folder}: split {split!r}: found images of {images.dtype} and labels of "
-            f"{labels.dtype}, expected uint8 and int64"
-        )
     shape = (splits[split]["count"], *about["shape"])
-    if images.shape != shape or labels.shape != shape[:1]:
+    found = [f"{array.dtype} {array.shape}" for array in (images, labels)]
+    if found != [f"uint8 {shape}", f"int64 {shape[:1]}"]:
         raise DataError(
-            f"{folder}: split {split!r}: found images of {images.shape} and labels of "
-            f"{labels.shape}, {DATASET} says {shape}"
+            f"{folder}: split {split!r}: found images of {found[0]} and labels of {found[1]}, "
+            f"{DATASET} says uint8 {shape} and int64"
         )
     return images, labels
 

@@ -11,14 +11,14 @@ import contextlib
 import functools
 import gzip
 import io
-import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
+from typing import IO
 
 from ebmrepro.data.downloads import HEAD, is_page
 from ebmrepro.data.files import DataError
@@ -38,13 +38,13 @@ class Limits:
 
 
 @contextlib.contextmanager
-def reading(place: str | Path, form: str) -> Iterator[None]:
-    """Name the file in place of whatever a library raises on a damaged one."""
+def reading(place: str | Path, form: str, *damage: type[Exception]) -> Iterator[None]:
+    """Name the file in place of what a library raises on a damaged one, or its own `damage`."""
     try:
         yield
     except DataError:
         raise
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *_DAMAGE, *damage) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -104,39 +104,29 @@ class Zip:
             )
         return members
 
-    def read(self, name: str) -> bytes:
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
         """A member's content; DataError where it is damaged or is not there."""
-        entry = self._member(name)
-        with reading(self.path, "zip"):
-            return self._archive.read(entry)
-
-    def copy(self, name: str, target: Path) -> None:
-        """Write a member's content to the file `target`; raises as `read` does."""
-        entry = self._member(name)
-        with (
-            reading(self.path, "zip"),
-            self._archive.open(entry) as stream,
-            target.open("xb") as file,
-        ):
-            shutil.copyfileobj(stream, file, 1 << 20)
-
-    def _member(self, name: str) -> zipfile.ZipInfo:
         if name not in self.members:
             raise DataError(f"{self.path}: found no member {name}")
-        return self.members[name]
+        with reading(self.path, "zip"), self._archive.open(name) as stream:
+            yield stream
+
+    def read(self, name: str) -> bytes:
+        with self.open(name) as stream:
+            return stream.read()
 
 
 def _unfit(entry: zipfile.ZipInfo) -> str | None:
     """Why a member is refused."""
-    windows = PureWindowsPath(entry.filename)
-    if PurePosixPath(entry.filename).is_absolute() or windows.drive or windows.root:
+    path = PureWindowsPath(entry.filename)  # takes `/` too
+    if path.anchor:
         return "has an absolute path"
-    if ".." in windows.parts:
+    if ".." in path.parts:
         return "leads out of the archive"
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
         return "is a link or a device"
     # Python unpacks the others in steps that nothing bounds.
-    plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    if entry.flag_bits & 1 or not plain:
+    if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "is encrypted or not deflated"
     return None

@@ -48,22 +48,19 @@ def decode(content: bytes, name: str, spec: Image, seed: int, upright: bool) -> 
             image.load()
             if upright:
                 image = ImageOps.exif_transpose(image)
-            image = _flat(image, "L" if spec.channels == 1 else "RGB")
+            if image.has_transparency_data:  # lies on white, as a browser shows it
+                white = Pillow.new("RGBA", image.size, "white")
+                image = Pillow.alpha_composite(white, image.convert("RGBA"))
+            image = image.convert("L" if spec.channels == 1 else "RGB")
             image = _cropped(image, name, spec, seed)
     except Broken:
         raise
+    except Pillow.UnidentifiedImageError:
+        raise Broken(f"is no image of a kind that is read ({', '.join(FORMATS)})") from None
     except Exception as error:  # whatever Pillow's decoders make of a damaged file
-        raise Broken(_reason(error)) from None
+        raise Broken(" ".join(str(error).split()) or type(error).__name__) from None
     pixels = np.asarray(image).reshape(spec.size, spec.size, spec.channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _flat(image: Pillow.Image, mode: str) -> Pillow.Image:
-    """In `mode`; what is transparent lies on white, as a browser shows it."""
-    if image.has_transparency_data:
-        white = Pillow.new("RGBA", image.size, "white")
-        image = Pillow.alpha_composite(white, image.convert("RGBA"))
-    return image.convert(mode)
 
 
 def _cropped(image: Pillow.Image, name: str, spec: Image, seed: int) -> Pillow.Image:
@@ -104,9 +101,3 @@ def _square(image: Pillow.Image, side: int) -> Pillow.Image:
     width, height = image.size
     left, top = round((width - side) / 2), round((height - side) / 2)
     return image.crop((left, top, left + side, top + side))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, Pillow.UnidentifiedImageError):
-        return f"is no image of a kind that is read ({', '.join(FORMATS)})"
-    return " ".join(str(error).split()) or type(error).__name__

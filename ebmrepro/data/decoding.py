@@ -87,11 +87,6 @@ def decoded(
         shutil.rmtree(work)
 
 
-def workers() -> int:
-    """EBMREPRO_WORKERS if set, else one per core that this process may use."""
-    return int(os.environ.get(WORKERS) or len(os.sched_getaffinity(0)))
-
-
 def _identity(listing: Listing, spec: Image, seed: int) -> str:
     names = hashlib.sha256("\0".join(listing.names).encode())
     names.update(listing.labels.tobytes())
@@ -194,9 +189,13 @@ def _work(names: Sequence[str]) -> list[bytes | str]:
 
 
 def _rows(job: Job, names: Sequence[str]) -> Generator[bytes | str]:
-    """Each image in turn; a few chunks per worker are under way, so that memory stays bounded."""
+    """Each image in turn; a few chunks per worker are under way, so that memory stays bounded.
+
+    There are as many workers as EBMREPRO_WORKERS says, else one per core that we may use.
+    """
+    workers = int(os.environ.get(WORKERS) or len(os.sched_getaffinity(0)))
     chunks = (names[i : i + CHUNK] for i in range(0, len(names), CHUNK))
-    count = min(workers(), len(names) // (WORTH * CHUNK))
+    count = min(workers, len(names) // (WORTH * CHUNK))
     if count <= 1:
         for chunk in chunks:
             yield from job(chunk)

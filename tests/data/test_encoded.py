@@ -615,7 +615,7 @@ def test_a_database_cut_short_is_refused_before_it_is_read(bedrooms, tmp_path):
 
 def test_what_is_no_database_is_named(bedrooms, tmp_path):
     (bedrooms / "data.mdb").write_bytes(b"<html>".ljust(8192))
-    refused(r"data\.mdb: not a whole LMDB database: ", "lsun", BEDROOMS, tmp_path / "lsun")
+    refused(r"data\.mdb: not a whole LMDB file: ", "lsun", BEDROOMS, tmp_path / "lsun")
 
 
 def test_without_the_package_its_name_is_said(mirror, tmp_path, monkeypatch):

@@ -53,21 +53,17 @@ TRAIN_MD5 = {
 TEST_MD5 = {"test_batch": "40351d587109b95175f43aff81a1287e"}
 
 # sha256 of images (N, 3, 32, 32) and of labels, both uint8 -> what a copy with this content is not.
-EXACT_TRAIN = (
-    "9d5c2eddadb0deff02c14c350c0385aab7b1d5ff1edfeb4997c8dc8644960111",
-    "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
-)
-REBUILT_TEST = (
-    "1fe46ff47f5fb6c1b24f0b5448654cac0e0d3e1e0c16f9cbac842307814b553a",
-    "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
-)
 KNOWN_COPIES = {
-    EXACT_TRAIN: None,
-    REBUILT_TEST: (
-        "20 of the 10,000 test images are decoded JPEG copies of the published ones: 1259, 1369, "
-        "1422, 2245, 2737, 2935, 3695, 3718, 4085, 4496, 5791, 5896, 6286, 7580, 7707, 7724, 7832, "
-        "8117, 8551, 9254"
-    ),
+    (
+        "9d5c2eddadb0deff02c14c350c0385aab7b1d5ff1edfeb4997c8dc8644960111",
+        "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
+    ): None,  # training images, exact
+    (
+        "1fe46ff47f5fb6c1b24f0b5448654cac0e0d3e1e0c16f9cbac842307814b553a",
+        "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
+    ): "20 of the 10,000 test images are decoded JPEG copies of the published ones: 1259, 1369, "
+    "1422, 2245, 2737, 2935, 3695, 3718, 4085, 4496, 5791, 5896, 6286, 7580, 7707, 7724, 7832, "
+    "8117, 8551, 9254",
 }
 
 
@@ -137,9 +133,8 @@ def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{place}: found an HTML page, not a batch of images")
     batch = unpickle(place, content)
     data, labels = batch.get(b"data"), batch.get(b"labels")
-    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1:] != (3072,):
-        shape = data.shape if isinstance(data, np.ndarray) else type(data).__name__
-        raise DataError(f"{place}: b'data': found {shape}, expected uint8 (N, 3072)")
+    if not isinstance(data, np.ndarray) or data.shape[1:] != (3072,):
+        raise DataError(f"{place}: b'data': found {np.shape(data)}, expected uint8 (N, 3072)")
     if not isinstance(labels, list) or len(labels) != len(data):
         number = len(labels) if isinstance(labels, list) else type(labels).__name__
         raise DataError(f"{place}: b'labels': found {number}, expected {len(data)} of them")

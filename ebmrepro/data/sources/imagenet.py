@@ -83,15 +83,17 @@ def _classes(root: Path, wanted: Callable[[str], bool], number: int) -> list[str
     train, val = (
         [name for name in trees.folders(root / split) if wanted(name)] for split in ("train", "val")
     )
-    for name in train:
-        if not (name.startswith("n") and name[1:].isdigit()):
-            raise DataError(f"{root}/train/{name}: a folder whose name is no WordNet id")
-    for split, lacking in (("train", set(val) - set(train)), ("val", set(train) - set(val))):
+    for split, lacking, other in (
+        ("train", set(val) - set(train), "val"),
+        ("val", set(train) - set(val), "train"),
+    ):
         if lacking:
-            other = "val" if split == "train" else "train"
             raise DataError(
                 f"{root}/{split}: found no folder {files.named(lacking)}, which {other} has; {HOW}"
             )
+    for name in train:
+        if not (name.startswith("n") and name[1:].isdigit()):
+            raise DataError(f"{root}/train/{name}: a folder whose name is no WordNet id")
     if len(train) != number:
         raise DataError(
             f"{root}/train: found {len(train):,} of the classes, expected {number:,}; {HOW}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class Database:
         Raises:
             DataError: the database is damaged, cut short, or empty.
         """
-        with self._reading(), self._opened.begin() as transaction:
+        with self._reading() as transaction:
             cursor = transaction.cursor()
             keys = [key.decode("ascii") for key in cursor.iternext(keys=True, values=False)]
         if not keys:
@@ -89,7 +90,7 @@ class Database:
         return keys
 
     def read(self, name: str) -> bytes:
-        with self._reading(), self._opened.begin() as transaction:
+        with self._reading() as transaction:
             content = transaction.get(name.encode("ascii"))
         if content is None or len(content) > LARGEST:
             what = "no image" if content is None else f"{len(content):,} bytes"
@@ -117,14 +118,11 @@ class Database:
         return environment
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Name the file in place of what the library raises on a damaged one."""
-        damage = (_lmdb().Error, OSError, UnicodeDecodeError)
-        try:
-            yield
-        except damage as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self._place}: not a whole LMDB database: {reason}") from None
+    def _reading(self) -> Iterator[Any]:
+        """A transaction."""
+        damaged = archives.reading(self._place, "LMDB", _lmdb().Error)
+        with damaged, self._opened.begin() as transaction:
+            yield transaction
 
 
 def _lmdb() -> Any:
@@ -149,5 +147,7 @@ def _folder() -> Path:
     if not (unpacked / DATA).is_file():
         print(f"{archive}: unpacking to {unpacked}", flush=True)
         with folders.replaced(unpacked) as partial:
-            archives.Zip(archive, LIMITS).copy(f"{DATABASE}/{DATA}", partial / DATA)
+            database = archives.Zip(archive, LIMITS).open(f"{DATABASE}/{DATA}")
+            with database as stream, (partial / DATA).open("xb") as file:
+                shutil.copyfileobj(stream, file, 1 << 20)
     return unpacked

@@ -53,11 +53,8 @@ def decode(name: str, content: bytes) -> np.ndarray:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    with reading(name, "MATLAB"):
-        try:
-            faces = loadmat(io.BytesIO(content), variable_names=["faces"]).get("faces")
-        except (MatReadError, TypeError, KeyError, IndexError, MemoryError) as error:
-            raise ValueError(str(error)) from None
+    with reading(name, "MATLAB", MatReadError, TypeError, KeyError, IndexError, MemoryError):
+        faces = loadmat(io.BytesIO(content), variable_names=["faces"]).get("faces")
     if not isinstance(faces, np.ndarray) or faces.dtype != np.uint8 or faces.shape != (4096, 400):
         kind = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else "nothing"
         raise DataError(f"{name}: faces: found {kind}, expected uint8 (4096, 400)")
