@@ -81,28 +81,28 @@ def declared(name: str) -> dict[str, Any]:
 class Facts(typing.NamedTuple):
     """What a data source's file declares about its images; None where only the data can say."""
 
-    shape: tuple[int, int, int] | None  # (C, H, W)
-    images: int | None  # in training and test split together
-    test: int | None  # in the official test split, if there is one
-    takes: tuple[str, ...]  # keys of `data` that this source needs and others have not
-    pca_30: float | None  # published error of PCA with 30 components, see data/check.py
+    shape: tuple[int, int, int] | None = None  # (C, H, W)
+    images: int | None = None  # in training and test split together
+    test: int | None = None  # in the official test split, if there is one
+    takes: tuple[str, ...] = ()  # keys of `data` that this source needs and others have not
+    pca_30: float | None = None  # published error of PCA with 30 components, see data/check.py
 
 
 @cache
 def source_facts(name: str) -> Facts:
     """SHAPE, IMAGES, TEST, TAKES and PCA_30 of a data source, read without running its file."""
     said = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
-    shape, images, test, pca_30 = map(said.get, ("SHAPE", "IMAGES", "TEST", "PCA_30"))
-    return Facts(shape, images, test, said.get("TAKES", ()), pca_30)
+    return Facts(**{key: said[key.upper()] for key in Facts._fields if key.upper() in said})
 
 
 def _method(name: str) -> tuple[Path, ast.ClassDef, ast.ClassDef]:
     """A method's file, its class there that holds an `Hparams`, and this."""
     path = METHODS / f"{known(base(name), available_methods(), 'params.yaml', 'method')}.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        for inner in node.body if isinstance(node, ast.ClassDef) else ():
-            if isinstance(inner, ast.ClassDef) and inner.name == "Hparams":
-                return path, node, inner
+        if isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.ClassDef) and inner.name == "Hparams":
+                    return path, node, inner
     raise ParamsError(f"{path.name}: found no class with a class Hparams")
 
 

@@ -145,7 +145,7 @@ class _Loader(Composer, yaml.CSafeLoader):
         return super().compose_document()
 
     def compose_node(self, parent, index):
-        event = self.peek_event()
+        event: Any = self.peek_event()
         if index is not None:
             self.place.append(index.value if isinstance(index, yaml.Node) else index)
         is_key = isinstance(parent, yaml.MappingNode) and index is None

@@ -56,8 +56,8 @@ def _told(model: type[Any], error: Any) -> tuple[list[str], str]:
         return keys, f"unknown key; allowed are {allowed}{nearest(keys[-1], beside)}"
     if kind.startswith("union_tag"):
         key = error["ctx"]["discriminator"].strip("'")
-        fields = [member.model_fields[key] for member in typing.get_args(there)]
-        tags = [tag for field in fields for tag in typing.get_args(field.annotation)]
+        members = typing.get_args(there)
+        tags = [t for m in members for t in typing.get_args(m.model_fields[key].annotation)]
         allowed = f"allowed are {', '.join(tags)}"
         if kind == "union_tag_not_found":
             return [*keys, key], f"this key is missing; {allowed}"

@@ -20,9 +20,9 @@ from ebmrepro.config.declarations import available_sources
 from ebmrepro.config.documents import ParamsError, known
 from ebmrepro.data import files
 from ebmrepro.data.files import DataError
-from ebmrepro.data.folders import replaced
 from ebmrepro.data.images import Images, Listing
 from ebmrepro.data.splits import split
+from ebmrepro.system.atomic import atomic_folder
 
 __all__ = ["DataError", "Images", "Source", "describe", "load_source", "prepare", "read", "split"]
 
@@ -109,7 +109,7 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
         if isinstance(fetched, Listing):
             dataset["broken"] = {fetched.names[i]: why for i, why in broken.items()}
         dataset["shape"] = list(images.shape[1:])
-        with replaced(folder) as partial:
+        with atomic_folder(folder) as partial:
             for name, places in rows.items():
                 labels = fetched.labels[places]
                 _save_rows(partial / f"{name}.npy", images, places)

@@ -16,9 +16,8 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import IO
+from typing import IO, Any
 
 from ebmrepro.data.downloads import HEAD, is_page
 from ebmrepro.data.files import DataError
@@ -27,14 +26,6 @@ from ebmrepro.data.files import DataError
 # number.
 _DAMAGE = (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
 _DAMAGE += (NotImplementedError, ValueError)  # zip: a method or version that Python has not
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a zip may hold; one that says or holds more is refused."""
-
-    size: int  # bytes of all files together, unpacked
-    files: int
 
 
 @contextlib.contextmanager
@@ -67,16 +58,18 @@ def gunzip(name: str, content: bytes, limit: int) -> bytes:
 class Zip:
     """A zip file whose members are read by name, in any process; opened when first read.
 
+    It may hold so many files, of `size` bytes together when they are unpacked.
+
     Raises:
         DataError: on opening, where it is damaged, or where a member is not a plain file with a
-            name of its own inside the archive, or is more than the limits allow.
+            name of its own inside the archive, or where it says it holds more.
     """
 
-    def __init__(self, path: Path, limits: Limits):
-        self.path, self.limits = path, limits
+    def __init__(self, path: Path, size: int, files: int):
+        self.path, self.size, self.files = path, size, files
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "limits": self.limits}  # an open file stays here
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Zip, (self.path, self.size, self.files)  # an open file stays here
 
     @functools.cached_property
     def _archive(self) -> zipfile.ZipFile:
@@ -96,11 +89,11 @@ class Zip:
         members = {entry.filename: entry for entry in entries}
         if len(members) < len(entries):
             raise DataError(f"{self.path}: a member is there twice")
-        size, most = sum(entry.file_size for entry in entries), self.limits
-        if size > most.size or len(entries) > most.files:
+        size = sum(entry.file_size for entry in entries)
+        if size > self.size or len(entries) > self.files:
             raise DataError(
                 f"{self.path}: says it holds {len(entries):,} files of {size:,} bytes; it may hold "
-                f"{most.files:,} of {most.size:,}"
+                f"{self.files:,} of {self.size:,}"
             )
         return members
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from ebmrepro.data import DataError, idx
-from ebmrepro.data.archives import Limits, Zip, gunzip
-from ebmrepro.data.folders import replaced
+from ebmrepro.data.archives import Zip, gunzip
 from ebmrepro.data.unpickle import unpickle
+from ebmrepro.system.atomic import atomic_folder
 
-LIMITS = Limits(size=100_000, files=10)
+LIMITS = {"size": 100_000, "files": 10}
 FILES = {"set/a.bin": bytes(range(256)) * 20, "set/deep/b.txt": b"b"}
 
 
@@ -42,12 +42,15 @@ def put(tmp_path: Path, content: bytes) -> Path:
     return path
 
 
-def refused(tmp_path: Path, content: bytes, message: str, limits: Limits = LIMITS) -> None:
+def refused(tmp_path: Path, content: bytes, message: str) -> None:
     """Reading each member of it names the file and the reason, and leaves nothing anywhere."""
     path = put(tmp_path, content)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DataError, match=message) as error, replaced(tmp_path / "target") as partial:
-        archive = Zip(path, limits)
+    with (
+        pytest.raises(DataError, match=message) as error,
+        atomic_folder(tmp_path / "target") as partial,
+    ):
+        archive = Zip(path, **LIMITS)
         for number, name in enumerate(archive.members):
             (partial / str(number)).write_bytes(archive.read(name))
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
@@ -58,7 +61,7 @@ def refused(tmp_path: Path, content: bytes, message: str, limits: Limits = LIMIT
 
 
 def test_members_are_read_by_name_and_folders_are_passed_over(tmp_path):
-    archive = Zip(put(tmp_path, zipped({"set/": b"", **FILES})), LIMITS)
+    archive = Zip(put(tmp_path, zipped({"set/": b"", **FILES})), **LIMITS)
     assert {name: archive.read(name) for name in archive.members} == FILES
 
 

@@ -451,9 +451,7 @@ def test_a_shape_that_dataset_json_does_not_know_is_found(tmp_path):
     data.prepare("digits", DIGITS, tmp_path / "digits")
     path = tmp_path / "digits/test.npy"
     np.save(path, np.load(path).reshape(-1, 1, 4, 16))
-    with pytest.raises(
-        DataError, match=r"uint8 \(360, 1, 4, 16\) .* says uint8 \(360, 1, 8"
-    ):
+    with pytest.raises(DataError, match=r"uint8 \(360, 1, 4, 16\) .* says uint8 \(360, 1, 8"):
         check.check("digits", tmp_path / "digits")
 
 

@@ -955,7 +955,7 @@ def test_a_block_that_the_source_cannot_take_names_the_key(tmp_path, change, mes
 def test_a_zip_is_read_by_name_in_any_process(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("a", b"1")
-    reader = archives.Zip(tmp_path / "x.zip", archives.Limits(10, 1))
+    reader = archives.Zip(tmp_path / "x.zip", size=10, files=1)
     assert reader.read("a") == b"1"
     assert pickle.loads(pickle.dumps(reader)).read("a") == b"1"
     with pytest.raises(DataError, match="found no member b"):

@@ -191,9 +191,7 @@ def test_an_array_that_is_whole_but_of_another_run_is_refused(tmp_path):
     data.prepare("digits", DIGITS, tmp_path / "a")
     data.prepare("digits", DIGITS.model_copy(update={"test": 100}), tmp_path / "b")
     shutil.copy(tmp_path / "b/train.npy", tmp_path / "a/train.npy")
-    with pytest.raises(
-        data.DataError, match=r"uint8 \(1697, 1, 8, 8\) .* says uint8 \(1437, 1, 8"
-    ):
+    with pytest.raises(data.DataError, match=r"uint8 \(1697, 1, 8, 8\) .* says uint8 \(1437, 1, 8"):
         data.read(tmp_path / "a", "train")
 
 

@@ -44,7 +44,7 @@ MD5 = {  # as torchvision knows the published files
     PARTITION: "d32c9cbf5e040fd4025c592c306e6668",
 }
 INSIDE = "img_align_celeba/"
-LIMITS = archives.Limits(size=4_000_000_000, files=250_000)  # 1.4 GB
+LARGEST_ZIP, FILES = 4_000_000_000, 250_000  # bytes, unpacked; 1.4 GB
 LARGEST = 64_000_000  # bytes of a list; 27 million
 HOW = (
     f"{', '.join(MD5)}, 1.5 GB, from the Google Drive folder linked at "
@@ -58,7 +58,7 @@ def fetch(params: Data) -> Listing:
     paths = {name: files.located((FOLDER, "."), name, HOW, md5) for name, md5 in MD5.items()}
     partition = _column(paths[PARTITION], _lines(paths[PARTITION]), 1, 0, ("0", "1", "2"))
     smiling = _attribute(paths[ATTRIBUTES])
-    archive = archives.Zip(paths[ARCHIVE], LIMITS)
+    archive = archives.Zip(paths[ARCHIVE], LARGEST_ZIP, FILES)
     names = sorted(partition)
     members = {INSIDE + name for name in names}
     for path, kind, lacking in (

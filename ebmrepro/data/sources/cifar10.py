@@ -53,7 +53,7 @@ TRAIN_MD5 = {
 TEST_MD5 = {"test_batch": "40351d587109b95175f43aff81a1287e"}
 
 # sha256 of images (N, 3, 32, 32) and of labels, both uint8 -> what a copy with this content is not.
-KNOWN_COPIES = {
+KNOWN_COPIES: dict[tuple[str, ...], str | None] = {
     (
         "9d5c2eddadb0deff02c14c350c0385aab7b1d5ff1edfeb4997c8dc8644960111",
         "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
@@ -134,7 +134,8 @@ def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     batch = unpickle(place, content)
     data, labels = batch.get(b"data"), batch.get(b"labels")
     if not isinstance(data, np.ndarray) or data.shape[1:] != (3072,):
-        raise DataError(f"{place}: b'data': found {np.shape(data)}, expected uint8 (N, 3072)")
+        shape = data.shape if isinstance(data, np.ndarray) else type(data).__name__
+        raise DataError(f"{place}: b'data': found {shape}, expected uint8 (N, 3072)")
     if not isinstance(labels, list) or len(labels) != len(data):
         number = len(labels) if isinstance(labels, list) else type(labels).__name__
         raise DataError(f"{place}: b'labels': found {number}, expected {len(data)} of them")

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from ebmrepro.config.data import Data
-from ebmrepro.data import archives, files, folders
+from ebmrepro.data import archives, files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Listing
+from ebmrepro.system.atomic import atomic_folder
 
 NAME = "LSUN bedrooms"
 LICENCE = "none stated; the photographs belong to their owners, and LSUN is meant for research"
@@ -41,7 +42,7 @@ FOLDER = "lsun"
 DATABASE = "bedroom_train_lmdb"
 ARCHIVE = f"{DATABASE}.zip"
 DATA = "data.mdb"
-LIMITS = archives.Limits(size=60_000_000_000, files=8)  # 43 GB
+LARGEST_ZIP, FILES = 60_000_000_000, 8  # bytes, unpacked; 43 GB
 LARGEST = 1 << 24  # bytes of one image
 HOW = (
     f"either {ARCHIVE} (43 GB, which takes as much again in the cache when unpacked) or "
@@ -54,10 +55,9 @@ def fetch(params: Data) -> Listing:
 
     No count is asked for, so that a part of the database will do.
     """
-    folder = _folder()
-    database = Database(folder)
+    path = _path()
+    database, about = Database(path), path.stat()
     names = database.keys()
-    about = (folder / DATA).stat()
     return Listing(
         names=names,
         labels=np.zeros(len(names), np.int64),
@@ -70,11 +70,11 @@ def fetch(params: Data) -> Listing:
 class Database:
     """An LMDB database of images, opened when first read; keys are ASCII."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, path: Path):
+        self.path = path
 
     def __getstate__(self) -> dict[str, object]:
-        return {"folder": self.folder}  # an open database stays in its process
+        return {"path": self.path}  # an open database stays in its process
 
     def keys(self) -> list[str]:
         """Every key, in order.
@@ -86,7 +86,7 @@ class Database:
             cursor = transaction.cursor()
             keys = [key.decode("ascii") for key in cursor.iternext(keys=True, values=False)]
         if not keys:
-            raise DataError(f"{self._place}: found no images in it")
+            raise DataError(f"{self.path}: found no images in it")
         return keys
 
     def read(self, name: str) -> bytes:
@@ -94,12 +94,8 @@ class Database:
             content = transaction.get(name.encode("ascii"))
         if content is None or len(content) > LARGEST:
             what = "no image" if content is None else f"{len(content):,} bytes"
-            raise DataError(f"{self._place}: found {what} under the key {name!r}")
+            raise DataError(f"{self.path}: found {what} under the key {name!r}")
         return content
-
-    @property
-    def _place(self) -> Path:
-        return self.folder / DATA
 
     @functools.cached_property
     def _opened(self) -> Any:
@@ -107,20 +103,19 @@ class Database:
 
         LMDB maps the file: to read a page that is not there would kill the process.
         """
-        lmdb = _lmdb()
-        environment = lmdb.open(
-            str(self.folder), readonly=True, lock=False, readahead=False, create=False
+        environment = _lmdb().open(
+            str(self.path.parent), readonly=True, lock=False, readahead=False, create=False
         )
-        size = self._place.stat().st_size
+        size = self.path.stat().st_size
         said = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
         if size < said:
-            raise DataError(f"{self._place}: found {size:,} bytes, its header says {said:,}")
+            raise DataError(f"{self.path}: found {size:,} bytes, its header says {said:,}")
         return environment
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
         """A transaction."""
-        damaged = archives.reading(self._place, "LMDB", _lmdb().Error)
+        damaged = archives.reading(self.path, "LMDB", _lmdb().Error)
         with damaged, self._opened.begin() as transaction:
             yield transaction
 
@@ -135,19 +130,19 @@ def _lmdb() -> Any:
         ) from None
 
 
-def _folder() -> Path:
+def _path() -> Path:
     """The unpacked database: in the mirror, or unpacked from the mirror's archive to the cache."""
     _lmdb()  # said before gigabytes are unpacked
     path = files.in_mirror((FOLDER, "."), f"{DATABASE}/{DATA}")
     if path is not None:
-        return path.parent
+        return path
     archive = files.located((FOLDER, "."), ARCHIVE, HOW)
     about = archive.stat()
     unpacked = files.cache() / FOLDER / f"{DATABASE}-{about.st_size}-{about.st_mtime_ns}"
     if not (unpacked / DATA).is_file():
         print(f"{archive}: unpacking to {unpacked}", flush=True)
-        with folders.replaced(unpacked) as partial:
-            database = archives.Zip(archive, LIMITS).open(f"{DATABASE}/{DATA}")
+        with atomic_folder(unpacked) as partial:
+            database = archives.Zip(archive, LARGEST_ZIP, FILES).open(f"{DATABASE}/{DATA}")
             with database as stream, (partial / DATA).open("xb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
-    return unpacked
+    return unpacked / DATA
