@@ -14,15 +14,13 @@ from ebmrepro.system.errors import UserError
 
 PREFIX = "EBMREPRO_"
 NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|inf")
+DEVICE = re.compile("cpu|cuda(:[0-9]{1,3})?")
 SWITCH = ("on, off", re.compile("on|off").fullmatch)
 ALLOWED: dict[str, tuple[str, Callable[[str], object]]] = {  # what it may hold: in words, a test
     "EBMREPRO_CHECKPOINT_SECONDS": ("a number from 0", NUMBER.fullmatch),
     "EBMREPRO_COMPILE": SWITCH,
     "EBMREPRO_DATA_MIRROR": ("a folder that is there", lambda value: Path(value).is_dir()),
-    "EBMREPRO_DEVICE": (
-        "cpu, cuda, cuda:0, cuda:1, ...",
-        re.compile("cpu|cuda(:[0-9]{1,3})?").fullmatch,
-    ),
+    "EBMREPRO_DEVICE": ("cpu, cuda, cuda:0, cuda:1, ...", DEVICE.fullmatch),
     "EBMREPRO_INCEPTION_WEIGHTS": (
         "a file that is there",
         lambda value: Path(value).expanduser().is_file(),

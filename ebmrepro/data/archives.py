@@ -22,10 +22,10 @@ from typing import IO, Any
 from ebmrepro.data.downloads import HEAD, is_page
 from ebmrepro.data.files import DataError
 
-# Raised by the libraries on what is not, or not wholly, of their format; so is OSError, without a
-# number.
+# Raised by the libraries on what is not, or not wholly, of their format; so is OSError, without
+# a number. NotImplementedError and ValueError: a zip's method or version that Python has not.
 _DAMAGE = (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
-_DAMAGE += (NotImplementedError, ValueError)  # zip: a method or version that Python has not
+_DAMAGE += (NotImplementedError, ValueError)
 
 
 @contextlib.contextmanager

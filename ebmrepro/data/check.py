@@ -74,11 +74,7 @@ def check(suite: str, folder: str | Path) -> Report:
 
 
 def verify(folder: str | Path) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """What `dataset.json` says, and images and labels by split, every array being what it says.
-
-    Raises:
-        DataError: see `check`.
-    """
+    """What `dataset.json` says, and images and labels by split, verified as `check` says."""
     dataset = describe(folder)
     arrays = {split: read(folder, split) for split in dataset["splits"]}
     for split, (images, labels) in arrays.items():
@@ -100,10 +96,8 @@ def verify(folder: str | Path) -> tuple[dict[str, Any], dict[str, tuple[np.ndarr
 def pca_error(train: list[np.ndarray], test: np.ndarray, components: int) -> float:
     """Squared error of the PCA reconstruction of a test image, summed over pixels in [0, 1], mean.
 
-    `train` is a list of uint8 arrays (N, C, H, W) that are fitted as one.
-
-    Raises:
-        ValueError: `components` is not between 0 and the number of pixels.
+    `train` is a list of uint8 arrays (N, C, H, W) that are fitted as one; see
+    `principal_components`.
     """
     pca = principal_components(train, components)
     squared = 0.0

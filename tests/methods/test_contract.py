@@ -216,7 +216,7 @@ def test_convolutions_are_refused_before_where_networks_refuse_them(side: int):
     for depth in range(1, 7):
         net = {**small.CONV, "channels": [2] * depth}
         hp, shape = small.hparams("ebgan", net), (1, side, side + 3)
-        fits = networks.misfit(hp.D, shape, hp.code) is None
+        fits = networks.misfit(hp.encoder, shape, hp.code) is None
         try:
             method.build("ebgan", hp, shape, 10, seed=0)
             assert fits

@@ -83,13 +83,11 @@ def _classes(root: Path, wanted: Callable[[str], bool], number: int) -> list[str
     train, val = (
         [name for name in trees.folders(root / split) if wanted(name)] for split in ("train", "val")
     )
-    for split, lacking, other in (
-        ("train", set(val) - set(train), "val"),
-        ("val", set(train) - set(val), "train"),
-    ):
-        if lacking:
+    for split, there, elsewhere in (("train", train, val), ("val", val, train)):
+        if lacking := set(elsewhere) - set(there):
             raise DataError(
-                f"{root}/{split}: found no folder {files.named(lacking)}, which {other} has; {HOW}"
+                f"{root}/{split}: found no folder {files.named(lacking)}, which the other split "
+                f"has; {HOW}"
             )
     for name in train:
         if not (name.startswith("n") and name[1:].isdigit()):
