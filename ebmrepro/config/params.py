@@ -108,11 +108,7 @@ class Params(Strict):
         return {name: suite.grid for name, suite in self.suites.items() if suite.grid}
 
     def grid(self, suite: str) -> Grid:
-        """The grid of a suite.
-
-        Raises:
-            ParamsError: it has none.
-        """
+        """The grid of a suite; ParamsError where it has none."""
         return self.grids[known(suite, self.grids, "params.yaml", "suite with a grid")]
 
     def block(self, suite: str, name: str) -> Block:

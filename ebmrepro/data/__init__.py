@@ -54,11 +54,7 @@ class Source(Protocol):
 
 
 def load_source(name: str) -> Source:
-    """The source called `name`.
-
-    Raises:
-        ParamsError: there is no such source.
-    """
+    """The source called `name`; ParamsError where there is none."""
     name = known(name, available_sources(), "ebmrepro/data/sources", "source")
     return cast(Source, importlib.import_module(f"ebmrepro.data.sources.{name}"))
 

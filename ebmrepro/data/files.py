@@ -107,11 +107,7 @@ def bundled(name: str) -> bytes:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Name the file or folder in place of what the machine says when it cannot be read.
-
-    Raises:
-        DataError: in its place.
-    """
+    """DataError, which names the file or folder, in place of the machine's refusal to read it."""
     try:
         yield
     except OSError as error:

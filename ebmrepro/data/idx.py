@@ -29,11 +29,7 @@ TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 def fetch(
     folder: str, checksums: Mapping[str, str], urls: Sequence[str], classes: Sequence[str]
 ) -> Images:
-    """All images of a data set that comes as the four files of MNIST, with its official test split.
-
-    Raises:
-        DataError: the files cannot be had or are not the published ones.
-    """
+    """All images of a data set that comes as the four files of MNIST, as `Source.fetch` says."""
     paths = files.obtain((f"{folder}/raw", folder), checksums, urls)
     train, test, train_labels, test_labels = (
         decode(name, paths[name].read_bytes(), dims)

@@ -15,11 +15,7 @@ LARGEST = 1 << 28  # bytes of one image
 
 
 def read(root: Path, name: str) -> bytes:
-    """A whole image; one that cannot be read stops the decoding: it may come back.
-
-    Raises:
-        DataError: the file is gone or too long, or the machine refuses.
-    """
+    """A whole image; DataError, which stops the decoding, where it cannot be: it may come back."""
     return files.read(root / name, LARGEST)
 
 
@@ -48,11 +44,7 @@ def images(root: Path, below: str = "") -> list[str]:
 
 
 def folders(top: Path) -> list[str]:
-    """Names of the folders directly in one, in order.
-
-    Raises:
-        DataError: it is not there or cannot be read.
-    """
+    """Names of the folders directly in one, in order; DataError where it cannot be read."""
     with files.readable(top):
         return sorted(p.name for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
 
