@@ -19,9 +19,10 @@ from ebmrepro.data.images import Images
 from ebmrepro.methods.base import method
 from ebmrepro.networks import images
 from ebmrepro.studies import tour
-from ebmrepro.studies.tour import decision, material, timing
+from ebmrepro.studies.tour import decision, timing
 from ebmrepro.studies.tour.descent import descend
 from ebmrepro.studies.tour.linear import Gaussian
+from ebmrepro.studies.tour.material import Material
 from ebmrepro.studies.tour.protocol import protocol
 from ebmrepro.system import errors
 
@@ -193,9 +194,7 @@ def project(
 def test_the_stage_answers_every_question_with_a_protocol(project: params.Params):
     answers = tour.write("digits", project)
     values = answers["values"]
-    assert {name.partition("@")[0] for name in values} == set(
-        protocol(material.read("digits", project))
-    )
+    assert {name.partition("@")[0] for name in values} == set(protocol(Material("digits", project)))
     assert set(answers["protocol"]) == set(values)
     assert all(set(seeds) == {"0", "1"} for seeds in values.values())
     systems = {name.partition("@")[2] for name in values if name.startswith("tau_noise")}

@@ -1,7 +1,7 @@
 """Five questions that one energy can answer, put to every trained system of a suite.
 
 Decision, ranking, detection, conditional density and generation need nothing but energies up to a
-constant (and, some of them, a gradient): no partition function. Each question is a file that
+constant (and, some of them, a gradient): no partition function. Each question is a file whose class
 prepares what all systems are asked, and asks one trained model what it can answer: labels need
 `joint_free_energy`, projection needs `reconstruct`, clamped sampling needs `complete`.
 

@@ -13,22 +13,23 @@ training images. In sequences of labels in random order, asked as well, V is wro
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from ebmrepro.config import tour
 from ebmrepro.data import corruptions
-from ebmrepro.methods.base.method import Method
 from ebmrepro.metrics import calibration, classification
 from ebmrepro.networks import images
 from ebmrepro.studies.tour import chain
-from ebmrepro.studies.tour.answer import Answer
 from ebmrepro.studies.tour.chain import Chain
+from ebmrepro.studies.tour.factor_tree import Solution
 from ebmrepro.studies.tour.material import Energies, Material, label_energies
+from ebmrepro.studies.tour.question import Answer, Question
 
+Search = Callable[[Chain], Solution]
+FAST: dict[str, Search] = {"viterbi": chain.viterbi, "min_sum": chain.min_sum}
 SHOWN = 3  # sequences in the report: the first
 
 
@@ -38,19 +39,6 @@ class Sequences:
 
     labels: np.ndarray  # (S, T)
     pictures: np.ndarray  # uint8 (S, T, C, H, W)
-
-
-@dataclass(frozen=True)
-class Question:
-    asked: tour.Decision
-    clean: np.ndarray  # test images, uint8 (N, C, H, W)
-    noisy: np.ndarray
-    labels: np.ndarray  # (N,)
-    fitted_on: np.ndarray  # noisy training images
-    fitted_labels: np.ndarray
-    V: np.ndarray  # (classes, classes), nats
-    counting: Sequences
-    random: Sequences
 
 
 def transitions(counting: tour.Counting, classes: int) -> np.ndarray:
@@ -71,79 +59,86 @@ def draw_labels(P: np.ndarray, count: int, length: int, random: np.random.Random
     return labels
 
 
-def prepare(material: Material) -> Question:
-    asked, seed = material.asked.decision, material.asked.seed
-    P = transitions(asked.counting, material.classes)
-    uniform = np.full_like(P, 1 / material.classes)
-    spoil = partial(corruptions.noisy, amount=asked.noise)
-    return Question(
-        asked,
-        material.test,
-        spoil(material.test, seed=seed),
-        material.test_labels,
-        spoil(material.held_out, seed=seed + 1),
-        material.held_out_labels,
-        -np.log(P),
-        _sequences(material, P, seed + 2),
-        _sequences(material, uniform, seed + 3),
-    )
+class Decision(Question):
+    def __init__(self, material: Material):
+        super().__init__(material)
+        self.asked, seed = material.asked.decision, material.asked.seed
+        P = transitions(self.asked.counting, material.classes)
+        self.V = -np.log(P)  # (classes, classes), nats
+        self.noisy = corruptions.noisy(material.test, self.asked.noise, seed)
+        self.fitted_on = corruptions.noisy(material.held_out, self.asked.noise, seed + 1)
+        self.counting = _sequences(material, P, seed + 2)
+        self.random = _sequences(material, np.full_like(P, 1 / material.classes), seed + 3)
 
+    def answer(self, model):
+        energies = label_energies(model)
+        if energies is None:
+            return None
+        test, labels = self.material.test, self.material.test_labels
+        T = calibration.fit_temperature(energies(self.fitted_on), self.material.held_out_labels)
+        F = _of_sequences(energies, self.counting.pictures)
+        found = self._labelled(F, T)
+        counting = {how: y != self.counting.labels for how, y in found.items()}
+        random = self._labelled(_of_sequences(energies, self.random.pictures), T)
+        disorder = {how: (y != self.random.labels).mean() for how, y in random.items()}
+        values = {
+            "error_joint": classification.error_rate(energies(test).argmin(1), labels),
+            "error_joint_noisy": classification.error_rate(energies(self.noisy).argmin(1), labels),
+            **{f"digit_error_{how}": wrong.mean() for how, wrong in counting.items()},
+            **{f"sequence_error_{how}": wrong.any(1).mean() for how, wrong in counting.items()},
+            "chain_gain": counting["alone"].mean() - counting["scaled"].mean(),
+            "digit_error_alone_random": disorder["alone"],
+            "digit_error_scaled_random": disorder["scaled"],
+            "chain_gain_random": disorder["alone"] - disorder["scaled"],
+            **self._exact(F[:, : self.asked.brute_force]),
+        }
+        return Answer(values, arrays={f"labels_{how}": y[:SHOWN] for how, y in found.items()})
 
-def answer(model: Method, question: Question) -> Answer | None:
-    """None where the method has no energy of labels."""
-    energies = label_energies(model)
-    if energies is None:
-        return None
-    labels = question.labels
-    T = calibration.fit_temperature(energies(question.fitted_on), question.fitted_labels)
-    counting, found = _labelled(energies, question.counting, question.V, T)
-    disorder, _ = _labelled(energies, question.random, question.V, T)
-    values = {
-        "error_joint": classification.error_rate(energies(question.clean).argmin(1), labels),
-        "error_joint_noisy": classification.error_rate(energies(question.noisy).argmin(1), labels),
-        **{f"digit_error_{how}": wrong.mean() for how, wrong in counting.items()},
-        **{f"sequence_error_{how}": wrong.any(1).mean() for how, wrong in counting.items()},
-        "chain_gain": counting["alone"].mean() - counting["scaled"].mean(),
-        "digit_error_alone_random": disorder["alone"].mean(),
-        "digit_error_scaled_random": disorder["scaled"].mean(),
-        "chain_gain_random": disorder["alone"].mean() - disorder["scaled"].mean(),
-        **_exact(energies, question),
-    }
-    arrays = {f"labels_{how}": y[:SHOWN] for how, y in found.items()}
-    return Answer({key: float(value) for key, value in values.items()}, arrays)
+    def shared(self):
+        """The cost of the search, and the sequences to be shown."""
+        lengths, random = self.asked.lengths, np.random.RandomState(self.material.asked.seed)
+        longest = lengths[-1]
+        made_up = random.random_sample((2 * longest, len(self.V)))
 
+        def costs(search: Search, lengths: Iterable[int]) -> np.ndarray:
+            return np.array([search(self._chain(made_up[:n])).evaluations for n in lengths])
 
-def shared(material: Material, question: Question) -> Answer:
-    """What no model decides: the cost of the search, and the sequences to be shown."""
-    lengths, V = question.asked.lengths, question.V
-    random = np.random.RandomState(material.asked.seed)
-    longest = lengths[-1]
-    made_up = Chain([*random.random_sample((2 * longest, len(V)))], [V] * (2 * longest - 1))
+        tried = range(1, self.asked.brute_force + 1)
+        whole = costs(chain.brute_force, tried)
+        values = {"evaluations_step_brute_force": whole[-1] / whole[-2]}
+        arrays = {
+            "lengths": np.array(lengths),
+            "tried": np.array(tried),
+            "cost_brute_force": whole,
+            "labels_true": self.counting.labels[:SHOWN],
+            "sequences": np.stack([images.grid(p, len(p)) for p in self.counting.pictures[:SHOWN]]),
+        }
+        for name, search in FAST.items():
+            once, twice = costs(search, (longest, 2 * longest))
+            values[f"evaluations_doubling_{name}"] = twice / once
+            arrays[f"cost_{name}"] = costs(search, lengths)
+        return Answer(values, arrays=arrays)
 
-    def cost(search, length: int) -> int:
-        return search(Chain(made_up.unary[:length], made_up.pairwise[: length - 1])).evaluations
+    def _chain(self, unary: np.ndarray) -> Chain:
+        return Chain([*unary], [self.V] * (len(unary) - 1))
 
-    tried = [n for n in range(1, question.asked.brute_force + 1)]
-    whole = [cost(chain.brute_force, n) for n in tried]
-    values = {
-        "evaluations_doubling_viterbi": cost(chain.viterbi, 2 * longest)
-        / cost(chain.viterbi, longest),
-        "evaluations_doubling_min_sum": cost(chain.min_sum, 2 * longest)
-        / cost(chain.min_sum, longest),
-        "evaluations_step_brute_force": whole[-1] / whole[-2],
-    }
-    arrays = {
-        "lengths": np.array(lengths),
-        "cost_viterbi": np.array([cost(chain.viterbi, n) for n in lengths]),
-        "cost_min_sum": np.array([cost(chain.min_sum, n) for n in lengths]),
-        "tried": np.array(tried),
-        "cost_brute_force": np.array(whole),
-        "labels_true": question.counting.labels[:SHOWN],
-        "sequences": np.stack(
-            [images.grid(row, len(row)) for row in question.counting.pictures[:SHOWN]]
-        ),
-    }
-    return Answer(values, arrays)
+    def _labelled(self, F: np.ndarray, T: float) -> dict[str, np.ndarray]:
+        """The labels (S, T) by way of finding them, from F (S, T, classes)."""
+
+        def together(unary: np.ndarray) -> np.ndarray:
+            return np.array([chain.viterbi(self._chain(u)).labels for u in unary])
+
+        return {"alone": F.argmin(axis=2), "chain": together(F), "scaled": together(F / T)}
+
+    def _exact(self, F: np.ndarray) -> dict[str, float]:
+        """How often a search finds the least energy of all labellings, from F (S, T, classes)."""
+        chains = [self._chain(unary) for unary in F]
+        least = [chain.brute_force(each).energy for each in chains]
+        found = {name: [search(each).energy for each in chains] for name, search in FAST.items()}
+        return {
+            f"{name}_exact": np.isclose(energies, least, rtol=1e-12, atol=0).mean()
+            for name, energies in found.items()
+        }
 
 
 def _sequences(material: Material, P: np.ndarray, seed: int) -> Sequences:
@@ -156,28 +151,7 @@ def _sequences(material: Material, P: np.ndarray, seed: int) -> Sequences:
     return Sequences(labels, spoilt.reshape(*labels.shape, *spoilt.shape[1:]))
 
 
-def _labelled(energies: Energies, asked: Sequences, V: np.ndarray, T: float):
-    """Which labels are wrong, bool (S, T), and the labels found, by way of finding them."""
-    count, length = asked.labels.shape
-    F = energies(asked.pictures.reshape(-1, *asked.pictures.shape[2:])).reshape(count, length, -1)
-
-    def together(unary: np.ndarray) -> np.ndarray:
-        return np.array([chain.viterbi(Chain([*u], [V] * (length - 1))).labels for u in unary])
-
-    found = {"alone": F.argmin(axis=2), "chain": together(F), "scaled": together(F / T)}
-    return {how: y != asked.labels for how, y in found.items()}, found
-
-
-def _exact(energies: Energies, question: Question) -> dict[str, float]:
-    length = question.asked.brute_force
-    pictures = question.counting.pictures[:, :length]
-    count, length = pictures.shape[:2]
-    F = energies(pictures.reshape(-1, *pictures.shape[2:])).reshape(count, length, -1)
-    searches = {"viterbi_exact": chain.viterbi, "min_sum_exact": chain.min_sum}
-    hits = dict.fromkeys(searches, 0)
-    for unary in F:
-        posed = Chain([*unary], [question.V] * (length - 1))
-        least = chain.brute_force(posed).energy
-        for name, search in searches.items():
-            hits[name] += math.isclose(search(posed).energy, least, rel_tol=1e-12)
-    return {key: hit / count for key, hit in hits.items()}
+def _of_sequences(energies: Energies, pictures: np.ndarray) -> np.ndarray:
+    """F of uint8 (S, T, C, H, W), (S, T, classes)."""
+    shape = pictures.shape
+    return energies(pictures.reshape(-1, *shape[2:])).reshape(*shape[:2], -1)

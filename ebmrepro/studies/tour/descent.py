@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+from ebmrepro.networks import samplers
+from ebmrepro.networks.samplers import Energy
 
 SHORTEST = 2.0**-20  # of the first length: an image whose step is shorter rests
 
 
 def descend(
-    energy: Callable[[Tensor], Tensor],
-    x: Tensor,
-    steps: int,
-    length: float,
-    free: Tensor | None = None,
+    energy: Energy, x: Tensor, steps: int, length: float, free: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """x and its energies before the first step and after each, (N, C, H, W) and (N,).
 
@@ -39,12 +38,9 @@ def descend(
         yield x, E
 
 
-def _slope(energy: Callable[[Tensor], Tensor], x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
+def _slope(energy: Energy, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
     """Energies (N,), and gradients of root mean square 1 over the pixels that may move."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        E = energy(x)
-        (gradient,) = torch.autograd.grad(E.sum(), x)
+    E, gradient = samplers.gradient(energy, x)
     gradient = gradient * moves
     size = (gradient.square().sum((1, 2, 3), keepdim=True) / moves.sum()).sqrt()
-    return E.detach(), gradient / size.clamp_min(torch.finfo(x.dtype).tiny)
+    return E, gradient / size.clamp_min(torch.finfo(x.dtype).tiny)

@@ -8,64 +8,57 @@ other suites of the same image shape. No class is held out: that would be anothe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
 from ebmrepro import data
 from ebmrepro.data import corruptions, ood_images
-from ebmrepro.methods.base.method import Method
 from ebmrepro.metrics import separation
 from ebmrepro.networks import images
 from ebmrepro.runs import models
-from ebmrepro.studies.tour.answer import Answer
 from ebmrepro.studies.tour.material import Material
+from ebmrepro.studies.tour.question import Answer, Question
 
 SHOWN = 10  # images of each kind in the picture
 
 
-@dataclass(frozen=True)
-class Question:
-    test: np.ndarray
-    others: dict[str, np.ndarray]  # kind -> uint8 (N, C, H, W)
-    missing: dict[str, str]  # kind -> why it is not there
-
-
-def prepare(material: Material) -> Question:
+class Detection(Question):
     """Count and seed are those of the stage `evaluate`, which measures the first three too."""
-    n, seed = material.evaluate.energies, material.evaluate.seed
-    test, labels = material.test[:n], material.test_labels[:n]
-    shape = test.shape[1:]
-    others = {
-        "noise": ood_images.noise(shape, n, seed),
-        "shuffled": ood_images.shuffled(test, seed),
-        "patches": ood_images.patches(shape, n, seed),
-        "mirrored": corruptions.mirrored(test),
-        "turned": corruptions.turned(test),
-        "averaged": corruptions.averaged(test, labels, seed),
-    }
-    missing = {}
-    for suite in material.asked.others:
-        try:
-            others[suite] = _test_images(material, suite, shape)[:n]
-        except data.DataError as error:
-            missing[suite] = str(error)
-    return Question(test, others, missing)
 
+    def __init__(self, material: Material):
+        super().__init__(material)
+        n, seed = material.evaluate.energies, material.evaluate.seed
+        self.test = test = material.test[:n]
+        shape = test.shape[1:]
+        self.others = {  # kind -> uint8 (N, C, H, W)
+            "noise": ood_images.noise(shape, n, seed),
+            "shuffled": ood_images.shuffled(test, seed),
+            "patches": ood_images.patches(shape, n, seed),
+            "mirrored": corruptions.mirrored(test),
+            "turned": corruptions.turned(test),
+            "averaged": corruptions.averaged(test, material.test_labels[:n], seed),
+        }
+        self.missing: dict[str, str] = {}  # kind -> why it is not there
+        for suite in material.asked.others:
+            try:
+                self.others[suite] = _test_images(material, suite, shape)[:n]
+            except data.DataError as error:
+                self.missing[suite] = str(error)
 
-def answer(model: Method, question: Question) -> Answer:
-    real = models.in_batches(model.energy, question.test)
-    values = {
-        f"auroc_{kind}": separation.auroc(real, models.in_batches(model.energy, pictures))
-        for kind, pictures in question.others.items()
-    }
-    return Answer({**values, **{f"auroc_{kind}": float("nan") for kind in question.missing}})
+    def answer(self, model):
+        real = models.in_batches(model.energy, self.test)
+        values = {
+            f"auroc_{kind}": separation.auroc(real, models.in_batches(model.energy, pictures))
+            for kind, pictures in self.others.items()
+        }
+        reasons = {f"auroc_{kind}": why for kind, why in self.missing.items()}
+        return Answer(values | dict.fromkeys(reasons, math.nan), reasons)
 
-
-def shared(material: Material, question: Question) -> Answer:
-    """Test images and the first of each kind, a row for each."""
-    rows = [question.test[:SHOWN], *(p[:SHOWN] for p in question.others.values())]
-    return Answer(pictures={"detection": images.grid(np.concatenate(rows), SHOWN)})
+    def shared(self):
+        """Test images and the first of each kind, a row for each."""
+        rows = [x[:SHOWN] for x in (self.test, *self.others.values())]
+        return Answer(pictures={"detection": images.grid(np.concatenate(rows), SHOWN)})
 
 
 def _test_images(material: Material, suite: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,7 +6,7 @@ Information Theory 47, 2001; min-sum is theirs in the semiring (min, +).
 
     symbol        here                 meaning
     E(y)          FactorTree.energy    sum_f theta_f(y_f), over factors f with variables y_f
-    n_{v->f}(y)   in _with_messages    sum of the messages to v from its factors other than f
+    n_{v->f}(y)   in gathered          sum of the messages to v from its factors other than f
     m_{f->v}(y)   messages             min over y_f with y_v = y of theta_f + the others' messages
     M_v(y)        min_marginal         sum of all m_{f->v}: the least energy with y_v = y
 """
@@ -90,20 +90,23 @@ def min_sum(tree: FactorTree) -> Solution:
             continue
         visits = _outwards(tree, factors_of, root)
         messages: dict[int, Array] = {}  # m_{f->v} of each factor to the variable nearer the root
+        gathered: dict[int, Array] = {}  # theta_f + sum n_{u->f} over its variables further out
         for i, near in reversed(visits):
-            gathered = _with_messages(tree, factors_of, messages, i, near)
-            axis = tree.factors[i].variables.index(near)
-            others = tuple(a for a in range(gathered.ndim) if a != axis)
-            messages[i] = gathered.min(axis=others)  # m_{f->v}(y) = min theta_f + sum n_{u->f}
-            looked_at += gathered.size
+            variables, total = tree.factors[i].variables, tree.factors[i].table
+            away = tuple(axis for axis, u in enumerate(variables) if u != near)
+            for axis in away:
+                shape = [-1 if other == axis else 1 for other in range(total.ndim)]
+                for other in factors_of[variables[axis]]:
+                    if other != i:  # n_{u->f}: what u hears from its other factors
+                        total = total + messages[other].reshape(shape)
+            gathered[i], messages[i] = total, total.min(axis=away)  # m_{f->v}(y)
+            looked_at += total.size
         min_marginal = sum((messages[i] for i in factors_of[root]), np.zeros(tree.sizes[root]))
         labels[root] = int(min_marginal.argmin())
         looked_at += len(min_marginal)
         for i, near in visits:
-            gathered = _with_messages(tree, factors_of, messages, i, near)
             variables = tree.factors[i].variables
-            axis = variables.index(near)
-            rest = gathered.take(labels[near], axis=axis)
+            rest = gathered[i].take(labels[near], axis=variables.index(near))
             best = np.unravel_index(int(rest.argmin()), rest.shape)
             away = [v for v in variables if v != near]
             labels |= {v: int(y) for v, y in zip(away, best, strict=True)}
@@ -126,24 +129,3 @@ def _outwards(
                 found.append((i, v))
                 edge += [u for u in tree.factors[i].variables if u != v]
     return found
-
-
-def _with_messages(
-    tree: FactorTree,
-    factors_of: dict[int, list[int]],
-    messages: dict[int, Array],
-    i: int,
-    near: int,
-) -> Array:
-    """theta_f plus the messages n_{u->f} of its variables away from the root."""
-    factor = tree.factors[i]
-    gathered = factor.table
-    for axis, u in enumerate(factor.variables):
-        if u == near:
-            continue
-        for other in factors_of[u]:
-            if other != i:  # n_{u->f}: what u hears from its other factors
-                shape = [1] * gathered.ndim
-                shape[axis] = tree.sizes[u]
-                gathered = gathered + messages[other].reshape(shape)
-    return gathered

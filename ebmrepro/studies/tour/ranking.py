@@ -8,55 +8,46 @@ or a mostly black image can have a lower energy than a digit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ebmrepro.data.corruptions import CORRUPTIONS
-from ebmrepro.methods.base.method import Method
 from ebmrepro.metrics import rank
 from ebmrepro.networks import images
 from ebmrepro.runs import models
-from ebmrepro.studies.tour.answer import Answer
 from ebmrepro.studies.tour.material import Material
+from ebmrepro.studies.tour.question import Answer, Question
 
 
-@dataclass(frozen=True)
-class Question:
-    amounts: dict[str, np.ndarray]  # corruption -> (L,), rising from 0
-    pictures: dict[str, np.ndarray]  # corruption -> uint8 (L, N, C, H, W)
+class Ranking(Question):
+    def __init__(self, material: Material):
+        super().__init__(material)
+        asked, seed = material.asked.ranking, material.asked.seed
+        x = material.test[: asked.images]
+        # Corruption -> (L,), rising from 0, and uint8 (L, N, C, H, W).
+        self.amounts = {name: np.array([0.0, *getattr(asked, name)]) for name in CORRUPTIONS}
+        self.pictures = {
+            name: np.stack([corrupt(x, amount, seed=seed) for amount in self.amounts[name]])
+            for name, corrupt in CORRUPTIONS.items()
+        }
 
+    def answer(self, model):
+        answer = Answer()
+        for name, pictures in self.pictures.items():
+            levels, count = pictures.shape[:2]
+            E = models.in_batches(model.energy, pictures.reshape(-1, *pictures.shape[2:]))
+            E = E.reshape(levels, count).astype(np.float64)
+            amounts = self.amounts[name]
+            answer.values[f"tau_{name}"] = rank.kendall_tau(amounts, E.T).mean()
+            answer.values[f"ordered_{name}"] = rank.ordered_share(amounts, E.T).mean()
+            spread = E[0].std() or 1.0  # a collapsed energy has none
+            answer.arrays[f"rise_{name}"] = (E - E[0]).mean(axis=1) / spread
+        return answer
 
-def prepare(material: Material) -> Question:
-    asked, seed = material.asked.ranking, material.asked.seed
-    x = material.test[: asked.images]
-    amounts = {name: np.array([0.0, *getattr(asked, name)]) for name in CORRUPTIONS}
-    pictures = {
-        name: np.stack([corrupt(x, amount, seed=seed) for amount in amounts[name]])
-        for name, corrupt in CORRUPTIONS.items()
-    }
-    return Question(amounts, pictures)
-
-
-def answer(model: Method, question: Question) -> Answer:
-    found = Answer()
-    for name, pictures in question.pictures.items():
-        levels, count = pictures.shape[:2]
-        E = models.in_batches(model.energy, pictures.reshape(-1, *pictures.shape[2:]))
-        E = E.reshape(levels, count).astype(np.float64)
-        amounts = question.amounts[name]
-        found.values[f"tau_{name}"] = float(rank.kendall_tau(amounts, E.T).mean())
-        found.values[f"ordered_{name}"] = float(rank.ordered_share(amounts, E.T).mean())
-        spread = E[0].std() or 1.0  # a collapsed energy has none
-        found.arrays[f"rise_{name}"] = (E - E[0]).mean(axis=1) / spread
-    return found
-
-
-def shared(material: Material, question: Question) -> Answer:
-    """The amounts, and one test image at each of them, a row for each corruption."""
-    columns = max(len(p) for p in question.pictures.values())
-    rows = [images.grid(p[:, 0], columns) for p in question.pictures.values()]
-    gap = np.full((1, rows[0].shape[1], *rows[0].shape[2:]), images.SEPARATOR, dtype=np.uint8)
-    arrays = {f"amounts_{name}": amounts for name, amounts in question.amounts.items()}
-    joined = [part for row in rows for part in (row, gap)][:-1]
-    return Answer({}, arrays, {"ranking": np.concatenate(joined)})
+    def shared(self):
+        """The amounts, and one test image at each of them, a row for each corruption."""
+        columns = max(map(len, self.pictures.values()))
+        rows = [images.grid(p[:, 0], columns) for p in self.pictures.values()]
+        gap = np.full_like(rows[0][:1], images.SEPARATOR)
+        arrays = {f"amounts_{name}": amounts for name, amounts in self.amounts.items()}
+        joined = [part for row in rows for part in (row, gap)][:-1]
+        return Answer(arrays=arrays, pictures={"ranking": np.concatenate(joined)})

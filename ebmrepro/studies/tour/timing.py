@@ -6,7 +6,7 @@ is the number of energy terms that are looked at.
 
 from __future__ import annotations
 
-import time
+import timeit
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -30,19 +30,14 @@ class Timed(NamedTuple):
 def search(classes: int, lengths: Sequence[int], tried: int) -> list[Timed]:
     """A random chain of each length; all labellings are looked at up to the length `tried`."""
     random, V = np.random.RandomState(0), np.random.RandomState(1).random_sample((classes,) * 2)
+
+    def seconds(solve: Callable[[Chain], Solution]) -> float:
+        return min(timeit.repeat(lambda: solve(posed), number=1, repeat=REPEATS))
+
     found = []
     for length in lengths:
         posed = Chain([*random.random_sample((length, classes))], [V] * (length - 1))
-        whole = _seconds(chain.brute_force, posed) if length <= tried else None
-        fast = _seconds(chain.viterbi, posed), _seconds(chain.min_sum, posed)
+        whole = seconds(chain.brute_force) if length <= tried else None
+        fast = seconds(chain.viterbi), seconds(chain.min_sum)
         found.append(Timed(length, *fast, whole, classes**length))
     return found
-
-
-def _seconds(solve: Callable[[Chain], Solution], posed: Chain) -> float:
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        solve(posed)
-        times.append(time.perf_counter() - start)
-    return min(times)
