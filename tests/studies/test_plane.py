@@ -144,7 +144,7 @@ def test_maximum_likelihood_descends_the_divergence():
 
 
 def test_walls_keep_z_finite_and_leave_the_inside_alone():
-    energy = Plain([4], 1.0, SHIPPED.domain, Draws([0]))
+    energy = Plain(Stack([2, 4, 1], 1.0, Draws([0])), SHIPPED.domain)
     inside, far = torch.tensor([[2.9, -2.9]]), torch.tensor([[20.0, 0.0]])
     with torch.no_grad():
         assert torch.equal(energy(inside)[0], energy.inside(inside[None])[0])

@@ -6,16 +6,13 @@ The energy is a mixture of two Gaussians, whose Z is known in every dimension.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.metrics import ais
-from ebmrepro.networks.samplers import Draws
+from ebmrepro.networks.samplers import Draws, Energy
 from ebmrepro.studies.plane import partition
-from ebmrepro.studies.plane.learning import betas
 from ebmrepro.studies.plane.members import Measured, Plane, stream
 from ebmrepro.studies.plane.partition import Grid
 
@@ -72,9 +69,7 @@ def by_dimension(plane: Plane, out: Measured) -> None:
         out.add(f"growth@{kind}", growth, plane.protocol("growth", last=last))
 
 
-def smallest(
-    energy: Callable[[Tensor], Tensor], log_z: float, half: float, dimension: int, accuracy: float
-) -> int:
+def smallest(energy: Energy, log_z: float, half: float, dimension: int, accuracy: float) -> int:
     """The fewest points per axis that hold log Z to `accuracy`, and one more does so as well.
 
     The second condition keeps out an error that is small only where it changes its sign.
@@ -98,12 +93,10 @@ def smallest(
 
 def _annealed(plane: Plane, out: Measured, d: int) -> None:
     spec, seeds = plane.asked.partition, plane.asked.seeds
-    chains, energy = spec.ais.chains, Mixture(spec.sd, spec.centre)
+    energy = Mixture(spec.sd, spec.centre)
     draws = Draws([stream(f"ais {d} dimensions", seed) for seed in seeds])
-    path = ais.FromGaussian(energy, draws, chains, d, spec.ais.base_sd, spec.ais.step)
     with out.timed(f"ais {d}"):
-        weights = ais.log_weights(path, betas(spec.ais))
-    found = [ais.estimate(row, path.log_z_0, spec.ais.temperatures) for row in weights]
+        found = partition.annealed(energy, draws, d, spec.ais)
     for name, values in (
         ("evaluations", [energy.evaluations // len(seeds)] * len(found)),
         ("log_z_error", [abs(f.log_z - energy.log_z(d)) for f in found]),

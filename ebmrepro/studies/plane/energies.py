@@ -28,6 +28,7 @@ class Stack(nn.Module):
 
     def __init__(self, widths: Sequence[int], spread: float, draws: Draws):
         super().__init__()
+        self.members = len(draws.generators)
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for i, (wide, out) in enumerate(pairwise(widths)):
             scale = (spread if i == 0 else 1.0) / math.sqrt(wide)
@@ -48,16 +49,16 @@ class PlaneEnergy(nn.Module):
     them it is the network's own.
     """
 
-    def __init__(self, members: int, domain: Domain):
+    def __init__(self, net: Stack, domain: Domain):
         super().__init__()
-        self.members, self.domain = members, domain
+        self.net, self.domain = net, domain
 
     def inside(self, x: Tensor) -> Tensor:
         """The network's energy, (M, N, 2) -> (M, N)."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x if x.ndim == 3 else x.expand(self.members, -1, -1)
+        x = x if x.ndim == 3 else x.expand(self.net.members, -1, -1)
         beyond = (x.abs() - self.domain.wall).clamp_min(0)
         return self.inside(x) + self.domain.stiffness / 2 * beyond.square().sum(-1)
 
@@ -65,22 +66,12 @@ class PlaneEnergy(nn.Module):
 class Plain(PlaneEnergy):
     """The energy is the network's only output: any number of nats."""
 
-    def __init__(self, hidden: Sequence[int], spread: float, domain: Domain, draws: Draws):
-        super().__init__(len(draws.generators), domain)
-        self.net = Stack([2, *hidden, 1], spread, draws)
-
     def inside(self, x: Tensor) -> Tensor:
         return self.net(x).squeeze(-1)
 
 
 class Reconstruction(PlaneEnergy):
     """The energy is the distance of a point from its reconstruction, as in EBGAN."""
-
-    def __init__(
-        self, hidden: Sequence[int], code: int, spread: float, domain: Domain, draws: Draws
-    ):
-        super().__init__(len(draws.generators), domain)
-        self.net = Stack([2, hidden[0], code, hidden[0], 2], spread, draws)
 
     def inside(self, x: Tensor) -> Tensor:
         return torch.linalg.vector_norm(x - self.net(x), dim=-1)

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ebmrepro.networks.samplers import Draws
 from ebmrepro.studies.plane.partition import Grid
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How far M energies are from M densities; each (M,) float64, in nats."""
-
-    log_z: Tensor
-    kl: Tensor  # KL(p_data || p_model)
 
 
 class Exact:
@@ -38,15 +29,18 @@ class Exact:
         """(M, K) float64."""
         return energy(self.points).double()
 
-    def fit(self, energies: Tensor) -> Fit:
-        """log Z and KL of energies at the grid's points, (M, K).
+    def log_z(self, energies: Tensor) -> Tensor:
+        """Of energies at the grid's points, (M, K) -> (M,) nats."""
+        return (-energies).logsumexp(1) + self.grid.log_cell
 
-        KL = sum p (log p - log q) with q = exp(-E) / sum exp(-E), both over cells; a cell without
-        data adds nothing.
+    def kl(self, energies: Tensor) -> Tensor:
+        """KL(p_data || p_model) of energies at the grid's points, (M, K) -> (M,) nats.
+
+        sum p (log p - log q) with q = exp(-E) / sum exp(-E), both over cells; a cell without data
+        adds nothing.
         """
         log_q = (-energies).log_softmax(1)
-        kl = torch.where(self.p > 0, self.p * (self.log_p - log_q), 0.0).sum(1)
-        return Fit((-energies).logsumexp(1) + self.grid.log_cell, kl)
+        return torch.where(self.p > 0, self.p * (self.log_p - log_q), 0.0).sum(1)
 
     def draw(self, energies: Tensor, n: int, draws: Draws) -> Tensor:
         """n independent points of exp(-E) / Z, (M, n, 2): a cell by its mass, a place in it."""

@@ -5,7 +5,6 @@ Low energy is dark, high energy pale; points are orange, which both show.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,7 @@ TITLES = {
     "pinwheel": "Pinwheel",
     "checkerboard": "Checkerboard",
 }
-WAYS = {
-    "cd": "Contrastive divergence",
-    "ml": "Maximum likelihood",
-    "ebgan": "EBGAN",
-}
+WAYS = {"cd": "Contrastive divergence", "ml": "Maximum likelihood", "ebgan": "EBGAN"}
 TOP = 8.0  # nats above the bottom from which on all is palest: e^-8 is a third of a thousandth
 SLIDING = {"langevin": ("Langevin", TOP), "descent": ("Gradient descent", TOP)}
 CELL = 150  # pixels of a surface in a film
@@ -102,31 +97,6 @@ def sheet(
     return whole
 
 
-def animation(pictures: Sequence[Image.Image], milliseconds: int, hold: int) -> bytes:
-    """Pictures one after the other, for ever, as WebP; the last one stays for `hold` ms."""
-    out = io.BytesIO()
-    first, *others = pictures
-    shown = [milliseconds] * len(others) + [hold]
-    first.save(
-        out,
-        "WEBP",
-        save_all=True,
-        append_images=others,
-        duration=shown,
-        loop=0,
-        quality=70,
-        method=3,
-    )
-    return out.getvalue()
-
-
-def still(picture: Image.Image) -> bytes:
-    """One picture as WebP."""
-    out = io.BytesIO()
-    picture.save(out, "WEBP", quality=80, method=3)
-    return out.getvalue()
-
-
 def write(
     training: Sequence[Mapping[tuple[str, str], Scene]],
     sliding: Sequence[Mapping[tuple[str, str], Scene]],
@@ -143,8 +113,11 @@ def write(
         for scene in scenes:
             cut = {key: (crop(energy, domain, wall), x) for key, (energy, x) in scene.items()}
             sheets.append(sheet(cut, rows, TITLES, wall, CELL))
-        (into / f"{name}.webp").write_bytes(animation(sheets, FRAME, HOLD))
-        (into / f"{name}-last.webp").write_bytes(still(sheets[-1]))
+        first, *others = sheets
+        film = {"save_all": True, "append_images": others, "loop": 0}
+        film["duration"] = [FRAME] * len(others) + [HOLD]
+        first.save(into / f"{name}.webp", quality=70, method=3, **film)
+        sheets[-1].save(into / f"{name}-last.webp", quality=80, method=3)
 
 
 def training_rows(asked: Fundamentals) -> dict[str, tuple[str, float]]:
@@ -152,11 +125,8 @@ def training_rows(asked: Fundamentals) -> dict[str, tuple[str, float]]:
 
     EBGAN's energies are distances between 0 and about the margin, not nats.
     """
-    return {
-        "cd": (WAYS["cd"], TOP),
-        "ml": (WAYS["ml"], TOP),
-        "ebgan": (WAYS["ebgan"], asked.training.ebgan.margin),
-    }
+    tops = {"cd": TOP, "ml": TOP, "ebgan": asked.training.ebgan.margin}
+    return {way: (title, tops[way]) for way, title in WAYS.items()}
 
 
 def _write(picture: Image.Image, text: str, box: tuple[int, int, int, int], font: Any) -> None:

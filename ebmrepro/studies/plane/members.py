@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,23 +21,19 @@ from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks.samplers import Draws
 from ebmrepro.studies.plane import densities
 from ebmrepro.studies.plane.exact import Exact
+from ebmrepro.studies.plane.film import Array, Scene
 from ebmrepro.studies.plane.partition import Grid
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Scene = tuple[Array, Array]  # energies (k, k) and points (N, 2)
 
 SHIFT = 100.0  # nats added to an energy to see that a ratio does not notice
 
 
 @dataclass
-class Measured:
-    """The measurement document, arrays to draw, frames of two films, and seconds by task.
+class Measured(Measurement):
+    """And arrays to draw, frames of two films, and seconds by task.
 
     A frame is a scene for each (row, column) of its film.
     """
 
-    values: dict[str, dict[str, float]] = field(default_factory=dict)
-    protocol: dict[str, str] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
     training: list[dict[tuple[str, str], Scene]] = field(default_factory=list)
     sliding: list[dict[tuple[str, str], Scene]] = field(default_factory=list)
@@ -55,10 +52,6 @@ class Measured:
 
     def save(self, path: Path) -> None:
         np.savez_compressed(path, allow_pickle=False, **self.arrays)
-
-    def document(self) -> dict[str, Any]:
-        """What metrics.json holds."""
-        return Measurement(dict(self.values), protocol=self.protocol).document()
 
 
 class Protocol:
@@ -92,6 +85,8 @@ class Plane:
         self.protocol = Protocol(asked)
         self.densities = densities.make(asked.densities)
         self.members = [(name, seed) for name in self.densities for seed in asked.seeds]
+        # The members that pictures show: the first seed's.
+        self.first = {name: self.members.index((name, asked.seeds[0])) for name in self.densities}
         self.train = self.points("train", asked.train)
         self.held_out = self.points("held out", asked.held_out)
         self.exact = Exact(Grid(asked.domain.half, asked.grid, 2), self.log_p)
@@ -112,9 +107,11 @@ class Plane:
         pairs = zip(self.members, x, strict=True)
         return torch.stack([self.densities[name].log_prob(own) for (name, _), own in pairs])
 
-    def first(self, name: str) -> int:
-        """The member that pictures show: the first seed's."""
-        return self.members.index((name, self.asked.seeds[0]))
+    def scene(self, row: str, energies: Tensor, points: Tensor) -> dict[tuple[str, str], Scene]:
+        """A row of a film's frame, from energies (M, k^2) and points (M, N, 2)."""
+        return {
+            (row, name): (picture(energies[i]), array(points[i])) for name, i in self.first.items()
+        }
 
     def add(self, out: Measured, way: str, **measures: Tensor) -> None:
         """Measures of each density, values per member: `<measure>_<density>@<way>`."""
@@ -134,9 +131,18 @@ class Plane:
 
     def by_density(self, per_member: Tensor) -> Iterator[tuple[str, dict[str, float]]]:
         """(density, {seed: value}) of a value per member, (M,)."""
-        pairs = list(zip(self.members, map(float, per_member), strict=True))
-        for name in self.densities:
-            yield name, {str(seed): value for (own, seed), value in pairs if own == name}
+        rows = per_member.reshape(len(self.densities), -1).tolist()
+        for name, row in zip(self.densities, rows, strict=True):
+            yield name, dict(zip(map(str, self.asked.seeds), row, strict=True))
+
+
+def picture(energies: Tensor) -> Array:
+    """Energies at the points of a grid, (k^2,), as (k, k) float32, first axis x."""
+    return array(energies.unflatten(0, (math.isqrt(len(energies)), -1)))
+
+
+def array(x: Tensor) -> Array:
+    return x.detach().numpy().astype(np.float32)
 
 
 def states(moves: int, every: int) -> range:

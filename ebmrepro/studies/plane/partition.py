@@ -1,20 +1,19 @@
-"""What holds for any energy: the ratio of two densities needs no Z, and what Z costs on a grid."""
+"""log Z of any energy: exactly by a grid, and by annealed importance sampling."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ebmrepro.config.plane import PlaneAIS
+from ebmrepro.metrics import ais
+from ebmrepro.networks.samplers import Draws, Energy
+
 CHUNK = 1 << 18  # points of a grid that are in memory at once
-
-
-def log_ratio(energy: Callable[[Tensor], Tensor], x: Tensor, other: Tensor) -> Tensor:
-    """log p(x) / p(x') = E(x') - E(x): Z stands in both densities and cancels."""
-    return energy(other) - energy(x)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Grid:
 
 
 @torch.no_grad()
-def log_z(energy: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
+def log_z(energy: Energy, grid: Grid) -> Tensor:
     """log Z = log of the integral of exp(-E) over the grid's cube, by the midpoint rule.
 
     The energy may answer with leading axes, (N, D) -> (..., N): one Z for each, float64 (...).
@@ -62,3 +61,11 @@ def log_z(energy: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
     """
     parts = [(-energy(x).double()).logsumexp(-1) for x in grid.chunks()]
     return torch.stack(parts).logsumexp(0) + grid.log_cell
+
+
+def annealed(energy: Energy, draws: Draws, dimension: int, spec: PlaneAIS) -> list[ais.Estimate]:
+    """The same of M energies, (M, N, D) -> (M, N), without a grid."""
+    path = ais.FromGaussian(energy, draws, spec.chains, dimension, spec.base_sd, spec.step)
+    betas = [i / (spec.temperatures - 1) for i in range(spec.temperatures)]
+    weights = ais.log_weights(path, betas)
+    return [ais.estimate(row, path.log_z_0, spec.temperatures) for row in weights]

@@ -17,7 +17,7 @@ from ebmrepro.networks.samplers import Draws, Energy
 from ebmrepro.studies.plane import train
 from ebmrepro.studies.plane.energies import PlaneEnergy
 from ebmrepro.studies.plane.exact import Exact, total_variation
-from ebmrepro.studies.plane.learning import FRAME_GRID, picture
+from ebmrepro.studies.plane.learning import FRAME_GRID
 from ebmrepro.studies.plane.members import Measured, Plane, states, stream
 from ebmrepro.studies.plane.partition import Grid
 
@@ -93,29 +93,17 @@ def slide(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
     grid = Grid(plane.asked.domain.half, FRAME_GRID, 2)
     with torch.no_grad():
         energies = energy(grid.points())
-    surface = {name: picture(energies[plane.first(name)], grid) for name in plane.densities}
     draws = plane.draws("slide")
     start = train.scattered(draws, film.points, plane.asked)
     moving = {
         "langevin": samplers.langevin(energy, start, plane.asked.sampling.step, draws),
         "descent": samplers.descend(energy, start, film.descent_step),
     }
-    paths = {
-        kind: [start, *_every(film.moves, chain, film.frames - 1)] for kind, chain in moving.items()
-    }
-    for i in range(film.frames):
-        out.sliding.append(
-            {
-                (kind, name): (surface[name], path[i][plane.first(name)].numpy())
-                for kind, path in paths.items()
-                for name in plane.densities
-            }
-        )
-    for kind, path in paths.items():
-        for name in plane.densities:
-            own = torch.stack(path)[:, plane.first(name)]
+    for kind, chain in moving.items():
+        path = [start, *islice(chain, film.moves - 1, film.moves * (film.frames - 1), film.moves)]
+        out.sliding = out.sliding or [{} for _ in path]
+        for frame, points in zip(out.sliding, path, strict=True):
+            frame |= plane.scene(kind, energies, points)
+        for name, i in plane.first.items():
+            own = torch.stack(path)[:, i]
             out.arrays[f"path/{name}/{kind}"] = own.numpy()  # (frames, points, 2)
-
-
-def _every(moves: int, chain: Iterator[Tensor], count: int) -> list[Tensor]:
-    return list(islice(chain, moves - 1, moves * count, moves))

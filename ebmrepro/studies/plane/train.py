@@ -57,11 +57,15 @@ def _batch(data: Tensor, n: int, draws: Draws) -> Tensor:
     return data.gather(1, chosen[..., None].expand(-1, -1, 2))
 
 
+def _plain(draws: Draws, asked: Fundamentals) -> Plain:
+    return Plain(Stack([2, *asked.network.hidden, 1], asked.network.spread, draws), asked.domain)
+
+
 def contrastive_divergence(
     data: Tensor, draws: Draws, spec: Chains, asked: Fundamentals
 ) -> Iterator[PlaneEnergy]:
     """The energy before training and after every step; one object, that moves on."""
-    E = Plain(asked.network.hidden, asked.network.spread, asked.domain, draws)
+    E = _plain(draws, asked)
     descend = _Descent(E, spec.optim, spec.steps)
     chains = scattered(draws, spec.batch_size, asked)
     yield E
@@ -84,7 +88,7 @@ def maximum_likelihood(
     The grid is shifted at random at every step: Z's estimate is then unbiased, and no mass can
     hide between its points.
     """
-    E = Plain(asked.network.hidden, asked.network.spread, asked.domain, draws)
+    E = _plain(draws, asked)
     descend = _Descent(E, spec.optim, spec.steps)
     grid = Grid(asked.domain.half, spec.grid, 2)
     points, cell = grid.points(), 2 * grid.half / grid.k
@@ -101,7 +105,8 @@ def maximum_likelihood(
 def margin(data: Tensor, draws: Draws, spec: Margin, asked: Fundamentals) -> Iterator[PlaneEnergy]:
     """The same, down EBGAN's losses, against a generator that learns beside the energy."""
     hidden, spread = asked.network.hidden, asked.network.spread
-    D = Reconstruction(hidden, spec.code, spread, asked.domain, draws)
+    auto_encoder = Stack([2, hidden[0], spec.code, hidden[0], 2], spread, draws)
+    D = Reconstruction(auto_encoder, asked.domain)
     G = Stack([spec.z, *hidden, 2], spread, draws)
     down_D, down_G = _Descent(D, spec.D, spec.steps), _Descent(G, spec.G, spec.steps)
     yield D
