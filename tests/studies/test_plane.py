@@ -206,8 +206,7 @@ def test_no_second_of_this_machine_is_among_the_results(found: Measured):
 
 
 def test_what_is_not_finite_becomes_null_with_a_reason():
-    out = Measured()
-    out.add("x", {"0": math.nan, "1": 1.0}, "made up")
+    out = Measured({"x": {"0": math.nan, "1": 1.0}})
     assert out.document()["values"]["x"] == {"0": None, "1": 1.0}
     assert out.document()["reasons"] == {"x": "the measured value is not finite"}
 

@@ -40,10 +40,10 @@ class Mixture:
 
 def by_dimension(plane: Plane, out: Measured) -> None:
     """Evaluations and errors of both, in 1 to `dimensions` dimensions; the grid's, extrapolated."""
-    spec, seeds = plane.asked.partition, [str(seed) for seed in plane.asked.seeds]
+    spec, seeds = plane.asked.partition, plane.asked.seeds
 
     def add(name: str, value: float, measure: str, **of: int) -> None:
-        out.add(name, dict.fromkeys(seeds, value), plane.protocol(measure, **of))
+        plane.add(out, name, [value] * len(seeds), measure, **of)
 
     points: list[int] = []
     for d in range(1, spec.dimensions + 1):
@@ -64,9 +64,9 @@ def by_dimension(plane: Plane, out: Measured) -> None:
     together = torch.corrcoef(torch.stack([dimensions, counts.log()]))[0, 1].item()
     add("grid_cost_log_linearity", together, "grid_cost_log_linearity", last=last)
     for kind in ("grid", "ais"):
-        ends = [out.values[f"evaluations_d{d}@{kind}"] for d in (1, last)]
-        growth = {s: (ends[1][s] / ends[0][s]) ** (1 / (last - 1)) for s in seeds}
-        out.add(f"growth@{kind}", growth, plane.protocol("growth", last=last))
+        first, end = (out.values[f"evaluations_d{d}@{kind}"].values() for d in (1, last))
+        growth = [(b / a) ** (1 / (last - 1)) for a, b in zip(first, end, strict=True)]
+        plane.add(out, f"growth@{kind}", growth, "growth", last=last)
 
 
 def smallest(energy: Energy, log_z: float, half: float, dimension: int, accuracy: float) -> int:
@@ -103,5 +103,4 @@ def _annealed(plane: Plane, out: Measured, d: int) -> None:
         ("log_z_half_width", [f.high - f.log_z for f in found]),
         ("effective", [f.effective / f.chains for f in found]),
     ):
-        by_seed = dict(zip(map(str, seeds), values, strict=True))
-        out.add(f"{name}_d{d}@ais", by_seed, plane.protocol("by_ais", d=d))
+        plane.add(out, f"{name}_d{d}@ais", values, "by_ais", d=d)

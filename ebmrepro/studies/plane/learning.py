@@ -22,7 +22,7 @@ FRAME_GRID = 64  # points per axis where the energy is looked at while it trains
 def truth(plane: Plane, out: Measured) -> None:
     """What the best model of all would reach, and the true densities as pictures."""
     log_p = plane.log_p(plane.held_out).double()
-    plane.add(out, "true", log_likelihood=log_p.mean(1))
+    plane.add_all(out, "true", log_likelihood=log_p.mean(1))
     for name, i in plane.first.items():
         log_density = plane.exact.log_p[i] - plane.exact.grid.log_cell
         out.arrays[f"energy/{name}/true"] = picture(-log_density)
@@ -72,7 +72,7 @@ def fit(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     tried = torch.tensor(plane.asked.temperatures, dtype=torch.float64)
     losses = [mean / t + plane.exact.log_z(energies / t) for t in tried]
     best = tried[torch.stack(losses).argmin(0)]
-    plane.add(out, way, temperature=best, kl_fitted=plane.exact.kl(energies / best[:, None]))
+    plane.add_all(out, way, temperature=best, kl_fitted=plane.exact.kl(energies / best[:, None]))
 
 
 def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
@@ -86,7 +86,7 @@ def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     with_z = (-E - log_z) - (-E_other - log_z)
     shifted = (E_other + SHIFT) - (E + SHIFT)
     true = plane.log_p(x).double() - plane.log_p(other).double()
-    plane.add(
+    plane.add_all(
         out,
         way,
         log_ratio_gap=(without - with_z).abs().amax(1),
@@ -98,25 +98,23 @@ def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
 def summarise(plane: Plane, out: Measured) -> None:
     """What the lecture says of all energies alike, over densities and ways."""
     ways = ("cd", "ml", "ebgan")
-    seeds = [str(seed) for seed in plane.asked.seeds]
 
-    def over(measure: str, names: Sequence[str]) -> dict[str, list[float]]:
-        found = [out.values[f"{measure}_{d}@{w}"] for w in names for d in plane.densities]
-        return {seed: [values[seed] for values in found] for seed in seeds}
+    def over(measure: str, names: Sequence[str]) -> Iterator[tuple[float, ...]]:
+        """For each seed, the values of all densities and of these ways."""
+        found = [out.values[f"{measure}_{d}@{w}"].values() for w in names for d in plane.densities]
+        return zip(*found, strict=True)
 
-    gaps = over("log_ratio_gap", ways)
-    largest = {seed: max(values) for seed, values in gaps.items()}
-    out.add("log_ratio_error", largest, plane.protocol("log_ratio_error"))
+    largest = map(max, over("log_ratio_gap", ways))
+    plane.add(out, "log_ratio_error", largest, "log_ratio_error")
     for name, names in (("kl_untrained", ["untrained"]), ("kl_trained", ways)):
-        mean = {seed: sum(v) / len(v) for seed, v in over("kl", names).items()}
-        out.add(name, mean, plane.protocol(name))
+        plane.add(out, name, (sum(v) / len(v) for v in over("kl", names)), name)
 
 
 def annealed(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
     """log Z by annealed importance sampling, beside the grid's."""
     found = partition.annealed(energy, plane.draws(f"ais {way}"), 2, plane.asked.ais)
     log_z = plane.exact.log_z(plane.exact.energies(energy))
-    plane.add(
+    plane.add_all(
         out,
         way,
         log_z_ais_error=torch.tensor([f.log_z for f in found], dtype=torch.float64) - log_z,
@@ -133,7 +131,7 @@ def _describe(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> Ten
     with torch.no_grad():
         held_out = -energy(plane.held_out).double().mean(1) - log_z
     inside = (plane.exact.points.abs() < plane.asked.domain.wall).all(1)
-    plane.add(
+    plane.add_all(
         out,
         way,
         log_z=log_z,

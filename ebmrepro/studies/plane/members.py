@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +38,6 @@ class Measured(Measurement):
     training: list[dict[tuple[str, str], Scene]] = field(default_factory=list)
     sliding: list[dict[tuple[str, str], Scene]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-
-    def add(self, name: str, by_seed: Mapping[str, float], protocol: str) -> None:
-        """One value per seed."""
-        self.values[name] = {seed: float(value) for seed, value in by_seed.items()}
-        self.protocol[name] = protocol
 
     @contextmanager
     def timed(self, task: str) -> Iterator[None]:
@@ -85,7 +80,7 @@ class Plane:
         self.protocol = Protocol(asked)
         self.densities = densities.make(asked.densities)
         self.members = [(name, seed) for name in self.densities for seed in asked.seeds]
-        # The members that pictures show: the first seed's.
+        # The members that pictures show: the first seed's. The other seeds' follow.
         self.first = {name: self.members.index((name, asked.seeds[0])) for name in self.densities}
         self.train = self.points("train", asked.train)
         self.held_out = self.points("held out", asked.held_out)
@@ -113,27 +108,26 @@ class Plane:
             (row, name): (picture(energies[i]), array(points[i])) for name, i in self.first.items()
         }
 
-    def add(self, out: Measured, way: str, **measures: Tensor) -> None:
+    def by_density(self, per_member: Tensor) -> dict[str, list[float]]:
+        """A value for each seed, from one for each member, (M,)."""
+        rows = per_member.reshape(len(self.densities), -1).tolist()
+        return dict(zip(self.densities, rows, strict=True))
+
+    def add_all(self, out: Measured, way: str, **measures: Tensor) -> None:
         """Measures of each density, values per member: `<measure>_<density>@<way>`."""
         for measure, per_member in measures.items():
             own = f"{measure}@{way}"
-            told = self.protocol(own if own in self.protocol.sentences else measure)
-            for name, by_seed in self.by_density(per_member):
-                out.add(f"{measure}_{name}@{way}", by_seed, told)
+            told = own if own in self.protocol.sentences else measure
+            for name, per_seed in self.by_density(per_member).items():
+                self.add(out, f"{measure}_{name}@{way}", per_seed, told)
 
-    def mean(self, per_member: Tensor) -> dict[str, float]:
-        """Mean over the densities, {seed: value}."""
-        found: dict[str, float] = {}
-        for _, by_seed in self.by_density(per_member):
-            for seed, value in by_seed.items():
-                found[seed] = found.get(seed, 0.0) + value / len(self.densities)
-        return found
-
-    def by_density(self, per_member: Tensor) -> Iterator[tuple[str, dict[str, float]]]:
-        """(density, {seed: value}) of a value per member, (M,)."""
-        rows = per_member.reshape(len(self.densities), -1).tolist()
-        for name, row in zip(self.densities, rows, strict=True):
-            yield name, dict(zip(map(str, self.asked.seeds), row, strict=True))
+    def add(
+        self, out: Measured, name: str, per_seed: Iterable[float | Tensor], measure: str, **of: Any
+    ) -> None:
+        """A value for each seed; how it is measured, protocol.yaml says at `measure`."""
+        seeds = map(str, self.asked.seeds)
+        out.values[name] = dict(zip(seeds, map(float, per_seed), strict=True))
+        out.protocol[name] = self.protocol(measure, **of)
 
 
 def picture(energies: Tensor) -> Array:

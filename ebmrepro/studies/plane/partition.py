@@ -1,4 +1,4 @@
-"""log Z of any energy: exactly by a grid, and by annealed importance sampling."""
+"""log Z of any energy: by a grid, and by annealed importance sampling."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def error(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
     mass = energies.neg().softmax(1)
     wanted = states(spec.moves, spec.every)
     floor = plane.exact.draw(energies, spec.chains * len(wanted), plane.draws("floor"))
-    plane.add(out, "exact", tv=total_variation(floor, mass, grid, spec.bins))
+    plane.add_all(out, "exact", tv=total_variation(floor, mass, grid, spec.bins))
     for name, sampler in SAMPLERS.items():
         draws = plane.draws(f"sample {name}")
         noise = train.scattered(draws, spec.chains, plane.asked)
@@ -45,10 +45,11 @@ def error(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
             total_variation(torch.cat(own, 1), mass, grid, spec.bins)
             for own in zip(*(chain[i].split(spec.chains, 1) for i in wanted), strict=True)
         )
-        plane.add(out, name, tv_noise=noisy, tv_kept=kept)
+        plane.add_all(out, name, tv_noise=noisy, tv_kept=kept)
         if name == "langevin":
-            told = plane.protocol("langevin_distance")
-            out.add("langevin_distance", plane.mean(noisy), told)
+            of_seed = zip(*plane.by_density(noisy).values(), strict=True)
+            mean = [sum(v / len(values) for v in values) for values in of_seed]
+            plane.add(out, "langevin_distance", mean, "langevin_distance")
 
 
 def steps(plane: Plane, out: Measured) -> None:
@@ -67,12 +68,9 @@ def steps(plane: Plane, out: Measured) -> None:
     def exact(purpose: str, count: int) -> Tensor:
         return torch.stack([ring.sample(count, g) for g in draws(purpose).generators])
 
-    def add(name: str, found: Tensor, measure: str, **of: float) -> None:
-        by_seed = {str(s): float(v) for s, v in zip(seeds, found, strict=True)}
-        out.add(name, by_seed, plane.protocol(measure, **of))
-
     floor = exact("floor", spec.ring_chains * len(wanted))
-    add("tv_step@exact", total_variation(floor, mass, grid, spec.bins), "tv_step@exact")
+    distance = total_variation(floor, mass, grid, spec.bins)
+    plane.add(out, "tv_step@exact", distance, "tv_step@exact")
     for name, sampler in SAMPLERS.items():
         for i, step in enumerate(spec.steps, start=1):
             start = exact(f"start {name} {step}", spec.ring_chains)
@@ -80,11 +78,11 @@ def steps(plane: Plane, out: Measured) -> None:
             chain = list(islice(moves, spec.ring_moves))
             points = torch.cat([chain[j] for j in wanted], 1)
             distance = total_variation(points, mass, grid, spec.bins)
-            add(f"tv_step_{i}@{name}", distance, "tv_step", step=step)
+            plane.add(out, f"tv_step_{i}@{name}", distance, "tv_step", step=step)
             if name == "mala":
                 moved = [(a != b).any(-1).double().mean(1) for a, b in pairwise(chain)]
-                accepted = torch.stack(moved).mean(0)
-                add(f"acceptance_step_{i}@{name}", accepted, "acceptance_step", step=step)
+                share = torch.stack(moved).mean(0)
+                plane.add(out, f"acceptance_step_{i}@{name}", share, "acceptance_step", step=step)
 
 
 def slide(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
