@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -39,10 +38,6 @@ class Configuration:
             f"-{'dropout' if self.dropoutD else 'whole'}"
             f"-{self.optimG}-{self.optimD}-lr{self.lr:g}{margin}"
         )
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return asdict(self)
 
 
 def table(kind: Literal["ebgan", "gan"], values: GridTable, margin: float) -> list[Configuration]:

@@ -10,6 +10,7 @@ is the code) and a decoder of one, which ends in tanh; its energy is the L2 norm
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -49,6 +50,12 @@ class Played:
     real: float | None  # mean energy of data and of samples over the last steps; None if it
     fake: float | None  # diverged
     parameters: int
+    seconds: float  # what it took, which belongs to its machine and is no result
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All but the images."""
+        return {key: value for key, value in vars(self).items() if key != "generated"}
 
 
 def play(
@@ -67,6 +74,7 @@ def play(
     Raises:
         signals.Stopped: `watch` had a reason to stop.
     """
+    began = time.monotonic()
     batches = Batches(images, None, grid.batch_size, seed, device)
     epochs = math.ceil(steps / len(batches))
     model = build(chosen, grid, images.shape[1:], seed, epochs).to(device)
@@ -83,9 +91,9 @@ def play(
         real, fake = torch.stack([*last]).mean(0).tolist()
         generated = models.draw(model.eval(), grid.score.generated, grid.score.seed)
     except (NotFinite, ValueError):  # the latter of an image
-        nothing = np.zeros((0, *images.shape[1:]), np.uint8)
-        return Played(nothing, training.step, True, None, None, count)
-    return Played(generated, training.step, False, real, fake, count)
+        generated, real, fake = np.zeros((0, *images.shape[1:]), np.uint8), None, None
+    took = time.monotonic() - began
+    return Played(generated, training.step, real is None, real, fake, count, took)
 
 
 def heed(watch: Watch, what: str) -> None:

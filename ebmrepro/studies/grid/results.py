@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ebmrepro import data
 from ebmrepro.config import params
+from ebmrepro.config.documents import read_yaml
 from ebmrepro.config.params import Params
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.separation import auroc
@@ -81,13 +82,13 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
         "fingerprint": params.digest([asked.folder.parent.name, seed, asked.grid.model_dump()]),
         "step": asked.steps,
         **_amount(drawn, seed),
-        "reference": _reference(suite, split, judge),
+        "reference": judge.scores(data.read(Path("data") / suite, split)[0]),
         "counts": _counts(drawn, asked),
         "protocol": _protocol(asked, judge, split, settings.suite(suite).budget),
     }
     atomic.write_json(out / "metrics.json", document)
     # Of all configurations, one after the other, whichever process and part of the run had them.
-    took = sum(workers.seconds(asked.path(each)) for each in todo)
+    took = sum(one.seconds for one in played)
     shown = sum(one.steps for one in played) * asked.grid.batch_size
     provenance.write_provenance(document["fingerprint"], started, took, shown)
     return document
@@ -106,8 +107,8 @@ def _row(chosen: Configuration, played: Played, judge: Judge, seed: int) -> Row:
     """A diverged model draws nothing; its scores are those of a generator of one single image."""
     worst = {"score": 0.0, "inception_score": 1.0, "classes": 0}
     scores = worst if played.diverged else judge.scores(played.generated)
-    told = {key: value for key, value in asdict(played).items() if key != "generated"}
-    return {**chosen.settings, "seed": seed, **scores, **told}
+    told = {key: value for key, value in played.told.items() if key != "seconds"}
+    return {**asdict(chosen), "seed": seed, **scores, **told}
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -172,39 +173,26 @@ def bootstrap(low: Array, high: Array, seed: int) -> list[float]:
     return [float(bound) for bound in np.quantile(found, tails)]
 
 
-def _reference(suite: str, split: str, judge: Judge) -> dict[str, float]:
-    """What real images score."""
-    real, _ = data.read(Path("data") / suite, split)
-    return judge.scores(real)
-
-
 def _counts(rows: Sequence[Row], asked: Work) -> dict[str, dict[str, int]]:
     table = asked.grid.table
     of = {"ebgan": table.ebgan.count, "gan": table.gan.count, "ebgan_pt": table.ebgan.count}
     counts = {}
     for kind in KINDS:
-        there = [row for row in rows if row["kind"] == kind]
-        diverged = sum(row["diverged"] for row in there)
-        counts[kind] = {"drawn": len(there), "of": of[kind], "diverged": diverged}
+        diverged = [row["diverged"] for row in rows if row["kind"] == kind]
+        counts[kind] = {"drawn": len(diverged), "of": of[kind], "diverged": sum(diverged)}
     return counts
 
 
-def _protocol(asked: Work, judge: Judge, split: str, budget: float) -> dict[str, Any]:
-    grid = asked.grid
-    hidden = ", ".join(map(str, grid.classifier.hidden))
-    return {
-        "training": f"{asked.steps:,} steps of {grid.batch_size} images each, "
-        f"{grid.epoch_fraction * budget:g} of {grid.epochs} epochs; the paper does not say how "
-        "long",
-        "draw": "without repetition, by the seed; that seed also gives the initial weights, the "
-        "noise and the order of the data",
-        "score": f"I' of {grid.score.generated:,} images of each model, drawn with seed "
-        f"{grid.score.seed}; a model that diverged scores 0",
-        "classifier": f"an MLP of ours ({hidden} hidden units), {grid.classifier.epochs} epochs on "
-        f"the training images, seed {grid.classifier.seed}; its error on the {split} split is "
-        f"{judge.error:.2%}. The paper's classifier is not known: compare no absolute I' with it",
-        "classifier_sha256": judge.sha256,
-        "interval": f"{LEVEL:.0%}, bootstrap over configurations ({RESAMPLED:,} times): one "
-        "training each, so the spread over training seeds is not in it",
-        "images": "as the suite has them, without padding",
+def _protocol(asked: Work, judge: Judge, split: str, budget: float) -> dict[str, str]:
+    """The sentences of protocol.yaml, for what was asked."""
+    facts = {
+        "asked": asked,
+        "epochs": asked.grid.epoch_fraction * budget,
+        "hidden": ", ".join(map(str, asked.grid.classifier.hidden)),
+        "split": split,
+        "judge": judge,
+        "level": LEVEL,
+        "times": RESAMPLED,
     }
+    sentences = read_yaml(Path(__file__).with_name("protocol.yaml"))
+    return {name: sentence.format(**facts) for name, sentence in sentences.items()}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from ebmrepro import data
 from ebmrepro.config.grid import GridClassifier
+from ebmrepro.config.networks import MLP
 from ebmrepro.metrics import coverage, inception_score
 from ebmrepro.metrics.classification import error_rate
 from ebmrepro.metrics.modified_inception_score import modified_inception_score
-from ebmrepro.networks import images
+from ebmrepro.networks import images, layers
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Player
 
@@ -31,12 +30,13 @@ class Judge:
         folder = Path("data") / suite
         (x, y), (test_x, test_y) = (data.read(folder, part) for part in ("train", split))
         classes = len(data.describe(folder)["classes"])
+        spec = MLP(kind="mlp", hidden=asked.hidden, activation="relu", batch_norm=False)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(asked.seed)
-                self.network = _network([math.prod(x.shape[1:]), *asked.hidden, classes])
+                self.network = layers.encoder(spec, x.shape[1:], classes)
             _train(self.network, x, y, asked)
         finally:
             torch.set_num_threads(threads)
@@ -60,13 +60,6 @@ class Judge:
             "inception_score": inception_score.inception_score(np.exp(log_p), splits=1)[0],
             "classes": int(np.count_nonzero(histogram)),
         }
-
-
-def _network(widths: list[int]) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Flatten()]
-    for fan_in, fan_out in pairwise(widths[:-1]):
-        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
 
 
 def _train(network: nn.Sequential, x: np.ndarray, y: np.ndarray, asked: GridClassifier) -> None:

@@ -24,7 +24,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -122,10 +122,8 @@ def finish(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     # Started anew, not forked: a fork of a process in which torch has run may hang.
     context = multiprocessing.get_context("spawn")
-    crew = [
-        context.Process(target=_serve, args=(asked, left), daemon=True)
-        for _ in range(min(_workers(), len(left)))
-    ]
+    count = min(max(2, len(os.sched_getaffinity(0))), len(left))  # by cores that it may use
+    crew = [context.Process(target=_serve, args=(asked, left), daemon=True) for _ in range(count)]
     finished = _finished(asked, left, crew, watch)
     try:
         with watch:
@@ -155,9 +153,7 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
                 with FileLock(path.with_suffix(".lock"), timeout=0):
                     if path.exists():
                         continue
-                    began = time.monotonic()
-                    played = play.play(chosen, grid, images, seed, steps, where, watch)
-                    _keep(path, played, time.monotonic() - began)
+                    _keep(path, play.play(chosen, grid, images, seed, steps, where, watch))
             except Timeout:  # somebody trains it; whether they end well is seen next time round
                 play.heed(watch, asked.label)
         time.sleep(GLANCE)
@@ -173,18 +169,10 @@ def kept(path: Path) -> Played | None:
         return None
 
 
-def seconds(path: Path) -> float:
-    """How long a configuration took, which belongs to its machine and is no result."""
-    with np.load(path, allow_pickle=False) as archive:
-        return float(archive["seconds"])
-
-
-def _keep(path: Path, played: Played, took: float) -> None:
-    told = {key: value for key, value in asdict(played).items() if key != "generated"}
+def _keep(path: Path, played: Played) -> None:
     with atomic.atomic_write(path) as partial:
-        np.savez_compressed(
-            partial, generated=played.generated, told=json.dumps(told), seconds=took
-        )
+        told = json.dumps(played.told)
+        np.savez_compressed(partial, generated=played.generated, told=told)
 
 
 def _serve(asked: Work, todo: Sequence[Configuration]) -> None:
@@ -195,11 +183,6 @@ def _serve(asked: Work, todo: Sequence[Configuration]) -> None:
         take(asked, todo, Watch())
     except Stopped as stop:
         os._exit(stop.code)
-
-
-def _workers() -> int:
-    """One per core that this process may use, at least two."""
-    return max(2, len(os.sched_getaffinity(0)))
 
 
 def _finished(

@@ -108,17 +108,13 @@ class Plane:
             (row, name): (picture(energies[i]), array(points[i])) for name, i in self.first.items()
         }
 
-    def by_density(self, per_member: Tensor) -> dict[str, list[float]]:
-        """A value for each seed, from one for each member, (M,)."""
-        rows = per_member.reshape(len(self.densities), -1).tolist()
-        return dict(zip(self.densities, rows, strict=True))
-
     def add_all(self, out: Measured, way: str, **measures: Tensor) -> None:
         """Measures of each density, values per member: `<measure>_<density>@<way>`."""
         for measure, per_member in measures.items():
             own = f"{measure}@{way}"
             told = own if own in self.protocol.sentences else measure
-            for name, per_seed in self.by_density(per_member).items():
+            rows = per_member.reshape(len(self.densities), -1)
+            for name, per_seed in zip(self.densities, rows, strict=True):
                 self.add(out, f"{measure}_{name}@{way}", per_seed, told)
 
     def add(
