@@ -114,8 +114,8 @@ def write(
             cut = {key: (crop(energy, domain, wall), x) for key, (energy, x) in scene.items()}
             sheets.append(sheet(cut, rows, TITLES, wall, CELL))
         first, *others = sheets
-        film = {"save_all": True, "append_images": others, "loop": 0}
-        film["duration"] = [FRAME] * len(others) + [HOLD]
+        shown = [FRAME] * len(others) + [HOLD]
+        film = {"save_all": True, "append_images": others, "duration": shown, "loop": 0}
         first.save(into / f"{name}.webp", quality=70, method=3, **film)
         sheets[-1].save(into / f"{name}-last.webp", quality=80, method=3)
 
