@@ -42,7 +42,7 @@ def load(settings: Params, path: Path = FILE) -> list[Claim]:
 
 def _with_seeds(claim: Claim, declared: Mapping[str, int], path: Path) -> Claim:
     """The claim with its own number of seeds for each suite, or the file's."""
-    seeds = declared | claim.seeds
+    seeds = {**declared, **claim.seeds}
     if lacking := [suite for suite in claim.suites if suite not in seeds]:
         raise ParamsError(f"{path}: seeds: found none for {lacking[0]}, which {claim.id} names")
     return claim.model_copy(update={"seeds": seeds})

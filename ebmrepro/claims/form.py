@@ -216,8 +216,8 @@ class EveryEpoch(Strict):
     law: Law
 
 
-_Scalar = Measure | Curve | Energies | Number | Document | Spread | Difference | Ratio | Distance
-_Scalar |= Correlation
+_Several = Spread | Difference | Ratio | Distance  # of numbers
+_Scalar = Measure | Curve | Energies | Number | Document | Correlation | _Several
 Scalar = Annotated[_Scalar, Field(discriminator="kind")]
 Statistic = Annotated[
     _Scalar | AcrossRuns | Ordering | Pooled | EveryEpoch, Field(discriminator="kind")

@@ -69,8 +69,8 @@ def estimate(values: Sequence[float], scale: Scale) -> Estimate:
         return Estimate(mean, None, None, told.n, used, "t")
     if len(set(values)) < DISTINCT and told.n >= DISTINCT:
         return Estimate(mean, min(values), max(values), told.n, used, "range")
-    ends = (_back(backward, end) for end in (told.low, told.high))
-    return Estimate(mean, *(min(max(end, low), high) for end in ends), told.n, used, "t")
+    bottom, top = (min(max(_back(backward, e), low), high) for e in (told.low, told.high))
+    return Estimate(mean, bottom, top, told.n, used, "t")
 
 
 def _back(backward: Callable[[float], float], end: float) -> float:

@@ -96,7 +96,8 @@ def undecided(found: Sequence[Any], console: Console) -> None:
 
     def cost(row: Any) -> tuple[float, float]:
         price = row[1]["price"] or {"more": None, "hours": None}
-        return tuple(math.inf if price[k] is None else price[k] for k in ("hours", "more"))
+        more, hours = price["more"], price["hours"]
+        return math.inf if hours is None else hours, math.inf if more is None else more
 
     for claim, judgement in sorted(found, key=cost):
         hours, more = cost((claim, judgement))

@@ -219,7 +219,7 @@ class _Judge:
             {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},
         )
         known = [pair for pair in pairs.values() if pair is not None]
-        words = self._words({run: pair and pair[1] for run, pair in pairs.items()})
+        words = self._words({run: pair[1] if pair else None for run, pair in pairs.items()})
         if not known:
             return Part(verdict="not run here", reason=_why(reasons), **words)
         words["n"] = len(known)
@@ -239,7 +239,7 @@ class _Judge:
             lambda seed: tuple(self.files.measure(of, measure, seed) for measure in pair),
             self._seeds(),
         )
-        words = self._words({seed: both and both[0] for seed, both in found.items()})
+        words = self._words({seed: both[0] if both else None for seed, both in found.items()})
         known = [both for both in found.values() if both is not None]
         if not known:
             return Part(verdict="not run here", reason=_why(reasons), **words)

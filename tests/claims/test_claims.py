@@ -327,9 +327,9 @@ def test_the_price_is_seeds_and_hours_of_what_is_missing(tmp_path: Path):
     (tmp_path / "results" / "digits" / "provenance.json").write_text(json.dumps(told))
     asked = claim(test_of(SCORE, ABOVE))
     found = judged(tmp_path, asked)
-    assert found.price == price.Price(10, 7, pytest.approx(7.0))
+    assert found.price == price.Price(10, 7, 7.0)
     whole = asked.model_copy(update={"least": form.Least(fraction=1.0)})
-    assert judged(tmp_path, whole).price == price.Price(3, 3, pytest.approx(6.0))
+    assert judged(tmp_path, whole).price == price.Price(3, 3, 6.0)
 
 
 def test_checks_are_counted_apart_and_corrections_never_add_a_finding(tmp_path: Path):

@@ -15,6 +15,11 @@ from ebmrepro.claims import statistics
 REPEATS = 1000
 
 
+def ends(found: statistics.Estimate) -> tuple[float, float]:
+    assert found.low is not None and found.high is not None
+    return found.low, found.high
+
+
 def coverage(draw: str, n: int) -> float:
     """How often the 95 % interval holds what it is an interval of."""
     rng = np.random.default_rng(n)
@@ -30,7 +35,7 @@ def coverage(draw: str, n: int) -> float:
             case _:  # two values, equally likely
                 values, scale, truth = rng.integers(0, 2, n) + 1.0, "linear", 1.5
         found = statistics.estimate(values.tolist(), scale)
-        held += found.low <= truth <= found.high
+        held += ends(found)[0] <= truth <= ends(found)[1]
     return held / REPEATS
 
 
@@ -51,11 +56,11 @@ def test_intervals_cover_what_they_say(draw: str):
 
 
 def test_an_interval_never_leaves_what_a_number_can_be():
-    shares = statistics.estimate([0.9, 0.99, 0.999], "logit")
-    assert 0 < shares.low < 0.9 and 0.999 < shares.high < 1
+    low, high = ends(statistics.estimate([0.9, 0.99, 0.999], "logit"))
+    assert 0 < low < 0.9 and 0.999 < high < 1
     at_the_bound = statistics.estimate([0.9, 1.0, 0.95], "logit")
     assert at_the_bound.scale == "linear" and at_the_bound.high == 1
-    assert statistics.estimate([0.1, 3.0, 50.0], "log").low > 0
+    assert ends(statistics.estimate([0.1, 3.0, 50.0], "log"))[0] > 0
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=6), st.floats(1e-3, 1e3))
@@ -76,9 +81,9 @@ def test_needed_seeds_are_those_of_power_tables():
 
 def test_p_values_are_those_of_a_t_test():
     values = [0.3, 0.5, 0.1, 0.6]
-    told = stats.ttest_1samp(values, 0.2, alternative="greater").pvalue
+    _, told = stats.ttest_1samp(values, 0.2, alternative="greater")
     assert statistics.p_value(values, 0.2, "linear") == pytest.approx(told)
-    logs = stats.ttest_1samp(np.log(values), math.log(0.2), alternative="greater").pvalue
+    _, logs = stats.ttest_1samp(np.log(values), math.log(0.2), alternative="greater")
     assert statistics.p_value(values, 0.2, "log") == pytest.approx(logs)
 
 
