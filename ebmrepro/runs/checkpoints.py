@@ -6,7 +6,7 @@ DVC deletes a stage's outputs before it runs it, so checkpoints live outside the
     about.json                  whose they are
     <step>-<sha256>.pt          the state after that step; the last two are kept
     <step>-<sha256>.unreadable  one whose content is not that of its name, set aside
-    partial                     one that was being written
+    .partial-<process>-<name>   one that was being written
 
 The fingerprint covers parameters, seed, data and code, `made with` the kind of device and torch's
 version, on which bits depend as well: a checkpoint of anything else is never found. If the newest
@@ -15,7 +15,9 @@ cannot be read, the one before is used. A run that ends well removes its own.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -26,8 +28,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self
+
+from rich.filesize import decimal
 
 from ebmrepro.system import atomic
 from ebmrepro.system.locks import Lock
@@ -54,56 +57,37 @@ class Checkpoints:
     def __init__(self, root: Path, fingerprint: str, made_with: str, what: str):
         self.folder = _place(root) / fingerprint / made_with
         self.what = what
-        self.about: Mapping[str, Any] = {}
+        self.about: Mapping[str, Any] = {}  # of `Stored`; to be said before the first is saved
         self._lock = Lock(_place(root) / fingerprint, what)
 
     def __enter__(self) -> Self:
         self._lock.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is None:
             shutil.rmtree(self.folder.parent, ignore_errors=True)
-        self._lock.__exit__(kind, error, trace)
-
-    def describe(self, **about: Any) -> None:
-        """Say whose these are, for `ebmrepro checkpoints ls`; before the first is saved."""
-        self.about = about
+        self._lock.__exit__(kind, *rest)
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
         """Make the state after `step` steps durable, whole or not at all.
 
         Raises:
-            writing.CannotWrite: the machine refuses; the checkpoints before are as they were.
+            atomic.CannotWrite: the machine refuses; the checkpoints before are as they were.
         """
         import torch
 
-        partial = self.folder / "partial"
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        name = f"{step:012d}-{hashlib.sha256(buffer.getbuffer()).hexdigest()}.pt"
         with atomic.named_errors(self.folder):
             self._prepare()
-            try:
-                with partial.open("wb") as file:
-                    hashed = _Hashed(file)
-                    try:
-                        torch.save(state, cast(BinaryIO, hashed))  # it writes and flushes, no more
-                    except RuntimeError as error:  # torch's own of a write that failed
-                        raise hashed.failure or error from None
-                    file.flush()
-                    os.fsync(file.fileno())
-                path = self.folder / f"{step:012d}-{hashed.sha256.hexdigest()}.pt"
-                os.replace(partial, path)
-            except OSError:
-                partial.unlink(missing_ok=True)  # a full disk needs the room
-                raise
-            atomic.flush_folder(self.folder)  # only now is the new name durable ...
-            for old in _saved(self.folder)[:-KEPT]:  # ... and an old one may go
+            with atomic.atomic_write(self.folder / name) as partial:
+                partial.write_bytes(buffer.getbuffer())
+            # Only now is the new name durable, and an old one may go, as may what a kill has left.
+            for old in [*_saved(self.folder)[:-KEPT], *self.folder.glob(".partial-*")]:
                 old.unlink()
-        return path
+        return self.folder / name
 
     def latest(self) -> dict[str, Any] | None:
         """The newest readable state, or None when there is none."""
@@ -185,8 +169,8 @@ def remove(root: Path, each: Stored) -> None:
     """
     with Lock(_place(root) / each.fingerprint, f"the checkpoint {each.fingerprint[:8]}"):
         shutil.rmtree(each.folder, ignore_errors=True)
-        if not any(each.folder.parent.glob("*")):
-            shutil.rmtree(each.folder.parent, ignore_errors=True)
+        with contextlib.suppress(OSError):  # those of another torch lie there too
+            each.folder.parent.rmdir()
 
 
 def in_words(each: Stored) -> str:
@@ -202,17 +186,9 @@ def in_words(each: Stored) -> str:
         words.append(f"step {each.step:,} of {about['steps']:,}")
     else:
         words.append(f"step {each.step:,}")
-    words += [f"{_age(time.time() - each.saved)} old", size(each.bytes), each.made_with]
+    words += [f"{_age(time.time() - each.saved)} old", decimal(each.bytes), each.made_with]
     words.append(f"held by {each.holder}" if each.holder else "held by nobody")
     return ", ".join(words)
-
-
-def size(count: int) -> str:
-    """Bytes in words: 1.2 MB."""
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def _age(seconds: float) -> str:
@@ -223,25 +199,6 @@ def _age(seconds: float) -> str:
 
 
 _WHOSE = ("suite", "method", "seed")
-
-
-class _Hashed:
-    """A file that is hashed while it is written, in order and once."""
-
-    def __init__(self, file: BinaryIO):
-        self.file, self.sha256 = file, hashlib.sha256()
-        self.failure: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        try:
-            return self.file.write(data)
-        except OSError as error:
-            self.failure = error
-            raise
-
-    def flush(self) -> None:
-        self.file.flush()
 
 
 def _place(root: Path) -> Path:
@@ -265,7 +222,10 @@ def _describe(root: Path, folder: Path) -> Stored:
     except (OSError, ValueError):
         about = {}
     saved = _saved(folder)
-    stats = [stat for path in folder.glob("*") if (stat := _stat(path))]
+    stats: list[os.stat_result] = []
+    for path in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a training has just replaced it
+            stats.append(path.stat())
     return Stored(
         folder=folder,
         about=about,
@@ -274,10 +234,3 @@ def _describe(root: Path, folder: Path) -> Stored:
         bytes=sum(stat.st_size for stat in stats),
         holder=Lock(_place(root) / folder.parent.name, "").holder(),
     )
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:  # a training has just replaced it
-        return None

@@ -85,7 +85,8 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
         training = _training(suite, name, seed, settings)
         method, total = training.method, training.method.epochs
         steps = total * len(training.batches)
-        checkpoints.describe(suite=suite, method=name, seed=seed, epochs=total, steps=steps)
+        whose = {"suite": suite, "method": name, "seed": seed}
+        checkpoints.about = {**whose, "epochs": total, "steps": steps}
         with watch:
             try:
                 steps_here = _train(training, checkpoints, watch, out, block.grids)

@@ -13,7 +13,6 @@ import platform
 import time
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
@@ -55,12 +54,7 @@ class Lock:
         self.note.write_text(json.dumps(note), encoding="utf-8")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.note.unlink(missing_ok=True)
         self._lock.release()  # the lock file stays: to remove it would let two in
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import stat
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-from ebmrepro.runs import checkpoints
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.system.atomic import CannotWrite
 
@@ -91,12 +89,13 @@ def test_where_no_checkpoint_can_be_read_the_training_starts_anew(tmp_path: Path
 def test_half_a_checkpoint_of_a_killed_process_is_in_nobodys_way(tmp_path: Path):
     with of(tmp_path) as kept:
         kept.save(5, state(5))
-        (kept.folder / "partial").write_bytes(b"half of something")
+        half = kept.folder / ".partial-1-000000000010-0.pt"
+        half.write_bytes(b"half of something")
         found = kept.latest()
         assert found is not None and found["step"] == 5
         kept.save(10, state(10))
         assert [int(path.name[:12]) for path in files(kept)] == [5, 10]
-        assert not (kept.folder / "partial").exists()
+        assert not half.exists()
 
 
 def test_a_run_that_ends_well_leaves_no_checkpoint_and_one_that_fails_leaves_it(tmp_path: Path):
@@ -135,7 +134,7 @@ class Disk:
         self.names: dict[Path, dict[str, int]] = {}  # folder -> its synced entries
         self.sync_names(root)
         fsync, replace, unlink, mkdir = os.fsync, os.replace, Path.unlink, Path.mkdir
-        write = checkpoints._Hashed.write
+        write = Path.write_bytes
 
         def synced(handle: int) -> None:
             self.deed()
@@ -148,17 +147,17 @@ class Disk:
             else:
                 self.contents[about.st_ino] = path.read_bytes()
 
-        def half(file: Any, data: bytes) -> int:
+        def half(path: Path, data: bytes) -> int:
             if self.deeds + 1 == self.cut:
-                write(file, data[: len(data) // 2])
+                write(path, data[: len(data) // 2])
             self.deed()
-            return write(file, data)
+            return write(path, data)
 
         monkeypatch.setattr(os, "fsync", synced)
         monkeypatch.setattr(os, "replace", self.first(replace))
         monkeypatch.setattr(Path, "unlink", self.first(unlink))
         monkeypatch.setattr(Path, "mkdir", self.first(mkdir))
-        monkeypatch.setattr(checkpoints._Hashed, "write", half)
+        monkeypatch.setattr(Path, "write_bytes", half)
 
     def deed(self) -> None:
         self.deeds += 1
@@ -221,7 +220,7 @@ def save_until(root: Path, monkeypatch: pytest.MonkeyPatch, cut: int) -> tuple[D
             for step in CUT:
                 kept.save(step, state(step))
                 saved.append(step)
-        except (PowerCut, RuntimeError):  # torch's own of a write that failed
+        except PowerCut:
             assert disk.deeds >= cut
     return disk, saved
 
@@ -245,34 +244,31 @@ def test_a_power_cut_between_any_two_writes_loses_no_checkpoint_that_was_saved(
             assert found["step"] >= saved[-1], (cut, names, contents, removals)
         interrupted += len(saved) < len(CUT)
         cut += 1
-    assert interrupted > 30  # power cuts, in three saves
+    assert interrupted > 20  # power cuts, in three saves
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
 def test_a_full_disk_costs_the_checkpoint_that_was_to_be_saved_and_no_other(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    class Full(io.FileIO):
-        """A file for whose second part there is no room."""
-
-        def write(self, data: Any) -> int:
-            if self.tell():
-                raise OSError(28, "No space left on device")
-            return super().write(data)
-
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
+
+    def half(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        full()
 
     with of(tmp_path) as kept:
         kept.save(5, state(5))
         with monkeypatch.context() as patched:
             if failing == "write":
-                patched.setattr(Path, "open", lambda path, mode: Full(path, mode))
+                patched.setattr(Path, "write_bytes", half)
             else:
                 patched.setattr(os, failing, full)
             with pytest.raises(CannotWrite, match="No space left"):
                 kept.save(10, state(10))
-        assert not (kept.folder / "partial").exists(), "a full disk needs the room"
+        assert not list(kept.folder.glob(".partial*")), "a full disk needs the room"
         found = kept.latest()
         assert found is not None and found["step"] == 5
         kept.save(15, state(15))
