@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ebmrepro.config import documents, environment, optimisers, params
+from ebmrepro.runs import layout
 from ebmrepro.system import atomic, errors, signals
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -223,7 +224,7 @@ def carry(
     params.load().suite(suite)
     from ebmrepro.runs import carried
 
-    path = carried.collect(Path(), _root(), suite, note)
+    path = carried.collect(Path(), layout.root(), suite, note)
     known = list(carried.provenance(Path(), suite).values())
     typer.echo(f"{path}: {carried.hardware(known)}; {carried.took(known)}")
 
@@ -407,7 +408,7 @@ def checkpoints_ls() -> None:
     """List the checkpoints of trainings that have not ended."""
     from ebmrepro.runs import checkpoints
 
-    stored = checkpoints.stored(_root())
+    stored = checkpoints.stored(layout.root())
     for each in stored:
         typer.echo(checkpoints.in_words(each))
     if not stored:
@@ -418,23 +419,20 @@ def checkpoints_ls() -> None:
 def checkpoints_prune() -> None:
     """Remove the checkpoints that no training of params.yaml, with this data and code, can use."""
     settings = params.load()
+    from rich.filesize import decimal
+
     from ebmrepro.runs import checkpoints, identity
     from ebmrepro.system import locks
 
     freed = 0
-    for each in checkpoints.stored(_root()):
+    for each in checkpoints.stored(layout.root()):
         why = identity.why_unusable(each, settings)
         line = checkpoints.in_words(each)
         with contextlib.suppress(locks.Busy):
             if why is not None:
-                checkpoints.remove(_root(), each)
+                checkpoints.remove(layout.root(), each)
                 freed += each.bytes
                 typer.echo(f"removed  {line}: {why}")
                 continue
         typer.echo(f"kept     {line}")
-    typer.echo(f"{checkpoints.size(freed)} freed")
-
-
-def _root() -> Path:
-    """The repository, as `runs.root` has it, without importing torch."""
-    return Path(os.environ.get("DVC_ROOT", "."))
+    typer.echo(f"{decimal(freed)} freed")

@@ -61,8 +61,10 @@ class Here:
     def run(self, command: Command) -> int:
         """Wait for a command's end and return its exit status, 128 + n after signal n."""
         environment = dict(command.environment)
-        with own_gpu(environment, self.number):
-            process = launched(command, environment, LAUNCH)
+        with (
+            own_gpu(environment, self.number),
+            launched(command, environment, LAUNCH) as process,
+        ):
             self.running.add(process)
             try:
                 if self.signal:  # while this one was being started
@@ -70,7 +72,6 @@ class Here:
                 return process.wait()
             finally:
                 self.running.discard(process)
-                _end(process)
 
     def stop(self, number: int) -> None:
         """Pass a signal on to every command that runs."""
@@ -202,26 +203,21 @@ def on_worker(command: Command, launch: str, beside: int) -> int:
         elif name.startswith(("EBMREPRO_", "MLFLOW_")) and name != "EBMREPRO_WARM":
             environment.setdefault(name, value)  # a machine's own device or mirror comes first
     environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // beside)))
-    with own_gpu(environment, beside):
-        process = launched(command, environment, launch)
-        try:
-            while True:
-                try:
-                    return process.wait(LOOK)
-                except subprocess.TimeoutExpired:
-                    if not wanted():
-                        _end(process)
-                        return process.wait()
-        finally:
-            _end(process)
+    with own_gpu(environment, beside), launched(command, environment, launch) as process:
+        while process.poll() is None and wanted():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK)
+    return process.wait()
 
 
 def launched(
     command: Command, environment: Mapping[str, str], launch: str
 ) -> subprocess.Popen[bytes]:
+    """A command at work; the end of its input, as at that of a `with` block, ends it as well."""
     with open(command.log, "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", launch, *command.line],
+            bufsize=0,
             cwd=command.folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -235,14 +231,6 @@ def _tell(process: subprocess.Popen[bytes], number: int) -> None:
     assert process.stdin is not None
     with contextlib.suppress(OSError, ValueError):  # it has just ended
         process.stdin.write(bytes([number]))
-        process.stdin.flush()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """The end of its input ends a command that still runs."""
-    assert process.stdin is not None
-    with contextlib.suppress(OSError):
-        process.stdin.close()
 
 
 @contextlib.contextmanager

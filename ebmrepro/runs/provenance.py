@@ -17,10 +17,7 @@ from ebmrepro.system.atomic import write_json
 
 
 def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
-    """What belongs to this machine and moment; beside the results, never inside them.
-
-    After a resume, `started` and `seconds` are those of the part that ended the run.
-    """
+    """After a resume, `started` and `seconds` are those of the part that ended the run."""
     path = root() / ".ebmrepro" / "provenance" / f"{identity}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     where = device.device()

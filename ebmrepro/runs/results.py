@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -30,10 +31,8 @@ def known(read: Callable[[Path], Content], path: Path) -> Content | None:
 def document(path: Path) -> dict[str, Any]:
     """An object of JSON."""
     text = _text(path)
-    try:
+    with _refusing(path, "not JSON"):
         tree = json.loads(text)
-    except ValueError as error:
-        raise _refusal(path, "not JSON", error) from error
     if not isinstance(tree, dict):
         raise UserError(f"{path}: found {type(tree).__name__}, want an object of JSON")
     return tree
@@ -52,26 +51,19 @@ def rows(path: Path) -> list[Row]:
 def curves(path: Path) -> dict[str, Array]:
     """Column -> (epochs,) float64 of curves.csv, NaN where a cell is blank."""
     table = rows(path)
-    try:
+    columns = table[0] if table else ()
+    with _refusing(path, "not a table of numbers"):
         return {
-            column: np.array([float(row[column] or "nan") for row in table])
-            for column in (table[0] if table else ())
+            column: np.array([float(row[column] or "nan") for row in table]) for column in columns
         }
-    except ValueError as error:
-        raise _refusal(path, "not a table of numbers", error) from error
 
 
 def arrays(path: Path) -> dict[str, Array]:
     """The arrays of an .npz, or of an .npy, which has one, as `""`."""
-    try:
-        # Opened here, since NumPy leaves a damaged file open.
-        with path.open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            return dict(content) if isinstance(content, np.lib.npyio.NpzFile) else {"": content}
-    except FileNotFoundError:
-        raise _absent(path) from None
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise _refusal(path, "not arrays of NumPy", error) from error
+    # Opened here, since NumPy leaves a damaged file open.
+    with _refusing(path, "not arrays of NumPy"), path.open("rb") as file:
+        content = np.load(file, allow_pickle=False)
+        return dict(content) if isinstance(content, np.lib.npyio.NpzFile) else {"": content}
 
 
 def tensor(path: Path, key: str) -> Array | None:
@@ -85,18 +77,16 @@ def tensor(path: Path, key: str) -> Array | None:
 
 
 def _text(path: Path) -> str:
-    try:
+    with _refusing(path, "cannot be read"):
         return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _refusing(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
-        raise _absent(path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refusal(path, "cannot be read", error) from error
-
-
-def _absent(path: Path) -> UserError:
-    return UserError(f"{path}: no such file; the stage that writes it has not run")
-
-
-def _refusal(path: Path, what: str, error: Exception) -> UserError:
-    reason = str(error).partition("\n")[0]
-    return UserError(f"{path}: {what}: {reason}")
+        raise UserError(f"{path}: no such file; the stage that writes it has not run") from None
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: {what}: {reason}") from error

@@ -25,7 +25,6 @@ from ebmrepro.runs.models import GRID, draw, untrained
 from ebmrepro.runs.provenance import write_provenance
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.atomic import write_json
-from ebmrepro.system.errors import UserError
 from ebmrepro.system.locks import Lock
 from ebmrepro.system.signals import Stopped, Watch
 from ebmrepro.training import loop
@@ -34,6 +33,7 @@ from ebmrepro.training.finite import NotFinite
 from ebmrepro.training.loop import Training
 
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
+SECONDS = "EBMREPRO_CHECKPOINT_SECONDS"  # at least, between two of them
 Reason = tuple[str, int] | None  # to stop, in words, and an exit code
 
 
@@ -137,7 +137,7 @@ def _train(
     for step, kind in checkpoints.of_others():
         print(f"{label}: not going on from step {step}, made with {kind}", flush=True)
 
-    first, interval = training.step, _interval()
+    first, interval = training.step, float(os.environ.get(SECONDS) or 30)
     saved, when, cannot = first, time.monotonic(), False  # step, its time; the last one failed
     steps = training.steps()
     for _ in progress.follow(range(training.epoch, total), total - training.epoch, label):
@@ -204,18 +204,6 @@ def _last(checkpoints: Checkpoints) -> str:
     if newest := checkpoints.newest():
         return f"the last good checkpoint is that of step {newest[0]}, {newest[1].parent}"
     return "there is no checkpoint yet"
-
-
-def _interval() -> float:
-    """Seconds between checkpoints, at least."""
-    text = os.environ.get("EBMREPRO_CHECKPOINT_SECONDS", "30")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not seconds >= 0:
-        raise UserError(f"EBMREPRO_CHECKPOINT_SECONDS: found {text!r}, allowed is a number from 0")
-    return seconds
 
 
 def _grid(training: Training) -> np.ndarray:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ebmrepro.system.errors import UserError
 from ebmrepro.tracking.projection import Run, sync, sync_claims
-from ebmrepro.tracking.store import Store, TrackingError, first_line
+from ebmrepro.tracking.store import Store, first_line
 
 POLL = 2.0  # seconds between looks at the files of a training
 SHORT = 20.0  # seconds; a training that ends before is logged by the report's follower
@@ -60,10 +60,7 @@ def following(
 def _start(
     root: Path, trainings: Sequence[tuple[str, str, int]], after: float
 ) -> subprocess.Popen[str] | None:
-    choice = os.environ.get("EBMREPRO_TRACKING", "on")
-    if choice not in ("on", "off"):
-        raise TrackingError(f"EBMREPRO_TRACKING is {choice!r}: on or off")
-    if choice == "off":
+    if os.environ.get("EBMREPRO_TRACKING") == "off":
         return None
     task = json.dumps([str(root), list(trainings), after, PATIENCE])
     command = [sys.executable, "-W", "ignore", "-m", "ebmrepro.tracking.follower", task]

@@ -123,7 +123,10 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path):
         checkpoints.save(1, {"epoch": 1, "x": torch.zeros(10)})
         before = everything(checkpoints.folder)
         place = re.escape(str(checkpoints.folder))
-        with small_disk(), pytest.raises(atomic.CannotWrite, match=f"^{place}/0.*: cannot be written"):
+        with (
+            small_disk(),
+            pytest.raises(atomic.CannotWrite, match=f"^{place}/0.*: cannot be written"),
+        ):
             checkpoints.save(2, {"epoch": 2, "x": torch.zeros(10_000)})
         assert everything(checkpoints.folder) == before
         assert (checkpoints.latest() or {})["epoch"] == 1
