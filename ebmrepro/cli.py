@@ -430,7 +430,7 @@ def checkpoints_prune() -> None:
         line = checkpoints.in_words(each)
         with contextlib.suppress(locks.Busy):
             if why is not None:
-                checkpoints.remove(layout.root(), each)
+                checkpoints.remove(each)
                 freed += each.bytes
                 typer.echo(f"removed  {line}: {why}")
                 continue

@@ -98,18 +98,15 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
     import torch
 
     from ebmrepro.methods.base import method
-    from ebmrepro.networks import device, layers, precision, threads
-    from ebmrepro.training import loop
-    from ebmrepro.training.batches import Batches, stays_there
+    from ebmrepro.networks import device, layers
+    from ebmrepro.runs import run
+    from ebmrepro.training.batches import stays_there
 
     where, block = device.device(), params.load().block(suite, system)
     model = method.build(system, block.hparams, like.shape, like.classes, seed=0).to(where)
     parameters = layers.count(model)
-    threads.fit(model)
     pictures, labels = _some(suite, like, block.batch_size * (STEPS + 1))
-    batches = Batches(pictures, labels if model.labelled else None, block.batch_size, 0, where)
-    compiler = precision.compiler()
-    training = loop.Training(model, batches, block.optim, block.ema, block.precision, compiler)
+    training = run.prepared(model, pictures, labels, block, seed=0)
 
     def now() -> float:
         if where.type == "cuda":

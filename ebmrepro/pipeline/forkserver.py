@@ -33,6 +33,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 # What some stage imports besides the standard library, the costliest first.
 LIBRARIES = (
@@ -67,11 +68,6 @@ class Server:
         self.clients: dict[socket.socket, int] = {}  # connection -> its fork
         self.abandoned: dict[int, float] = {}  # fork whose client is gone -> when to kill it
         self.selector = selectors.DefaultSelector()
-
-    def wanted(self) -> bool:
-        """Wait for the first client; False if `ebmrepro repro` ends without one."""
-        readable, _, _ = select.select([self.listener, sys.stdin], [], [])
-        return self.listener in readable
 
     def serve(self) -> None:
         """Until standard input ends: then `ebmrepro repro` is over, or was killed."""
@@ -155,7 +151,7 @@ def _kill(process: int, number: int) -> None:
         os.kill(process, number)
 
 
-def _become(request: dict[str, object], streams: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int]) -> None:
     """In the fork: run the client's script as if Python had just been started with it."""
     status = 1
     try:
@@ -165,18 +161,15 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
-        os.chdir(str(request["cwd"]))
-        environment = request["environment"]
-        assert isinstance(environment, dict)
+        os.chdir(request["cwd"])
         os.environ.clear()
-        os.environ.update(environment)
-        script, *arguments = request["argv"]  # type: ignore[misc]
-        sys.argv = [script, *arguments]
-        sys.path.insert(0, str(Path(script).resolve().parent))
+        os.environ.update(request["environment"])
+        sys.argv = request["argv"]
+        sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
         sys.stdin = os.fdopen(0, closefd=False)
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-        runpy.run_path(script, run_name="__main__")
+        runpy.run_path(sys.argv[0], run_name="__main__")
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -193,7 +186,8 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
 
 def main(address: str) -> None:
     server = Server(address)
-    if not server.wanted():  # everything was up to date
+    readable, _, _ = select.select([server.listener, sys.stdin], [], [])
+    if server.listener not in readable:  # everything was up to date
         return
     for name in LIBRARIES:
         importlib.import_module(name)

@@ -200,14 +200,15 @@ def collect(root: Path, home: Path, suite: str, note: str = "") -> Path:
             f"results/{suite}: found no <system>/<seed>/metrics.json; run the suite, then carry it"
         )
     before = provenance(root, suite)
-    trainings: dict[str, dict[str, Entry]] = {name: {} for name in found}
-    for name, seeds in found.items():
-        for seed in seeds:
-            entry = _entry(root, home, suite, name, seed, note, before.get((name, seed)))
-            trainings[name][str(seed)] = entry
+    trainings = {
+        name: {
+            str(seed): _entry(root, home, suite, name, seed, note, before.get((name, seed)))
+            for seed in seeds
+        }
+        for name, seeds in found.items()
+    }
     path = root / "results" / suite / FILE
-    tree = {"schema": SCHEMA, "suite": suite, "trainings": trainings}
-    atomic.write_json(path, tree)
+    atomic.write_json(path, {"schema": SCHEMA, "suite": suite, "trainings": trainings})
     return path
 
 

@@ -38,7 +38,7 @@ from ebmrepro.system.locks import Lock
 # torch is imported where it is needed: to list checkpoints takes none of it, and it takes seconds.
 
 KEPT = 2
-NAME = re.compile(r"(\d{12})-([0-9a-f]{64})\.pt")
+NAME = re.compile(r"(\d{12})-[0-9a-f]{64}\.pt")
 
 
 class Checkpoints:
@@ -79,32 +79,33 @@ class Checkpoints:
 
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        name = f"{step:012d}-{hashlib.sha256(buffer.getbuffer()).hexdigest()}.pt"
+        path = self.folder / _name(step, hashlib.sha256(buffer.getbuffer()).hexdigest())
         with atomic.named_errors(self.folder):
             self._prepare()
-            with atomic.atomic_write(self.folder / name) as partial:
+            with atomic.atomic_write(path) as partial:
                 partial.write_bytes(buffer.getbuffer())
             # Only now is the new name durable, and an old one may go, as may what a kill has left.
-            for old in [*_saved(self.folder)[:-KEPT], *self.folder.glob(".partial-*")]:
-                old.unlink()
-        return self.folder / name
+            old = [path for _, path in _saved(self.folder)[:-KEPT]]
+            for each in [*old, *self.folder.glob(".partial-*")]:
+                each.unlink()
+        return path
 
     def latest(self) -> dict[str, Any] | None:
         """The newest readable state, or None when there is none."""
         import torch
 
-        for path in reversed(_saved(self.folder)):
+        for step, path in reversed(_saved(self.folder)):
             try:
                 with path.open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
-                if found != _parts(path)[1]:
+                if path.name != _name(step, found):
                     raise ValueError("its checksum differs")
                 return torch.load(path, weights_only=True, map_location="cpu")
             except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
                 reason = str(error).partition("\n")[0]
                 print(
-                    f"{self.what}: the checkpoint of step {_parts(path)[0]} is unreadable "
-                    f"({reason}); trying the one before",
+                    f"{self.what}: the checkpoint of step {step} is unreadable ({reason}); "
+                    "trying the one before",
                     file=sys.stderr,
                 )
                 # Out of the way: as the newest by its name it would push out those to come.
@@ -113,14 +114,12 @@ class Checkpoints:
 
     def newest(self) -> tuple[int, Path] | None:
         """Step and file of the newest checkpoint, unread."""
-        saved = _saved(self.folder)
-        return (_parts(saved[-1])[0], saved[-1]) if saved else None
+        return max(_saved(self.folder), default=None)
 
     def of_others(self) -> list[tuple[int, str]]:
         """Step of the same training's checkpoints that were made with something else, and what."""
-        folders = sorted(self.folder.parent.glob("*/"))
-        saved = {f.name: _saved(f) for f in folders if f != self.folder}
-        return [(_parts(paths[-1])[0], name) for name, paths in saved.items() if paths]
+        folders = [f for f in sorted(self.folder.parent.glob("*/")) if f != self.folder]
+        return [(saved[-1][0], folder.name) for folder in folders if (saved := _saved(folder))]
 
     def _prepare(self) -> None:
         """Make the folder and say whose it is, durably."""
@@ -157,17 +156,17 @@ class Stored:
 
 def stored(root: Path) -> list[Stored]:
     """All checkpoints of a repository, in order of suite, method and seed."""
-    found = [_describe(root, folder) for folder in sorted(_place(root).glob("*/*/"))]
+    found = [_describe(folder) for folder in sorted(_place(root).glob("*/*/"))]
     return sorted(found, key=lambda each: [str(each.about.get(k, "")) for k in _WHOSE])
 
 
-def remove(root: Path, each: Stored) -> None:
+def remove(each: Stored) -> None:
     """Remove checkpoints from the disk.
 
     Raises:
         locks.Busy: a process holds them.
     """
-    with Lock(_place(root) / each.fingerprint, f"the checkpoint {each.fingerprint[:8]}"):
+    with Lock(each.folder.parent, f"the checkpoint {each.fingerprint[:8]}"):
         shutil.rmtree(each.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # those of another torch lie there too
             each.folder.parent.rmdir()
@@ -205,18 +204,17 @@ def _place(root: Path) -> Path:
     return root / ".ebmrepro" / "checkpoints"
 
 
-def _saved(folder: Path) -> list[Path]:
-    """Whole checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("*.pt") if NAME.fullmatch(path.name))
+def _saved(folder: Path) -> list[tuple[int, Path]]:
+    """Step and file of whole checkpoints, oldest first."""
+    names = ((NAME.fullmatch(path.name), path) for path in folder.glob("*.pt"))
+    return sorted((int(name[1]), path) for name, path in names if name)
 
 
-def _parts(path: Path) -> tuple[int, str]:
-    """Step and sha256 of a checkpoint."""
-    step, _, sha256 = path.stem.partition("-")
-    return int(step), sha256
+def _name(step: int, sha256: str) -> str:
+    return f"{step:012d}-{sha256}.pt"
 
 
-def _describe(root: Path, folder: Path) -> Stored:
+def _describe(folder: Path) -> Stored:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -229,8 +227,8 @@ def _describe(root: Path, folder: Path) -> Stored:
     return Stored(
         folder=folder,
         about=about,
-        step=_parts(saved[-1])[0] if saved else None,
+        step=saved[-1][0] if saved else None,
         saved=max((stat.st_mtime for stat in stats), default=0.0),
         bytes=sum(stat.st_size for stat in stats),
-        holder=Lock(_place(root) / folder.parent.name, "").holder(),
+        holder=Lock(folder.parent, "").holder(),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 from ebmrepro.system import atomic
 
@@ -31,22 +31,21 @@ class Curves:
             atomic.named_errors(self.path),
             self.path.open("a", encoding="utf-8", newline="") as file,
         ):
-            file.write(self._line(record))
+            self._writer(file).writerow(_cells(record))
 
     def _widen(self) -> None:
         self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        text = ",".join(self.columns) + "\n" + "".join(map(self._line, self.rows))
-        with atomic.atomic_write(self.path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        with (
+            atomic.atomic_write(self.path) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
+            writer = self._writer(file)
+            writer.writeheader()
+            writer.writerows(map(_cells, self.rows))
 
-    def _line(self, record: Mapping[str, float]) -> str:
-        cells = (_cell(record.get(key)) for key in self.columns)
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        return line.getvalue()
+    def _writer(self, file: TextIO) -> csv.DictWriter[str]:
+        return csv.DictWriter(file, self.columns, lineterminator="\n")
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.7g}"
+def _cells(record: Mapping[str, float]) -> dict[str, int | str]:
+    return {k: v if isinstance(v, int) else f"{v:.7g}" for k, v in record.items()}

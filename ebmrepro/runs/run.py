@@ -16,6 +16,8 @@ from safetensors.torch import save
 
 from ebmrepro import data
 from ebmrepro.config.params import Params
+from ebmrepro.config.training import Block
+from ebmrepro.methods.base.method import Method
 from ebmrepro.networks import device, distributed, images, layers, precision, threads
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.runs.curves import Curves
@@ -107,10 +109,14 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
 
 
 def _training(suite: str, name: str, seed: int, settings: Params) -> Training:
-    block = settings.block(suite, name)
     model = untrained(suite, name, seed, settings)
-    threads.fit(model)
     x, y = data.read(Path("data") / suite, "train")
+    return prepared(model, x, y, settings.block(suite, name), seed)
+
+
+def prepared(model: Method, x: np.ndarray, y: np.ndarray, block: Block, seed: int) -> Training:
+    """The training of a method, as its block says, on images and labels of the whole split."""
+    threads.fit(model)
     labels = y if model.labelled else None
     batches = Batches(x, labels, block.batch_size, seed, device.device())
     return Training(model, batches, block.optim, block.ema, block.precision, precision.compiler())

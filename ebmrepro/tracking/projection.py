@@ -217,9 +217,9 @@ class _Projection:
         paths = sorted((self.models / "samples").glob("step_*.png")) if self.training else []
         logged = self._shown("samples") if paths else set()
         for path in paths:
-            match = re.fullmatch(r"step_(\d+)", path.stem)
-            if match and int(match[1]) not in logged:
-                self.client.log_image(self.run_id, _grid(path), key="samples", step=int(match[1]))
+            step = int(path.stem.removeprefix("step_"))
+            if step not in logged:
+                self.client.log_image(self.run_id, _grid(path), key="samples", step=step)
 
     def _shown(self, key: str) -> set[int]:
         """Steps of the images that the store has under `key`, asked of the store itself."""
