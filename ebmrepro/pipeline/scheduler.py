@@ -44,6 +44,7 @@ from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml
 
 from ebmrepro.pipeline import executors
+from ebmrepro.system import atomic
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -259,10 +260,11 @@ class Lock:
             entries[keys.index(key)] = entry
         else:
             self.new.add(key)
-            _write(self.notes, json.dumps(sorted(self.new)))
+            atomic.write_json(self.notes, sorted(self.new))
             later = (i for i, k in enumerate(keys) if k in self.new and self._after(k, stage))
             entries.insert(next(later, len(entries)), entry)
-        _write(path, self.HEAD + "".join(entries))
+        with atomic.atomic_write(path) as partial:
+            partial.write_text(self.HEAD + "".join(entries), encoding="utf-8")
         stage.repo.scm_context.track_file(lockfile.relpath)
         self.put_in.append(stage)
 
@@ -279,13 +281,6 @@ class Lock:
 
 def _key(stage: PipelineStage) -> str:
     return dumps_yaml({"stages": {stage.name: {"cmd": ""}}}).splitlines()[1]
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f".{path.name}.ebmrepro")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def remembering(load: Callable[..., Any]) -> Callable[..., Any]:

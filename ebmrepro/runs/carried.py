@@ -64,11 +64,7 @@ def systems(root: Path, suite: str) -> dict[str, list[int]]:
 
 
 def provenance(root: Path, suite: str) -> dict[tuple[str, int], Entry]:
-    """(system, seed) -> what that training ran on; none of a result that has changed since.
-
-    Raises:
-        UserError: the file is there and cannot be read.
-    """
+    """(system, seed) -> what that training ran on; none of a result that has changed since."""
     kept = results.known(results.document, root / "results" / suite / FILE) or {}
     return {
         (name, int(seed)): entry

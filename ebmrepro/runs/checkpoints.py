@@ -32,6 +32,7 @@ from typing import Any, Self
 
 from rich.filesize import decimal
 
+from ebmrepro.runs.carried import duration
 from ebmrepro.system import atomic
 from ebmrepro.system.locks import Lock
 
@@ -70,11 +71,8 @@ class Checkpoints:
         self._lock.__exit__(kind, *rest)
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Make the state after `step` steps durable, whole or not at all.
-
-        Raises:
-            atomic.CannotWrite: the machine refuses; the checkpoints before are as they were.
-        """
+        """Make the state after `step` steps durable; raises atomic.CannotWrite where the machine
+        refuses, and the checkpoints before are as they were."""
         import torch
 
         buffer = io.BytesIO()
@@ -130,8 +128,7 @@ class Checkpoints:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             atomic.flush_folder(folder.parent)
-        with atomic.atomic_write(about) as partial:
-            partial.write_bytes(json.dumps(self.about, sort_keys=True).encode())
+        atomic.write_json(about, self.about)
 
 
 @dataclass(frozen=True)
@@ -161,11 +158,7 @@ def stored(root: Path) -> list[Stored]:
 
 
 def remove(each: Stored) -> None:
-    """Remove checkpoints from the disk.
-
-    Raises:
-        locks.Busy: a process holds them.
-    """
+    """Remove checkpoints from the disk, unless a process holds them: then it raises locks.Busy."""
     with Lock(each.folder.parent, f"the checkpoint {each.fingerprint[:8]}"):
         shutil.rmtree(each.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # those of another torch lie there too
@@ -185,16 +178,13 @@ def in_words(each: Stored) -> str:
         words.append(f"step {each.step:,} of {about['steps']:,}")
     else:
         words.append(f"step {each.step:,}")
-    words += [f"{_age(time.time() - each.saved)} old", decimal(each.bytes), each.made_with]
+    words += [
+        f"{duration(max(time.time() - each.saved, 0))} old",
+        decimal(each.bytes),
+        each.made_with,
+    ]
     words.append(f"held by {each.holder}" if each.holder else "held by nobody")
     return ", ".join(words)
-
-
-def _age(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
 
 
 _WHOSE = ("suite", "method", "seed")

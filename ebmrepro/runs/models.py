@@ -68,7 +68,7 @@ def draw(model: Method, n: int, seed: int) -> np.ndarray:
     batch = at_a_time(model.shape)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        sizes = [batch] * (n // batch) + ([n % batch] if n % batch else [])
+        sizes = (min(batch, n - drawn) for drawn in range(0, n, batch))
         return np.concatenate([images.to_uint8(model.sample(size)) for size in sizes])
 
 

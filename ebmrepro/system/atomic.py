@@ -96,11 +96,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def named_errors(path: str | Path) -> Iterator[None]:
-    """Turn an OSError of the block, which writes `path` and does nothing else, into one line.
-
-    Raises:
-        CannotWrite: in its place.
-    """
+    """Turn an OSError of the block, which writes `path` and does nothing else, into CannotWrite."""
     try:
         yield
     except OSError as error:
