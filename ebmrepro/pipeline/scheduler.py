@@ -106,11 +106,11 @@ class Driver:
                     threading.Thread(target=work, args=(stage,), daemon=True).start()
                 if (self.signal or self.broken) and not working:
                     break
-                with self.outside(repo):
-                    ended = self._next()
-                if ended is None:
+                try:
+                    with self.outside(repo):
+                        stage, result, error = self.ended.get(timeout=LOOK)
+                except queue.Empty:
                     continue
-                stage, result, error = ended
                 working.remove(stage)
                 if error is not None:
                     failed.append(stage)
@@ -205,12 +205,6 @@ class Driver:
             self.broken = str(lost)
             return 0
 
-    def _next(self) -> tuple[Stage, Stage | None, Exception | None] | None:
-        try:
-            return self.ended.get(timeout=LOOK)
-        except queue.Empty:
-            return None
-
 
 def _ready(waiting: Sequence[Any], working: Collection[Any], graph: Any) -> list[Any]:
     """Stages that wait for none before them, in DVC's order; without a graph, the next alone."""
@@ -234,8 +228,7 @@ class Lock:
     PLAIN = re.compile(re.escape(HEAD) + r"(?:  [^\s#].*\n(?:    .*\n)+)*")
 
     def __init__(self, plan: Sequence[Stage], notes: Path):
-        self.rank = {stage: rank for rank, stage in enumerate(plan)}
-        self.of_key = {_key(s): r for s, r in self.rank.items() if isinstance(s, PipelineStage)}
+        self.rank = {_key(s): r for r, s in enumerate(plan) if isinstance(s, PipelineStage)}
         self.notes = notes
         self.new: set[str] = set(json.loads(notes.read_text())) if notes.exists() else set()
         self.put_in: list[PipelineStage] = []
@@ -251,20 +244,19 @@ class Lock:
         if not self.PLAIN.fullmatch(text):  # edited by hand; DVC keeps comments
             stage.dump(update_pipeline=False)
             return
-        entries = re.split(r"(?m)^(?=  \S)", text.removeprefix(self.HEAD))
-        entries = [entry for entry in entries if entry]
-        keys = [entry.partition("\n")[0] for entry in entries]
+        before = re.split(r"(?m)^(?=  \S)", text.removeprefix(self.HEAD))
+        entries = {entry.partition("\n")[0]: entry for entry in before if entry}
         entry = dumps_yaml({"stages": to_lockfile(stage)}).partition("\n")[2]
         key = entry.partition("\n")[0]
-        if key in keys:
-            entries[keys.index(key)] = entry
-        else:
+        if key not in entries:
             self.new.add(key)
             atomic.write_json(self.notes, sorted(self.new))
-            later = (i for i, k in enumerate(keys) if k in self.new and self._after(k, stage))
-            entries.insert(next(later, len(entries)), entry)
+        entries[key] = entry
+        old = [k for k in entries if k not in self.new]
+        new = sorted((k for k in entries if k in self.new), key=lambda k: self.rank.get(k, -1))
+        text = self.HEAD + "".join(entries[k] for k in [*old, *new])
         with atomic.atomic_write(path) as partial:
-            partial.write_text(self.HEAD + "".join(entries), encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
         stage.repo.scm_context.track_file(lockfile.relpath)
         self.put_in.append(stage)
 
@@ -274,9 +266,6 @@ class Lock:
             file.dump_stages(own, update_pipeline=False)
         if complete:
             self.notes.unlink(missing_ok=True)
-
-    def _after(self, key: str, stage: Stage) -> bool:
-        return self.of_key.get(key, -1) > self.rank[stage]
 
 
 def _key(stage: PipelineStage) -> str:

@@ -27,18 +27,12 @@ class Curves:
         if any(key not in self.columns for key in record) or not self.path.exists():
             self._widen()
             return
-        with (
-            atomic.named_errors(self.path),
-            self.path.open("a", encoding="utf-8", newline="") as file,
-        ):
+        with atomic.named_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             self._writer(file).writerow(_cells(record))
 
     def _widen(self) -> None:
         self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        with (
-            atomic.atomic_write(self.path) as partial,
-            partial.open("w", encoding="utf-8", newline="") as file,
-        ):
+        with atomic.atomic_write(self.path) as partial, partial.open("w", encoding="utf-8") as file:
             writer = self._writer(file)
             writer.writeheader()
             writer.writerows(map(_cells, self.rows))

@@ -185,5 +185,4 @@ def set_aside_unusable(root: Path) -> None:
     for suffix in ("-wal", "-shm", ""):  # the database last: until then it is still unusable
         with contextlib.suppress(FileNotFoundError):
             os.replace(path.with_name(path.name + suffix), path.with_name(aside + suffix))
-    line = f"{path}: {reason.splitlines()[0]}: set aside as {aside}"
-    print(line, file=sys.stderr, flush=True)
+    print(f"{path}: {reason.splitlines()[0]}: set aside as {aside}", file=sys.stderr, flush=True)
