@@ -18,6 +18,7 @@ import sys
 import time
 
 GRACE = 30.0  # seconds from the asker's end to SIGKILL; a training saves its checkpoint meanwhile
+LOOK = 0.05  # seconds between two looks at whether all of a stopping command's group have ended
 
 
 def tell(group: int, number: int) -> bool:
@@ -36,9 +37,8 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # without it there is no wake-up
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     sources, stopping, deadline = [0, woken], False, float("inf")
-    while child.poll() is None:
-        left = deadline - time.monotonic()
-        readable, _, _ = select.select(sources, [], [], max(0.0, left) if stopping else None)
+    while child.poll() is None or (stopping and tell(child.pid, 0)):
+        readable, _, _ = select.select(sources, [], [], LOOK if stopping else None)
         if woken in readable:
             os.read(woken, 4096)
         if 0 in readable:
@@ -47,11 +47,6 @@ def main(command: list[str]) -> int:
                 sources = [woken]
             tell(child.pid, said[0] if said else signal.SIGTERM)
             stopping, deadline = True, min(deadline, time.monotonic() + GRACE)
-        if time.monotonic() > deadline:
-            tell(child.pid, signal.SIGKILL)
-            deadline = float("inf")
-    while stopping and tell(child.pid, 0):
-        time.sleep(0.05)
         if time.monotonic() > deadline:
             tell(child.pid, signal.SIGKILL)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode

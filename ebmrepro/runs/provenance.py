@@ -48,8 +48,7 @@ def write_provenance(identity: str, started: datetime, seconds: float, shown: in
 def _commit() -> str | None:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=root()
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root())
+    except OSError:  # no git
         return None
+    return done.stdout.strip() or None

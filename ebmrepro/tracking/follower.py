@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.runs import layout
 from ebmrepro.system.errors import UserError
 from ebmrepro.tracking.projection import Run, sync, sync_claims
 from ebmrepro.tracking.store import Store, first_line
@@ -145,7 +146,7 @@ def _follow(root: Path, runs: Sequence[Run], after: float, patience: float) -> N
 
 def _signature(root: Path, run: Run) -> list[tuple[int, int] | None]:
     """Changes when any file of the run that is projected changes."""
-    models, results = run.models(root), run.results(root)
+    models, results = root / layout.folder(*run), root / layout.results(*run)
     paths = [models / name for name in ("run.json", "curves.csv", "samples")]
     paths += [results / name for name in ("metrics.json", "samples.png")]
     stats = [path.stat() if path.exists() else None for path in paths]

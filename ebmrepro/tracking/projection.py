@@ -36,12 +36,6 @@ class Run(NamedTuple):
     name: str
     seed: int
 
-    def models(self, root: Path) -> Path:
-        return root / layout.folder(*self)
-
-    def results(self, root: Path) -> Path:
-        return root / layout.results(*self)
-
 
 def sync_all(
     root: Path, trainings: Iterable[tuple[str, str, int]], *, anew: bool = False
@@ -111,7 +105,8 @@ class _Projection:
 
     def __init__(self, store: Store, run: Run) -> None:
         self.store, self.client, self.run = store, store.client, run
-        self.models, self.results = run.models(store.root), run.results(store.root)
+        self.models = store.root / layout.folder(*run)
+        self.results = store.root / layout.results(*run)
         # Without a training, a run is known by its evaluation: a fresh clone holds no models.
         self.training = _document(self.models / "run.json")
         self.evaluation = _document(self.results / "metrics.json")

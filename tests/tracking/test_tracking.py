@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ebmrepro.runs import layout
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import follower as beside
 from ebmrepro.tracking import projection, server
@@ -79,7 +80,7 @@ def write_card(root, run=RUN, fingerprint=FINGERPRINT, done=True):
     card["params"] = {"hparams": {"gamma": 0.5}, "optim": {"D": {"lr": 1e-3, "betas": [0.5, 0.9]}}}
     if done:
         card |= {"epochs": 30, "steps": 300, "parameters": {"D": 10, "G": 20}}
-    dump(run.models(root) / "run.json", card)
+    dump(root / layout.folder(*run) / "run.json", card)
 
 
 def curve(epochs, offset=0.0):
@@ -88,13 +89,13 @@ def curve(epochs, offset=0.0):
 
 
 def write_curves(root, epochs, run=RUN, offset=0.0):
-    path = run.models(root) / "curves.csv"
+    path = root / layout.folder(*run) / "curves.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("epoch,step,energy/real,magan/margin\n" + curve(epochs, offset))
 
 
 def write_sample(root, step, run=RUN):
-    path = run.models(root) / "samples" / f"step_{step:07d}.png"
+    path = root / layout.folder(*run) / "samples" / f"step_{step:07d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((16, 24), step % 256, np.uint8)).save(path)
 
@@ -103,8 +104,8 @@ def write_results(root, values, run=RUN, fingerprint=FINGERPRINT, reasons=None):
     block = {"schema": 1, "suite": run.suite, "method": run.name, "seed": run.seed}
     block |= {"fingerprint": fingerprint, "step": 300, "values": values}
     block |= {"reasons": reasons or {}, "flags": {}, "protocol": {"reference": "test, 360 images"}}
-    dump(run.results(root) / "metrics.json", block)
-    Image.fromarray(np.zeros((8, 8), np.uint8)).save(run.results(root) / "samples.png")
+    dump(root / layout.results(*run) / "metrics.json", block)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(root / layout.results(*run) / "samples.png")
 
 
 def write_run(root, run=RUN, fingerprint=FINGERPRINT):
@@ -242,7 +243,7 @@ def test_a_growing_curve_is_followed_row_by_row(root):
     write_card(root, done=False)
     for last in (3, 4, 9):
         write_curves(root, range(1, last + 1))
-        with (RUN.models(root) / "curves.csv").open("a") as file:
+        with (root / layout.folder(*RUN) / "curves.csv").open("a") as file:
             file.write(f"{last + 1},{10 * last + 10},1")  # a row that is being written
         projection.sync(store, RUN, follower="host:1")
         assert points_in(root) == [10 * e for e in range(1, last + 1)]
@@ -257,7 +258,7 @@ def test_a_column_that_appears_later_does_not_start_a_new_run(root):
     rows = ["epoch,step,pretrain/loss,energy/real,magan/margin"]
     rows += [f"{e},{10 * e},,{20 - e / 10:.7g}," for e in range(1, 5)]
     rows[-1] = "4,40,0.5,19.6,"
-    (RUN.models(root) / "curves.csv").write_text("\n".join(rows) + "\n")
+    (root / layout.folder(*RUN) / "curves.csv").write_text("\n".join(rows) + "\n")
     projection.sync(store, RUN, follower="host:1")
     assert len(mlflow_runs(root)) == 1
     assert points_in(root) == [10, 20, 30, 40] and points_in(root, "pretrain/loss") == [40]
@@ -411,7 +412,7 @@ def test_a_run_whose_follower_is_gone_is_not_shown_as_running(root):
 
 def test_a_damaged_file_is_named(root):
     write_run(root)
-    (RUN.models(root) / "run.json").write_text("{")
+    (root / layout.folder(*RUN) / "run.json").write_text("{")
     with pytest.raises(TrackingError, match=r"run\.json"):
         projection.sync_all(root, [RUN])
 
