@@ -61,10 +61,7 @@ class Here:
     def run(self, command: Command) -> int:
         """Wait for a command's end and return its exit status, 128 + n after signal n."""
         environment = dict(command.environment)
-        with (
-            own_gpu(environment, self.number),
-            launched(command, environment, LAUNCH) as process,
-        ):
+        with own_gpu(environment, self.number), launched(command, environment, LAUNCH) as process:
             self.running.add(process)
             try:
                 if self.signal:  # while this one was being started

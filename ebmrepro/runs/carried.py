@@ -25,14 +25,12 @@ from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 
 SCHEMA = 1
+PIPELINE = Path(__file__).parents[2] / "dvc.yaml"
 FILE = "provenance.json"
 HALF_A_SECOND_STEP, HALF_A_SPEED_STEP = 0.005, 0.05  # what `provenance` rounds away
 
 Seeds = Mapping[str, Sequence[int]]  # system -> seeds
 Entry = Mapping[str, Any]  # what one training ran on
-
-
-PIPELINE = Path(__file__).parents[2] / "dvc.yaml"
 
 
 class Stage(NamedTuple):
@@ -263,11 +261,7 @@ def _times(known: Entry, card: Entry | None) -> dict[str, Any]:
     # Both are rounded where they are written, so this part showed at most so many images.
     resumed = (seconds + HALF_A_SECOND_STEP) * (speed + HALF_A_SPEED_STEP) < whole
     in_all = seconds if not resumed else whole / speed if speed else None
-    return {
-        "seconds": seconds,
-        "resumed": resumed,
-        "seconds_in_all": in_all if in_all is None else round(in_all, 1),
-    }
+    return {"seconds": seconds, "resumed": resumed, "seconds_in_all": in_all and round(in_all, 1)}
 
 
 def _hardware(known: Entry) -> str:
@@ -275,11 +269,8 @@ def _hardware(known: Entry) -> str:
     kind, _, model = known["device"].partition(" ")
     if kind != "cpu":
         return model or kind
-    threads = known["threads"]
-    return (
-        f"{model or _processor()}, {counted(threads, 'thread')} of a machine with "
-        f"{os.cpu_count()} cores"
-    )
+    threads = counted(known["threads"], "thread")
+    return f"{model or _processor()}, {threads} of a machine with {os.cpu_count()} cores"
 
 
 def _processor() -> str:
