@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,25 +18,10 @@ from ebmrepro.config.params import Params
 from ebmrepro.report import claims, figures, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import Suite, System, gather
-from ebmrepro.report.sections import sections
+from ebmrepro.report.sections import WORDS, sections
 from ebmrepro.system import atomic
 
 __all__ = ["write"]
-
-# What `dvc metrics diff` compares: it prints a row for each.
-COMPARED = (
-    "fd_dbn",
-    "is_dbn",
-    "precision_dbn",
-    "recall_dbn",
-    "classes_covered",
-    "auroc_noise",
-    "fid",
-    "inception_score",
-    "kid",
-    "error_pretrained",
-    "error_random",
-)
 
 
 def write(params: Params, root: Path, into: Path) -> Path:
@@ -62,19 +45,15 @@ def write(params: Params, root: Path, into: Path) -> Path:
         _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
-            _put(path, _energies(system).encode())
+            # Whatever a variant is called: it leads to no other folder.
+            name = re.sub(r"[^\w-]", "-", system.name, flags=re.ASCII)
+            _put(into / "plots" / f"{slug(suite.name)}-{name}.csv", _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
     _put(into / "overview.png", overview.png)
-    _put(into / "summary.json", _summary(suites).encode())
+    atomic.write_json(into / "summary.json", _summary(suites))
     _put(into / "results.md", markdown.markdown(content).encode())
     _put(into / "index.html", page.html(content).encode())
     return into / "index.html"
-
-
-def file_name(text: str) -> str:
-    """Part of a file's name, whatever a variant is called: it leads to no other folder."""
-    return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -82,13 +61,13 @@ def _put(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def _summary(suites: Sequence[Suite]) -> str:
+def _summary(suites: Sequence[Suite]) -> Mapping[str, Any]:
     """Means over seeds, suite -> system -> measure; what was not measured is left out."""
-    means = {
+    return {
         suite.name: {
             system.name: {
                 measure: round(found.mean, 6)
-                for measure in COMPARED
+                for measure in WORDS["compared"]
                 if (found := numbers.over_seeds(system, measure)) is not None
             }
             for system in suite.systems
@@ -96,16 +75,13 @@ def _summary(suites: Sequence[Suite]) -> str:
         }
         for suite in suites
     }
-    return json.dumps(means, indent=1, sort_keys=True) + "\n"
 
 
 def _energies(system: System) -> str:
     """Energies over training as CSV, means over seeds, for `dvc plots`."""
     columns = [figures.mean(system.curves(f"energy/{kind}")) for kind in ("real", "fake")]
-    out = io.StringIO()
-    lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(["epoch", "real", "fake"])
+    lines = ["epoch,real,fake"]
     for epoch, values in enumerate(zip(*columns, strict=True), start=1):
         cells = [f"{value:.6g}" if np.isfinite(value) else "" for value in values]
-        lines.writerow([epoch, *cells])
-    return out.getvalue()
+        lines.append(",".join([str(epoch), *cells]))
+    return "\n".join(lines) + "\n"

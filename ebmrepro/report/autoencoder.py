@@ -13,10 +13,10 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from ebmrepro.networks import images
-from ebmrepro.report import figures, numbers
+from ebmrepro.report import curves, figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Panel, Section
 from ebmrepro.report.figures import FONT, INK, MUTED, PALETTE
-from ebmrepro.report.gather import Array, Run, Suite, System
+from ebmrepro.report.gather import Array, Suite, System
 from ebmrepro.report.words import Words
 
 WORDS = Words("autoencoder")
@@ -45,19 +45,21 @@ def _of_suite(suite: Suite) -> Sequence[Block]:
     systems = [system for system in suite.systems if system.values(ERRORS[0])]
     at = f"{suite.name}-deep"
     learning = [
-        Panel(f"{system.title}: error over fine-tuning", partial(_curves, system))
+        _learning(system, pretrained, scratch)
         for system in systems
-        if system.curves("sum_sq/pretrained") and system.curves("sum_sq/scratch")
+        if (pretrained := system.curves("sum_sq/pretrained"))
+        and (scratch := system.curves("sum_sq/scratch"))
     ]
     rebuilt = [
         Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.1, left=1.0)
-        for system, run in _first(systems, "rebuilt")
+        for system in systems
+        if (run := system.first("rebuilt"))
     ]
     return [
         *_errors(suite, systems, at),
         *WORDS.figure("learning", learning, at),
         *WORDS.figure("reconstructions", rebuilt, at),
-        *_plane(suite, _first(systems, "codes"), at),
+        *_plane(suite, systems, at),
     ]
 
 
@@ -71,7 +73,7 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
     rows += [
         (
             f"{system.title}: {_layers(suite, system)}",
-            [*_means(system, ERRORS, 2), Cell(_epochs(system)), _seeds(system)],
+            [*_means(system, ERRORS, 2), Cell(_epochs(system)), numbers.seeds(system)],
         )
         for system in systems
     ]
@@ -88,22 +90,19 @@ def _epochs(system: System) -> str:
     return ", ".join(dict.fromkeys(told)) or numbers.NOT_APPLICABLE
 
 
-def _seeds(system: System) -> Cell:
-    return Cell(str(len(system.measured)))
-
-
 def _layers(suite: Suite, system: System) -> str:
     pixels = [] if suite.real is None else [suite.real[0].size]
     return "-".join(map(str, [*pixels, *system.numbers.get("hparams.layers", ())]))
 
 
-def _curves(system: System, ax: Axes) -> None:
-    own, other = system.curves("sum_sq/pretrained"), system.curves("sum_sq/scratch")
-    figures.from_first(ax, (other, INK, "random start"), (own, PALETTE[2], "pretrained start"))
-    for measure, label in WORDS["learning"]["levels"].items():
-        if (found := numbers.over_seeds(system, measure)) is not None:
-            figures.named_level(ax, found.mean, label)
-    figures.finish(ax, "epoch of fine-tuning", "squared error per image", log=True)
+def _learning(system: System, pretrained: Sequence[Array], scratch: Sequence[Array]) -> Panel:
+    levels = [
+        (found.mean, label)
+        for measure, label in WORDS["learning"]["levels"].items()
+        if (found := numbers.over_seeds(system, measure)) is not None
+    ]
+    title, y = f"{system.title}: error over fine-tuning", "squared error per image"
+    return curves.fine_tuning(title, pretrained, scratch, PALETTE[2], y, levels, log=True)
 
 
 def _rows(rebuilt: Mapping[str, Array], ax: Axes) -> None:
@@ -122,16 +121,16 @@ def _rows(rebuilt: Mapping[str, Array], ax: Axes) -> None:
 # The plane -------------------------------------------------------------------------------------
 
 
-def _plane(suite: Suite, shown: Sequence[tuple[System, Run]], at: str) -> Sequence[Block]:
-    panels = [
-        Panel(title, partial(_scatter, run.codes[way], run.codes["labels"]), 4.2)
-        for system, run in shown
-        for way, title in (
-            ("code", f"{system.title}, seed {run.seed}"),
-            ("pca", WORDS["codes"]["pca"]),
-        )
-    ]
-    rows = [(s.title, [*_means(s, APART, 3), _seeds(s)]) for s, _ in shown]
+def _plane(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]:
+    panels, rows = [], []
+    for system in systems:
+        if run := system.first("codes"):
+            titles = {"code": f"{system.title}, seed {run.seed}", "pca": WORDS["codes"]["pca"]}
+            panels += [
+                Panel(title, partial(_scatter, run.codes[way], run.codes["labels"]), 4.2)
+                for way, title in titles.items()
+            ]
+            rows.append((system.title, [*_means(system, APART, 3), numbers.seeds(system)]))
     columns = [*map(numbers.column, APART), *WORDS.columns("apart")]
     return [
         *WORDS.figure("codes", panels, at, points=f"{POINTS:,}"),
@@ -159,9 +158,3 @@ def _numeral(label: int) -> MarkerStyle:
     box = path.get_extents()
     middle = [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
     return MarkerStyle(Path(path.vertices - middle, path.codes))
-
-
-def _first(systems: Sequence[System], what: str) -> Sequence[tuple[System, Run]]:
-    """Each system with its first seed that has something to show, where there is one."""
-    runs = ((s, next((run for run in s.runs if getattr(run, what)), None)) for s in systems)
-    return [(system, run) for system, run in runs if run is not None]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ebmrepro.networks import images
-from ebmrepro.report import figures, galleries, numbers, pictures, published
+from ebmrepro.report import curves, figures, galleries, numbers, pictures, published
 from ebmrepro.report.blocks import Block, Panel
-from ebmrepro.report.figures import INK, Colours
-from ebmrepro.report.gather import SHOWN, Array, Suite, System
+from ebmrepro.report.figures import INK, Colours, Line
+from ebmrepro.report.gather import SHOWN, Suite, System
 from ebmrepro.report.words import Words
 
 WORDS = Words("belief_network")
 DEPTH = "hparams.layers"  # what variants differ in that differ in depth
-Points = Sequence[tuple[float, Sequence[float]]]  # (layer, a value per seed)
 
 
 def blocks(suite: Suite, colours: Colours) -> Sequence[Block]:
@@ -56,7 +54,7 @@ def _table(key: str, suite: Suite, system: System) -> Sequence[Block]:
 
 
 def _filters(suite: Suite, system: System) -> Sequence[Block]:
-    run = next((run for run in system.runs if run.filters is not None), None)
+    run = system.first("filters")
     if run is None or run.filters is None or suite.real is None:
         return []
     weights = pictures.filters(run.filters, suite.real.shape[1:], SHOWN)
@@ -73,7 +71,7 @@ def _filters(suite: Suite, system: System) -> Sequence[Block]:
 
 def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
     panels = [
-        Panel(told["title"], partial(_start, pretrained, scratch, colour, told["axis"]))
+        curves.fine_tuning(told["title"], pretrained, scratch, colour, told["axis"])
         for told in WORDS["fine-tuning"]["panels"]
         if (pretrained := system.curves(f"{told['column']}/classifier"))
         and (scratch := system.curves(f"{told['column']}/scratch"))
@@ -81,34 +79,25 @@ def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
     return WORDS.figure("fine-tuning", panels)
 
 
-def _start(
-    pretrained: Sequence[Array], scratch: Sequence[Array], colour: str, axis: str, ax: Axes
-) -> None:
-    lines = (scratch, INK, "random start"), (pretrained, colour, "pretrained start")
-    figures.from_first(ax, *lines)
-    figures.finish(ax, "epoch of fine-tuning", axis)
-
-
 def _gradients(system: System, colour: str) -> Sequence[Block]:
-    lines: list[tuple[Points, str, str]] = []
+    lines: list[tuple[Sequence[tuple[int, Sequence[float]]], str, str]] = []
     for start, shade in (("random", INK), ("pretrained", colour)):
         prefix = f"grad_norm_{start}_"
         points = [
-            (float(measure.removeprefix(prefix)), values)
+            (int(measure.removeprefix(prefix)), values)
             for measure in numbers.chosen([system], [prefix])
             if (values := system.values(measure))
         ]
         if points:
-            lines.append((sorted(points, key=lambda point: point[0]), shade, f"{start} start"))
-    panels = [Panel("Gradient norm by layer", partial(_layers, lines))] if lines else []
-    return WORDS.figure("gradients", panels)
+            lines.append((sorted(points), shade, f"{start} start"))
 
+    def draw(ax: Axes) -> None:
+        for points, shade, label in lines:
+            figures.series(ax, points, shade, label)
+        spread = figures.wide([np.array(v) for points, _, _ in lines for _, v in points], 12)
+        figures.finish(ax, "layer of weights, 1 next to the pixels", "gradient norm", log=spread)
 
-def _layers(lines: Sequence[tuple[Points, str, str]], ax: Axes) -> None:
-    for points, colour, label in lines:
-        figures.series(ax, points, colour, label)
-    spread = figures.wide([np.array(v) for points, _, _ in lines for _, v in points], 12)
-    figures.finish(ax, "layer of weights, 1 next to the pixels", "gradient norm", log=spread)
+    return WORDS.figure("gradients", [Panel("Gradient norm by layer", draw)] if lines else [])
 
 
 def _by_depth(suite: Suite) -> Sequence[Block]:
@@ -131,7 +120,7 @@ def _by_depth(suite: Suite) -> Sequence[Block]:
 
 
 def _layers_of(system: System) -> str:
-    return "-".join(str(width) for width in system.numbers[DEPTH])
+    return "-".join(map(str, system.numbers[DEPTH]))
 
 
 # Labels ----------------------------------------------------------------------------------------
@@ -139,7 +128,7 @@ def _layers_of(system: System) -> str:
 
 def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
     """What is drawn for each label, a column each."""
-    classes, run = len(suite.dataset.get("classes", ())), system.first
+    classes, run = len(suite.dataset.get("classes", ())), system.first("generated")
     if not classes or run is None:
         return []
     shown = SHOWN // classes * classes
@@ -149,12 +138,10 @@ def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
 
 
 def _learning_labels(system: System, colour: str) -> Sequence[Block]:
-    curves = system.curves("error/label")
+    if not (found := system.curves("error/label")):
+        return []
     steps = " then ".join(map(str, system.numbers.get("hparams.gibbs_steps", ())))
-    draw = Panel("Error of inferred labels", partial(_label_error, (curves, colour, system.title)))
-    return WORDS.figure("updown", [draw] if curves else [], steps=steps)
-
-
-def _label_error(line: tuple[Sequence[Array], str, str], ax: Axes) -> None:
-    figures.from_first(ax, line)
-    figures.finish(ax, "epoch of up-down", "share of training images", legend=False)
+    lines = figures.from_first(Line(found, colour, system.title))
+    x, y = "epoch of up-down", "share of training images"
+    panel = figures.over_epochs("Error of inferred labels", lines, x, y, legend=False)
+    return WORDS.figure("updown", [panel], steps=steps)

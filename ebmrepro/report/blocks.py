@@ -4,29 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ebmrepro.report.gather import Array
 
+Told = Mapping[str, Any]  # a claim of claims.json, or a judgement of one
+
+
+class Block:
+    """What stands in a section, one below the other."""
+
+    @property
+    def kind(self) -> str:
+        """What the page's template calls it."""
+        return type(self).__name__.lower()
+
 
 @dataclass(frozen=True)
-class Text:
+class Text(Block):
     """A paragraph; `lines` after it are set as a list."""
 
-    kind: ClassVar = "text"
     text: str
     lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Block):
     """What a reader may type to get this again."""
 
-    kind: ClassVar = "command"
     text: str
+
+
+@dataclass(frozen=True)
+class Captioned(Block):
+    """What has a heading of its own; `name` is that of its files, where it has any."""
+
+    name: str
+    title: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -48,11 +66,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
-    kind: ClassVar = "table"
-    name: str
-    title: str
-    caption: str
+class Table(Captioned):
     corner: str  # heading of the first column
     columns: Sequence[Column]
     rows: Sequence[tuple[str, Sequence[Cell]]]
@@ -61,24 +75,16 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Captioned):
     """A picture across the page, also a file of its own beside it."""
 
-    kind: ClassVar = "picture"
-    name: str
-    title: str
-    caption: str
     png: bytes
 
 
 @dataclass(frozen=True)
-class Animation:
+class Animation(Captioned):
     """A picture that moves, and its last one for a reader who has asked for no movement."""
 
-    kind: ClassVar = "animation"
-    name: str  # of its file
-    title: str
-    caption: str
     webp: bytes
     still: bytes
 
@@ -94,11 +100,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Figure:
-    kind: ClassVar = "figure"
-    name: str  # of its files
-    title: str
-    caption: str
+class Figure(Captioned):
     panels: Sequence[Panel]
 
 
@@ -112,11 +114,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    kind: ClassVar = "gallery"
-    name: str
-    title: str
-    caption: str
+class Gallery(Captioned):
     tiles: Sequence[Tile]
     sheet: Sequence[tuple[str, Array | None]] = ()  # what its files show; none without
 
@@ -128,46 +126,28 @@ class Link:
 
 
 @dataclass(frozen=True)
-class JudgedPart:
-    verdict: str
-    here: str  # estimate, interval, n
-    effect: str
-    by: str  # statistic: rule
-    reason: str  # why it is not decided
-
-
-@dataclass(frozen=True)
 class Judged:
     """A claim's verdict on one suite, as a row; what led to it opens under the sentence."""
 
     anchor: str
-    verdict: str
-    claim: str
-    suite: str
-    carried: str  # how its numbers came here, where the suite is not run
-    published: str
+    claim: Told
+    judgement: Told
     source: str
-    parts: Sequence[JudgedPart]
     trail: Sequence[tuple[str, Sequence[Link]]]  # from the verdict to numbers, figure, command, run
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    kind: ClassVar = "verdicts"
+class Verdicts(Block):
     title: str
     rows: Sequence[Judged]
 
 
 @dataclass(frozen=True)
-class Links:
-    """A list of places; `mark` and `verdict` stand before those that are claims."""
+class Links(Block):
+    """A list of places; a verdict stands before those that are claims."""
 
-    kind: ClassVar = "links"
     title: str
     items: Sequence[tuple[str, Link]]  # (verdict or "", where)
-
-
-Block = Text | Command | Table | Picture | Animation | Figure | Gallery | Verdicts | Links
 
 
 @dataclass(frozen=True)

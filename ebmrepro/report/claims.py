@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ebmrepro.report.blocks import (
-    Block,
-    Command,
-    Judged,
-    JudgedPart,
-    Link,
-    Section,
-    Verdicts,
-    slug,
-)
+from ebmrepro.report.blocks import Block, Command, Judged, Link, Section, Told, Verdicts, slug
 from ebmrepro.report.words import Words
 from ebmrepro.runs import results
 from ebmrepro.system.errors import UserError
-
-Told = Mapping[str, Any]
 
 ANYWHERE = "fundamentals"  # what belongs to no suite
 NOT_RUN_HERE = "not run here"
@@ -52,7 +40,7 @@ def section(
     for claim in claims:
         papers.setdefault(claim["paper"], []).extend(_rows(claim, suites, there))
     titles = {claim["paper"]: claim["paper_title"] for claim in claims}
-    found = counts([row.verdict for own in papers.values() for row in own])
+    found = counts([row.judgement["verdict"] for own in papers.values() for row in own])
     decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
     total = ", ".join(f"{verdict} {n}" for verdict, n in found.items())
     where = ", ".join(suites)
@@ -94,68 +82,46 @@ def anchor(claim: Told, index: int, judgement: Told) -> str:
     return f"claim-{claim['id']}" + (f"-{slug(judgement['suite'])}" if index else "")
 
 
-def _figure(claim: Told, judgement: Told, there: Mapping[str, str]) -> Sequence[Link]:
-    """Where on the page the claim's figure is."""
-    part = claim["shown"]
-    slugs = [part, f"{slug(judgement['suite'])}-{part}"]
-    return [Link(there[found], f"#{found}") for found in slugs if found in there][:1]
+def source(claim: Told) -> str:
+    return f"{claim['source']} ({claim['certainty_in_words']})"
 
 
 def _rows(claim: Told, suites: Sequence[str], there: Mapping[str, str]) -> Sequence[Judged]:
-    found = enumerate(shown(claim, suites))
-    return [_row(claim, judgement, anchor(claim, i, judgement), there) for i, judgement in found]
-
-
-def _row(claim: Told, judgement: Told, anchor: str, there: Mapping[str, str]) -> Judged:
-    return Judged(
-        anchor=anchor,
-        verdict=judgement["verdict"],
-        claim=claim["claim"],
-        suite=judgement["suite"],
-        carried=judgement["carried"],
-        published=claim["published_in_words"],
-        source=f"{claim['source']} ({claim['certainty_in_words']})",
-        parts=[
-            JudgedPart(
-                verdict=part["verdict"],
-                here=part["estimate_in_words"],
-                effect=part["effect_in_words"],
-                by=f"{part['statistic']}: {part['rule']}",
-                reason=part["reason"],
-            )
-            for part in judgement["parts"]
-        ],
-        trail=_trail(claim, judgement, there),
-    )
+    return [
+        Judged(anchor(claim, i, j), claim, j, source(claim), _trail(claim, j, there))
+        for i, j in enumerate(shown(claim, suites))
+    ]
 
 
 def _trail(
     claim: Told, judgement: Told, there: Mapping[str, str]
 ) -> Sequence[tuple[str, Sequence[Link]]]:
-    lines: list[tuple[str, Sequence[Link]]] = [("Name", [Link(claim["id"])])]
-    if claim["note"]:
-        lines.append(("Note", [Link(claim["note"])]))
+    """What there is of each line, once."""
+    suite = judgement["suite"]
+    lines: list[tuple[str, Sequence[Link]]] = [
+        ("Name", [Link(claim["id"])]),
+        ("Note", [Link(claim["note"])]),
+    ]
     for part in judgement["parts"]:
-        if part["values"]:
-            values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
-            lines.append(("By seed", [Link(values)]))
+        values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
+        lines.append(("By seed", [Link(values)]))
         lines.extend(("Protocol", [Link(line)]) for line in part["protocol"])
-    if judgement["carried"]:
-        lines.append(("Carried", [Link(judgement["carried"])]))
-    if judgement["files"]:
-        lines.append(("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]))
-    if figure := _figure(claim, judgement, there):
-        lines.append(("Figure", figure))
+    places = [at for at in (claim["shown"], f"{slug(suite)}-{claim['shown']}") if at in there]
+    lines += [
+        ("Carried", [Link(judgement["carried"])]),
+        ("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]),
+        ("Figure", [Link(there[at], f"#{at}") for at in places[:1]]),
+    ]
     if judgement["command"]:
         lines.append(("Command", [Link(judgement["command"])]))
     else:
-        suite = judgement["suite"].partition(",")[0]
-        lines.append(("To run it", [Link(WORDS["run_a_suite"].format(suite=suite))]))
+        how = WORDS["run_a_suite"].format(suite=suite.partition(",")[0])
+        lines.append(("To run it", [Link(how)]))
     if judgement["runs"]:
         runs = ", ".join(judgement["runs"])
-        experiment = f"ebmrepro ui, experiment ebmrepro/{judgement['suite']}, runs {runs}"
-        lines.append(("MLflow", [Link(experiment)]))
-    return list(dict.fromkeys((key, tuple(links)) for key, links in lines))
+        lines.append(("MLflow", [Link(f"ebmrepro ui, experiment ebmrepro/{suite}, runs {runs}")]))
+    told = [(key, tuple(links)) for key, links in lines if any(link.text for link in links)]
+    return list(dict.fromkeys(told))
 
 
 def _value(value: float | None) -> str:

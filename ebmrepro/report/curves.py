@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from matplotlib.axes import Axes
 
 from ebmrepro.report import figures, numbers, words
-from ebmrepro.report.blocks import Block, Column, Figure, Panel
-from ebmrepro.report.figures import INK, MUTED, Colours
-from ebmrepro.report.gather import Suite, System
+from ebmrepro.report.blocks import Block, Figure, Panel
+from ebmrepro.report.figures import INK, MUTED, Colours, Line
+from ebmrepro.report.gather import Array, Suite, System
 from ebmrepro.report.words import Words
 
 WORDS = Words("curves")
@@ -27,7 +26,7 @@ def _expected(key: str, of: Sequence[str]) -> str:
 
 def energies(suite: Suite, colours: Colours) -> Sequence[Block]:
     systems = suite.with_curve(*ENERGIES)
-    panels = [Panel(s.title, partial(_energy, s, colours)) for s in systems]
+    panels = [_energy(system, colours) for system in systems]
     expected = _expected("energies", [s.base for s in systems])
     return WORDS.figure("energies", panels, expected=expected)
 
@@ -38,55 +37,60 @@ def comparison(suite: Suite, colours: Colours) -> Sequence[Block]:
     there = {s.name: s for s in suite.with_curve(*ENERGIES) if s.name in compared}
     if len(there) < len(compared):
         return []
-    panels = [Panel(there[n].title, partial(_energy, there[n], colours)) for n in compared]
+    panels = [_energy(there[name], colours) for name in compared]
     titles = " against ".join(panel.title for panel in panels)
     return WORDS.figure("comparison", panels, systems=titles)
 
 
-def _energy(system: System, colours: Colours, ax: Axes) -> None:
+def _energy(system: System, colours: Colours) -> Panel:
     real, fake = map(system.curves, ENERGIES)
-    figures.band(ax, real, INK, "real")
-    figures.band(ax, fake, colours.of(system.name), "generated")
-    margin = system.hparam("margin")
-    if margin is not None:
-        figures.level(ax, margin, "margin m")
+    lines = [Line(real, INK, "real"), Line(fake, colours.of(system.name), "generated")]
+    margin = system.number("hparams.margin")
+    levels = [] if margin is None else [(margin, "margin m")]
     axis = words.energy_axis(system.numbers.get("hparams.reduction"))
-    figures.finish(ax, "epoch", axis, log=figures.wide([*real, *fake], 30))
+    log = figures.wide([*real, *fake], 30)
+    return figures.over_epochs(system.title, lines, "epoch", axis, levels, named=False, log=log)
 
 
 def control(suite: Suite, colours: Colours) -> Sequence[Block]:
-    panels = [
-        Panel(told["title"], partial(_lines, systems, colours, told["column"], told["axis"]))
-        for told in WORDS["control"]["panels"]
-        if (systems := suite.with_curve(told["column"]))
-    ]
-    ratio = WORDS["ratio"]
-    held = [s for s in suite.with_curve(*ENERGIES) if s.hparam(ratio["number"])]
-    if held:
-        panels.insert(0, Panel(ratio["title"], partial(_ratio, held, colours)))
+    def line(system: System, curves: Sequence[Array]) -> Line:
+        return Line(curves, colours.of(system.name), system.title, colours.dash(system.name))
+
+    panels, told, systems = [], WORDS["ratio"], suite.with_curve(*ENERGIES)
+    if gammas := {s.name: gamma for s in systems if (gamma := s.number(told["number"]))}:
+        lines = [line(system, _ratios(system)) for system in systems if system.name in gammas]
+        levels = [(gamma, f"γ = {gamma:g}") for gamma in sorted({*gammas.values()})]
+        panels.append(figures.over_epochs(told["title"], lines, "epoch", told["axis"], levels))
+    for told in WORDS["control"]["panels"]:
+        lines = [line(s, s.curves(told["column"])) for s in suite.with_curve(told["column"])]
+        if lines:
+            log = figures.wide([curve for own in lines for curve in own.curves], 50)
+            panel = figures.over_epochs(told["title"], lines, "epoch", told["axis"], log=log)
+            panels.append(panel)
     expected = _expected("control", [s.base for s in suite.systems])
     return WORDS.figure("control", panels, expected=expected)
 
 
-def _lines(systems: Sequence[System], colours: Colours, column: str, axis: str, ax: Axes) -> None:
-    curves = [system.curves(column) for system in systems]
-    for system, own in zip(systems, curves, strict=True):
-        figures.band(ax, own, colours.of(system.name), system.title, colours.dash(system.name))
-    figures.finish(ax, "epoch", axis, log=figures.wide([c for own in curves for c in own], 50))
+def _ratios(system: System) -> Sequence[Array]:
+    real, fake = ENERGIES
+    runs = [run.curves for run in system.runs if {*ENERGIES} <= run.curves.keys()]
+    return [curves[fake] / curves[real] for curves in runs]
 
 
-def _ratio(systems: Sequence[System], colours: Colours, ax: Axes) -> None:
-    for system in systems:
-        ratios = [
-            run.curves["energy/fake"] / run.curves["energy/real"]
-            for run in system.runs
-            if {*ENERGIES} <= run.curves.keys()
-        ]
-        colour, dash = colours.of(system.name), colours.dash(system.name)
-        figures.band(ax, ratios, colour, system.title, dash)
-    for gamma in sorted({system.hparam(WORDS["ratio"]["number"]) or 0.0 for system in systems}):
-        figures.named_level(ax, gamma, f"γ = {gamma:g}")
-    figures.finish(ax, "epoch", WORDS["ratio"]["axis"])
+def fine_tuning(
+    title: str,
+    pretrained: Sequence[Array],
+    scratch: Sequence[Array],
+    colour: str,
+    y: str,
+    levels: Sequence[tuple[float, str]] = (),
+    *,
+    log: bool = False,
+) -> Panel:
+    """The same training from pretrained weights and from random ones."""
+    ways = Line(scratch, INK, "random start"), Line(pretrained, colour, "pretrained start")
+    lines = figures.from_first(*ways)
+    return figures.over_epochs(title, lines, "epoch of fine-tuning", y, levels, log=log)
 
 
 # After training --------------------------------------------------------------------------------
@@ -134,14 +138,9 @@ def _sweep(family: Sequence[System], key: str, colour: str) -> Sequence[Block]:
             if (number := system.number(key)) is not None and (values := system.values(measure))
         ]
         if len(points) > 1:
-            heading, equal = numbers.column(measure), told["held"].get(leaf) == measure
-            draw = partial(_swept, points, colour, symbol, heading, equal)
-            panels.append(Panel(heading.title, draw))
-    facts = {
-        "method": words.system(method),
-        "symbol": symbol,
-        "expected": _expected("sweep", [leaf]),
-    }
+            panels.append(_swept(points, colour, symbol, measure, told["held"].get(leaf)))
+    expected = _expected("sweep", [leaf])
+    facts = {"method": words.system(method), "symbol": symbol, "expected": expected}
     _, title, caption = WORDS.heading("sweep", **facts)
     return [Figure(f"sweep-{method}-{leaf}", title, caption, panels)] if panels else []
 
@@ -150,13 +149,18 @@ def _swept(
     points: Sequence[tuple[float, Sequence[float]]],
     colour: str,
     symbol: str,
-    heading: Column,
-    equal: bool,
-    ax: Axes,
-) -> None:
-    figures.series(ax, points, colour, heading.title)
-    if equal:
-        ends = [points[0][0], points[-1][0]]
-        ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))
-    ax.set_xlabel(symbol)
-    ax.set_ylabel(heading.small)
+    measure: str,
+    held: str | None,
+) -> Panel:
+    """A measure against a number; `held` is the measure that should equal the number."""
+    heading = numbers.column(measure)
+
+    def draw(ax: Axes) -> None:
+        figures.series(ax, points, colour, heading.title)
+        if measure == held:
+            ends = [points[0][0], points[-1][0]]
+            ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))
+        ax.set_xlabel(symbol)
+        ax.set_ylabel(heading.small)
+
+    return Panel(heading.title, draw)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -19,10 +21,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from ebmrepro.config.training import base
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report.blocks import Panel
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from ebmrepro.runs.results import Array
 
 INK = "#1c2024"
 MUTED = "#7a828b"
@@ -39,50 +41,25 @@ DPI = 130  # of PNG files
 TILE = 1.8  # inches, of a picture on a sheet
 BINS = 40  # of a histogram
 FONT = "DejaVu Sans"
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a name is no formula, whatever it holds
-    "font.family": FONT,
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.facecolor": "none",
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.linewidth": 1.6,
-    "path.simplify_threshold": 0.3,
-}
+STYLE: dict[Any, Any] = dict(
+    matplotlib.rc_params_from_file(
+        Path(__file__).with_name("figures.mplstyle"), use_default_template=False
+    )
+)
 
 
 class Colours:
     """A colour for each method and a dash for each of its variants, the same in every figure."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        bases = list(dict.fromkeys(name.partition("__")[0] for name in names))
-        self._colour = {b: PALETTE[i % len(PALETTE)] for i, b in enumerate(bases)}
-        family = {b: [n for n in names if n.partition("__")[0] == b] for b in bases}
-        self._dash = {
-            n: DASHES[i % len(DASHES)] for ns in family.values() for i, n in enumerate(ns)
-        }
+        families: dict[str, list[str]] = {}
+        for name in names:
+            families.setdefault(base(name), []).append(name)
+        self._colour = dict(zip(families, cycle(PALETTE), strict=False))
+        self._dash = {n: d for own in families.values() for n, d in zip(own, cycle(DASHES))}
 
     def of(self, name: str) -> str:
-        return self._colour[name.partition("__")[0]]
+        return self._colour[base(name)]
 
     def dash(self, name: str) -> Any:
         return self._dash[name]
@@ -190,37 +167,61 @@ def mean(curves: Sequence[Array]) -> Array:
     return np.where(count, np.nansum(found, axis=0) / np.maximum(count, 1), np.nan)
 
 
-def band(ax: Axes, curves: Sequence[Array], colour: str, label: str, dash: Any = "-") -> None:
-    """Mean over seeds against the epoch, with a band from the lowest to the highest seed.
+class Line(NamedTuple):
+    curves: Sequence[Array]  # one (epochs,) array per seed, NaN where nothing was measured
+    colour: str
+    label: str
+    dash: Any = "-"
 
-    curves: one (epochs,) array per seed, NaN where nothing was measured.
+
+def over_epochs(
+    title: str,
+    lines: Sequence[Line],
+    x: str,
+    y: str,
+    levels: Sequence[tuple[float, str]] = (),
+    *,
+    named: bool = True,
+    legend: bool = True,
+    log: bool = False,
+) -> Panel:
+    """Bands against the epoch, and levels that they are held against.
+
+    The name of a level stands at its right end if `named`, in the legend if not.
     """
-    values = table(curves)
+
+    def draw(ax: Axes) -> None:
+        for line in lines:
+            band(ax, line)
+        for height, name in levels:
+            level(ax, height, "" if named else name)
+            if named:
+                style = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
+                ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), **style)
+        finish(ax, x, y, legend=legend, log=log)
+
+    return Panel(title, draw)
+
+
+def band(ax: Axes, line: Line) -> None:
+    """Mean over seeds against the epoch, with a band from the lowest to the highest seed."""
+    values = table(line.curves)
     seen = np.isfinite(values).any(axis=0)
     epochs = np.arange(1, values.shape[1] + 1)[seen]
-    if len(curves) > 1:
+    if len(values) > 1:
         low, high = np.nanmin(values[:, seen], axis=0), np.nanmax(values[:, seen], axis=0)
-        ax.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
-    marker = "o" if len(epochs) == 1 else None
-    line = mean(curves)[seen]
-    ax.plot(epochs, line, color=colour, linestyle=dash, marker=marker, markersize=4, label=label)
+        ax.fill_between(epochs, low, high, color=line.colour, alpha=0.18, linewidth=0)
+    style = {"marker": "o" if len(epochs) == 1 else None, "markersize": 4, "label": line.label}
+    ax.plot(epochs, mean(line.curves)[seen], color=line.colour, linestyle=line.dash, **style)
 
 
-def from_first(ax: Axes, *lines: tuple[Sequence[Array], str, str]) -> None:
-    """Bands of (curves, colour, label), counted from the first epoch that any of them measured.
+def from_first(*lines: Line) -> list[Line]:
+    """The same, counted from the first epoch that any of them measured.
 
     Fine-tuning follows the RBMs' own epochs, in which its curves have no values.
     """
-    first = min(int(np.flatnonzero(np.isfinite(c))[0]) for curves, _, _ in lines for c in curves)
-    for curves, colour, label in lines:
-        band(ax, [c[first:] for c in curves], colour, label)
-
-
-def named_level(ax: Axes, value: float, name: str) -> None:
-    """A dotted line with its name at its right end."""
-    level(ax, value, "")
-    style = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
-    ax.annotate(name, (1, value), xycoords=("axes fraction", "data"), **style)
+    first = min(int(np.flatnonzero(np.isfinite(c))[0]) for line in lines for c in line.curves)
+    return [line._replace(curves=[c[first:] for c in line.curves]) for line in lines]
 
 
 def picture(ax: Axes, pixels: Array, **where: Any) -> None:

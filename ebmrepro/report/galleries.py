@@ -17,7 +17,7 @@ def real(suite: Suite, count: int, columns: int) -> Array | None:
 
 
 def generated(system: System, count: int, columns: int) -> Array | None:
-    run = system.first
+    run = system.first("generated")
     if run is None or run.generated is None:
         return None
     return images.grid(run.generated[:count], columns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,14 @@ class Run:
     rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
     provenance: Mapping[str, Any] | None = None  # what a carried training ran on
 
+    @cached_property
+    def measurement(self) -> Measurement:
+        """What was measured; empty where nothing was."""
+        return Measurement.read(self.measured or {})
+
     def value(self, measure: str) -> float | None:
         """A measure's value, None where it was not measured or is not finite."""
-        return Measurement.read(self.measured or {}).number(measure)
+        return self.measurement.number(measure)
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,10 @@ class System:
     def measured(self) -> Sequence[Run]:
         return [run for run in self.runs if run.measured is not None]
 
-    @property
-    def first(self) -> Run | None:
-        """The run that pictures show: the first seed of params.yaml that was run."""
-        return next((run for run in self.runs if run.generated is not None), None)
+    def first(self, part: str) -> Run | None:
+        """The first run, by the seeds of params.yaml, that has something in this part."""
+        parts = ((run, getattr(run, part)) for run in self.runs)
+        return next((run for run, found in parts if found is not None and len(found)), None)
 
     def curves(self, column: str) -> Sequence[Array]:
         """The column of each run that has it and measured it."""
@@ -89,16 +95,11 @@ class System:
         """A measure's value of each run that has one."""
         return [value for run in self.runs if (value := run.value(measure)) is not None]
 
-    def hparam(self, key: str) -> float | None:
-        """A number of its `hparams`, None where it has none of that name."""
-        return self.number(f"hparams.{key}")
-
     def number(self, key: str) -> float | None:
         """A number of its block by its dotted key, None where that is no number."""
         found = self.numbers.get(key)
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            return None
-        return float(found)
+        counts = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if counts else None
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Tour:
     def values(self, measure: str, system: str = "") -> Sequence[float]:
         """One value per seed that has one."""
         name = f"{measure}@{system}" if system else measure
-        by_seed = Measurement.read(self.measured).values.get(name, {})
+        by_seed = self.measured["values"].get(name, {})
         return [v for v in by_seed.values() if v is not None]
 
     def seeds(self, array: str, system: str) -> Sequence[Array]:
@@ -214,51 +215,38 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         real=real,
         floor=told.get("floor", {}),
         floor_protocol=told.get("floor_protocol", ""),
-        tour=_tour(root / "results" / name / "tour"),
-        grids=_grids(root / "results" / name / "ebgan_grid"),
+        tour=_tour(place.with_name("tour")),
+        grids=_grids(place.with_name("ebgan_grid")),
     )
 
 
 def _ran_with(runs: Sequence[Run]) -> Mapping[str, Any]:
     """The numbers of a training, its epochs as they are before the budget."""
-    run = next((run for run in runs if run.training is not None), None)
-    if run is None or run.training is None:
-        return {}
-    epochs = (run.measured or {}).get("budget", {}).get("epochs", {})
-    return flatten(run.training["params"]) | {f"hparams.{k}": n["of"] for k, n in epochs.items()}
+    for run in runs:
+        if run.training is not None:
+            epochs = (run.measured or {}).get("budget", {}).get("epochs", {})
+            whole = {f"hparams.{key}": n["of"] for key, n in epochs.items()}
+            return flatten(run.training["params"]) | whole
+    return {}
 
 
 def _systems(
     runs: Mapping[str, Sequence[Run]], numbers: Mapping[str, Mapping[str, Any]]
 ) -> Sequence[System]:
-    """In the order given, but a variant stands after its method."""
+    """In the order of `runs`, but a variant stands after its method."""
     methods = list(dict.fromkeys(map(base, runs)))
-    return [
-        _system(name, numbers, runs[name])
-        for name in sorted(runs, key=lambda name: methods.index(base(name)))
-    ]
-
-
-def _system(name: str, numbers: Mapping[str, Mapping[str, Any]], runs: Sequence[Run]) -> System:
-    method, own = base(name), numbers[name]
-    differences: list[Difference] = []
-    if name != method and method in numbers:
-        theirs = numbers[method]
+    found = []
+    for name in sorted(runs, key=lambda name: methods.index(base(name))):
+        own, theirs = numbers[name], numbers.get(base(name), numbers[name])
         differences = [
             Difference(key, theirs.get(key), own.get(key))
-            for key in sorted(
-                {*theirs, *own} - {"epoch_fraction"}
-            )  # how much was run of the same training
+            for key in sorted({*theirs, *own})
             if theirs.get(key) != own.get(key)
+            and key != "epoch_fraction"  # how much was run of the same training
         ]
-    return System(
-        name=name,
-        title=words.system(name, [(d.key, d.variant) for d in differences]),
-        base=method,
-        numbers=own,
-        differences=differences,
-        runs=runs,
-    )
+        title = words.system(name, [(d.key, d.variant) for d in differences])
+        found.append(System(name, title, base(name), own, differences, runs[name]))
+    return found
 
 
 def _run(root: Path, suite: Suite, name: str, seed: int) -> Run:
@@ -297,13 +285,17 @@ def _tour(folder: Path) -> Tour | None:
 
 def _grids(folder: Path) -> Sequence[Grid]:
     """Every seed that was run, whatever seeds params.yaml names: each is a draw of its own."""
-    seeds = sorted(int(p.parent.name) for p in folder.glob("[0-9]*/metrics.json"))
-    return [_grid(folder / str(seed), seed) for seed in seeds]
-
-
-def _grid(folder: Path, seed: int) -> Grid:
-    tables = (results.rows(folder / "scores.csv"), results.rows(folder / "margin.csv"))
-    return Grid(seed, results.document(folder / "metrics.json"), *tables, _pictures(folder))
+    return [
+        Grid(
+            int(path.name),
+            results.document(path / "metrics.json"),
+            results.rows(path / "scores.csv"),
+            results.rows(path / "margin.csv"),
+            _pictures(path),
+        )
+        for path in sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name))
+        if (path / "metrics.json").exists()
+    ]
 
 
 def _pictures(folder: Path) -> Mapping[str, bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ebmrepro.report import claims
-from ebmrepro.report.blocks import Block, Link, Links, Section, Text, slug
+from ebmrepro.report.blocks import Block, Link, Links, Section, Text, Told, slug
 from ebmrepro.report.words import Words
 
 
@@ -22,7 +22,7 @@ PARTS = [Part(**part) for part in WORDS["parts"]]
 
 
 def section(
-    judged: Sequence[claims.Told],
+    judged: Sequence[Told],
     suites: Sequence[str],
     there: Mapping[str, str],
     carried: Sequence[str] = (),
@@ -39,7 +39,7 @@ def section(
 
 def _part(
     part: Part,
-    judged: Sequence[claims.Told],
+    judged: Sequence[Told],
     suites: Sequence[str],
     there: Mapping[str, str],
     carried: Sequence[str],

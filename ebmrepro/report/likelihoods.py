@@ -20,27 +20,28 @@ WORDS = Words("likelihoods")
 
 def section(suites: Sequence[Suite]) -> Sequence[Section]:
     """One section for each suite whose RBMs were measured."""
-    found = []
-    for suite in suites:
-        systems = [s for s in suite.systems if s.base == WORDS["method"] and s.measured]
-        if systems:
-            at = f"{slug(suite.name)}-likelihoods"
-            heading = WORDS["title"].format(suite=suite.title)
-            found.append(Section(at, heading, _blocks(suite, systems)))
-    return found
+    measured = [
+        (suite, [s for s in suite.systems if s.base == WORDS["method"] and s.measured])
+        for suite in suites
+    ]
+    return [_of(suite, systems) for suite, systems in measured if systems]
 
 
-def _blocks(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
+def _of(suite: Suite, systems: Sequence[System]) -> Section:
     names = " ".join(system.name for system in systems)
     again = f"for s in {names}; do python stages/evaluate.py {suite.name} $s; done"
-    return [
+    height = 1.1 + 0.45 * len(systems)
+    panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=1.7)
+    blocks = [
         WORDS.text("introduction"),
         WORDS.text("caution"),
         *_table(systems),
-        *_figure(suite, systems),
+        *WORDS.figure("figure", [panel], slug(suite.name)),
         *_against_exact(systems),
         Command(again),
     ]
+    heading = WORDS["title"].format(suite=suite.title)
+    return Section(f"{slug(suite.name)}-likelihoods", heading, blocks)
 
 
 def title(system: System) -> str:
@@ -62,11 +63,11 @@ def published(system: System) -> float | None:
 
 
 def _table(systems: Sequence[System]) -> Sequence[Block]:
-    notes = numbers.Notes()
+    notes: list[str] = []
     rows = []
     for system in systems:
         paper, name = published(system), measure(system)
-        cited = (notes.cite(WORDS["paper"]),) if paper is not None else ()
+        cited = (numbers.cite(notes, WORDS["paper"]),) if paper is not None else ()
         cells = [
             Cell(numbers.NOT_APPLICABLE if paper is None else _nats(paper), notes=cited),
             numbers.mean(system, name),
@@ -74,10 +75,10 @@ def _table(systems: Sequence[System]) -> Sequence[Block]:
             numbers.mean(system, f"{name}_train"),
             numbers.mean(system, "ais_effective"),
             numbers.mean(system, "ais_temperatures"),
-            Cell(str(len(system.measured))),
+            numbers.seeds(system),
         ]
         rows.append((title(system), cells))
-    return WORDS.table("likelihoods", rows, notes=notes.texts)
+    return WORDS.table("likelihoods", rows, notes=notes)
 
 
 def _interval_of_ais(system: System, name: str) -> str:
@@ -94,15 +95,9 @@ def _nats(value: float) -> str:
     return numbers.number(value, catalogue.describe(LIKELIHOOD).digits)
 
 
-def _figure(suite: Suite, systems: Sequence[System]) -> Sequence[Block]:
-    height = 1.1 + 0.45 * len(systems)
-    panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=1.7)
-    return WORDS.figure("figure", [panel], slug(suite.name))
-
-
 def _dots(systems: Sequence[System], ax: Axes) -> None:
     for y, system in enumerate(systems):
-        found = [v for run in system.measured if (v := run.value(measure(system))) is not None]
+        found = system.values(measure(system))
         ax.plot(found, [y] * len(found), "o", color=PALETTE[2], markersize=5, alpha=0.8)
         if (paper := published(system)) is not None:
             ax.plot([paper, paper], [y - 0.3, y + 0.3], color=INK)
@@ -126,10 +121,8 @@ def _against_exact(systems: Sequence[System]) -> Sequence[Block]:
 
 def _trials(run: Run) -> Sequence[Cell]:
     def cell(name: str) -> Cell:
-        value = run.value(name)
-        if value is None:
-            return Cell(numbers.NOT_MEASURED)
-        return Cell(numbers.number(value, catalogue.describe(name).digits))
+        values = [] if (value := run.value(name)) is None else [value]
+        return numbers.cell(values, catalogue.describe(name).digits, numbers.NOT_MEASURED)
 
     low, high = (cell(f"log_z_{end}").main for end in ("low", "high"))
     return [

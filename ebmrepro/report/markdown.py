@@ -76,20 +76,21 @@ def _verdicts(block: Verdicts) -> str:
 
 
 def _judged(row: Judged) -> list[str]:
-    several = len(row.parts) > 1
-    here = [
-        f"{MARKS[part.verdict]} {escape(part.here)}" if several and part.here else escape(part.here)
-        for part in row.parts
-    ]
-    reasons = dict.fromkeys(part.reason for part in row.parts if part.reason)
-    suite = escape(", ".join(filter(None, (row.suite, row.carried))))
+    claim, judgement, parts = row.claim, row.judgement, row.judgement["parts"]
+    here = [escape(part["estimate_in_words"]) for part in parts]
+    if len(parts) > 1:
+        marks = [MARKS[part["verdict"]] for part in parts]
+        here = [f"{mark} {said}" if said else "" for mark, said in zip(marks, here, strict=True)]
+    reasons = dict.fromkeys(part["reason"] for part in parts if part["reason"])
+    verdict = judgement["verdict"]
+    suite = escape(", ".join(filter(None, (judgement["suite"], judgement["carried"]))))
     return [
-        f'<a id="{row.anchor}"></a>{MARKS[row.verdict]} {row.verdict}<br><sub>{suite}</sub>',
-        f"{escape(row.claim)}<br><sub>{escape(row.source)}</sub>",
-        escape(row.published),
+        f'<a id="{row.anchor}"></a>{MARKS[verdict]} {verdict}<br><sub>{suite}</sub>',
+        f"{escape(claim['claim'])}<br><sub>{escape(row.source)}</sub>",
+        escape(claim["published_in_words"]),
         "<br>".join([line or "–" for line in here] + [f"<sub>{escape(r)}</sub>" for r in reasons]),
-        "<br>".join(escape(part.effect) or "–" for part in row.parts),
-        "<br>".join(escape(part.by) for part in row.parts),
+        "<br>".join(escape(part["effect_in_words"]) or "–" for part in parts),
+        "<br>".join(escape(f"{part['statistic']}: {part['rule']}") for part in parts),
     ]
 
 

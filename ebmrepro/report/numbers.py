@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import Interval, interval
 from ebmrepro.report import words
 from ebmrepro.report.blocks import Cell, Column, Table
-from ebmrepro.report.gather import Run, Suite, System
-
-LEVEL = 0.95  # of every interval in the report
+from ebmrepro.report.gather import Suite, System
 
 NOT_RUN = "not run here"
 NOT_MEASURED = "not measured"
@@ -21,14 +18,14 @@ NOT_APPLICABLE = "–"
 def over_seeds(system: System, measure: str) -> Interval | None:
     """Mean and interval over the seeds that have the measure, None where none has."""
     values = system.values(measure)
-    return interval(values, LEVEL) if values else None
+    return interval(values) if values else None
 
 
 def cell(values: Sequence[float], digits: int, missing: str = "–") -> Cell:
     """Mean over seeds with its interval, which a number that no seed moves has not."""
     if not values:
         return Cell(missing)
-    found = interval(values, LEVEL)
+    found = interval(values)
     small = bounds(found, digits) if min(values) < max(values) else ""
     return Cell(number(found.mean, digits), small)
 
@@ -40,7 +37,7 @@ def mean(system: System, measure: str) -> Cell:
 
 def measures(systems: Sequence[System]) -> Sequence[str]:
     """Every measure that any of these systems' files name, in the catalogue's order."""
-    found = {key for system in systems for run in system.measured for key in _values(run)}
+    found = {key for system in systems for run in system.measured for key in run.measurement.values}
     return [*(m for m in catalogue.MEASURES if m in found), *sorted(found - {*catalogue.MEASURES})]
 
 
@@ -62,8 +59,13 @@ def bounds(found: Interval, digits: int) -> str:
 def column(measure: str) -> Column:
     """A measure's heading: its label in words, its unit and direction."""
     told = catalogue.describe(measure)
-    direction = f"{told.better} is better" if told.better in ("lower", "higher") else ""
-    return Column(told.label, "; ".join(part for part in (told.unit, direction) if part))
+    direction = f"{told.better} is better" if told.better else ""
+    return Column(told.label, "; ".join(filter(None, (told.unit, direction))))
+
+
+def seeds(system: System) -> Cell:
+    """How many were measured."""
+    return Cell(str(len(system.measured)))
 
 
 def table(
@@ -79,20 +81,18 @@ def table(
 
     Where `floor` has one of the measures, what real images score is the first row, called `real`.
     """
-    notes = Notes()
+    notes: list[str] = []
     best = {measure: _best(systems, measure) for measure in columns}
     rows: list[tuple[str, Sequence[Cell]]] = []
     if any(measure in floor for measure in columns):
         rows.append((real, [*(_floor(floor, m) for m in columns), Cell(NOT_APPLICABLE)]))
     for system in systems:
-        seeds = len(system.measured)
-        if seeds:
-            cells = [_cell(system, m, seeds, notes, system is best[m]) for m in columns]
-        else:
-            cells = [Cell(NOT_RUN) for _ in columns]
-        rows.append((system.title, [*cells, Cell(str(seeds))]))
+        cells = [Cell(NOT_RUN) for _ in columns]
+        if system.measured:
+            cells = [_cell(system, m, notes, system is best[m]) for m in columns]
+        rows.append((system.title, [*cells, seeds(system)]))
     headings = [*map(column, columns), Column("Seeds", "n")]
-    return Table(name, title, caption, "System", headings, rows, notes.texts)
+    return Table(name, title, caption, "System", headings, rows, notes)
 
 
 def of_suite(
@@ -109,19 +109,19 @@ def of_suite(
 def chosen(systems: Sequence[System], wanted: Sequence[str]) -> Sequence[str]:
     """The measures of the systems that are `wanted` by name or, with _ at its end, by beginning."""
     there = measures(systems)
-    return [m for w in wanted for m in there if m == w or (w[-1] == "_" and m.startswith(w))]
+    return [measure for name in wanted for measure in there if named(measure, name)]
 
 
-@dataclass
-class Notes:
-    """Notes under a table, each told once and cited by its number."""
+def named(measure: str, name: str) -> bool:
+    """By its name or, with _ at the end of `name`, by its beginning."""
+    return measure == name or (name[-1] == "_" and measure.startswith(name))
 
-    texts: list[str] = field(default_factory=list)
 
-    def cite(self, text: str) -> int:
-        if text not in self.texts:
-            self.texts.append(text)
-        return self.texts.index(text) + 1
+def cite(notes: list[str], text: str) -> int:
+    """The number of a note under a table, where each is told once."""
+    if text not in notes:
+        notes.append(text)
+    return notes.index(text) + 1
 
 
 def protocol(suite: Suite) -> Sequence[str]:
@@ -129,40 +129,35 @@ def protocol(suite: Suite) -> Sequence[str]:
 
     Runs say it themselves; where they agree it is told once.
     """
-    told: dict[tuple[str, str], list[str]] = {}
+    told: dict[str, list[str]] = {}
     for system in suite.systems:
-        for run in system.measured:
-            for key, value in (run.measured or {}).get("protocol", {}).items():
-                lines = told.setdefault((key, str(value)), [])
-                if system.title not in lines:
-                    lines.append(system.title)
+        lines = [line for run in system.measured for line in run.measurement.protocol.items()]
+        for key, value in dict.fromkeys(lines):
+            told.setdefault(f"{key.replace('_', ' ')}: {value}", []).append(system.title)
     measured = [system.title for system in suite.systems if system.measured]
     return [
-        f"{key.replace('_', ' ')}: {value}"
-        + ("" if titles == measured else f" ({'; '.join(titles)})")
-        for (key, value), titles in told.items()
+        line if titles == measured else f"{line} ({'; '.join(titles)})"
+        for line, titles in told.items()
     ]
 
 
 def reasons(systems: Sequence[System], measure: str) -> Sequence[str]:
     """Why a measure is null, each reason once."""
-    found = [
-        (run.measured or {}).get("reasons", {}).get(measure) for s in systems for run in s.runs
-    ]
+    found = [run.measurement.reasons.get(measure) for s in systems for run in s.runs]
     return list(dict.fromkeys(reason for reason in found if reason))
 
 
-def _cell(system: System, measure: str, seeds: int, notes: Notes, best: bool) -> Cell:
+def _cell(system: System, measure: str, notes: list[str], best: bool) -> Cell:
     digits = catalogue.describe(measure).digits
     found = over_seeds(system, measure)
-    cited = [notes.cite(remark) for remark in _remarks(system, measure)]
+    cited = tuple(cite(notes, remark) for remark in _remarks(system, measure))
     if found is None:
-        named = any(measure in _values(run) for run in system.measured)
-        return Cell(NOT_MEASURED if named else NOT_APPLICABLE, notes=tuple(cited))
+        applies = any(measure in run.measurement.values for run in system.measured)
+        return Cell(NOT_MEASURED if applies else NOT_APPLICABLE, notes=cited)
     small = bounds(found, digits)
-    if found.n != seeds:
+    if found.n != len(system.measured):
         small = f"{small} n = {found.n}".strip()
-    return Cell(number(found.mean, digits), small, tuple(cited), best)
+    return Cell(number(found.mean, digits), small, cited, best)
 
 
 def _floor(floor: Mapping[str, float], measure: str) -> Cell:
@@ -173,19 +168,19 @@ def _floor(floor: Mapping[str, float], measure: str) -> Cell:
 
 def _remarks(system: System, measure: str) -> Sequence[str]:
     """Flags and reasons of a measure, with the seeds they hold for where not for all."""
-    seeds: dict[str, list[int]] = {}
+    which: dict[str, list[int]] = {}
     label = catalogue.describe(measure).label
     for run in system.measured:
-        for kind in ("reasons", "flags"):
-            text = (run.measured or {}).get(kind, {}).get(measure)
-            if text:
-                seeds.setdefault(f"{label}: {text}", []).append(run.seed)
-        if run.value(measure) is None and _values(run).get(measure) is not None:
-            seeds.setdefault(f"{label}: not a finite number", []).append(run.seed)
+        told = run.measurement
+        remarks = [told.reasons.get(measure), told.flags.get(measure)]
+        if run.value(measure) is None and told.values.get(measure) is not None:
+            remarks.append("not a finite number")
+        for text in filter(None, remarks):
+            which.setdefault(f"{label}: {text}", []).append(run.seed)
     everyone = [run.seed for run in system.measured]
     return [
-        text if which == everyone else f"{text} (seed {', '.join(map(str, which))})"
-        for text, which in seeds.items()
+        text if seeds == everyone else f"{text} (seed {', '.join(map(str, seeds))})"
+        for text, seeds in which.items()
     ]
 
 
@@ -206,7 +201,3 @@ def _best(systems: Sequence[System], measure: str) -> System | None:
     spans.sort(key=lambda span: span[1])
     (_, high, first), *others = spans
     return first if all(high < low for low, _, _ in others) else None
-
-
-def _values(run: Run) -> Mapping[str, float | None]:
-    return (run.measured or {}).get("values", {})

@@ -5,12 +5,11 @@ The published values, and the statistics that answer them, are those of reports/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ebmrepro.report import numbers
-from ebmrepro.report.blocks import Block, Cell, Text
-from ebmrepro.report.claims import MARKS, Told
+from ebmrepro.report.blocks import Block, Cell, Told
+from ebmrepro.report.claims import MARKS, source
 from ebmrepro.report.gather import Run, Suite, System
 from ebmrepro.report.words import Words
 from ebmrepro.runs import carried
@@ -22,7 +21,8 @@ SHAPE_ONLY = "shape only"
 def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
     """One table, and what it lacks; nothing where no claim on the suite has a published value."""
     found: list[tuple[str, Sequence[Cell]]] = []
-    notes, lacking = numbers.Notes(), []
+    notes: list[str] = []
+    lacking: list[str] = []
     for claim in judged:
         if claim["published"] == SHAPE_ONLY:
             continue
@@ -30,41 +30,34 @@ def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
             if judgement["suite"] == suite.name and judgement["carried"]:
                 found.extend(_rows(suite, claim, judgement, notes))
             elif judgement["suite"] == suite.name:
-                lacking.append(
-                    f"{claim['claim']} Paper: {claim['published_in_words']}. {judgement['reason']}."
-                )
-    table = WORDS.table("table", found, notes=notes.texts)
-    return [*table, *([Text(WORDS["lacking"], lacking)] if lacking else [])]
+                paper = f"Paper: {claim['published_in_words']}"
+                lacking.append(f"{claim['claim']} {paper}. {judgement['reason']}.")
+    return [*WORDS.table("table", found, notes=notes), *WORDS.lines("lacking", lacking)]
 
 
 def _rows(
-    suite: Suite, claim: Told, judgement: Told, notes: numbers.Notes
+    suite: Suite, claim: Told, judgement: Told, notes: list[str]
 ) -> Sequence[tuple[str, Sequence[Cell]]]:
     """A row for each statistic of a claim."""
-    paper = Cell(claim["published_in_words"], f"{claim['source']} ({claim['certainty_in_words']})")
-    behind = _behind(suite, judgement["files"])
+    # Of the form results/<suite>/<system>/<seed>/<file>.
+    paths = [parts for file in judgement["files"] if len(parts := file.split("/")) == 5]
+    behind = [system for system in suite.systems if system.name in {path[2] for path in paths}]
     runs = [run for system in behind for run in system.runs]
     found = []
     for part in judgement["parts"]:
-        protocol = ", ".join(str(notes.cite(line)) for line in part["protocol"])
+        protocol = ", ".join(str(numbers.cite(notes, line)) for line in part["protocol"])
         here = part["estimate_in_words"] or part["reason"]
         cells = [
-            paper,
+            Cell(claim["published_in_words"], source(claim)),
             Cell(here, f"{part['statistic']}; to hold: {part['rule']}"),
             Cell(f"{MARKS[part['verdict']]} {part['verdict']}"),
             Cell(share(behind)),
             Cell(*hardware(runs)),
             Cell(protocol or numbers.NOT_APPLICABLE),
-            Cell(str(notes.cite(judgement["command"]))),
+            Cell(str(numbers.cite(notes, judgement["command"]))),
         ]
         found.append((claim["claim"], cells))
     return found
-
-
-def _behind(suite: Suite, files: Sequence[str]) -> Sequence[System]:
-    """The systems whose files a verdict was read from."""
-    names = {parts[2] for file in files if len(parts := file.split("/")) == 5}
-    return [system for system in suite.systems if system.name in names]
 
 
 def share(systems: Sequence[System]) -> str:
@@ -83,9 +76,7 @@ def part(run: Run) -> float | None:
 
 def hardware(runs: Sequence[Run]) -> tuple[str, str]:
     """On what these trainings ran, and for how long; each note that went with them."""
-    known: Sequence[Mapping[str, Any]] = [
-        run.provenance for run in runs if run.provenance is not None
-    ]
+    known = [run.provenance for run in runs if run.provenance is not None]
     if not known:
         return WORDS["not_stated"], ""
     notes = dict.fromkeys(entry["note"] for entry in known if entry["note"])

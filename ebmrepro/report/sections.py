@@ -23,7 +23,7 @@ from ebmrepro.report import (
     tour,
     words,
 )
-from ebmrepro.report.blocks import Block, Cell, Command, Picture, Section, Table, Text
+from ebmrepro.report.blocks import Block, Cell, Command, Picture, Section, Table, Text, Told
 from ebmrepro.report.gather import Suite
 from ebmrepro.report.suite import of_suite
 from ebmrepro.report.words import Words
@@ -41,7 +41,7 @@ ITEMS: Sequence[Callable[[Sequence[Suite]], Sequence[Section]]] = (
 
 def sections(
     suites: Sequence[Suite],
-    judged: Sequence[claims.Told] = (),
+    judged: Sequence[Told] = (),
     fundamentals: plane.Found | None = None,
 ) -> Sequence[Section]:
     """The whole report; `judged` are the claims of claims.json."""
@@ -56,7 +56,7 @@ def sections(
 
 
 def _of_claims(
-    suites: Sequence[Suite], judged: Sequence[claims.Told], shown: Sequence[Section]
+    suites: Sequence[Suite], judged: Sequence[Told], shown: Sequence[Section]
 ) -> Sequence[Section]:
     """Claims, and the lecture that they belong to, with links to what is shown elsewhere."""
     if not judged:
@@ -148,7 +148,6 @@ def glossary(suites: Sequence[Suite]) -> Section:
     rows = []
     for name in numbers.measures([system for suite in suites for system in suite.systems]):
         told = catalogue.describe(name)
-        direction = told.better if told.better in ("lower", "higher") else "–"
-        cells = [Cell(name), Cell(told.unit or "–"), Cell(direction), Cell(told.protocol)]
-        rows.append((told.label, cells))
+        cells = (name, told.unit or "–", told.better or "–", told.protocol)
+        rows.append((told.label, [Cell(text) for text in cells]))
     return Section("measures", "Measures and protocols", WORDS.table("glossary", rows))

@@ -8,7 +8,6 @@ from typing import Any
 
 from ebmrepro.report import (
     belief_network,
-    claims,
     curves,
     figures,
     galleries,
@@ -26,6 +25,7 @@ from ebmrepro.report.blocks import (
     Section,
     Text,
     Tile,
+    Told,
     slug,
 )
 from ebmrepro.report.figures import Colours
@@ -36,7 +36,7 @@ WORDS = Words("suite")
 MEASURES = Words("measures")
 
 
-def of_suite(suite: Suite, judged: Sequence[claims.Told] = ()) -> Section:
+def of_suite(suite: Suite, judged: Sequence[Told] = ()) -> Section:
     """All there is of one suite; `judged` are the claims, for the numbers that papers print."""
     colours = Colours([system.name for system in suite.systems])
     top = slug(suite.name) or "suite"
@@ -76,16 +76,15 @@ def samples(suite: Suite) -> Sequence[Block]:
         (f"Real ({suite.evaluate['split']})", galleries.real(suite, SHOWN, 8)),
         *((system.title, galleries.generated(system, SHOWN, 8)) for system in suite.systems),
     ]
-    seed = next((s.first.seed for s in suite.systems if s.first is not None), "–")
-    facts = {"shown": SHOWN, "generated": f"{suite.evaluate['generated']:,}", "seed": seed}
-    return WORDS.gallery("samples", galleries.tiles(sheet), sheet=sheet, **facts)
+    seeds = [run.seed for s in suite.systems if (run := s.first("generated"))]
+    facts = {"generated": f"{suite.evaluate['generated']:,}", "seed": next(iter(seeds), "–")}
+    return WORDS.gallery("samples", galleries.tiles(sheet), sheet=sheet, shown=SHOWN, **facts)
 
 
 def progress(suite: Suite) -> Sequence[Block]:
     found: list[Block] = []
     for system in suite.systems:
-        run = next((run for run in system.runs if run.progress), None)
-        if run is not None:
+        if run := system.first("progress"):
             tiles = [Tile(f"step {step:,}", png) for step, png in run.progress]
             title = f"{system.title}, seed {run.seed}"
             found.append(Gallery(f"progress-{system.name}", title, "", tiles))
@@ -96,8 +95,13 @@ def progress(suite: Suite) -> Sequence[Block]:
 
 
 def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
-    wanted = {key: WORDS[key]["measures"] for key in ("scores", "quality", "variety", "inception")}
-    there = {key: numbers.chosen(suite.systems, measures) for key, measures in wanted.items()}
+    there = {
+        key: numbers.chosen(suite.systems, WORDS[key]["measures"])
+        for key in ("scores", "quality", "variety", "inception")
+    }
+    # The hash of the weights and what else is to be known, beside the numbers.
+    named = ("inception", "kid:", "fid published")
+    note = [line for line in numbers.protocol(suite) if line.startswith(named)]
     of_inception = there["inception"] if there["inception"] != ["fid"] else []
     own = [m for m in there["quality"] if m not in of_inception]
     return [
@@ -105,15 +109,8 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
         *numbers.of_suite(WORDS.heading("quality"), suite, own),
         *numbers.of_suite(WORDS.heading("variety"), suite, there["variety"]),
         *numbers.of_suite(WORDS.heading("inception"), suite, of_inception, words.OTHER_REAL),
-        *_inception_note(suite),
+        *WORDS.lines("measured_in_inception", note),
     ]
-
-
-def _inception_note(suite: Suite) -> Sequence[Block]:
-    """The hash of the weights and what else is to be known, beside the numbers."""
-    named = ("inception", "kid:", "fid published")
-    lines = [line for line in numbers.protocol(suite) if line.startswith(named)]
-    return [Text(WORDS["measured_in_inception"], lines)] if lines else []
 
 
 def _dots(suite: Suite, colours: Colours, measure: str) -> Sequence[Panel]:
@@ -122,9 +119,8 @@ def _dots(suite: Suite, colours: Colours, measure: str) -> Sequence[Panel]:
         for system in suite.systems
         if (values := system.values(measure))
     ]
-    heading = numbers.column(measure)
-    floor = suite.floor.get(measure)
-    return [figures.dots(heading.title, rows, heading.small, floor)] if rows else []
+    told, floor = numbers.column(measure), suite.floor.get(measure)
+    return [figures.dots(told.title, rows, told.small, floor)] if rows else []
 
 
 def tables(suite: Suite) -> Sequence[Block]:
@@ -132,8 +128,14 @@ def tables(suite: Suite) -> Sequence[Block]:
     shown = {m for key in ("quality", "variety", "inception") for m in WORDS[key]["measures"]}
     kinds: dict[str, list[str]] = {kind: [] for kind in MEASURES}
     for measure in numbers.measures(suite.systems):
+        fits = [
+            (len(name), kind)
+            for kind in MEASURES
+            for name in MEASURES[kind]["measures"]
+            if numbers.named(measure, name)
+        ]
         if measure not in shown:
-            kinds[_kind(measure)].append(measure)
+            kinds[max(fits)[1] if fits else "others"].append(measure)
     return [
         table
         for kind, own in kinds.items()
@@ -141,22 +143,11 @@ def tables(suite: Suite) -> Sequence[Block]:
     ]
 
 
-def _kind(measure: str) -> str:
-    """The table that a measure stands in."""
-    fits = [
-        (len(start), kind)
-        for kind in MEASURES
-        for start in MEASURES[kind]["measures"]
-        if measure == start or (start[-1] == "_" and measure.startswith(start))
-    ]
-    return max(fits)[1] if fits else "others"
-
-
 def protocol(suite: Suite) -> Sequence[Block]:
     lines = [*numbers.protocol(suite)]
     if suite.floor_protocol:
         lines.append(f"{words.REAL.lower()}: {suite.floor_protocol}")
-    return [Text(WORDS["protocol"], lines)] if lines else []
+    return WORDS.lines("protocol", lines)
 
 
 # Trainings -------------------------------------------------------------------------------------
@@ -164,12 +155,9 @@ def protocol(suite: Suite) -> Sequence[Block]:
 
 def variants(suite: Suite) -> Sequence[Block]:
     rows = [
-        (
-            system.title,
-            [Cell(system.name), Cell(d.key), Cell(_shown(d.method)), Cell(_shown(d.variant))],
-        )
-        for system in suite.systems
-        for d in system.differences
+        (s.title, [*map(Cell, (s.name, d.key, _shown(d.method), _shown(d.variant)))])
+        for s in suite.systems
+        for d in s.differences
     ]
     return WORDS.table("variants", rows)
 
@@ -199,7 +187,7 @@ def _training(told: Any) -> Sequence[Cell]:
         return [Cell(numbers.NOT_RUN), Cell(""), Cell(""), Cell("")]
     players = ", ".join(f"{player} {n:,}" for player, n in sorted(told["parameters"].items()))
     epochs, steps = f"{told['epochs']:,}", f"{told['steps']:,}"
-    return [Cell(epochs), Cell(steps), Cell(players), Cell(told["fingerprint"][:12])]
+    return [*map(Cell, (epochs, steps, players, told["fingerprint"][:12]))]
 
 
 def _on(run: Run) -> Sequence[Cell]:

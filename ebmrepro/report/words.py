@@ -45,6 +45,10 @@ class Words:
             return Text(entry.format(**facts))
         return Text(entry["text"].format(**facts), entry["lines"])
 
+    def lines(self, key: str, lines: Sequence[str]) -> list[Block]:
+        """A paragraph and its list, where there is something to list."""
+        return [Text(self[key], lines)] if lines else []
+
     def columns(self, key: str) -> list[Column]:
         return [Column(**column) for column in self[key]["columns"]]
 

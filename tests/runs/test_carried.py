@@ -109,9 +109,9 @@ def test_numbers_are_those_of_the_training_and_epochs_those_before_the_budget(ro
         card["params"]["hparams"]["margin"] = 7.5
         path.write_text(json.dumps(card))
     system = next(s for s in mnist(root).systems if s.name == "ebgan")
-    assert system.hparam("margin") == 7.5
+    assert system.number("hparams.margin") == 7.5
     assert card["params"]["hparams"]["epochs"] == made_up.BUDGET * made_up.EPOCHS
-    assert system.hparam("epochs") == made_up.EPOCHS
+    assert system.number("hparams.epochs") == made_up.EPOCHS
 
 
 def test_each_published_number_has_its_row_with_all_it_rests_on(root: Path) -> None:
