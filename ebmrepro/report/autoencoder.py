@@ -13,7 +13,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from ebmrepro.networks import images
-from ebmrepro.report import curves, figures, numbers
+from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Panel, Section
 from ebmrepro.report.figures import FONT, INK, MUTED, PALETTE
 from ebmrepro.report.gather import Array, Suite, System
@@ -44,12 +44,7 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 def _of_suite(suite: Suite) -> Sequence[Block]:
     systems = [system for system in suite.systems if system.values(ERRORS[0])]
     at = f"{suite.name}-deep"
-    learning = [
-        _learning(system, pretrained, scratch)
-        for system in systems
-        if (pretrained := system.curves("sum_sq/pretrained"))
-        and (scratch := system.curves("sum_sq/scratch"))
-    ]
+    learning = [panel for system in systems for panel in _learning(system)]
     rebuilt = [
         Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.1, left=1.0)
         for system in systems
@@ -95,14 +90,18 @@ def _layers(suite: Suite, system: System) -> str:
     return "-".join(map(str, [*pixels, *system.numbers.get("hparams.layers", ())]))
 
 
-def _learning(system: System, pretrained: Sequence[Array], scratch: Sequence[Array]) -> Panel:
+def _learning(system: System) -> Sequence[Panel]:
+    ways = [system.curves(f"sum_sq/{start}") for start in ("pretrained", "scratch")]
+    if not all(ways):
+        return []
     levels = [
         (found.mean, label)
         for measure, label in WORDS["learning"]["levels"].items()
         if (found := numbers.over_seeds(system, measure)) is not None
     ]
-    title, y = f"{system.title}: error over fine-tuning", "squared error per image"
-    return curves.fine_tuning(title, pretrained, scratch, PALETTE[2], y, levels, log=True)
+    title, lines = f"{system.title}: error over fine-tuning", figures.starts(*ways, PALETTE[2])
+    x, y = "epoch of fine-tuning", "squared error per image"
+    return [figures.over_epochs(title, lines, x, y, levels, log=True)]
 
 
 def _rows(rebuilt: Mapping[str, Array], ax: Axes) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ebmrepro.networks import images
-from ebmrepro.report import curves, figures, galleries, numbers, pictures, published
+from ebmrepro.report import figures, galleries, numbers, pictures, published
 from ebmrepro.report.blocks import Block, Panel
 from ebmrepro.report.figures import INK, Colours, Line
 from ebmrepro.report.gather import SHOWN, Suite, System
@@ -64,23 +64,23 @@ def _filters(suite: Suite, system: System) -> Sequence[Block]:
         (drawn, galleries.generated(system, SHOWN, 8)),
         (f"Real ({suite.evaluate['split']})", galleries.real(suite, SHOWN, 8)),
     ]
-    shown = min(SHOWN, run.filters.shape[1])
-    facts = {"sheet": sheet, "shown": shown, "seed": run.seed}
-    return WORDS.gallery("filters", galleries.tiles(sheet), **facts)
+    facts = {"shown": min(SHOWN, run.filters.shape[1]), "seed": run.seed}
+    return WORDS.gallery("filters", galleries.tiles(sheet), sheet=sheet, **facts)
 
 
 def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
-    panels = [
-        curves.fine_tuning(told["title"], pretrained, scratch, colour, told["axis"])
-        for told in WORDS["fine-tuning"]["panels"]
-        if (pretrained := system.curves(f"{told['column']}/classifier"))
-        and (scratch := system.curves(f"{told['column']}/scratch"))
-    ]
+    panels = []
+    for told in WORDS["fine-tuning"]["panels"]:
+        ways = [system.curves(f"{told['column']}/{start}") for start in ("classifier", "scratch")]
+        if all(ways):
+            lines = figures.starts(*ways, colour)
+            x, y = "epoch of fine-tuning", told["axis"]
+            panels.append(figures.over_epochs(told["title"], lines, x, y))
     return WORDS.figure("fine-tuning", panels)
 
 
 def _gradients(system: System, colour: str) -> Sequence[Block]:
-    lines: list[tuple[Sequence[tuple[int, Sequence[float]]], str, str]] = []
+    lines: list[tuple[figures.Points, str, str]] = []
     for start, shade in (("random", INK), ("pretrained", colour)):
         prefix = f"grad_norm_{start}_"
         points = [
@@ -133,8 +133,8 @@ def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
         return []
     shown = SHOWN // classes * classes
     sheet = [(WORDS["labels"]["tile"], galleries.generated(system, shown, classes))]
-    facts = {"sheet": sheet, "shown": shown, "seed": run.seed}
-    return WORDS.gallery("labels", galleries.tiles(sheet), **facts)
+    facts = {"shown": shown, "seed": run.seed}
+    return WORDS.gallery("labels", galleries.tiles(sheet), sheet=sheet, **facts)
 
 
 def _learning_labels(system: System, colour: str) -> Sequence[Block]:

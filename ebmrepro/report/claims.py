@@ -66,15 +66,13 @@ def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
     """The judgements of suites that were run or whose results are carried; where there is none,
     one that says so for all."""
     run = [j for j in claim["judgements"] if j["suite"] in (*suites, ANYWHERE) or j["carried"]]
-    if run:
-        return run
-    first, *others = claim["judgements"]
-    names = [first["suite"], *(other["suite"] for other in others)]
-    if not others:
-        return [first]
-    reason = f"none of the suites {', '.join(names)} is among run.suites of params.yaml"
+    if run or len(claim["judgements"]) == 1:
+        return run or claim["judgements"]
+    first = claim["judgements"][0]
+    names = ", ".join(judgement["suite"] for judgement in claim["judgements"])
+    reason = f"none of the suites {names} is among run.suites of params.yaml"
     parts = [{**part, "reason": reason} for part in first["parts"]]
-    return [{**first, "suite": ", ".join(names), "parts": parts}]
+    return [{**first, "suite": names, "parts": parts}]
 
 
 def anchor(claim: Told, index: int, judgement: Told) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 
 from ebmrepro.report import figures, numbers, words
-from ebmrepro.report.blocks import Block, Figure, Panel
+from ebmrepro.report.blocks import Block, Column, Figure, Panel
 from ebmrepro.report.figures import INK, MUTED, Colours, Line
 from ebmrepro.report.gather import Array, Suite, System
 from ebmrepro.report.words import Words
@@ -65,8 +66,7 @@ def control(suite: Suite, colours: Colours) -> Sequence[Block]:
         lines = [line(s, s.curves(told["column"])) for s in suite.with_curve(told["column"])]
         if lines:
             log = figures.wide([curve for own in lines for curve in own.curves], 50)
-            panel = figures.over_epochs(told["title"], lines, "epoch", told["axis"], log=log)
-            panels.append(panel)
+            panels += [figures.over_epochs(told["title"], lines, "epoch", told["axis"], log=log)]
     expected = _expected("control", [s.base for s in suite.systems])
     return WORDS.figure("control", panels, expected=expected)
 
@@ -75,22 +75,6 @@ def _ratios(system: System) -> Sequence[Array]:
     real, fake = ENERGIES
     runs = [run.curves for run in system.runs if {*ENERGIES} <= run.curves.keys()]
     return [curves[fake] / curves[real] for curves in runs]
-
-
-def fine_tuning(
-    title: str,
-    pretrained: Sequence[Array],
-    scratch: Sequence[Array],
-    colour: str,
-    y: str,
-    levels: Sequence[tuple[float, str]] = (),
-    *,
-    log: bool = False,
-) -> Panel:
-    """The same training from pretrained weights and from random ones."""
-    ways = Line(scratch, INK, "random start"), Line(pretrained, colour, "pretrained start")
-    lines = figures.from_first(*ways)
-    return figures.over_epochs(title, lines, "epoch of fine-tuning", y, levels, log=log)
 
 
 # After training --------------------------------------------------------------------------------
@@ -128,39 +112,30 @@ def sweeps(suite: Suite, colours: Colours) -> Sequence[Block]:
 
 
 def _sweep(family: Sequence[System], key: str, colour: str) -> Sequence[Block]:
-    symbol, leaf = words.symbol(key), key.rpartition(".")[2]
-    method, told = family[0].base, WORDS["sweep"]
+    method, leaf, told = family[0].base, key.rpartition(".")[2], WORDS["sweep"]
     panels = []
     for measure in told["measures"]:
         points = [
-            (number, values)
+            (system.number(key) or 0.0, values)
             for system in family
-            if (number := system.number(key)) is not None and (values := system.values(measure))
+            if (values := system.values(measure))
         ]
         if len(points) > 1:
-            panels.append(_swept(points, colour, symbol, measure, told["held"].get(leaf)))
+            heading, equal = numbers.column(measure), told["held"].get(leaf) == measure
+            draw = partial(_swept, points, colour, words.symbol(key), heading, equal)
+            panels.append(Panel(heading.title, draw))
     expected = _expected("sweep", [leaf])
-    facts = {"method": words.system(method), "symbol": symbol, "expected": expected}
+    facts = {"method": words.system(method), "symbol": words.symbol(key), "expected": expected}
     _, title, caption = WORDS.heading("sweep", **facts)
     return [Figure(f"sweep-{method}-{leaf}", title, caption, panels)] if panels else []
 
 
 def _swept(
-    points: Sequence[tuple[float, Sequence[float]]],
-    colour: str,
-    symbol: str,
-    measure: str,
-    held: str | None,
-) -> Panel:
-    """A measure against a number; `held` is the measure that should equal the number."""
-    heading = numbers.column(measure)
-
-    def draw(ax: Axes) -> None:
-        figures.series(ax, points, colour, heading.title)
-        if measure == held:
-            ends = [points[0][0], points[-1][0]]
-            ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))
-        ax.set_xlabel(symbol)
-        ax.set_ylabel(heading.small)
-
-    return Panel(heading.title, draw)
+    points: figures.Points, colour: str, symbol: str, heading: Column, equal: bool, ax: Axes
+) -> None:
+    figures.series(ax, points, colour, heading.title)
+    if equal:
+        ends = [points[0][0], points[-1][0]]
+        ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))
+    ax.set_xlabel(symbol)
+    ax.set_ylabel(heading.small)

@@ -103,9 +103,8 @@ def sheet(rows: Sequence[Sequence[tuple[str, Array | None]]], salt: str) -> dict
         canvas = Canvas(figsize=(TILE * columns, (TILE + TOP) * len(rows)), facecolor="white")
         for i, row in enumerate(rows):
             for j, (title, pixels) in enumerate(row):
-                ax = _axes(
-                    canvas, j * TILE + 0.06, i * (TILE + TOP) + TOP, TILE - 0.12, TILE - 0.12
-                )
+                left, top, side = j * TILE + 0.06, i * (TILE + TOP) + TOP, TILE - 0.12
+                ax = _axes(canvas, left, top, side, side)
                 ax.set_axis_off()
                 ax.set_title(title, fontsize=10 if len(title) < 16 else 8)
                 if pixels is None:
@@ -224,14 +223,21 @@ def from_first(*lines: Line) -> list[Line]:
     return [line._replace(curves=[c[first:] for c in line.curves]) for line in lines]
 
 
+def starts(pretrained: Sequence[Array], scratch: Sequence[Array], colour: str) -> list[Line]:
+    """Fine-tuning from pretrained weights, and from random ones."""
+    return from_first(
+        Line(scratch, INK, "random start"), Line(pretrained, colour, "pretrained start")
+    )
+
+
 def picture(ax: Axes, pixels: Array, **where: Any) -> None:
     """Grey pixels as they are; `where` are matplotlib's `extent` and `aspect`."""
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", **where)
 
 
-def level(ax: Axes, value: float, label: str, colour: str = MUTED) -> None:
+def level(ax: Axes, value: float, label: str) -> None:
     """A dotted line that a curve is held against."""
-    ax.axhline(value, color=colour, linestyle=(0, (1, 2)), linewidth=1.3, label=label)
+    ax.axhline(value, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3, label=label)
 
 
 def finish(ax: Axes, x: str, y: str, *, legend: bool = True, log: bool = False) -> None:
@@ -265,6 +271,7 @@ def wide(values: Sequence[Array], factor: float) -> bool:
 
 Row = tuple[str, str, Sequence[Array]]  # label, colour, energies (images,) of each seed
 Dots = tuple[str, str, Sequence[float]]  # label, colour, a value per seed
+Points = Sequence[tuple[float, Sequence[float]]]  # a number, a value per seed
 
 
 def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
@@ -355,9 +362,7 @@ def _rows(
     return Panel(title, draw, height, left=min(0.2 + 0.078 * max(map(len, labels)), 0.6 * WIDTH))
 
 
-def series(
-    ax: Axes, points: Sequence[tuple[float, Sequence[float]]], colour: str, label: str
-) -> None:
+def series(ax: Axes, points: Points, colour: str, label: str) -> None:
     """Means joined by a line, with intervals and a dot for each seed, against a number."""
     intervals = [interval(seeds) for _, seeds in points]
     ax.plot([x for x, _ in points], [i.mean for i in intervals], color=colour, label=label)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,8 +52,7 @@ class Run:
         return self.measurement.number(measure)
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """A key in which a variant's block is not its method's."""
 
     key: str

@@ -71,13 +71,9 @@ def _histograms(suite: Suite, name: str) -> Sequence[Block]:
         for title, pair in pairs.items()
         if all(map(len, pair.values()))
     ]
-    rows = _subgrids(suite.grids)
-    rows_panel = Panel(
-        WORDS["subgrids"]["title"].removeprefix("I' ").capitalize(),
-        partial(_draw_rows, rows=rows),
-        height=0.9 + 0.26 * len(rows),
-        left=2.3,
-    )
+    rows, title = _subgrids(suite.grids), WORDS["subgrids"]["title"].removeprefix("I' ")
+    height, draw = 0.9 + 0.26 * len(rows), partial(_draw_rows, rows=rows)
+    rows_panel = Panel(title.capitalize(), draw, height, left=2.3)
     return [
         *WORDS.figure("histograms", panels, name),
         *WORDS.figure("subgrids", [rows_panel], name),
@@ -130,10 +126,7 @@ def _tables(suite: Suite, name: str) -> Sequence[Block]:
     lacking, reference = Cell(numbers.NOT_APPLICABLE), suite.grids[0].measured["reference"]["score"]
     kinds.append(("Real images", [lacking, lacking, Cell(f"{reference:.1f}"), lacking]))
     chances = [(f"Seed {grid.seed}", _chances(grid)) for grid in suite.grids]
-    return [
-        *WORDS.table("counts", kinds, name),
-        *WORDS.table("probability", chances, name),
-    ]
+    return [*WORDS.table("counts", kinds, name), *WORDS.table("probability", chances, name)]
 
 
 def _seeded(suite: Suite, title: str, grid: Grid) -> str:
@@ -204,8 +197,8 @@ def _margins(suite: Suite, name: str) -> Sequence[Block]:
     if not grids:
         return []
     panels = [
-        Panel("I' against the margin", partial(_draw_margins, grids=grids)),
-        Panel("Energies at the end", partial(_draw_energies, grids=grids)),
+        Panel("I' against the margin", partial(_draw_margins, grids=grids, energies=False)),
+        Panel("Energies at the end", partial(_draw_margins, grids=grids, energies=True)),
     ]
     tiles = [
         Tile(
@@ -218,40 +211,30 @@ def _margins(suite: Suite, name: str) -> Sequence[Block]:
     return [*WORDS.figure("margins", panels, name), *WORDS.gallery("digits", tiles, name)]
 
 
-def _column(grid: Grid, key: str) -> Array:
-    """A column of the sweep, NaN where a training diverged."""
-    return np.array([float(row[key]) if row[key] else np.nan for row in grid.margins])
-
-
-def _draw_margins(ax: Axes, grids: Sequence[Grid]) -> None:
+def _draw_margins(ax: Axes, grids: Sequence[Grid], *, energies: bool) -> None:
+    """I' of every seed against the margin, or both energies, beside the margin itself."""
+    lines = [("score", COLOURS[EBGAN], "")]
+    if energies:
+        lines = [("real", figures.PALETTE[2], "data"), ("fake", figures.PALETTE[4], "samples")]
     for grid in grids:
-        label = f"seed {grid.seed}"
-        x, y = _column(grid, "margin"), _column(grid, "score")
-        ax.plot(x, y, "o-", markersize=4, color=COLOURS[EBGAN], alpha=0.85, label=label)
-    _margin_axis(ax, grids, "I'", legend=False)
-    ax.set_ylim(bottom=0)
-
-
-def _draw_energies(ax: Axes, grids: Sequence[Grid]) -> None:
-    for i, grid in enumerate(grids):
-        m = _column(grid, "margin")
-        for key, colour, label in (
-            ("real", figures.PALETTE[2], "data"),
-            ("fake", figures.PALETTE[4], "samples"),
-        ):
-            (line,) = ax.plot(m, _column(grid, key), "o-", markersize=4, color=colour, alpha=0.85)
-            line.set_label(label if i == 0 else "_of another seed")
-        if not i:
+        first, m = grid is grids[0], _column(grid, "margin")
+        for key, colour, label in lines:
+            style = {"markersize": 4, "color": colour, "alpha": 0.85}
+            ax.plot(m, _column(grid, key), "o-", label=label if first else "", **style)
+        if energies and first:
             ax.plot(m, m, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3, label="the margin")
-    _margin_axis(ax, grids, "energy", legend=True)
-
-
-def _margin_axis(ax: Axes, grids: Sequence[Grid], y: str, *, legend: bool) -> None:
-    figures.finish(ax, "margin m", y, legend=legend)
+    figures.finish(ax, "margin m", "energy" if energies else "I'", legend=energies)
     ax.set_xscale("log", base=2)
     m = _column(grids[0], "margin")
     ax.set_xticks(m, [f"{value:g}" for value in m])
     ax.minorticks_off()
+    if not energies:
+        ax.set_ylim(bottom=0)
+
+
+def _column(grid: Grid, key: str) -> Array:
+    """A column of the sweep, NaN where a training diverged."""
+    return np.array([float(row[key]) if row[key] else np.nan for row in grid.margins])
 
 
 def _protocol(grid: Grid, name: str) -> Sequence[Block]:

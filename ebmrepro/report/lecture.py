@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ebmrepro.report import claims
-from ebmrepro.report.blocks import Block, Link, Links, Section, Text, Told, slug
+from ebmrepro.report.blocks import Link, Links, Section, Text, Told, slug
 from ebmrepro.report.words import Words
 
 
@@ -30,38 +30,24 @@ def section(
     """`suites` are those of the run, `carried` those that are not; `there` are the titles on the
     page by address; a figure that is not there is not linked.
     """
-    parts = [
-        Section(f"lecture-{part.topic}", part.title, _part(part, judged, suites, there, carried))
-        for part in PARTS
-    ]
-    return Section("lecture", WORDS["title"], [WORDS.text("introduction")], parts)
-
-
-def _part(
-    part: Part,
-    judged: Sequence[Told],
-    suites: Sequence[str],
-    there: Mapping[str, str],
-    carried: Sequence[str],
-) -> Sequence[Block]:
-    items = [
-        (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement)}"))
-        for claim in judged
-        if claim["topic"] == part.topic
-        for i, judgement in enumerate(claims.shown(claim, suites))
-        for where in [", ".join(filter(None, (judgement["suite"], judgement["carried"])))]
-        for text in [f"{claim['claim']} ({where})"]
-    ]
     everywhere = [slug(suite) for suite in (*suites, *carried)]
-    places = [
-        ("", Link(f"{shows} ({there[address]})", f"#{address}"))
-        for shows, where in part.figures.items()
-        for address in dict.fromkeys([where, *(f"{at}-{where}" for at in everywhere)])
-        if address in there
-    ]
-    blocks: list[Block] = [Text(part.text)]
-    if items:
-        blocks.append(Links("Claims", items))
-    if places:
-        blocks.append(Links("Where to look", places))
-    return blocks
+    parts = []
+    for part in PARTS:
+        items = [
+            (judgement["verdict"], Link(f"{claim['claim']} ({where})", f"#{address}"))
+            for claim in judged
+            if claim["topic"] == part.topic
+            for i, judgement in enumerate(claims.shown(claim, suites))
+            for where in [", ".join(filter(None, (judgement["suite"], judgement["carried"])))]
+            for address in [claims.anchor(claim, i, judgement)]
+        ]
+        places = [
+            ("", Link(f"{shows} ({there[address]})", f"#{address}"))
+            for shows, where in part.figures.items()
+            for address in dict.fromkeys([where, *(f"{at}-{where}" for at in everywhere)])
+            if address in there
+        ]
+        links = (Links("Claims", items), Links("Where to look", places))
+        blocks = [Text(part.text), *(block for block in links if block.items)]
+        parts.append(Section(f"lecture-{part.topic}", part.title, blocks))
+    return Section("lecture", WORDS["title"], [WORDS.text("introduction")], parts)

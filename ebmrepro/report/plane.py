@@ -63,9 +63,6 @@ class Found:
         """What each column measures, of a density, a way, a dimension."""
         return [numbers.cell(self.values(c.measure.format(**of)), c.digits) for c in columns]
 
-    def worst(self, measure: str, **of: object) -> float:
-        return max(self.values(measure.format(**of)), default=0.0)
-
     @property
     def dimensions(self) -> Sequence[int]:
         return range(1, self.asked.partition.dimensions + 1)
@@ -183,10 +180,11 @@ def _ratio(found: Found) -> Sequence[Block]:
     ]
     rows = []
     for way, title in film.WAYS.items():
-        worst = [
-            max(found.worst(c.measure, density=d, way=way) for d in film.TITLES) for c in exact
-        ]
-        cells = [Cell(f"{value:.0e}" if value else "0") for value in worst]
+        cells = []
+        for column in exact:
+            names = [column.measure.format(density=density, way=way) for density in film.TITLES]
+            worst = max((v for name in names for v in found.values(name)), default=0.0)
+            cells.append(Cell(f"{worst:.0e}" if worst else "0"))
         rows.append((title, [*cells, *found.cells(median, way=way)]))
     return WORDS.table("ratio", rows, columns=[*exact, *median])
 
@@ -196,14 +194,10 @@ def _ratio(found: Found) -> Sequence[Block]:
 
 def _sampling(found: Found) -> Sequence[Block]:
     paths = [
-        Panel(
-            f"{film.TITLES[density]}: {title}",
-            partial(_paths, found, density, kind),
-            SQUARE,
-            left=0.42,
-        )
+        Panel(f"{film.TITLES[density]}: {title}", draw, SQUARE, left=0.42)
         for kind, (title, _) in film.SLIDING.items()
         for density in SHOWN
+        for draw in [partial(_paths, found, density, kind)]
     ]
     panels = [Panel(WORDS["samplers"]["panel"], partial(_bias, found), 2.6)]
     panels += [_distances(found, density) for density in film.TITLES]

@@ -146,10 +146,8 @@ def _examples(tour: Tour, system: str, ax: Axes) -> None:
             at = top - 1 - 0.42 * (j + 0.55)
             ax.text(-0.15, at, label, ha="right", va="center", fontsize=7.5, color=MUTED)
             for t, y in enumerate(labels[i]):
-                right = y == truth[i, t]
-                style: dict[str, Any] = {"color": INK if right else WRONG}
-                style["weight"] = "normal" if right else "bold"
-                ax.text(t + 0.5, at, str(y), ha="center", va="center", **style)
+                colour, weight = (INK, "normal") if y == truth[i, t] else (WRONG, "bold")
+                ax.text(t + 0.5, at, str(y), ha="center", va="center", color=colour, weight=weight)
     ax.set_xlim(-1.3, length)
     ax.set_ylim(-count * block + 0.3, 0.05)
     ax.set_axis_off()
@@ -207,20 +205,20 @@ def _rise(asked: Asked, kind: str, axis: str, legend: bool, ax: Axes) -> None:
 
 
 def _detection(asked: Asked) -> Sequence[Block]:
-    measures = sorted({name.partition("@")[0] for name in asked.tour.measured["values"]})
-    there = [m.removeprefix("auroc_") for m in measures if m.startswith("auroc_")]
+    measures = {name.partition("@")[0] for name in asked.tour.measured["values"]}
+    there = sorted(m.removeprefix("auroc_") for m in measures if m.startswith("auroc_"))
     kinds = {k: title for k, title in WORDS["images"].items() if k in there}
     kinds |= {k: WORDS["others"].format(kind=k) for k in there if k not in kinds}
     small = WORDS["detection"]["small"]
     columns = [Column(kinds[k].capitalize(), small, f"auroc_{k}") for k in kinds]
-    panels = []
-    for column in columns:
-        rows = [
+    rows = {
+        column.title: [
             (s.title, asked.colours.of(s.name), asked.tour.values(column.measure, s.name))
             for s in asked.systems(column.measure)
         ]
-        if rows:
-            panels.append(figures.dots(column.title, rows, "AUROC", 0.5))
+        for column in columns
+    }
+    panels = [figures.dots(title, own, "AUROC", 0.5) for title, own in rows.items() if own]
     missing = [
         f"{kind}: {why}"
         for kind in kinds
@@ -230,7 +228,7 @@ def _detection(asked: Asked) -> Sequence[Block]:
     return [
         *_table(asked, "detection", columns),
         *WORDS.figure("auroc", panels, asked.at),
-        *([Text(WORDS["missing"], missing)] if missing else []),
+        *WORDS.lines("missing", missing),
         *_gallery(asked, "kinds", [(WORDS["kinds"]["tile"], "detection")]),
     ]
 
