@@ -99,7 +99,7 @@ def _learning(system: System) -> Sequence[Panel]:
         for measure, label in WORDS["learning"]["levels"].items()
         if (found := numbers.over_seeds(system, measure)) is not None
     ]
-    title, lines = f"{system.title}: error over fine-tuning", figures.starts(*ways, PALETTE[2])
+    title, lines = f"{system.title}: error over fine-tuning", figures.starts(PALETTE[2], *ways)
     x, y = "epoch of fine-tuning", "squared error per image"
     return [figures.over_epochs(title, lines, x, y, levels, log=True)]
 

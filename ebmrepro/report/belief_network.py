@@ -64,8 +64,8 @@ def _filters(suite: Suite, system: System) -> Sequence[Block]:
         (drawn, galleries.generated(system, SHOWN, 8)),
         (f"Real ({suite.evaluate['split']})", galleries.real(suite, SHOWN, 8)),
     ]
-    facts = {"shown": min(SHOWN, run.filters.shape[1]), "seed": run.seed}
-    return WORDS.gallery("filters", galleries.tiles(sheet), sheet=sheet, **facts)
+    shown, tiles = min(SHOWN, run.filters.shape[1]), galleries.tiles(sheet)
+    return WORDS.gallery("filters", tiles, sheet=sheet, shown=shown, seed=run.seed)
 
 
 def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
@@ -73,7 +73,7 @@ def _fine_tuning(system: System, colour: str) -> Sequence[Block]:
     for told in WORDS["fine-tuning"]["panels"]:
         ways = [system.curves(f"{told['column']}/{start}") for start in ("classifier", "scratch")]
         if all(ways):
-            lines = figures.starts(*ways, colour)
+            lines = figures.starts(colour, *ways)
             x, y = "epoch of fine-tuning", told["axis"]
             panels.append(figures.over_epochs(told["title"], lines, x, y))
     return WORDS.figure("fine-tuning", panels)
@@ -113,7 +113,7 @@ def _by_depth(suite: Suite) -> Sequence[Block]:
     if len({published.share([s]) for s in titled}) > 1:
         titled = [replace(s, title=f"{s.title}; {published.share([s])}") for s in titled]
     return [
-        numbers.table(*WORDS.heading(key), titled, columns, {})
+        numbers.table(WORDS.heading(key), titled, columns, {})
         for key in ("depth", "depth-gradients")
         if (columns := numbers.chosen(titled, WORDS[key]["measures"]))
     ]
@@ -133,8 +133,8 @@ def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
         return []
     shown = SHOWN // classes * classes
     sheet = [(WORDS["labels"]["tile"], galleries.generated(system, shown, classes))]
-    facts = {"shown": shown, "seed": run.seed}
-    return WORDS.gallery("labels", galleries.tiles(sheet), sheet=sheet, **facts)
+    tiles = galleries.tiles(sheet)
+    return WORDS.gallery("labels", tiles, sheet=sheet, shown=shown, seed=run.seed)
 
 
 def _learning_labels(system: System, colour: str) -> Sequence[Block]:

@@ -80,6 +80,11 @@ def anchor(claim: Told, index: int, judgement: Told) -> str:
     return f"claim-{claim['id']}" + (f"-{slug(judgement['suite'])}" if index else "")
 
 
+def where(judgement: Told) -> str:
+    """The suite, and how its numbers came here."""
+    return ", ".join(filter(None, (judgement["suite"], judgement["carried"])))
+
+
 def source(claim: Told) -> str:
     return f"{claim['source']} ({claim['certainty_in_words']})"
 

@@ -223,7 +223,7 @@ def from_first(*lines: Line) -> list[Line]:
     return [line._replace(curves=[c[first:] for c in line.curves]) for line in lines]
 
 
-def starts(pretrained: Sequence[Array], scratch: Sequence[Array], colour: str) -> list[Line]:
+def starts(colour: str, pretrained: Sequence[Array], scratch: Sequence[Array]) -> list[Line]:
     """Fine-tuning from pretrained weights, and from random ones."""
     return from_first(
         Line(scratch, INK, "random start"), Line(pretrained, colour, "pretrained start")
@@ -294,11 +294,15 @@ def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
     return _rows(title, [label for label, _, _ in rows], axis, 2.9, row, (low, high), log)
 
 
-def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Panel:
+def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Sequence[Panel]:
     """A row for each system: a dot per seed, the mean as a tick, the interval as a line.
 
-    `floor` is drawn as a dotted line, where a logarithmic axis can show it.
+    A row without values is left out, and the panel where there is none. `floor` is drawn as a
+    dotted line, where a logarithmic axis can show it.
     """
+    rows = [row for row in rows if row[2]]
+    if not rows:
+        return []
     values = np.concatenate([np.array(seeds) for _, _, seeds in rows])
     intervals = [interval(seeds) for _, _, seeds in rows]
     log = wide([values], 12)
@@ -324,7 +328,7 @@ def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Pa
         ax.plot(seeds, [at] * len(seeds), "o", markersize=4, color=colour, alpha=0.85)
 
     labels = [label for label, _, _ in rows]
-    return _rows(title, labels, axis, 1.0 + 0.24 * len(rows), row, (low, high), log)
+    return [_rows(title, labels, axis, 1.0 + 0.24 * len(rows), row, (low, high), log)]
 
 
 def label_rows(ax: Axes, labels: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ class Run:
     measured: Mapping[str, Any] | None  # metrics.json
     energies: Mapping[str, Array]  # image set -> (images,)
     generated: Array | None  # uint8 (at most SHOWN, C, H, W)
-    progress: Sequence[tuple[int, bytes]]  # (step, PNG of the grid at fixed z)
+    progress: Sequence[tuple[int, bytes]] = ()  # (step, PNG of the grid at fixed z)
     filters: Array | None = None  # (visible, hidden), for a DBN
     codes: Mapping[str, Array] = field(default_factory=dict)  # way, (N, 2), and labels (N,)
     rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
@@ -97,8 +97,9 @@ class System:
     def number(self, key: str) -> float | None:
         """A number of its block by its dotted key, None where that is no number."""
         found = self.numbers.get(key)
-        counts = isinstance(found, int | float) and not isinstance(found, bool)
-        return float(found) if counts else None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        return float(found)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,10 @@ def _run_here(root: Path, params: Params, name: str) -> Suite:
     numbers = {n: flatten(block.block(n).model_dump()) for n in names}
     suite = _suite(root, name, block.evaluate.model_dump())
     runs = {
-        n: [_with_model(root, name, n, _run(root, suite, n, k)) for k in params.run.seeds]
+        n: [
+            _run(root, suite, n, k, **_of_model(root / layout.folder(name, n, k)))
+            for k in params.run.seeds
+        ]
         for n in names
     }
     return replace(suite, systems=_systems(runs, numbers))
@@ -192,7 +196,7 @@ def _carried(root: Path, params: Params, name: str) -> Suite:
     suite = replace(_suite(root, name, evaluate), carried=True, title=title)
     ran_on = carried.provenance(root, name)
     runs = {
-        n: [replace(_run(root, suite, n, k), provenance=ran_on.get((n, k))) for k in seeds[n]]
+        n: [_run(root, suite, n, k, provenance=ran_on.get((n, k))) for k in seeds[n]]
         for n in dict.fromkeys([*listed, *seeds])
     }
     return replace(suite, systems=_systems(runs, {n: _ran_with(own) for n, own in runs.items()}))
@@ -203,7 +207,8 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
     place = root / "results" / name / "reference"
     told = known(results.document, place / "reference.json") or {}
     dataset = told.get("dataset", {})
-    real = _images(place / "real.png", dataset, told.get("count", 0))
+    tour = place.with_name("tour")
+    answers = known(results.document, tour / "metrics.json")
     return Suite(
         name=name,
         title=words.suite(name),
@@ -211,10 +216,12 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         evaluate=told.get("evaluate", evaluate),
         dataset=dataset,
         counts={split: held["count"] for split, held in dataset.get("splits", {}).items()},
-        real=real,
+        real=_images(place / "real.png", dataset, told.get("count", 0)),
         floor=told.get("floor", {}),
         floor_protocol=told.get("floor_protocol", ""),
-        tour=_tour(place.with_name("tour")),
+        tour=None
+        if answers is None
+        else Tour(answers, _arrays(tour / "tour.npz"), _pictures(tour)),
         grids=_grids(place.with_name("ebgan_grid")),
     )
 
@@ -248,7 +255,7 @@ def _systems(
     return found
 
 
-def _run(root: Path, suite: Suite, name: str, seed: int) -> Run:
+def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -> Run:
     result = root / layout.results(suite.name, name, seed)
     count = suite.evaluate.get("generated", 0)
     return Run(
@@ -258,28 +265,19 @@ def _run(root: Path, suite: Suite, name: str, seed: int) -> Run:
         measured=known(results.document, result / "metrics.json"),
         energies=_arrays(result / "energies.npz"),
         generated=_images(result / "samples.png", suite.dataset, count),
-        progress=[],
         codes=_arrays(result / "codes.npz"),
         rebuilt=_arrays(result / "reconstructions.npz"),
+        **known_besides,
     )
 
 
-def _with_model(root: Path, suite: str, name: str, run: Run) -> Run:
-    """A run with what only the machine that trained it has."""
-    model = root / layout.folder(suite, name, run.seed)
-    grids = sorted((model / "samples").glob("step_*.png"))
-    return replace(
-        run,
-        progress=[(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
-        filters=results.tensor(model / "model.safetensors", "rbms.0.W"),
-    )
-
-
-def _tour(folder: Path) -> Tour | None:
-    measured = known(results.document, folder / "metrics.json")
-    if measured is None:
-        return None
-    return Tour(measured, _arrays(folder / "tour.npz"), _pictures(folder))
+def _of_model(folder: Path) -> Mapping[str, Any]:
+    """What only the machine that trained it has of a run."""
+    grids = sorted((folder / "samples").glob("step_*.png"))
+    return {
+        "progress": [(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
+        "filters": results.tensor(folder / "model.safetensors", "rbms.0.W"),
+    }
 
 
 def _grids(folder: Path) -> Sequence[Grid]:

@@ -34,12 +34,11 @@ def section(
     parts = []
     for part in PARTS:
         items = [
-            (judgement["verdict"], Link(f"{claim['claim']} ({where})", f"#{address}"))
+            (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement)}"))
             for claim in judged
             if claim["topic"] == part.topic
             for i, judgement in enumerate(claims.shown(claim, suites))
-            for where in [", ".join(filter(None, (judgement["suite"], judgement["carried"])))]
-            for address in [claims.anchor(claim, i, judgement)]
+            for text in [f"{claim['claim']} ({claims.where(judgement)})"]
         ]
         places = [
             ("", Link(f"{shows} ({there[address]})", f"#{address}"))

@@ -5,19 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 
-from ebmrepro.report.blocks import (
-    Block,
-    Cell,
-    Column,
-    Command,
-    Judged,
-    Picture,
-    Section,
-    Table,
-    Text,
-    Verdicts,
-)
-from ebmrepro.report.claims import MARKS
+from ebmrepro.report import blocks
+from ebmrepro.report.claims import MARKS, where
 
 PREFACE = """\
 # Results
@@ -27,38 +16,38 @@ Written by the stage `report`; edits are lost. The figures are in `reports/index
 """
 
 
-def markdown(sections: Sequence[Section]) -> str:
+def markdown(sections: Sequence[blocks.Section]) -> str:
     """The tables of the page, escaped, with the overview picture beside them."""
     return "\n".join([PREFACE, *_sections(sections, 2)])
 
 
-def _sections(sections: Sequence[Section], depth: int) -> Iterator[str]:
+def _sections(sections: Sequence[blocks.Section], depth: int) -> Iterator[str]:
     for section in sections:
-        blocks = [text for block in section.blocks if (text := _block(block))]
+        texts = [text for block in section.blocks if (text := _block(block))]
         parts = list(_sections(section.sections, depth + 1))
-        if blocks or parts:
+        if texts or parts:
             yield f"{'#' * depth} {escape(section.title)}\n"
-            yield from blocks
+            yield from texts
             yield from parts
 
 
-def _block(block: Block) -> str:
+def _block(block: blocks.Block) -> str:
     match block:
-        case Text(text, lines):
+        case blocks.Text(text, lines):
             items = "".join(f"- {escape(line)}\n" for line in lines)
             return f"{escape(text)}\n" + (f"\n{items}" if items else "")
-        case Command(text):
+        case blocks.Command(text):
             return f"```sh\n{text}\n```\n"
-        case Picture():
+        case blocks.Picture():
             return f"![{escape(block.title)}]({block.name}.png)\n\n{escape(block.caption)}\n"
-        case Table():
+        case blocks.Table():
             return _table(block)
-        case Verdicts():
+        case blocks.Verdicts():
             return _verdicts(block)
     return ""
 
 
-def _table(table: Table) -> str:
+def _table(table: blocks.Table) -> str:
     headings = [escape(table.corner), *map(_heading, table.columns)]
     side = ":--" if table.words else "--:"
     lines = [headings, [":--", *[side] * len(table.columns)]]
@@ -69,13 +58,13 @@ def _table(table: Table) -> str:
     return f"{caption}\n{rows}" + (f"\n{notes}" if notes else "")
 
 
-def _verdicts(block: Verdicts) -> str:
+def _verdicts(block: blocks.Verdicts) -> str:
     lines = [["Verdict", "Claim", "Paper", "Here", "Effect", "Judged by"], [":--"] * 6]
     lines += [_judged(row) for row in block.rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _judged(row: Judged) -> list[str]:
+def _judged(row: blocks.Judged) -> list[str]:
     claim, judgement, parts = row.claim, row.judgement, row.judgement["parts"]
     here = [escape(part["estimate_in_words"]) for part in parts]
     if len(parts) > 1:
@@ -83,7 +72,7 @@ def _judged(row: Judged) -> list[str]:
         here = [f"{mark} {said}" if said else "" for mark, said in zip(marks, here, strict=True)]
     reasons = dict.fromkeys(part["reason"] for part in parts if part["reason"])
     verdict = judgement["verdict"]
-    suite = escape(", ".join(filter(None, (judgement["suite"], judgement["carried"]))))
+    suite = escape(where(judgement))
     return [
         f'<a id="{row.anchor}"></a>{MARKS[verdict]} {verdict}<br><sub>{suite}</sub>',
         f"{escape(claim['claim'])}<br><sub>{escape(row.source)}</sub>",
@@ -94,12 +83,12 @@ def _judged(row: Judged) -> list[str]:
     ]
 
 
-def _heading(column: Column) -> str:
+def _heading(column: blocks.Column) -> str:
     small = f"<br><sub>{escape(column.small)}</sub>" if column.small else ""
     return escape(column.title) + small
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: blocks.Cell) -> str:
     main = f"**{escape(cell.main)}**" if cell.best else escape(cell.main)
     notes = "".join(f"<sup>{n}</sup>" for n in cell.notes)
     small = f"<br><sub>{escape(cell.small)}</sub>" if cell.small else ""

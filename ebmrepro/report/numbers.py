@@ -69,9 +69,7 @@ def seeds(system: System) -> Cell:
 
 
 def table(
-    name: str,
-    title: str,
-    caption: str,
+    heading: tuple[str, str, str],
     systems: Sequence[System],
     columns: Sequence[str],
     floor: Mapping[str, float],
@@ -92,18 +90,15 @@ def table(
             cells = [_cell(system, m, notes, system is best[m]) for m in columns]
         rows.append((system.title, [*cells, seeds(system)]))
     headings = [*map(column, columns), Column("Seeds", "n")]
-    return Table(name, title, caption, "System", headings, rows, notes)
+    return Table(*heading, "System", headings, rows, notes)
 
 
 def of_suite(
-    heading: tuple[str, str, str],
-    suite: Suite,
-    columns: Sequence[str],
-    real: str = words.REAL,
+    heading: tuple[str, str, str], suite: Suite, columns: Sequence[str], real: str = words.REAL
 ) -> Sequence[Table]:
     """Only systems that have one of the measures: no row of dashes; nothing without any."""
     systems = [s for s in suite.systems if set(columns) & set(measures([s]))]
-    return [table(*heading, systems, columns, suite.floor, real)] if systems else []
+    return [table(heading, systems, columns, suite.floor, real)] if systems else []
 
 
 def chosen(systems: Sequence[System], wanted: Sequence[str]) -> Sequence[str]:

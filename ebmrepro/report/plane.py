@@ -200,7 +200,7 @@ def _sampling(found: Found) -> Sequence[Block]:
         for draw in [partial(_paths, found, density, kind)]
     ]
     panels = [Panel(WORDS["samplers"]["panel"], partial(_bias, found), 2.6)]
-    panels += [_distances(found, density) for density in film.TITLES]
+    panels += [panel for density in film.TITLES for panel in _distances(found, density)]
     return [
         *_film(found, "sliding"),
         *WORDS.figure("paths", paths, SLUG),
@@ -209,11 +209,11 @@ def _sampling(found: Found) -> Sequence[Block]:
     ]
 
 
-def _distances(found: Found, density: str) -> Panel:
+def _distances(found: Found, density: str) -> Sequence[Panel]:
     rows = [
-        (title, SAMPLERS.get(measure.partition("@")[2], MUTED), values)
-        for measure, title in WORDS["starts"].items()
-        if (values := found.values(measure.format(density=density)))
+        (title, SAMPLERS.get(kind.partition("@")[2], MUTED), found.values(measure))
+        for kind, title in WORDS["starts"].items()
+        for measure in [kind.format(density=density)]
     ]
     return figures.dots(film.TITLES[density], rows, "total variation", None)
 

@@ -114,13 +114,9 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
 
 
 def _dots(suite: Suite, colours: Colours, measure: str) -> Sequence[Panel]:
-    rows = [
-        (system.title, colours.of(system.name), values)
-        for system in suite.systems
-        if (values := system.values(measure))
-    ]
     told, floor = numbers.column(measure), suite.floor.get(measure)
-    return [figures.dots(told.title, rows, told.small, floor)] if rows else []
+    rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
+    return figures.dots(told.title, rows, told.small, floor)
 
 
 def tables(suite: Suite) -> Sequence[Block]:

@@ -8,26 +8,16 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table as Grid
+from rich.table import Table
 
-from ebmrepro.report.blocks import (
-    Block,
-    Cell,
-    Command,
-    Figure,
-    Gallery,
-    Picture,
-    Section,
-    Table,
-    Text,
-)
+from ebmrepro.report import blocks
 
 ACROSS = 3  # columns side by side: what 80 characters hold
 INTERVAL = 16  # characters of `[−0.123, −0.123]`
 LABEL = 18
 
 
-def show(sections: Sequence[Section], console: Console) -> None:
+def show(sections: Sequence[blocks.Section], console: Console) -> None:
     """Print sections and their parts; folded parts are left to the page."""
     for section in sections:
         console.print()
@@ -37,28 +27,28 @@ def show(sections: Sequence[Section], console: Console) -> None:
         show([part for part in section.sections if not part.folded], console)
 
 
-def _block(block: Block, console: Console) -> None:
+def _block(block: blocks.Block, console: Console) -> None:
     match block:
-        case Text(text, lines):
+        case blocks.Text(text, lines):
             console.print(escape(text))
             for line in lines:
                 console.print(Padding(f"- {escape(line)}", (0, 0, 0, 2)))
-        case Command(text):
+        case blocks.Command(text):
             console.print(f"    {escape(text)}")
-        case Table():
+        case blocks.Table():
             console.print(f"\n[bold]{escape(block.title)}[/bold]. {escape(block.caption)}")
             for first in range(0, len(block.columns), ACROSS):
                 console.print(_table(block, slice(first, first + ACROSS)))
-        case Figure():
+        case blocks.Figure():
             place = f"reports/figures/{block.name}.png"
             console.print(f"Picture: {escape(f'{block.title}, {place}')}", style="dim")
-        case Gallery() | Picture():
+        case blocks.Gallery() | blocks.Picture():
             console.print(f"Pictures in reports/index.html: {escape(block.title)}", style="dim")
 
 
-def _table(table: Table, shown: slice) -> Grid:
+def _table(table: blocks.Table, shown: slice) -> Table:
     """Some of the columns, beside the labels of the rows."""
-    grid = Grid(box=box.SIMPLE)
+    grid = Table(box=box.SIMPLE)
     grid.add_column(escape(table.corner), max_width=LABEL)
     for column in table.columns[shown]:
         heading = "\n".join(part for part in (column.title, column.small) if part)
@@ -69,5 +59,5 @@ def _table(table: Table, shown: slice) -> Grid:
     return grid
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: blocks.Cell) -> str:
     return escape("\n".join(part for part in (cell.main, cell.small) if part))

@@ -211,14 +211,13 @@ def _detection(asked: Asked) -> Sequence[Block]:
     kinds |= {k: WORDS["others"].format(kind=k) for k in there if k not in kinds}
     small = WORDS["detection"]["small"]
     columns = [Column(kinds[k].capitalize(), small, f"auroc_{k}") for k in kinds]
-    rows = {
-        column.title: [
+    panels: list[Panel] = []
+    for column in columns:
+        rows = [
             (s.title, asked.colours.of(s.name), asked.tour.values(column.measure, s.name))
-            for s in asked.systems(column.measure)
+            for s in asked.suite.systems
         ]
-        for column in columns
-    }
-    panels = [figures.dots(title, own, "AUROC", 0.5) for title, own in rows.items() if own]
+        panels += figures.dots(column.title, rows, "AUROC", 0.5)
     missing = [
         f"{kind}: {why}"
         for kind in kinds

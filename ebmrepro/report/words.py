@@ -12,18 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config.documents import read_yaml
-from ebmrepro.report.blocks import (
-    Block,
-    Cell,
-    Column,
-    Figure,
-    Gallery,
-    Panel,
-    Section,
-    Table,
-    Text,
-    Tile,
-)
+from ebmrepro.report import blocks
 
 
 class Words:
@@ -38,19 +27,19 @@ class Words:
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
-    def text(self, key: str, **facts: object) -> Text:
+    def text(self, key: str, **facts: object) -> blocks.Text:
         """A paragraph, with the list that follows it."""
         entry = self[key]
         if isinstance(entry, str):
-            return Text(entry.format(**facts))
-        return Text(entry["text"].format(**facts), entry["lines"])
+            return blocks.Text(entry.format(**facts))
+        return blocks.Text(entry["text"].format(**facts), entry["lines"])
 
-    def lines(self, key: str, lines: Sequence[str]) -> list[Block]:
+    def lines(self, key: str, lines: Sequence[str]) -> list[blocks.Block]:
         """A paragraph and its list, where there is something to list."""
-        return [Text(self[key], lines)] if lines else []
+        return [blocks.Text(self[key], lines)] if lines else []
 
-    def columns(self, key: str) -> list[Column]:
-        return [Column(**column) for column in self[key]["columns"]]
+    def columns(self, key: str) -> list[blocks.Column]:
+        return [blocks.Column(**column) for column in self[key]["columns"]]
 
     def heading(self, key: str, at: str = "", **facts: object) -> tuple[str, str, str]:
         """Name, title and caption of a block; `at` tells blocks of one key apart in file names."""
@@ -62,39 +51,39 @@ class Words:
     def table(
         self,
         key: str,
-        rows: Sequence[tuple[str, Sequence[Cell]]],
+        rows: Sequence[tuple[str, Sequence[blocks.Cell]]],
         at: str = "",
-        columns: Sequence[Column] | None = None,
+        columns: Sequence[blocks.Column] | None = None,
         notes: Sequence[str] = (),
         **facts: object,
-    ) -> list[Block]:
+    ) -> list[blocks.Block]:
         """Rows under the columns of the entry, or under others."""
         if not rows:
             return []
         entry, heading = self[key], self.heading(key, at, **facts)
         columns = self.columns(key) if columns is None else columns
         set_left = entry.get("words", False)
-        return [Table(*heading, entry["corner"], columns, rows, notes, set_left)]
+        return [blocks.Table(*heading, entry["corner"], columns, rows, notes, set_left)]
 
     def figure(
-        self, key: str, panels: Sequence[Panel], at: str = "", **facts: object
-    ) -> list[Block]:
-        return [Figure(*self.heading(key, at, **facts), panels)] if panels else []
+        self, key: str, panels: Sequence[blocks.Panel], at: str = "", **facts: object
+    ) -> list[blocks.Block]:
+        return [blocks.Figure(*self.heading(key, at, **facts), panels)] if panels else []
 
     def gallery(
-        self, key: str, tiles: Sequence[Tile], at: str = "", sheet: Any = (), **facts: object
-    ) -> list[Block]:
+        self, key: str, tiles: Sequence[blocks.Tile], at: str = "", sheet: Any = (), **facts: object
+    ) -> list[blocks.Block]:
         """`sheet` is what its files show, if there are to be any."""
-        return [Gallery(*self.heading(key, at, **facts), tiles, sheet)] if tiles else []
+        return [blocks.Gallery(*self.heading(key, at, **facts), tiles, sheet)] if tiles else []
 
-    def sections(self, at: str, **parts: Sequence[Block]) -> list[Section]:
+    def sections(self, at: str, **parts: Sequence[blocks.Block]) -> list[blocks.Section]:
         """Subsections by the titles under `parts` and, shown as headings that open, `folded`."""
         folded = self["folded"]
         titles = self["parts"] | folded
         return [
-            Section(f"{at}-{part}", titles[part], blocks, folded=part in folded)
-            for part, blocks in parts.items()
-            if blocks
+            blocks.Section(f"{at}-{part}", titles[part], own, folded=part in folded)
+            for part, own in parts.items()
+            if own
         ]
 
 
