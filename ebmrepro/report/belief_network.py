@@ -109,7 +109,9 @@ def _by_depth(suite: Suite) -> Sequence[Block]:
         return []
     family = [s for s in family if s.method or s in others]
     family.sort(key=lambda s: len(s.numbers[DEPTH]))
-    titled = [replace(s, title=f"{s.title}: {_layers_of(s)}") for s in family]
+    titled = [
+        replace(s, title=f"{s.title}: {'-'.join(map(str, s.numbers[DEPTH]))}") for s in family
+    ]
     if len({published.share([s]) for s in titled}) > 1:
         titled = [replace(s, title=f"{s.title}; {published.share([s])}") for s in titled]
     return [
@@ -117,10 +119,6 @@ def _by_depth(suite: Suite) -> Sequence[Block]:
         for key in ("depth", "depth-gradients")
         if (columns := numbers.chosen(titled, WORDS[key]["measures"]))
     ]
-
-
-def _layers_of(system: System) -> str:
-    return "-".join(map(str, system.numbers[DEPTH]))
 
 
 # Labels ----------------------------------------------------------------------------------------

@@ -291,7 +291,7 @@ def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
             ax.fill_between(middles, at - 0.4, outline, color=colour, alpha=0.28 / len(seeds), lw=0)
             ax.plot(middles, outline, color=colour, linewidth=1, alpha=0.9)
 
-    return _rows(title, [label for label, _, _ in rows], axis, 2.9, row, (low, high), log)
+    return _rows(title, rows, axis, 2.9, row, (low, high), log)
 
 
 def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Sequence[Panel]:
@@ -306,29 +306,26 @@ def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Se
     values = np.concatenate([np.array(seeds) for _, _, seeds in rows])
     intervals = [interval(seeds) for _, _, seeds in rows]
     log = wide([values], 12)
-    shown = floor is not None and (floor > 0 or not log)
+    floors = [floor] if floor is not None and (floor > 0 or not log) else []
     ends = [end for i in intervals for end in (i.low, i.high) if end is not None]
-    ends += [floor] if floor is not None and shown else []
-    low, high = min([*values, *ends]), max([*values, *ends])
+    low, high = min([*values, *ends, *floors]), max([*values, *ends, *floors])
     if log:  # an interval may reach below zero, where a logarithmic axis does not: it is cut there
-        least = min(float(values.min()) / 3, floor if floor and shown else np.inf)
-        low, high = max(low, least) / 1.1, high * 1.1
+        low, high = max(low, min([float(values.min()) / 3, *floors])) / 1.1, high * 1.1
     else:
-        low, high = low - 0.05 * (high - low or 10), high + 0.05 * (high - low or 10)
+        edge = 0.05 * (high - low or 10)
+        low, high = low - edge, high + edge
 
     def row(ax: Axes, i: int, at: int) -> None:
-        if i == 0 and floor is not None and shown:
-            ax.axvline(floor, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
-        _, colour, seeds = rows[i]
-        found = intervals[i]
+        for place in floors if i == 0 else []:
+            ax.axvline(place, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
+        (_, colour, seeds), found = rows[i], intervals[i]
         if found.low is not None and found.high is not None:
             span = [max(found.low, low), found.high]
             ax.plot(span, [at, at], color=colour, linewidth=2.4, alpha=0.45)
         ax.plot([found.mean], [at], marker="|", markersize=13, markeredgewidth=2.2, color=colour)
         ax.plot(seeds, [at] * len(seeds), "o", markersize=4, color=colour, alpha=0.85)
 
-    labels = [label for label, _, _ in rows]
-    return [_rows(title, labels, axis, 1.0 + 0.24 * len(rows), row, (low, high), log)]
+    return [_rows(title, rows, axis, 1.0 + 0.24 * len(rows), row, (low, high), log)]
 
 
 def label_rows(ax: Axes, labels: Sequence[str]) -> None:
@@ -342,7 +339,7 @@ def label_rows(ax: Axes, labels: Sequence[str]) -> None:
 
 def _rows(
     title: str,
-    labels: Sequence[str],
+    rows: Sequence[Row] | Sequence[Dots],
     axis: str,
     height: float,
     row: Callable[[Axes, int, int], None],
@@ -350,6 +347,7 @@ def _rows(
     log: bool,
 ) -> Panel:
     """Labelled rows over one axis, the first on top; `row(ax, i, at)` draws row i at a height."""
+    labels = [label for label, _, _ in rows]
 
     def draw(ax: Axes) -> None:
         for i in range(len(labels)):

@@ -207,8 +207,6 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
     place = root / "results" / name / "reference"
     told = known(results.document, place / "reference.json") or {}
     dataset = told.get("dataset", {})
-    tour = place.with_name("tour")
-    answers = known(results.document, tour / "metrics.json")
     return Suite(
         name=name,
         title=words.suite(name),
@@ -219,9 +217,7 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         real=_images(place / "real.png", dataset, told.get("count", 0)),
         floor=told.get("floor", {}),
         floor_protocol=told.get("floor_protocol", ""),
-        tour=None
-        if answers is None
-        else Tour(answers, _arrays(tour / "tour.npz"), _pictures(tour)),
+        tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
     )
 
@@ -280,18 +276,23 @@ def _of_model(folder: Path) -> Mapping[str, Any]:
     }
 
 
+def _tour(path: Path) -> Tour:
+    """From its metrics.json, and what lies beside it."""
+    arrays = _arrays(path.with_name("tour.npz"))
+    return Tour(results.document(path), arrays, _pictures(path.parent))
+
+
 def _grids(folder: Path) -> Sequence[Grid]:
     """Every seed that was run, whatever seeds params.yaml names: each is a draw of its own."""
     return [
         Grid(
-            int(path.name),
-            results.document(path / "metrics.json"),
-            results.rows(path / "scores.csv"),
-            results.rows(path / "margin.csv"),
-            _pictures(path),
+            int(path.parent.name),
+            results.document(path),
+            results.rows(path.with_name("scores.csv")),
+            results.rows(path.with_name("margin.csv")),
+            _pictures(path.parent),
         )
-        for path in sorted(folder.glob("[0-9]*"), key=lambda path: int(path.name))
-        if (path / "metrics.json").exists()
+        for path in sorted(folder.glob("[0-9]*/metrics.json"), key=lambda p: int(p.parent.name))
     ]
 
 

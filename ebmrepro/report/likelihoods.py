@@ -20,11 +20,11 @@ WORDS = Words("likelihoods")
 
 def section(suites: Sequence[Suite]) -> Sequence[Section]:
     """One section for each suite whose RBMs were measured."""
-    measured = [
-        (suite, [s for s in suite.systems if s.base == WORDS["method"] and s.measured])
+    return [
+        _of(suite, systems)
         for suite in suites
+        if (systems := [s for s in suite.systems if s.base == WORDS["method"] and s.measured])
     ]
-    return [_of(suite, systems) for suite, systems in measured if systems]
 
 
 def _of(suite: Suite, systems: Sequence[System]) -> Section:

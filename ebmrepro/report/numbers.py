@@ -21,7 +21,7 @@ def over_seeds(system: System, measure: str) -> Interval | None:
     return interval(values) if values else None
 
 
-def cell(values: Sequence[float], digits: int, missing: str = "–") -> Cell:
+def cell(values: Sequence[float], digits: int, missing: str = NOT_APPLICABLE) -> Cell:
     """Mean over seeds with its interval, which a number that no seed moves has not."""
     if not values:
         return Cell(missing)
@@ -83,7 +83,9 @@ def table(
     best = {measure: _best(systems, measure) for measure in columns}
     rows: list[tuple[str, Sequence[Cell]]] = []
     if any(measure in floor for measure in columns):
-        rows.append((real, [*(_floor(floor, m) for m in columns), Cell(NOT_APPLICABLE)]))
+        scores = [[floor[measure]] if measure in floor else [] for measure in columns]
+        digits = [catalogue.describe(measure).digits for measure in columns]
+        rows.append((real, [*map(cell, scores, digits), Cell(NOT_APPLICABLE)]))
     for system in systems:
         cells = [Cell(NOT_RUN) for _ in columns]
         if system.measured:
@@ -155,12 +157,6 @@ def _cell(system: System, measure: str, notes: list[str], best: bool) -> Cell:
     return Cell(number(found.mean, digits), small, cited, best)
 
 
-def _floor(floor: Mapping[str, float], measure: str) -> Cell:
-    if measure not in floor:
-        return Cell(NOT_APPLICABLE)
-    return Cell(number(floor[measure], catalogue.describe(measure).digits))
-
-
 def _remarks(system: System, measure: str) -> Sequence[str]:
     """Flags and reasons of a measure, with the seeds they hold for where not for all."""
     which: dict[str, list[int]] = {}
@@ -184,8 +180,7 @@ def _best(systems: Sequence[System], measure: str) -> System | None:
     better = catalogue.describe(measure).better
     spans: list[tuple[float, float, System]] = []
     for system in systems:
-        found = over_seeds(system, measure)
-        if found is None:
+        if (found := over_seeds(system, measure)) is None:
             continue
         if found.low is None or found.high is None:
             return None
