@@ -20,13 +20,6 @@ from ebmrepro.report.gather import Array, Suite, System
 from ebmrepro.report.words import Words
 
 WORDS = Words("autoencoder")
-ERRORS = (
-    "reconstruction_sum_sq",
-    "reconstruction_sum_sq_random",
-    "pca_sum_sq",
-    "mean_image_sum_sq",
-)
-APART = ("neighbour_error_code", "neighbour_error_pca")
 POINTS = 1000  # images of a scatter: the first, not picked
 NUMERAL = 32  # points squared, of a numeral in it
 # A class is told by its numeral; its colour, of which there are too few for ten, only helps.
@@ -42,7 +35,7 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 
 
 def _of_suite(suite: Suite) -> Sequence[Block]:
-    systems = [system for system in suite.systems if system.values(ERRORS[0])]
+    systems = [system for system in suite.systems if system.values(WORDS["errors"]["measures"][0])]
     at = f"{suite.name}-deep"
     learning = [panel for system in systems for panel in _learning(system)]
     rebuilt = [
@@ -62,17 +55,18 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
     """The caption of the paper's Figure 2 as a table."""
     if not systems:
         return []
-    paper = WORDS["errors"]["published"]
-    published = [numbers.cell([paper[m]] if m in paper else [], 2) for m in ERRORS]
+    told = WORDS["errors"]
+    paper, measures = told["published"], told["measures"]
+    published = [numbers.cell([paper[m]] if m in paper else [], 2) for m in measures]
     rows = [(paper["network"], [*published, Cell(paper["epochs"]), Cell(numbers.NOT_APPLICABLE)])]
     rows += [
         (
             f"{system.title}: {_layers(suite, system)}",
-            [*_means(system, ERRORS, 2), Cell(_epochs(system)), numbers.seeds(system)],
+            [*_means(system, measures, 2), Cell(_epochs(system)), numbers.seeds(system)],
         )
         for system in systems
     ]
-    columns = [*map(numbers.column, ERRORS), *WORDS.columns("errors")]
+    columns = [*map(numbers.column, measures), *WORDS.columns("errors")]
     return WORDS.table("errors", rows, at, columns=columns, suite=suite.title)
 
 
@@ -121,7 +115,7 @@ def _rows(rebuilt: Mapping[str, Array], ax: Axes) -> None:
 
 
 def _plane(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]:
-    panels, rows = [], []
+    panels, rows, measures = [], [], WORDS["apart"]["measures"]
     for system in systems:
         if run := system.first("codes"):
             titles = {"code": f"{system.title}, seed {run.seed}", "pca": WORDS["codes"]["pca"]}
@@ -129,8 +123,8 @@ def _plane(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]:
                 Panel(title, partial(_scatter, run.codes[way], run.codes["labels"]), 4.2)
                 for way, title in titles.items()
             ]
-            rows.append((system.title, [*_means(system, APART, 3), numbers.seeds(system)]))
-    columns = [*map(numbers.column, APART), *WORDS.columns("apart")]
+            rows.append((system.title, [*_means(system, measures, 3), numbers.seeds(system)]))
+    columns = [*map(numbers.column, measures), *WORDS.columns("apart")]
     return [
         *WORDS.figure("codes", panels, at, points=f"{POINTS:,}"),
         *WORDS.table("apart", rows, at, columns=columns, suite=suite.title),

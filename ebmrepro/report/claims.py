@@ -13,7 +13,6 @@ from ebmrepro.system.errors import UserError
 ANYWHERE = "fundamentals"  # what belongs to no suite
 NOT_RUN_HERE = "not run here"
 MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", NOT_RUN_HERE: "–"}  # not colour alone
-VERDICTS = tuple(MARKS)
 WORDS = Words("claims")
 
 
@@ -40,7 +39,8 @@ def section(
     for claim in claims:
         papers.setdefault(claim["paper"], []).extend(_rows(claim, suites, there))
     titles = {claim["paper"]: claim["paper_title"] for claim in claims}
-    found = counts([row.judgement["verdict"] for own in papers.values() for row in own])
+    verdicts = [row.judgement["verdict"] for own in papers.values() for row in own]
+    found = {v: verdicts.count(v) for v in MARKS if v in verdicts}
     decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
     total = ", ".join(f"{verdict} {n}" for verdict, n in found.items())
     where = ", ".join(suites)
@@ -55,11 +55,6 @@ def section(
         for paper, own in papers.items()
     ]
     return Section("claims", "Claims and verdicts", blocks, parts)
-
-
-def counts(verdicts: Sequence[str]) -> dict[str, int]:
-    """How often each verdict was given, in the order of VERDICTS; none that was not."""
-    return {v: verdicts.count(v) for v in VERDICTS if v in verdicts}
 
 
 def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:

@@ -138,12 +138,6 @@ def protocol(suite: Suite) -> Sequence[str]:
     ]
 
 
-def reasons(systems: Sequence[System], measure: str) -> Sequence[str]:
-    """Why a measure is null, each reason once."""
-    found = [run.measurement.reasons.get(measure) for s in systems for run in s.runs]
-    return list(dict.fromkeys(reason for reason in found if reason))
-
-
 def _cell(system: System, measure: str, notes: list[str], best: bool) -> Cell:
     digits = catalogue.describe(measure).digits
     found = over_seeds(system, measure)

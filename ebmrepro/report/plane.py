@@ -14,17 +14,7 @@ from matplotlib.axes import Axes
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers, pictures
-from ebmrepro.report.blocks import (
-    Animation,
-    Block,
-    Cell,
-    Column,
-    Gallery,
-    Panel,
-    Section,
-    Text,
-    Tile,
-)
+from ebmrepro.report.blocks import Animation, Block, Cell, Column, Gallery, Panel, Section, Tile
 from ebmrepro.report.figures import MUTED, PALETTE
 from ebmrepro.report.words import Words
 from ebmrepro.runs import results
@@ -124,8 +114,8 @@ def _surface(found: Found, energy: Array, top: float, points: Array) -> Array:
 def _film(found: Found, name: str) -> Sequence[Block]:
     if name not in found.films:
         return []
-    pair = found.films[name], found.films[f"{name}-last"]
-    return [Animation(*WORDS.heading(name, SLUG), *pair)]
+    webp, still = found.films[name], found.films[f"{name}-last"]
+    return [Animation(*WORDS.heading(name, SLUG), webp, still)]
 
 
 # Training --------------------------------------------------------------------------------------
@@ -328,4 +318,4 @@ def _protocol(found: Found) -> Sequence[Block]:
         for density in film.TITLES:
             measure = measure.removesuffix(f"_{density}")
         lines.setdefault(sentence, measure)
-    return [Text(WORDS["protocol"], [f"{name}: {text}" for text, name in lines.items()])]
+    return WORDS.lines("protocol", [f"{name}: {text}" for text, name in lines.items()])

@@ -135,7 +135,8 @@ def _classifier_note(suite: Suite) -> Sequence[Block]:
 
 
 def _fid_note(suite: Suite) -> Sequence[Block]:
-    why = numbers.reasons(suite.systems, "fid")
+    runs = [run for system in suite.systems for run in system.runs]
+    why = dict.fromkeys(reason for run in runs if (reason := run.measurement.reasons.get("fid")))
     if not why or any(system.values("fid") for system in suite.systems):
         return []
     return [WORDS.text("fid", suite=suite.title, why="; ".join(why))]

@@ -6,22 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ebmrepro.report import (
-    belief_network,
-    curves,
-    figures,
-    galleries,
-    numbers,
-    published,
-    words,
-)
+from ebmrepro.report import belief_network, curves, figures, galleries, numbers, published, words
 from ebmrepro.report.blocks import (
     Block,
+    Captioned,
     Cell,
     Command,
-    Figure,
     Gallery,
-    Panel,
     Section,
     Text,
     Tile,
@@ -67,8 +58,8 @@ def of_suite(suite: Suite, judged: Sequence[Told] = ()) -> Section:
 
 def _named(suite: str, block: Block) -> Block:
     """Figures of different suites lie in one folder."""
-    drawn = isinstance(block, Figure | Gallery)
-    return replace(block, name=f"{suite}-{block.name}") if drawn else block
+    captioned = isinstance(block, Captioned)
+    return replace(block, name=f"{suite}-{block.name}") if captioned else block
 
 
 def samples(suite: Suite) -> Sequence[Block]:
@@ -99,24 +90,23 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
         key: numbers.chosen(suite.systems, WORDS[key]["measures"])
         for key in ("scores", "quality", "variety", "inception")
     }
+    scores = []
+    for measure in there["scores"]:
+        told, floor = numbers.column(measure), suite.floor.get(measure)
+        rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
+        scores += figures.dots(told.title, rows, told.small, floor)
     # The hash of the weights and what else is to be known, beside the numbers.
     named = ("inception", "kid:", "fid published")
     note = [line for line in numbers.protocol(suite) if line.startswith(named)]
     of_inception = there["inception"] if there["inception"] != ["fid"] else []
     own = [m for m in there["quality"] if m not in of_inception]
     return [
-        *WORDS.figure("scores", [p for m in there["scores"] for p in _dots(suite, colours, m)]),
+        *WORDS.figure("scores", scores),
         *numbers.of_suite(WORDS.heading("quality"), suite, own),
         *numbers.of_suite(WORDS.heading("variety"), suite, there["variety"]),
         *numbers.of_suite(WORDS.heading("inception"), suite, of_inception, words.OTHER_REAL),
         *WORDS.lines("measured_in_inception", note),
     ]
-
-
-def _dots(suite: Suite, colours: Colours, measure: str) -> Sequence[Panel]:
-    told, floor = numbers.column(measure), suite.floor.get(measure)
-    rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
-    return figures.dots(told.title, rows, told.small, floor)
 
 
 def tables(suite: Suite) -> Sequence[Block]:
