@@ -45,15 +45,19 @@ def write(params: Params, root: Path, into: Path) -> Path:
         _put(into / "figures" / name, data)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
-            # Whatever a variant is called: it leads to no other folder.
-            name = re.sub(r"[^\w-]", "-", system.name, flags=re.ASCII)
-            _put(into / "plots" / f"{slug(suite.name)}-{name}.csv", _energies(system).encode())
+            path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
+            _put(path, _energies(system).encode())
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
     _put(into / "overview.png", overview.png)
     atomic.write_json(into / "summary.json", _summary(suites))
     _put(into / "results.md", markdown.markdown(content).encode())
     _put(into / "index.html", page.html(content).encode())
     return into / "index.html"
+
+
+def file_name(text: str) -> str:
+    """Part of a file's name, whatever a variant is called: it leads to no other folder."""
+    return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
 
 
 def _put(path: Path, content: bytes) -> None:
