@@ -192,7 +192,7 @@ def _part(part: dict[str, Any]) -> str:
 
 
 def _mean(values: Sequence[float]) -> str:
-    found = interval(values, numbers.LEVEL)
+    found = interval(values)
     bounds = "" if found.low is None else f"[{found.low:.3g}, {found.high:.3g}] "
     return f"{found.mean:.3g}<br><small>{escape(f'{bounds}n = {found.n}')}</small>"
 
@@ -203,7 +203,7 @@ def _cell(runs: Sequence[dict[str, Any]], measure: str, digits: int) -> str:
     values = [v for run in runs if (v := run["values"].get(measure)) is not None]
     if not values:
         return "not measured" if any(measure in run["values"] for run in runs) else "–"
-    found = interval(values, numbers.LEVEL)
+    found = interval(values)
     bounds = numbers.bounds(found, digits)
     small = escape(f"{bounds} n = {found.n}".strip())
     return f"{numbers.number(found.mean, digits)}<br><small>{small}</small>"

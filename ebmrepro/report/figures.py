@@ -225,9 +225,8 @@ def from_first(*lines: Line) -> list[Line]:
 
 def starts(colour: str, pretrained: Sequence[Array], scratch: Sequence[Array]) -> list[Line]:
     """Fine-tuning from pretrained weights, and from random ones."""
-    return from_first(
-        Line(scratch, INK, "random start"), Line(pretrained, colour, "pretrained start")
-    )
+    ways = Line(scratch, INK, "random start"), Line(pretrained, colour, "pretrained start")
+    return from_first(*ways)
 
 
 def picture(ax: Axes, pixels: Array, **where: Any) -> None:
