@@ -342,6 +342,8 @@ def _too_few(found: int, needed: int, of: str = "seeds") -> str:
 
 def _why(reasons: Mapping[str, str], seeds: bool = False) -> str:
     """The reasons, each once; `seeds` says for which it is."""
+    if not reasons:
+        return "every seed here had been seen when the rule changed; others are needed"
     first, *others = dict.fromkeys(reasons.values())
     where = f"seed {', '.join(reasons)}: " if seeds else ""
     return f"{where}{first}" + (f" (and {len(others)} more)" if others else "")

@@ -5,56 +5,59 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ebmrepro.claims.form import MARKS
 from ebmrepro.report.blocks import Block, Command, Judged, Link, Section, Told, Verdicts, slug
 from ebmrepro.report.words import Words
 from ebmrepro.runs import results
 from ebmrepro.system.errors import UserError
 
 ANYWHERE = "fundamentals"  # what belongs to no suite
-NOT_RUN_HERE = "not run here"
-MARKS = {"holds": "✓", "fails": "✗", "undecided": "?", NOT_RUN_HERE: "–"}  # not colour alone
 WORDS = Words("claims")
 
 
-def read(path: Path) -> Sequence[Told]:
-    """The claims of claims.json; none where the file is not there.
+def read(path: Path) -> Told:
+    """claims.json, whole; without claims where the file is not there.
 
     Raises:
         UserError: it cannot be read.
     """
-    document = results.known(results.document, path) or {"claims": []}
-    if "claims" not in document:
+    document = results.known(results.document, path) or {"claims": [], "count": {}}
+    if not {"claims", "count"} <= set(document):
         raise UserError(f"{path}: not claims: found {', '.join(document) or 'nothing'}")
-    return document["claims"]
+    return document
 
 
 def section(
-    claims: Sequence[Told],
+    document: Told,
     suites: Sequence[str],
     there: Mapping[str, str],
     carried: Sequence[str] = (),
 ) -> Section:
     """`suites` are those of the run, `there` the titles on the page, by address."""
+    claims, count = document["claims"], document["count"]
     papers: dict[str, list[Judged]] = {}
     for claim in claims:
         papers.setdefault(claim["paper"], []).extend(_rows(claim, suites, there))
     titles = {claim["paper"]: claim["paper_title"] for claim in claims}
-    verdicts = [row.judgement["verdict"] for own in papers.values() for row in own]
-    found = {v: verdicts.count(v) for v in MARKS if v in verdicts}
-    decided = sum(n for verdict, n in found.items() if verdict != NOT_RUN_HERE)
-    total = ", ".join(f"{verdict} {n}" for verdict, n in found.items())
     where = ", ".join(suites)
     if carried:
         where += f" {WORDS['carried'].format(suites=', '.join(carried))}"
-    facts = {"claims": len(claims), "suites": where, "total": total, "judged": decided}
-    paragraphs = ("counted", "how", "multiple", "effect", "scope", "terminal")
+    facts = {**count, "suites": where}
+    facts |= {kind: counted(count[kind]) for kind in ("findings", "checks")}
+    paragraphs = ("counted", "how", "least", "multiple", "effect", "scope", "terminal")
     blocks: list[Block] = [WORDS.text(key, **facts) for key in paragraphs]
-    blocks.append(Command(f"ebmrepro claims\nebmrepro claims {claims[0]['id']}"))
+    lines = ("", " --undecided", f" {claims[0]['id']}")
+    blocks.append(Command("\n".join(f"ebmrepro claims{line}" for line in lines)))
     parts = [
         Section(f"claims-{slug(paper)}", titles[paper], [Verdicts(titles[paper], own)])
         for paper, own in papers.items()
     ]
     return Section("claims", "Claims and verdicts", blocks, parts)
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    """`12 holds, 3 fails`, in the order of verdicts."""
+    return ", ".join(f"{verdicts[v]} {v}" for v in MARKS if v in verdicts) or "none"
 
 
 def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
@@ -99,7 +102,12 @@ def _trail(
     lines: list[tuple[str, Sequence[Link]]] = [
         ("Name", [Link(claim["id"])]),
         ("Note", [Link(claim["note"])]),
+        ("Decidable", [Link(claim["least_in_words"])]),
+        ("Price", [Link(judgement["price_in_words"])]),
     ]
+    if changed := claim["changed"]:
+        told = WORDS["changed"].format(**changed)
+        lines.append(("Rule changed after a result was seen", [Link(told)]))
     for part in judgement["parts"]:
         values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
         lines.append(("By seed", [Link(values)]))

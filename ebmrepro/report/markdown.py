@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 
+from ebmrepro.claims.form import MARKS
 from ebmrepro.report import blocks
-from ebmrepro.report.claims import MARKS, where
+from ebmrepro.report.claims import where
 
 PREFACE = """\
 # Results

@@ -9,7 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ebmrepro.report import claims, figures, numbers
+from ebmrepro.claims.form import MARKS
+from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Animation, Block, Figure, Gallery, Panel, Section
 
 TEMPLATE = "page.html.j2"
@@ -30,7 +31,7 @@ def html(sections: Sequence[Section]) -> str:
     colours = {f"c{i}": pair for i, pair in enumerate(pairs)}  # as figures.variables calls them
     quiet = (numbers.NOT_RUN, numbers.NOT_MEASURED, numbers.NOT_APPLICABLE)
     page = environment.get_template(TEMPLATE)
-    return page.render(sections=sections, colours=colours, quiet=quiet, marks=claims.MARKS)
+    return page.render(sections=sections, colours=colours, quiet=quiet, marks=MARKS)
 
 
 def files(sections: Sequence[Section]) -> Iterator[tuple[str, bytes]]:

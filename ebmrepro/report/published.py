@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ebmrepro.claims.form import MARKS
 from ebmrepro.report import numbers
 from ebmrepro.report.blocks import Block, Cell, Told
-from ebmrepro.report.claims import MARKS, source
+from ebmrepro.report.claims import source
 from ebmrepro.report.gather import Run, Suite, System
 from ebmrepro.report.words import Words
 from ebmrepro.runs import carried

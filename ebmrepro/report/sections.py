@@ -41,13 +41,13 @@ ITEMS: Sequence[Callable[[Sequence[Suite]], Sequence[Section]]] = (
 
 def sections(
     suites: Sequence[Suite],
-    judged: Sequence[Told] = (),
+    judged: Told | None = None,
     fundamentals: plane.Found | None = None,
 ) -> Sequence[Section]:
-    """The whole report; `judged` are the claims of claims.json."""
+    """The whole report; `judged` is claims.json."""
     shown = [
         plane.section(fundamentals),
-        *(of_suite(suite, judged) for suite in suites),
+        *(of_suite(suite, judged["claims"] if judged else ()) for suite in suites),
         *(section for item in ITEMS for section in item(suites)),
         *tour.section(suites),
         glossary(suites),
@@ -56,15 +56,18 @@ def sections(
 
 
 def _of_claims(
-    suites: Sequence[Suite], judged: Sequence[Told], shown: Sequence[Section]
+    suites: Sequence[Suite], judged: Told | None, shown: Sequence[Section]
 ) -> Sequence[Section]:
     """Claims, and the lecture that they belong to, with links to what is shown elsewhere."""
-    if not judged:
+    if not judged or not judged["claims"]:
         return []
     there = {at: title for section in shown for at, title in section.places.items()}
     names = [suite.name for suite in suites if not suite.carried]
     also = [suite.name for suite in suites if suite.carried]
-    return [claims.section(judged, names, there, also), lecture.section(judged, names, there, also)]
+    return [
+        claims.section(judged, names, there, also),
+        lecture.section(judged["claims"], names, there, also),
+    ]
 
 
 # Summary ---------------------------------------------------------------------------------------
