@@ -182,5 +182,11 @@ def _on(run: Run) -> Sequence[Cell]:
     return [
         Cell(f"{100 * share:.3g} %" if share else numbers.NOT_APPLICABLE),
         Cell(*published.hardware([run])),
-        Cell((known.get("commit") or numbers.NOT_APPLICABLE)[:12]),
+        Cell(_short(known.get("commit"))),
     ]
+
+
+def _short(commit: str | None) -> str:
+    """The first signs of a commit, and whether its tree held other changes."""
+    whole, dirty, _ = (commit or numbers.NOT_APPLICABLE).partition("-dirty")
+    return whole[:12] + dirty
