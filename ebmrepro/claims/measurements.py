@@ -110,6 +110,10 @@ class Files:
             self._provenance = carried.provenance(self.root, self.suite)
         return self._provenance.get((name, seed), {}).get("seconds_in_all")
 
+    def extractor(self, name: str, seed: int) -> str | None:
+        """The hash of the network in whose features distances were measured."""
+        return self._metrics(name, seed)[1].get("protocol", {}).get("extractor_sha256")
+
     def _metrics(self, name: str, seed: int) -> tuple[Path, Mapping[str, Any]]:
         self._expect(name)
         path = layout.results(self.suite, name, seed) / "metrics.json"
@@ -238,8 +242,10 @@ def scalar(statistic: object, files: Files, seed: int) -> float:
                 raise Missing(f"a spread needs positive numbers, found {min(values):g}")
             return max(values) / min(values)
         case form.Difference(a=a, b=b):
+            _comparable(a, b, files, seed)
             return scalar(a, files, seed) - scalar(b, files, seed)
         case form.Ratio(a=a, b=b):
+            _comparable(a, b, files, seed)
             over, under = scalar(a, files, seed), scalar(b, files, seed)
             if under == 0:
                 raise Missing("a ratio divides by 0")
@@ -252,6 +258,14 @@ def scalar(statistic: object, files: Files, seed: int) -> float:
             pair = [_column(files, of, column, seed, over, dense=False) for column in (x, y)]
             return spearman(*pair)
     raise TypeError(f"{type(statistic).__name__} is not one number per seed")
+
+
+def _comparable(a: object, b: object, files: Files, seed: int) -> None:
+    """Two measures in features of an extractor, which must be the same one."""
+    match a, b:
+        case form.Measure(of=one, measure=x), form.Measure(of=other, measure=y) if x == y:
+            if x.endswith("_dbn") and files.extractor(one, seed) != files.extractor(other, seed):
+                raise Missing(f"{x} of {one} and of {other} is in features of different networks")
 
 
 def broken(statistic: form.EveryEpoch, files: Files, seed: int) -> laws.Judged:
