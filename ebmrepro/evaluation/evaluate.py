@@ -53,7 +53,7 @@ def evaluate(
     for file, kept in KEPT.items():
         with atomic.atomic_write(out / kept) as partial:
             partial.write_bytes((trained / file).read_bytes())
-    model = models.restore(suite, name, seed, settings)
+    model, normalised = models.scoring(suite, name, seed, settings)
     generated = models.draw(model, wanted.generated, wanted.seed)
     with atomic.atomic_write(drawn) as partial:
         np.save(partial, generated)
@@ -75,7 +75,7 @@ def evaluate(
     if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
     card, budget = results.document(trained / "run.json"), _budget(suite, name, settings)
-    measured.protocol["trained"] = _trained(budget)
+    measured.protocol |= {"trained": _trained(budget), **normalised}
     metrics = {
         "suite": suite,
         "method": name,

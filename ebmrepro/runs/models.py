@@ -13,12 +13,13 @@ from ebmrepro import data
 from ebmrepro.config.params import Params
 from ebmrepro.methods.base import method
 from ebmrepro.methods.base.method import Labelled, Method
-from ebmrepro.networks import device, images, precision
+from ebmrepro.networks import device, images, precision, running_statistics
 from ebmrepro.runs.layout import folder
 from ebmrepro.system.errors import UserError
 
 PASS = 1000 * 3 * 64 * 64  # values of the images that pass a network together, at most
 GRID = 100  # images per grid at fixed z, in ten columns
+NORMALISING = 10_000  # training images at most that batch normalisation is estimated on
 
 
 def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
@@ -40,6 +41,24 @@ def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: cannot be used: {reason}; remove it and train again") from None
     return model.to(device.device()).eval()
+
+
+def scoring(suite: str, name: str, seed: int, settings: Params) -> tuple[Method, dict[str, str]]:
+    """A trained method to score real images with, and lines of a protocol: batch normalisation in
+    its energy has the statistics of real training images. Nothing that is stored changes.
+    """
+    model = restore(suite, name, seed, settings)
+    size, (seen, _) = (
+        settings.block(suite, name).batch_size,
+        data.read(Path("data") / suite, "train"),
+    )
+    order = np.random.default_rng(seed).permutation(len(seen))[:NORMALISING]
+    rows = (np.sort(order[i : i + size]) for i in range(0, len(order) - size + 1, size))
+    x = (images.from_uint8(seen[part]).to(device.device()) for part in rows)
+    if not (count := running_statistics.estimate(model, model.energy, x)):
+        return model, {}
+    told = f"of the energy: mean statistics of {count:,} training images in batches of {size}"
+    return model, {"batch normalisation": told}
 
 
 def untrained(suite: str, name: str, seed: int, settings: Params) -> Method:

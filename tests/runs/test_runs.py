@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -194,6 +195,36 @@ def test_weights_that_are_missing_damaged_or_of_another_network_are_named(
     save_file({"G.0.weight": torch.zeros(2)}, path)
     with pytest.raises(errors.UserError, match=rf"{path}: cannot be used: Error"):
         models.restore("digits", "ebgan", 7, settings)
+
+
+def test_a_normalised_discriminator_is_scored_with_statistics_of_real_images(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """In a training's folder nothing changes; a protocol says what was done."""
+    import torch
+
+    from ebmrepro.config import params
+    from ebmrepro.runs import models
+
+    small_budget(project, 0.02)
+    text, plain = (project / "params.yaml").read_text(), "batch_norm: false}\n    ebgan:"
+    (project / "params.yaml").write_text(text.replace(plain, plain.replace("false", "true"), 1))
+    run_stage(project, "train", "digits", "dcgan", "2")
+    monkeypatch.chdir(project)
+    before, settings = outputs(project / "models/digits/dcgan/2"), params.load()
+    model, protocol = models.scoring("digits", "dcgan", 2, settings)
+    stored = models.restore("digits", "dcgan", 2, settings).state_dict()
+    found = model.state_dict()
+    changed = {key for key in found if not torch.equal(found[key], stored[key])}
+    assert changed and not [key for key in changed if not re.search(r"^D.*\.(running|num_)", key)]
+    assert protocol == {
+        "batch normalisation": "of the energy: mean statistics of 1,408 training images in batches "
+        "of 64"
+    }
+    assert outputs(project / "models/digits/dcgan/2") == before
+    small_budget(project, 0.02)
+    run_stage(project, "train", "digits", "dcgan", "2")
+    assert models.scoring("digits", "dcgan", 2, params.load())[1] == {}
 
 
 def test_fewer_images_pass_together_where_they_are_large():

@@ -64,7 +64,8 @@ def write(suite: str, settings: params.Params) -> dict[str, Any]:
         for seed in run.seeds:
             add(shared, seed)
     for system, seed in trained:
-        model = models.restore(suite, system, seed, settings)
+        model, normalised = models.scoring(suite, system, seed, settings)
+        measured.protocol |= {f"{what}@{system}": told for what, told in normalised.items()}
         for question in questions:
             if answer := question.answer(model):
                 add(answer, seed, system)
