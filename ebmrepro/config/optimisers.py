@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict
-from ebmrepro.config.types import Decay, Natural, NonNegative, Positive
+from ebmrepro.config.types import Decay, FirstEpochs, NonNegative, Positive
 
 
 class Adam(Strict):
@@ -33,7 +33,7 @@ class Momentum(Strict):
 
     initial: Decay
     final: Decay
-    epochs: Natural
+    epochs: FirstEpochs
 
 
 class SGD(Strict):

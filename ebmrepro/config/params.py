@@ -23,7 +23,7 @@ from ebmrepro.config.grid import Grid
 from ebmrepro.config.networks import AnyNet, misfit
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
-from ebmrepro.config.training import Block, _scale, base
+from ebmrepro.config.training import Block, base, scaled
 from ebmrepro.config.types import NAME, NOT_A_NAME, Once, PositiveFraction, Seeds, Some
 from ebmrepro.config.validation import validate
 
@@ -117,7 +117,7 @@ class Params(Strict):
         where = f"params.yaml: {suite}.methods"
         block = suite_params.block(known(name, ["dbn", *suite_params.methods], where, "method"))
         part = suite_params.budget * block.epoch_fraction
-        return block.model_copy(update={"hparams": _scale(block.hparams, part)})
+        return scaled(block, part)
 
 
 def load(path: str | Path = "params.yaml") -> Params:

@@ -35,11 +35,17 @@ def base(name: str) -> str:
     return name.partition("__")[0]
 
 
-def _scale(hparams: Strict, budget: float) -> Strict:
-    fields = type(hparams).model_fields
-    scaled = {
-        key: max(1, round(getattr(hparams, key) * budget))
-        for key, field in fields.items()
-        if any(isinstance(mark, _Scaled) for mark in field.metadata)
-    }
-    return hparams.model_copy(update=scaled)
+def scaled(value: Any, part: float) -> Any:
+    """A block, or what stands in one, with all that is marked as epochs times `part`; at least 1,
+    and none stays none.
+    """
+    if isinstance(value, dict):
+        return {key: scaled(each, part) for key, each in value.items()}
+    if not isinstance(value, Strict):
+        return value
+    found = {}
+    for key, field in type(value).model_fields.items():
+        number = getattr(value, key)
+        epochs = any(isinstance(mark, _Scaled) for mark in field.metadata)
+        found[key] = max(min(1, number), round(number * part)) if epochs else scaled(number, part)
+    return value.model_copy(update=found)

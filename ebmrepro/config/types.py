@@ -26,6 +26,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 Epochs = Annotated[int, Field(ge=1, le=10**9), _Scaled()]
+FirstEpochs = Annotated[int, Field(ge=0, le=10**9), _Scaled()]  # of a training; 0: none
 Layers = Annotated[list[Count], Field(min_length=1)]  # widths
 Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]

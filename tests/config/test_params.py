@@ -180,6 +180,23 @@ def test_an_epoch_fraction_scales_the_epochs_of_its_own_block_on_top_of_the_budg
     assert after.block("digits", "magan").hparams.epochs == 45  # 90 * 0.5
 
 
+def test_the_first_epochs_of_momentum_are_scaled_like_all_others(tmp_path: Path):
+    """Else a training of 3 of 50 epochs never leaves the momentum of the first 5."""
+
+    def momentum(budget: str, epochs: int) -> list[int]:
+        text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        text = text.replace("budget: 1.0", f"budget: {budget}", 1)
+        path = tmp_path / "params.yaml"
+        path.write_text(text.replace("final: 0.9, epochs: 5}", f"final: 0.9, epochs: {epochs}}}"))
+        rules = params.load(path).block("digits", "dbn_updown").optim
+        return [rules[key].momentum.epochs for key in sorted(rules)]  # type: ignore[union-attr]
+
+    assert momentum("1.0", 5) == [5, 5, 5, 5]
+    assert momentum("0.6", 5) == [3, 3, 3, 3]
+    assert momentum("0.06", 5) == [1, 1, 1, 1], "there are some, so at least one"
+    assert momentum("0.06", 0) == [0, 0, 0, 0], "there are none, and none come"
+
+
 def test_check_needs_no_torch_and_little_time():
     code = (
         "import sys, time; start = time.process_time(); from ebmrepro.config import params; "

@@ -118,3 +118,5 @@ def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
         if training.base(name) == "rbm"
     }
     assert len(plain) == 5 and all(values == plain["rbm"] for values in plain.values())
+    by_k = [methods[name] for name in ("rbm", "rbm__cd1", "rbm__cd3")]
+    assert {(each.epoch_fraction, each.hparams.rbm_epochs) for each in by_k} == {(1.0, 50)}
