@@ -186,10 +186,8 @@ class ChangesOnlyWhen(Strict):
 class Controller(Strict):
     """Integral control: the change over an epoch is gain * steps * (target * real - fake).
 
-    Judged where the column lies further than `clearance` from `low` and `high`, at which it is
-    held, before and after the epoch; `tolerance` is for what rounding adds up to. Before the first
-    epoch the column is at `start`: it must then end where no less than the law, and no more than
-    the law without fakes, can take it.
+    Judged in the epochs in which no step was held at a bound of the column, which `held` counts;
+    `tolerance` is for what rounding adds up to. Before the first epoch the column is at `start`.
     """
 
     law: Literal["integral control"]
@@ -198,10 +196,8 @@ class Controller(Strict):
     target: str  # key of params.yaml
     real: str
     fake: str
+    held: str
     start: float
-    low: float
-    high: float
-    clearance: Positive
     tolerance: Positive
 
 
@@ -386,7 +382,7 @@ def scale(statistic: object) -> Scale:
 
 # Keys whose values name something that must exist, and what; `x` and `y` of a run's curves.
 NAMING = {"of": "of", "measure": "measure", "share": "measure", "trials": "measure"}
-NAMING |= dict.fromkeys(("column", "once", "real", "fake", "x", "y"), "column")
+NAMING |= dict.fromkeys(("column", "once", "real", "fake", "held", "x", "y"), "column")
 
 
 def systems(statistic: object) -> list[str]:

@@ -60,20 +60,10 @@ def _changes(law: form.ChangesOnlyWhen, curves: Curves) -> Judged:
 
 def _control(law: form.Controller, curves: Curves, number: Callable[[str], float]) -> Judged:
     x, steps = curves[law.column], np.diff(curves["step"], prepend=0)
-    gain, target = number(law.gain), number(law.target)
-    pull = gain * steps * target * curves[law.real]  # what the law gives without fakes
-    expected = pull - gain * steps * curves[law.fake]
-
-    inside = (x > law.low + law.clearance) & (x < law.high - law.clearance)
-    told = inside[1:] & inside[:-1] & np.isfinite(expected[1:])
-    off = np.abs(np.diff(x) - expected[1:]) > law.tolerance
-
-    lowest = min(max(law.start + float(expected[0]), law.low), law.high)
-    highest = min(law.start + float(pull[0]), law.high)
-    first = not lowest - law.tolerance <= x[0] <= highest + law.tolerance
-    later = _count(off, told)
-    # The first epoch alone tells of the start, and nothing of the law.
-    return Judged(later.broken + int(first), later.epochs)
+    balance = number(law.target) * curves[law.real] - curves[law.fake]
+    expected = number(law.gain) * steps * balance
+    off = np.abs(np.diff(x, prepend=law.start) - expected)
+    return _count(off > law.tolerance, (curves[law.held] == 0) & np.isfinite(off))
 
 
 def _from(once: Array) -> slice:

@@ -9,6 +9,7 @@ arXiv:1703.10717.
     k_t        k (buffer)      how much of L(G(z)) D ascends; k_0 = 0, kept in [0, 1]
     lambda_k   hp.lambda_k     gain of the controller that holds the ratio at gamma
     M_global   term            L(x) + | gamma L(x) - L(G(z_G)) |, the convergence measure
+    held       term            1 where k_{t+1} is held at 0 or 1; its mean is a share of the steps
 
 z is uniform on [-1, 1]; z_D and z_G are separate draws. D and G move simultaneously: both losses
 are taken at the parameters of step t, and G moves first because L_D does not depend on its
@@ -75,9 +76,10 @@ class BEGAN(AutoEncoderGAN):
 
         terms = {"energy/real": real, "energy/fake": fake}
         yield Turn("G", fake, {**terms, "began/M_global": real + balance.abs()})
-        yield Turn("D", real - self.k * fake_D)  # L_D = L(x) - k_t L(G(z_D))
-        # k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G)))
-        self.k.copy_((self.k + self.hp.lambda_k * balance).clamp(0, 1))
+        k = self.k + self.hp.lambda_k * balance  # k_{t+1} = k_t + lambda_k (gamma L(x) - L(G(z_G)))
+        held = (k != k.clamp(0, 1)).float()
+        yield Turn("D", real - self.k * fake_D, {"began/held": held})  # L_D = L(x) - k_t L(G(z_D))
+        self.k.copy_(k.clamp(0, 1))
 
     def after_epoch(self, epoch, means):
         stall = self.hp.stall

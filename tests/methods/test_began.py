@@ -47,6 +47,15 @@ def test_k_stays_between_zero_and_one(k: float, fake: float, expected: float):
     assert model.get_buffer("k").item() == expected
 
 
+@pytest.mark.parametrize(
+    ("k", "fake", "held"), [(0.95, 0.0, 1), (0.05, 9.0, 1), (0.5, 2.0, 0), (0.0, 2.0, 0)]
+)
+def test_a_step_that_is_held_at_a_bound_is_counted(k: float, fake: float, held: int):
+    """gamma 0.5, lambda_k 1, L(x) = 4: k moves by 2 - L(G(z_G)), or as far as it can."""
+    _, d = one_step(began(k=k, lambda_k=1.0), real=4.0, fake_D=1.0, fake_G=fake)
+    assert d.terms["began/held"].item() == held
+
+
 def test_the_controller_moves_after_both_turns_are_taken():
     model = began(k=0.0)
     turns = model.step(small.batch(model), epoch=0)
