@@ -22,6 +22,7 @@ GAN, EBGAN, EBGAN_PT = TITLES
 COLOURS = dict(zip(TITLES, figures.PALETTE, strict=False))
 DEPTHS = {depth["title"]: depth.get("layers", math.inf) for depth in WORDS["depths"]}
 BINS = 20
+SQUARED = "score_squared"  # a column; where it is not there, `score` is squared
 
 Pair = Mapping[str, Array]  # scores of the two kinds that figure 2 compares
 
@@ -37,7 +38,8 @@ def _of(suite: Suite) -> Section:
     again = f"dvc exp run -S 'run.grids=[{suite.name}]' -S 'run.seeds=[{seeds}]'"
     stages = " ".join(f"grid@{suite.name}-{grid.seed}" for grid in suite.grids)
     first = suite.grids[0]
-    opening = [WORDS.text("introduction"), WORDS.text("score"), Command(f"{again} {stages}")]
+    said = ["introduction", "score", *([] if SQUARED in first.rows[0] else ["before"])]
+    opening = [*(WORDS.text(text) for text in said), Command(f"{again} {stages}")]
     parts = WORDS.sections(
         name,
         scores=[*_tables(suite, name), *_histograms(suite, name)],
@@ -51,15 +53,20 @@ def _of(suite: Suite) -> Section:
 # Scores ----------------------------------------------------------------------------------------
 
 
-def _scores(grids: Sequence[Grid], kind: str, layers: float = math.inf) -> Array:
-    """I' of all models of a kind, of all seeds, whose networks have at most `layers`, (N,)."""
+def _scores(
+    grids: Sequence[Grid], kind: str, layers: float = math.inf, optim: str | None = None
+) -> Array:
+    """I' of all models of a kind, of all seeds, whose networks have at most `layers` and whose
+    players both have the rule `optim`, if one is named, (N,).
+    """
     rows = (row for grid in grids for row in grid.rows if row["kind"] == kind)
     kept = (row for row in rows if max(int(row["nLayerG"]), int(row["nLayerD"])) <= layers)
+    kept = (row for row in kept if optim is None or row["optimG"] == row["optimD"] == optim)
     return np.array([float(row["score"]) for row in kept])
 
 
-def _pair(grids: Sequence[Grid], layers: float) -> Pair:
-    return {kind: _scores(grids, kind, layers) for kind in (EBGAN, GAN)}
+def _pair(grids: Sequence[Grid], layers: float = math.inf, optim: str | None = None) -> Pair:
+    return {kind: _scores(grids, kind, layers, optim) for kind in (EBGAN, GAN)}
 
 
 def _histograms(suite: Suite, name: str) -> Sequence[Block]:
@@ -144,11 +151,15 @@ def _kind(grid: Grid, kind: str) -> Sequence[Cell]:
 
 
 def _chances(grid: Grid) -> Sequence[Cell]:
+    pairs = {"grid_auroc_adam": _pair([grid], optim="adam")}
+    pairs |= {
+        "grid_auroc" if layers == math.inf else title: _pair([grid], layers)
+        for title, layers in DEPTHS.items()
+    }
     cells = []
-    for layers in DEPTHS.values():
-        pair = _pair([grid], layers)
+    for measure, pair in pairs.items():
         higher = auroc(pair[GAN], pair[EBGAN]) if all(map(len, pair.values())) else None
-        cells.append(_chance(grid, higher, "grid_auroc" if layers == math.inf else ""))
+        cells.append(_chance(grid, higher, measure))
     pt = grid.measured["values"]["grid_auroc_pt"]
     return [*cells, _chance(grid, pt, "grid_auroc_pt")]
 
@@ -157,7 +168,7 @@ def _chance(grid: Grid, higher: float | None, measure: str) -> Cell:
     """A probability with the interval of a measure, where there is one."""
     if higher is None:
         return Cell(numbers.NOT_APPLICABLE)
-    if not measure:
+    if measure not in grid.measured["intervals"]:
         return Cell(f"{higher:.3f}")
     low, high = grid.measured["intervals"][measure]
     return Cell(f"{higher:.3f}", f"[{low:.3f}, {high:.3f}]")

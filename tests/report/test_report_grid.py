@@ -38,6 +38,7 @@ def row(kind: str, score: float, rng: np.random.Generator) -> dict[str, Any]:
         "lr": float(rng.choice([0.01, 0.001])) if gan else 0.001,
         "margin": "" if gan else 10,
         "score": score,
+        "score_squared": score**2,
         "inception_score": 1 + score / 4,
         "real": "" if kind == "sweep" and score == 0 else 3.0,
         "fake": "" if kind == "sweep" and score == 0 else 5.0,
@@ -123,8 +124,26 @@ def test_the_probability_is_that_of_the_rows_and_stands_with_its_interval(root: 
     for seed, (_, cells) in enumerate(table.rows):
         path = root / f"results/digits/ebgan_grid/{seed}/metrics.json"
         values = json.loads(path.read_text())["values"]
-        assert cells[0].main == f"{values['grid_auroc']:.3f}"
-        assert cells[0].small == "[0.600, 0.900]"
+        assert cells[1].main == f"{values['grid_auroc']:.3f}"
+        assert cells[1].small == "[0.600, 0.900]"
+
+
+def test_adam_against_adam_comes_first(root: Path):
+    (whole,) = sections(root)
+    table = next(b for b in blocks(whole) if b.name == "digits-grid-probability")
+    with (root / "results/digits/ebgan_grid/0/scores.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["optimD"] == "adam"]
+    score = {k: [float(r["score"]) for r in rows if r["kind"] == k] for k in ("gan", "ebgan")}
+    assert table.rows[0][1][0].main == f"{auroc(score['gan'], score['ebgan']):.3f}"
+
+
+def test_results_of_before_are_said_to_be_squared(root: Path, tmp_path: Path):
+    told = "every I' in them is the squared form"
+    assert told not in str(sections(root)[0].blocks)
+    write(tmp_path, 0)
+    table = tmp_path / "results/digits/ebgan_grid/0/scores.csv"
+    table.write_text(table.read_text().replace("score_squared", "other", 1))
+    assert told in str(sections(tmp_path)[0].blocks)
 
 
 def test_the_panels_of_few_layers_hold_only_such_networks(root: Path):
@@ -134,7 +153,7 @@ def test_the_panels_of_few_layers_hold_only_such_networks(root: Path):
     score = {k: [float(r["score"]) for r in rows if r["kind"] == k] for k in ("gan", "ebgan")}
     table = next(b for b in blocks(whole) if b.name == "digits-grid-probability")
     assert isinstance(table, Table)
-    assert table.rows[0][1][1].main == f"{auroc(score['gan'], score['ebgan']):.3f}"
+    assert table.rows[0][1][2].main == f"{auroc(score['gan'], score['ebgan']):.3f}"
 
 
 def test_a_margin_that_diverged_has_no_digits_and_says_why(root: Path):

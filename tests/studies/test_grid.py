@@ -351,6 +351,8 @@ def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone:
     score = {k: [float(r["score"]) for r in there if r["kind"] == k] for k in results.KINDS}
     wins = [(e > g) + (e == g) / 2 for e in score["ebgan"] for g in score["gan"]]
     assert document["values"]["grid_auroc"] == pytest.approx(sum(wins) / 4)
+    assert {"score", "score_squared"} <= set(there[0])
+    assert document["values"]["grid_auroc_pt_squared"] is not None
     low, high = document["intervals"]["grid_auroc"]
     assert 0 <= low <= document["values"]["grid_auroc"] <= high <= 1
     assert document["counts"]["gan"] == {"drawn": 2, "of": 1536, "diverged": 0}
@@ -358,6 +360,34 @@ def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone:
     made = {path.name for path in results.folder("digits", 0).glob("*.png")}
     best = {f"best_{kind}.png" for kind in results.KINDS}
     assert made == best | {"margin_1.png", "margin_10.png"}
+
+
+def test_a_grid_is_scored_adam_against_adam_and_beside_that_in_all_pairs():
+    """By hand: of the GANs 1 (sgd) and 3 (adam), EBGANs 2 and 4 are above 3 of 4 pairs, and with
+    adam above 1 of 2. Squared, 2 falls below 1: it is above 2 of 4.
+    """
+
+    def row(kind: str, optimD: str, score: float, squared: float) -> results.Row:
+        both = {"optimG": "adam", "optimD": optimD}
+        return {"kind": kind, **both, "score": score, "score_squared": squared}
+
+    rows = [
+        *(row("ebgan", "adam", 2.0, 1.0), row("ebgan", "adam", 4.0, 16.0)),
+        *(row("gan", "sgd", 1.0, 2.0), row("gan", "adam", 3.0, 9.0)),
+    ]
+    found = results._amount(rows, 0)
+    values = found["values"]
+    assert (values["grid_auroc"], values["grid_auroc_adam"]) == (0.75, 0.5)
+    assert (values["grid_auroc_squared"], values["grid_auroc_adam_squared"]) == (0.5, 0.5)
+    assert values["grid_auroc_pt"] is None and found["reasons"]["grid_auroc_pt"]
+    values = results._amount(rows[:-1], 0)
+    assert values["values"]["grid_auroc_adam"] is None
+    assert values["reasons"]["grid_auroc_adam"].startswith("of GANs or EBGANs, none")
+
+
+def test_the_shipped_grid_is_trained_for_long_enough_to_be_judged():
+    steps = GRID.epochs * GRID.epoch_fraction * (60_000 // GRID.batch_size)
+    assert SHIPPED.suites["mnist"].budget * steps >= 2000
 
 
 def test_workers_train_all_that_is_left_and_end(here: Path, capsys: pytest.CaptureFixture[str]):

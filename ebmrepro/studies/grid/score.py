@@ -52,11 +52,14 @@ class Judge:
         return logits.double().log_softmax(1).numpy()
 
     def scores(self, pictures: np.ndarray) -> dict[str, float]:
-        """I', the Inception score in one split, and how many classes are likeliest for an image."""
+        """I', its squared form, the Inception score in one split, and how many classes are
+        likeliest for an image.
+        """
         log_p = self.log_probabilities(pictures)
         histogram = coverage.class_histogram(np.exp(log_p), confidence=0.5)
         return {
             "score": modified_inception_score(log_p),
+            "score_squared": modified_inception_score(log_p, power=2),
             "inception_score": inception_score.inception_score(np.exp(log_p), splits=1)[0],
             "classes": int(np.count_nonzero(histogram)),
         }
