@@ -139,7 +139,7 @@ def _prepare() -> None:
     data.prepare(SUITE, params.load().suite(SUITE).data, Path("data") / SUITE)
 
 
-def evaluate(name: str) -> None:
+def evaluate(name: str, seed: int = 0) -> None:
     """Stages reference and evaluate, called in the project's folder."""
     from ebmrepro.config import params
     from ebmrepro.evaluation import evaluate, reference
@@ -147,7 +147,7 @@ def evaluate(name: str) -> None:
     settings = params.load()
     reference.reference(SUITE, settings)
     extract = reference.Extractor(SUITE, settings)
-    evaluate.evaluate(SUITE, name, 0, settings, extract)
+    evaluate.evaluate(SUITE, name, seed, settings, extract)
 
 
 def _train(folder: Path, name: str, settings: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ class Evaluate(Strict):
     split: Literal["test", "validation"]  # real images that generated ones are compared with
     generated: Several  # images drawn from each model
     energies: Several  # images per set whose energy is measured, at most
-    seed: Seed  # of the draws
+    seed: Seed  # of the draws; generated images add the training's seed
     neighbours: Count  # k of improved precision and recall
     coverage_share: PositiveFraction  # a class is covered when so many of the images are of it ...
     coverage_confidence: PositiveFraction  # ... with at least this probability

@@ -98,7 +98,7 @@ class GridClassifier(Strict):
 
 class GridScore(Strict):
     generated: Several  # images drawn from each trained generator
-    seed: Seed  # of that draw
+    seed: Seed  # of that draw, with the training's seed added
     best: Count  # images shown of the best models and of each margin
 
 

@@ -69,7 +69,7 @@ def play(
 ) -> Played:
     """Train one configuration on `images`, uint8 (N, C, H, W), and draw from it.
 
-    `seed` gives initial weights, noise and the order of the data.
+    `seed` gives initial weights, noise, the order of the data and, with the score's, the draw.
 
     Raises:
         signals.Stopped: `watch` had a reason to stop.
@@ -89,7 +89,7 @@ def play(
                 training.check()
         training.check()
         real, fake = torch.stack([*last]).mean(0).tolist()
-        generated = models.draw(model.eval(), grid.score.generated, grid.score.seed)
+        generated = models.draw(model.eval(), grid.score.generated, grid.score.seed + seed)
     except (NotFinite, ValueError):  # the latter of an image
         generated, real, fake = np.zeros((0, *images.shape[1:]), np.uint8), None, None
     took = time.monotonic() - began
