@@ -23,7 +23,7 @@ from ebmrepro.data import check, ood_images
 from ebmrepro.evaluation import in_inception, reference
 from ebmrepro.evaluation.reference import Extractor
 from ebmrepro.methods.base import Method
-from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts
+from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts, Diagnoses
 from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images
@@ -168,8 +168,9 @@ def _of_the_model(
         values["hinge_active"] = separation.hinge_active(
             models.in_batches(model.energy, generated), values["margin"]
         )
-    own = model.diagnose(*(models.labelled(suite, split) for split in ("train", wanted.split)))
-    return {**values, **own}
+    if isinstance(model, Diagnoses):
+        values |= model.diagnose(*(models.Split(suite, s) for s in ("train", wanted.split)))
+    return values
 
 
 def _squared_error(model: AutoEncodes, x: torch.Tensor) -> torch.Tensor:

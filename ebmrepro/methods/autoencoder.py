@@ -28,6 +28,7 @@ Departures:
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -35,7 +36,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ebmrepro.config.types import Count, Epochs
 from ebmrepro.data.check import pca_error
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, sigmoid_layers, visible
+from ebmrepro.methods.base.rbm_stack import (
+    RBMStack,
+    RBMStackHparams,
+    of_each,
+    sigmoid_layers,
+    visible,
+)
 from ebmrepro.networks import distributed, layers
 from ebmrepro.networks.energies import RBM, AutoEncoder
 from ebmrepro.networks.images import to_uint8
@@ -142,13 +149,16 @@ class DeepAutoEncoder(RBMStack):
 
     @torch.no_grad()
     def diagnose(self, train, test):
-        seen, shown = to_uint8(train.x), to_uint8(test.x)
+        seen, shown = ([to_uint8(x) for x, _ in split] for split in (train, test))
+        shown = np.concatenate(shown)
         components = min(self.hp.layers[-1], shown[0].size)
+        errors = of_each(lambda x, _: self.energy(x), test)
+        at_random = of_each(lambda x, _: self.scratch(visible(x)), test)
         return {
-            "reconstruction_sum_sq": self.energy(test.x).mean().item(),
-            "reconstruction_sum_sq_random": self.scratch(visible(test.x)).mean().item(),
-            "mean_image_sum_sq": pca_error([seen], shown, 0),
-            "pca_sum_sq": pca_error([seen], shown, components),
+            "reconstruction_sum_sq": errors.mean().item(),
+            "reconstruction_sum_sq_random": at_random.mean().item(),
+            "mean_image_sum_sq": pca_error(seen, shown, 0),
+            "pca_sum_sq": pca_error(seen, shown, components),
         }
 
 

@@ -35,6 +35,8 @@ from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import (
     RBMStack,
     RBMStackHparams,
+    missed,
+    of_each,
     sigmoid_layers,
     visible,
     wrong,
@@ -130,17 +132,26 @@ class DBN(RBMStack):
 
     @torch.no_grad()
     def diagnose(self, train, test):
-        v_train, v_test = visible(train.x), visible(test.x)
-        first, binary = self.stack[0], (v_test > 0.5).float()
-        free = {"train": first(v_train).mean().item(), "test": first(v_test).mean().item()}
+        first = self.stack[0]
+
+        def mean(function, split):
+            return of_each(function, split).mean().item()
+
+        def error(network):
+            return mean(lambda x, y: missed(network(visible(x)), y), test)
+
+        def bits(x, _):
+            return first.pseudo_likelihood((visible(x) > 0.5).float())
+
+        free = [mean(lambda x, _: first(visible(x)), split) for split in (train, test)]
         norms = (self.grad_norms / self.grad_steps).tolist()
         return {
-            "error_pretrained": wrong(self.classifier(v_test), test.y).item(),
-            "error_random": wrong(self.scratch(v_test), test.y).item(),
-            "free_energy_train": free["train"],
-            "free_energy_test": free["test"],
-            "free_energy_gap": free["test"] - free["train"],
-            "pseudo_likelihood_test": first.pseudo_likelihood(binary).mean().item(),
+            "error_pretrained": error(self.classifier),
+            "error_random": error(self.scratch),
+            "free_energy_train": free[0],
+            "free_energy_test": free[1],
+            "free_energy_gap": free[1] - free[0],
+            "pseudo_likelihood_test": mean(bits, test),
             **{f"grad_norm_pretrained_{i}": n for i, n in enumerate(norms[0], start=1)},
             **{f"grad_norm_random_{i}": n for i, n in enumerate(norms[1], start=1)},
         }

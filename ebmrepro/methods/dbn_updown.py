@@ -44,9 +44,10 @@ from ebmrepro.methods.base.rbm_stack import (
     IN_OWN_FEATURES,
     RBMStack,
     RBMStackHparams,
+    missed,
+    of_each,
     sigmoid_layers,
     visible,
-    wrong,
 )
 from ebmrepro.networks.energies import LabelledRBM
 from ebmrepro.networks.layers import linear_layers
@@ -151,23 +152,25 @@ class DBNUpDown(RBMStack):
 
     @torch.no_grad()
     def diagnose(self, train, test):
-        v, y = visible(test.x), test.y
         *lower, top = self.stack  # as the greedy phase left them
         assert isinstance(top, LabelledRBM)
-        h = v
-        for rbm in lower:
-            h = rbm.up(h)
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
+
+        def mistakes(x, y):
+            h = v = visible(x)
+            for rbm in lower:
+                h = rbm.up(h)
             passes = [
                 (-self.top.free_energies(self._up(v)[-1])).log_softmax(1) for _ in range(PASSES)
             ]
-        return {
-            "error_greedy": wrong(-top.free_energies(h), y).item(),
-            "error_updown": wrong(-self.joint_free_energy(test.x), y).item(),
-            "error_updown_sampled": wrong(passes[0], y).item(),
-            "error_updown_averaged": wrong(torch.stack(passes).mean(0), y).item(),
-        }
+            averaged = torch.stack(passes).mean(0)
+            scores = (-top.free_energies(h), -self.joint_free_energy(x), passes[0], averaged)
+            return torch.stack([missed(each, y) for each in scores], 1)
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            errors = of_each(mistakes, test).mean(0).tolist()
+        kinds = ("greedy", "updown", "updown_sampled", "updown_averaged")
+        return {f"error_{kind}": error for kind, error in zip(kinds, errors, strict=True)}
 
 
 def _sampled(layers, s):

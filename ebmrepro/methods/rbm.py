@@ -42,7 +42,7 @@ from torch import nn
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, visible
+from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, of_each, visible
 from ebmrepro.metrics import likelihood
 from ebmrepro.networks import distributed
 from ebmrepro.networks.random import bernoulli
@@ -138,8 +138,22 @@ class RestrictedBoltzmann(RBMStack):
         yield Turn(f"rbms.{layer}", contrast * (1 - t / self.hp.rbm_epochs), terms)
 
     def diagnose(self, train, test):
-        images = {"train": visible(train.x), "test": visible(test.x)}
+        images = {
+            "train": _first(self.hp.likelihood.train, train),
+            "test": of_each(lambda x, _: visible(x), test),
+        }
         return likelihood.measure(self.stack, images, self.hp.likelihood)
+
+
+def _first(n, split):
+    """Of the first n images of a split, (n, V); no batch after them is read."""
+    found, count = [], 0
+    for x, _ in split:
+        found.append(visible(x))
+        count += len(x)
+        if count >= n:
+            break
+    return torch.cat(found)[:n]
 
 
 def _log_odds(v):

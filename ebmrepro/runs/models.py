@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +69,19 @@ def untrained(suite: str, name: str, seed: int, settings: Params) -> Method:
     return method.build(name, hp, shape, len(about["classes"]), seed).to(device.device()).eval()
 
 
-def labelled(suite: str, split: str) -> Labelled:
-    """A whole split on the device."""
-    x, y = data.read(Path("data") / suite, split)
-    where = device.device()
-    return Labelled(images.from_uint8(x).to(where), torch.from_numpy(y).to(where))
+class Split:
+    """A split of a suite in batches on the device, one at a time, as often as it is gone through:
+    as float32 the whole of it may be larger than any memory.
+    """
+
+    def __init__(self, suite: str, split: str):
+        self._images, self._labels = data.read(Path("data") / suite, split)
+
+    def __iter__(self) -> Iterator[Labelled]:
+        size, where = at_a_time(self._images.shape[1:]), device.device()
+        for i in range(0, len(self._images), size):
+            x, y = self._images[i : i + size], np.array(self._labels[i : i + size])
+            yield Labelled(images.from_uint8(x).to(where), torch.from_numpy(y).to(where))
 
 
 def at_a_time(shape: Sequence[int]) -> int:

@@ -183,7 +183,7 @@ def test_diagnosis_holds_the_networks_against_principal_components_by_svd():
     model = small.build("autoencoder")
     train, test = torch.rand(40, *small.SHAPE) * 2 - 1, torch.rand(10, *small.SHAPE) * 2 - 1
     y = torch.zeros(40, dtype=torch.int64)
-    values = model.diagnose(Labelled(train, y), Labelled(test, y[:10]))
+    values = model.diagnose([Labelled(train, y)], [Labelled(test, y[:10])])
     seen, shown = ((to_uint8(x).reshape(len(x), -1) / 255.0) for x in (train, test))
     mean = seen.mean(0)
     axes = np.linalg.svd(seen - mean, full_matrices=False)[2][:3]  # the code has 3 numbers

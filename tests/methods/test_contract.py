@@ -3,13 +3,16 @@
 import copy
 import io
 import math
+from typing import Any
 
 import pytest
 import small
 import torch
 
 from ebmrepro.config import declarations, documents, networks, params
-from ebmrepro.methods.base import method
+from ebmrepro.methods.base import Labelled, method
+from ebmrepro.methods.base.abilities import Diagnoses
+from ebmrepro.networks.images import from_uint8
 from ebmrepro.training.loop import Training
 
 Weights = dict[str, torch.Tensor]
@@ -254,3 +257,23 @@ def test_a_term_that_is_not_finite_stops_the_run_by_name():
         next(model.get_submodule("G").parameters()).fill_(math.nan)
     with pytest.raises(NotFinite, match="ebgan: energy/fake is nan in step 1"):
         list(small.training(model, "ebgan").epochs())
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_diagnosis_does_not_depend_on_how_its_images_are_cut_into_batches(name: str):
+    model: Any = small.build(name).eval()
+    assert isinstance(model, Diagnoses) is (name not in small.GANS), "it would read all images"
+    if name in small.GANS:
+        return
+    images, labels = small.pictures(24)
+    whole = Labelled(from_uint8(images), torch.from_numpy(labels))
+    if name == "dbn":
+        model.grad_steps += 1
+    parts = [Labelled(*part) for part in zip(*(each.split(10) for each in whole), strict=True)]
+    one, cut = model.diagnose([whole], [whole]), model.diagnose(parts, parts)
+    sampled = {"error_updown_sampled", "error_updown_averaged"}  # other draws
+    known = {key for key in one if math.isfinite(one[key])} - sampled
+    assert known and one.keys() == cut.keys()
+    assert {key: cut[key] for key in known} == pytest.approx(
+        {key: one[key] for key in known}, rel=1e-5, abs=1e-5
+    )

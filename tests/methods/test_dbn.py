@@ -157,7 +157,7 @@ def test_gradient_norms_are_measured_where_both_networks_begin():
     list(training.epochs())
     assert model.get_buffer("grad_steps").item() == len(training.batches)
     x = small.batch(model, 12)
-    values = model.diagnose(x, x)
+    values = model.diagnose([x], [x])
     assert {"grad_norm_pretrained_1", "grad_norm_random_3"} <= set(values)
     assert all(values[f"grad_norm_random_{i}"] > 0 for i in (1, 2, 3))
 
@@ -166,4 +166,4 @@ def test_diagnosis_counts_errors():
     model = small.build("dbn")
     x = small.batch(model, 12)
     wrong = (model.scratch((x.x.flatten(1) + 1) / 2).argmax(1) != x.y).float().mean().item()
-    assert model.diagnose(x, Labelled(x.x, x.y))["error_random"] == pytest.approx(wrong)
+    assert model.diagnose([x], [Labelled(x.x, x.y)])["error_random"] == pytest.approx(wrong)

@@ -305,9 +305,9 @@ def test_training_learns_the_labels(trained: Any):
     from ebmrepro.networks.images import from_uint8
 
     test = Labelled(from_uint8(images), torch.from_numpy(labels))
-    found = trained.diagnose(test, test)
+    found = trained.diagnose([test], [test])
     assert found["error_updown"] <= 0.1 and found["error_greedy"] <= 0.2
-    assert trained.diagnose(test, test) == found, "sampled passes have a seed of their own"
+    assert trained.diagnose([test], [test]) == found, "sampled passes have a seed of their own"
     label = trained.joint_free_energy(test.x).argmin(1)
     assert (label != test.y).float().mean().item() == pytest.approx(found["error_updown"])
 

@@ -101,7 +101,7 @@ def test_what_is_measured_follows_from_how_many_layers_there_are():
     ):
         model = small.build("rbm", layers=layers, cd_steps=ks)
         split = Labelled((torch.from_numpy(x) / 127.5 - 1).float(), torch.zeros(len(x)))
-        found = model.diagnose(split, split)
+        found = model.diagnose([split], [split])
         assert found[name] < 0 and found["log_z_exact"] > 0
 
 

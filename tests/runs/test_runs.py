@@ -227,6 +227,25 @@ def test_a_normalised_discriminator_is_scored_with_statistics_of_real_images(
     assert models.scoring("digits", "dcgan", 2, params.load())[1] == {}
 
 
+def test_a_split_is_on_the_device_a_batch_at_a_time(project: Path, monkeypatch: pytest.MonkeyPatch):
+    import numpy as np
+    import torch
+
+    from ebmrepro.networks.images import to_uint8
+    from ebmrepro.runs import models
+
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(models, "PASS", 100 * 64)
+    split = models.Split("digits", "train")
+    for _ in range(2):  # as often as it is asked for
+        batches = list(split)
+        assert {len(x) for x, _ in batches[:-1]} == {100} and len(batches[-1].x) <= 100
+    images = np.load(project / "data/digits/train.npy")
+    assert np.array_equal(np.concatenate([to_uint8(x) for x, _ in batches]), images)
+    labels = np.load(project / "data/digits/train_labels.npy")
+    assert np.array_equal(torch.cat([y for _, y in batches]).numpy(), labels)
+
+
 def test_fewer_images_pass_together_where_they_are_large():
     from ebmrepro.runs.models import at_a_time
 

@@ -6,10 +6,12 @@ A method has an ability when its class, or its family's, defines the functions; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
+
+from ebmrepro.methods.base.method import Labelled
 
 
 @runtime_checkable
@@ -50,6 +52,17 @@ class Completes(Protocol):
     def complete(self, x: Tensor, known: Tensor) -> Tensor:
         """Images whose pixels outside the mask `known`, bool (C, H, W), are inferred from those
         inside, (N, C, H, W) -> the same shape.
+        """
+        ...
+
+
+@runtime_checkable
+class Diagnoses(Protocol):
+    """Its paper asks something of a trained model that no measure of all methods does."""
+
+    def diagnose(self, train: Iterable[Labelled], test: Iterable[Labelled]) -> dict[str, float]:
+        """By measure, on real data that come in batches, as often as they are asked for; NaN if
+        unknown.
         """
         ...
 

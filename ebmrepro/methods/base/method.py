@@ -94,10 +94,6 @@ class Method(nn.Module, ABC):
         """What all learning rates are multiplied by; looked at after each epoch."""
         return 1.0
 
-    def diagnose(self, train: Labelled, test: Labelled) -> dict[str, float]:
-        """What only this paper asks of a trained model, measured on real data; NaN if unknown."""
-        return {}
-
     def recount(self, curves: Mapping[str, Curve]) -> Mapping[str, float]:
         """What only this paper asks of a training; `curves` are the columns of its curves.csv."""
         return {}

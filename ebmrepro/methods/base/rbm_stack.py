@@ -7,7 +7,7 @@ from the data lead, h sampled, v its probability.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.types import Epochs, Layers, Positive
-from ebmrepro.methods.base.method import Method, Turn
+from ebmrepro.methods.base.method import Labelled, Method, Turn
 from ebmrepro.networks import layers
 from ebmrepro.networks.energies import RBM, LabelledRBM
 from ebmrepro.networks.random import bernoulli
@@ -113,6 +113,16 @@ def sigmoid_layers(widths: Sequence[int]) -> list[nn.Module]:
     return [part for pair in pairwise(widths) for part in (nn.Linear(*pair), nn.Sigmoid())]
 
 
+def missed(scores: Tensor, y: Tensor) -> Tensor:
+    """1 for an image whose highest score is not its label's, else 0, (N, classes), (N,) -> (N,)."""
+    return (scores.argmax(1) != y).float()
+
+
 def wrong(scores: Tensor, y: Tensor) -> Tensor:
     """Share of images whose highest score is not their label's, (N, classes), (N,) -> ()."""
-    return (scores.argmax(1) != y).float().mean()
+    return missed(scores, y).mean()
+
+
+def of_each(function: Callable[[Tensor, Tensor], Tensor], split: Iterable[Labelled]) -> Tensor:
+    """What a function of images and labels gives for every image of a split, batch by batch."""
+    return torch.cat([function(x, y) for x, y in split])
