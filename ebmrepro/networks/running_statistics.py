@@ -43,11 +43,11 @@ def estimate(
 def _passed(
     module: nn.Module, function: Callable[[Tensor], Tensor], x: Tensor
 ) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
-    found: dict[nn.BatchNorm1d | nn.BatchNorm2d, None] = {}  # each once, in order
     layers = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    hooks = [layer.register_forward_hook(lambda it, *_: found.setdefault(it)) for layer in layers]
+    found: set[nn.Module] = set()
+    hooks = [layer.register_forward_hook(lambda it, *_: found.add(it)) for layer in layers]
     if layers:
         function(x)
     for hook in hooks:
         hook.remove()
-    return list(found)
+    return [layer for layer in layers if layer in found]

@@ -24,7 +24,8 @@ def real(n: int = 256) -> tuple[Tensor, ...]:
 
 
 def model(name: str, epochs: int = 40) -> Any:
-    return small.build(name, epochs=epochs, **dict.fromkeys(NETWORKS[name], NORMED))
+    changes: dict[str, Any] = {"epochs": epochs, **dict.fromkeys(NETWORKS[name], NORMED)}
+    return small.build(name, **changes)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -237,9 +237,9 @@ def test_a_split_is_on_the_device_a_batch_at_a_time(project: Path, monkeypatch: 
     monkeypatch.chdir(project)
     monkeypatch.setattr(models, "PASS", 100 * 64)
     split = models.Split("digits", "train")
-    for _ in range(2):  # as often as it is asked for
-        batches = list(split)
-        assert {len(x) for x, _ in batches[:-1]} == {100} and len(batches[-1].x) <= 100
+    batches, again = list(split), list(split)  # as often as it is asked for
+    assert len(again) == len(batches)
+    assert {len(x) for x, _ in batches[:-1]} == {100} and len(batches[-1].x) <= 100
     images = np.load(project / "data/digits/train.npy")
     assert np.array_equal(np.concatenate([to_uint8(x) for x, _ in batches]), images)
     labels = np.load(project / "data/digits/train_labels.npy")
