@@ -12,5 +12,6 @@ table 1, figures 2, 3, 4 and 9.
 The paper gives the table and the margin. Not recoverable from it, so ours: the classifier, the
 number of images that are scored, the length of the training, the rate of dropout, the dimension of
 z, plain SGD without momentum, ReLU and no leak in every hidden layer, images of 28x28 that are not
-padded. Whether I' squares its divergence is not sure (`metrics/modified_inception_score.py`). Initial weights and the places of batch normalisation are as its appendix is remembered.
+padded. Whether I' squares its divergence is not sure (`metrics/modified_inception_score.py`).
+Initial weights and the places of batch normalisation are as its appendix is remembered.
 """
