@@ -47,7 +47,8 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
         small |= {"layers": [10, 8, 3], "rbm_epochs": 1, "finetune_epochs": 2}
     elif name == "rbm":
         small |= {"layers": [10, 8], "cd_steps": [2, 1], "rbm_epochs": 2, "chain_steps": 5}
-        ais = {"chains": 4, "temperatures": [{"up_to": 1.0, "step": 0.1}]}
+        ais = {**values["likelihood"]["ais"], "chains": 4, "burn_in": 8}
+        ais |= {"temperatures": [{"up_to": 1.0, "step": 0.1}]}
         small |= {"likelihood": {**values["likelihood"], "posterior": 2, "ais": ais, "trials": 2}}
     else:
         small |= {"epochs": 3}

@@ -40,7 +40,7 @@ from pydantic import Field
 from torch import nn
 
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Count, PositiveFraction, Seed, Several
+from ebmrepro.config.types import Count, Positive, PositiveFraction, Seed, Several
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, of_each, visible
 from ebmrepro.metrics import likelihood
@@ -56,9 +56,11 @@ class Rung(Strict):
 
 
 class AIS(Strict):
-    """Annealed importance sampling from an RBM without weights."""
+    """Annealed importance sampling from an RBM without weights, and back to it."""
 
     chains: Several
+    base_counts: Positive | None  # of smoothing for every 100 images; null: Laplace's rule
+    burn_in: Annotated[int, Field(ge=8)]  # Gibbs steps of the chains that go back
     temperatures: Annotated[list[Rung], Field(min_length=1)]
 
     @rule

@@ -6,6 +6,11 @@ p_0 that can be drawn from and whose Z_0 is known, and move through p_beta to p_
 in question. Each chain's weight is an unbiased estimate of Z_1 / Z_0. Its logarithm is not
 unbiased: log Z comes out too low on average, so a log-likelihood too high.
 
+Backwards, from p_1 to p_0, the mean weight estimates Z_0 / Z_1 and log Z comes out too high: the two
+bracket it (Burda, Grosse, Salakhutdinov (2015), Accurate and conservative estimates of MRF
+log-likelihood using reverse annealing, AISTATS). That holds where the chains start at exact draws
+from p_1; those of a sampler that has not mixed see less than p_1 has, and may come out too low.
+
 What is annealed is a `Path`: energies on the plane here, an RBM's free energies elsewhere (there
 log_z_0 = H log 2 + sum_i log(1 + exp(b_i)), and a move is a Gibbs step).
 """
@@ -42,7 +47,7 @@ class Path(Protocol):
         ...
 
     def move(self, x: Tensor, beta: float) -> Tensor:
-        """A transition that leaves f_beta / Z_beta invariant."""
+        """A transition that leaves f_beta / Z_beta invariant, and is its own reversal."""
         ...
 
 
@@ -67,15 +72,28 @@ def log_weights(path: Path, betas: Sequence[float]) -> Tensor:
     Raises:
         ValueError: `betas` do not rise from 0 to 1.
     """
+    _check(betas)
+    return _walk(path, path.start(), betas)
+
+
+def reverse_log_weights(path: Path, betas: Sequence[float], x: Tensor) -> Tensor:
+    """The same backwards from draws `x` of f_1 / Z_1: estimates of log Z_0 - log Z_1."""
+    _check(betas)
+    return _walk(path, x, betas[::-1])
+
+
+def _check(betas: Sequence[float]) -> None:
     if len(betas) < 2 or betas[0] != 0 or betas[-1] != 1 or any(b <= a for a, b in pairwise(betas)):
         raise ValueError(
             f"betas: found {len(betas)} from {betas[:1]}, want them to rise from 0 to 1"
         )
-    x = path.start()
+
+
+def _walk(path: Path, x: Tensor, betas: Sequence[float]) -> Tensor:
     total = torch.zeros(x.shape[:-1], dtype=torch.float64, device=x.device)
     for before, beta in pairwise(betas):
         total += path.log_f(x, beta).double() - path.log_f(x, before).double()
-        if beta < 1:
+        if beta != betas[-1]:
             x = path.move(x, beta)
     return total
 
@@ -113,6 +131,13 @@ def estimate_within(weights: Tensor, log_z_0: float, temperatures: int, errors: 
     base = log_z_0 + top
     effective = n * mean**2 / square
     return Estimate(base + math.log(mean), base + low, base + high, effective, n, temperatures)
+
+
+def reversed_within(weights: Tensor, log_z_0: float, temperatures: int, errors: float) -> Estimate:
+    """log Z_1 from `reverse_log_weights`, (N,): log Z_0 - log(mean weight -+ `errors` errors)."""
+    back = estimate_within(weights, 0.0, temperatures, errors)
+    log_z, low, high = (log_z_0 - ratio for ratio in (back.log_z, back.high, back.low))
+    return Estimate(log_z, low, high, back.effective, back.chains, temperatures)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ WORDS = Path(__file__).with_name("measures.yaml")
 ORDER = (
     *("fid", "inception_score", "kid", "precision_recall", "pulling_away", "coverage"),
     *("separation", "final_state", "reconstruction", "neighbours", "classification"),
-    *("free_energy", "likelihood", "modified_inception_score"),
+    *("free_energy", "likelihood", "r_hat", "modified_inception_score"),
 )
 LAYER = "{layer}"  # in a name of measures.yaml: one measure per weight layer, counted from 1
 

@@ -9,6 +9,9 @@ An RBM's log p(v) = - F(v) - log Z, log Z by annealed importance sampling. Of a 
 where p(v | h_1), ... are the lower RBMs downwards, p* = exp(-F) of the top RBM, and q goes upwards
 layer by layer, each layer's units independent given a sample of the one below. The interval of
 log Z is that of every number made from it; it is the only error that is stated.
+
+AIS from the base rates comes out low on average, AIS back from the model's own chains high; what
+lies between is `log_z_gap`, and whether those chains have mixed is `r_hat`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ebmrepro.metrics import ais, partition_rbm
+from ebmrepro.metrics import ais, partition_rbm, r_hat
 from ebmrepro.networks.energies import RBM
 
 ERRORS = 3  # standard errors of the mean weight in an interval, as in the authors' demonstration
@@ -31,6 +34,8 @@ class AIS(Protocol):
     """Settings of annealed importance sampling, as `methods/rbm.py` declares them."""
 
     chains: int
+    base_counts: float | None
+    burn_in: int
 
     @property
     def betas(self) -> list[float]: ...
@@ -62,7 +67,8 @@ def measure(
     seen = _binarised(images["train"][: asked.train], draws)
     unseen = _binarised(images["test"], draws)
     top = stack[-1]
-    base = partition_rbm.base_rates(_upwards(stack, seen, draws))
+    states = _upwards(stack, seen, draws)
+    base = partition_rbm.base_rates(states, asked.ais.base_counts)
     betas = asked.ais.betas
     weights = _log_weights(top, base, asked.ais, 1, draws)
     log_z_0 = partition_rbm.FromBaseRates(top, base, asked.ais.chains, draws).log_z_0
@@ -88,7 +94,32 @@ def measure(
         exact = partition_rbm.exact_log_z(top)
         values |= {"log_z_exact": exact, f"{name}_exact": test - exact}
         values |= against_exact(top, base, asked.ais, asked.trials, exact, draws)
-    return values
+    return values | from_above(top, base, states, asked.ais, z, draws)
+
+
+@torch.no_grad()
+def from_above(
+    rbm: RBM, base: Tensor, states: Tensor, asked: AIS, below: ais.Estimate, draws: torch.Generator
+) -> dict[str, float]:
+    """log Z by AIS back from the RBM's own chains, and how far it lies above `below`.
+
+    Chains start apart, half of them at training states (N, V) and half at the base rates: chains
+    that started alike could agree without having mixed.
+    """
+    path = partition_rbm.FromBaseRates(rbm, base, asked.chains, draws)
+    v = path.start()[:, : len(base)]
+    data = states[: asked.chains // 2]
+    v[: len(data)] = data
+    x, free = path.settle(v, asked.burn_in)
+    weights = ais.reverse_log_weights(path, asked.betas, x)
+    above = ais.reversed_within(weights, path.log_z_0, len(asked.betas), ERRORS)
+    return {
+        "log_z_above": above.log_z,
+        "log_z_above_high": above.high,
+        "log_z_gap": above.log_z - below.log_z,
+        "ais_effective_above": above.effective,
+        "r_hat": r_hat.settled(free),
+    }
 
 
 def log_p_star(stack: Sequence[RBM], v: Tensor, samples: int, draws: torch.Generator) -> Tensor:

@@ -17,13 +17,17 @@ MOST_HIDDEN = 20  # units whose 2^20 states are enumerated
 CHUNK = 1 << 9  # states at once: their visible units stay in the cache
 
 
-def base_rates(v: Tensor) -> Tensor:
+def base_rates(v: Tensor, counts: float | None = None) -> Tensor:
     """Visible biases of the RBM without weights that fits binary images best, (N, V) -> (V,).
 
-    The log odds of each unit, by Laplace's rule: no unit is off for certain.
+    The log odds of each unit, by Laplace's rule: no unit is off for certain. With `counts`, as the
+    paper's authors smooth them: each unit is on in so many cases more for every 100 that there are.
+    They have 5. A unit that is always on would be so for certain; it is so but once in a million.
     """
-    p = (v.sum(0) + 1) / (len(v) + 2)
-    return torch.logit(p)
+    if counts is None:
+        return torch.logit((v.sum(0) + 1) / (len(v) + 2))
+    more = counts * len(v) / 100
+    return torch.logit((v.sum(0) + more) / (len(v) + more), eps=1e-6)
 
 
 @torch.no_grad()
@@ -85,6 +89,17 @@ class FromBaseRates:
         bias = (1 - beta) * self.base + beta * self.rbm.b
         h = self._draw(field * beta)
         return self._state(self._draw(torch.addmm(bias, h, self.rbm.W.T, alpha=beta)))
+
+    @torch.no_grad()
+    def settle(self, v: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Gibbs sampling in the RBM itself from v, (N, V): its last states, (N, V + H + 2), and F
+        after each step, (N, steps).
+        """
+        x, free = self._state(v), []
+        for _ in range(steps):
+            x = self.move(x, 1.0)
+            free.append(-self.log_f(x, 1.0))
+        return x, torch.stack(free, dim=1)
 
     def _draw(self, field: Tensor) -> Tensor:
         """Binary units sampled from their inputs."""

@@ -13,9 +13,8 @@ from ebmrepro.metrics import likelihood, partition_rbm
 from ebmrepro.networks.energies import RBM
 
 RUNGS = [Rung(up_to=0.5, step=0.02), Rung(up_to=1.0, step=0.005)]
-ASKED = Likelihoods(
-    seed=3, train=50, posterior=200, ais=AIS(chains=100, temperatures=RUNGS), trials=5
-)
+SETTINGS = AIS(chains=100, base_counts=None, burn_in=300, temperatures=RUNGS)
+ASKED = Likelihoods(seed=3, train=50, posterior=200, ais=SETTINGS, trials=5)
 
 
 def states(n: int) -> torch.Tensor:
@@ -92,6 +91,8 @@ def test_an_rbms_likelihood_agrees_with_enumeration_and_its_interval_is_that_of_
     assert found["log_likelihood_exact"] < found["log_likelihood_high"]
     width = found["log_z_high"] - found["log_z_low"]
     assert found["log_likelihood_high"] - found["log_likelihood_low"] == pytest.approx(width)
+    assert found["log_z_low"] < found["log_z_exact"] < found["log_z_above_high"]
+    assert abs(found["log_z_gap"]) < 0.1 and found["r_hat"] < 1.1
     assert found["ais_temperatures"] == len(ASKED.ais.betas) == 126
     assert 1 <= found["ais_effective"] <= found["ais_chains"] == 100
     uniform = -6 * math.log(2)  # of grey levels drawn evenly the best model is a fair coin

@@ -41,7 +41,12 @@ def path(model: RBM, chains: int, seed: int = 0) -> partition_rbm.FromBaseRates:
 
 
 def linear(steps: int, chains: int = 100) -> AIS:
-    return AIS(chains=chains, temperatures=[Rung(up_to=1.0, step=1 / steps)])
+    return schedule((1.0, 1 / steps), chains=chains)
+
+
+def schedule(*rungs: tuple[float, float], chains: int = 100) -> AIS:
+    found = [Rung(up_to=top, step=step) for top, step in rungs]
+    return AIS(chains=chains, base_counts=None, burn_in=400, temperatures=found)
 
 
 def test_enumerating_hidden_states_is_enumerating_all_pairs_of_states():
@@ -127,10 +132,70 @@ def test_base_rates_are_the_log_odds_of_each_pixel_and_none_is_impossible():
     )
 
 
+def test_the_authors_base_rates_have_five_counts_more_for_every_hundred_cases():
+    """base_rate.m: p = (count + 5 B) / (100 B + 5 B) of B batches of 100."""
+    v = torch.zeros(200, 3)
+    v[:50, 1], v[:, 2] = 1, 1
+    found = partition_rbm.base_rates(v, 5.0)
+    torch.testing.assert_close(found[:2].sigmoid(), torch.tensor([10 / 210, 60 / 210]))
+    assert found[2].isfinite(), "a unit that is always on has a base rate that AIS can start from"
+
+
+def test_going_back_from_exact_draws_the_mean_weight_is_one_over_the_ratio_of_z():
+    """E[w] = Z_0 / Z_1, whatever the number of temperatures: here three."""
+    model = rbm(4, 3, 1.0)
+    annealed = path(model, 200_000)
+    p = annealed.log_f(annealed._state(states(4)).detach(), 1.0).softmax(0)
+    which = torch.multinomial(p, annealed.chains, replacement=True, generator=annealed.draws)
+    x = annealed._state(states(4)[which]).detach()
+    weights = ais.reverse_log_weights(annealed, [0.0, 0.5, 1.0], x)
+    found = ais.reversed_within(weights, annealed.log_z_0, 3, 3)
+    assert found.log_z == pytest.approx(partition_rbm.exact_log_z(model), abs=0.02)
+    assert found.low < partition_rbm.exact_log_z(model) < found.high
+
+
+def test_an_interval_from_above_is_that_of_the_mean_weight_upside_down():
+    weights = torch.tensor([1.0, 3.0], dtype=torch.float64).log()
+    found = ais.reversed_within(weights, 10.0, 5, errors=1)  # mean 2, standard error 1
+    assert found.log_z == pytest.approx(10 - math.log(2))
+    assert (found.low, found.high) == pytest.approx((10 - math.log(3), 10 - math.log(1)))
+    assert ais.reversed_within(weights, 10.0, 5, errors=3).high == math.inf
+
+
+@pytest.mark.parametrize(("hidden", "std", "seed"), [(6, 0.5, 0), (12, 1.0, 1), (16, 0.7, 2)])
+def test_the_two_directions_hold_the_exact_log_z_between_them_within_a_tenth_of_a_nat(
+    hidden: int, std: float, seed: int
+):
+    model, draws = rbm(16, hidden, std, seed), torch.Generator().manual_seed(seed)
+    base, asked = torch.zeros(16), linear(1000)
+    below = ais.estimate_within(
+        likelihood._log_weights(model, base, asked, 1, draws)[0],
+        partition_rbm.FromBaseRates(model, base, 100, draws).log_z_0,
+        len(asked.betas),
+        likelihood.ERRORS,
+    )
+    images = torch.ones(50, 16)  # where half of the chains start
+    found = likelihood.from_above(model, base, images, asked, below, draws)
+    assert below.low <= partition_rbm.exact_log_z(model) <= found["log_z_above_high"]
+    assert abs(found["log_z_gap"]) < 0.1
+    assert found["r_hat"] < 1.05 and 1 <= found["ais_effective_above"] <= 100
+
+
+def test_chains_that_cannot_leave_a_mode_show_in_r_hat():
+    """Two modes, all off and all on, that Gibbs sampling does not pass between in 400 steps."""
+    model = RBM(20, 1, 0.0)
+    with torch.no_grad():
+        model.W.fill_(8.0)
+        model.b.fill_(-4.0)
+        model.c.fill_(-70.0)  # not -80: then the modes would have the same F
+    base, draws = torch.full((20,), -4.0), torch.Generator().manual_seed(0)
+    below = ais.Estimate(0.0, 0.0, 0.0, 1.0, 100, 11)
+    found = likelihood.from_above(model, base, torch.ones(50, 20), linear(10), below, draws)
+    assert found["r_hat"] > 1.1
+
+
 def test_the_authors_schedule_is_three_rungs_of_14_501_temperatures():
-    rungs = ((0.5, 1e-3), (0.9, 1e-4), (1.0, 1e-5))
-    asked = AIS(chains=100, temperatures=[Rung(up_to=top, step=step) for top, step in rungs])
-    betas = asked.betas
+    betas = schedule((0.5, 1e-3), (0.9, 1e-4), (1.0, 1e-5)).betas
     assert len(betas) == 1 + 500 + 4000 + 10_000
     assert (betas[0], betas[500], betas[4500], betas[-1]) == (0.0, 0.5, 0.9, 1.0)
     assert betas[501] - betas[500] == pytest.approx(1e-4)
@@ -147,4 +212,4 @@ def test_the_authors_schedule_is_three_rungs_of_14_501_temperatures():
 )
 def test_a_schedule_that_does_not_lead_to_one_is_refused(rungs: list, message: str):
     with pytest.raises(ValueError, match=message):
-        AIS(chains=2, temperatures=[Rung(up_to=top, step=step) for top, step in rungs])
+        schedule(*rungs)
