@@ -74,6 +74,8 @@ def _table(systems: Sequence[System]) -> Sequence[Block]:
             Cell(_interval_of_ais(system, name)),
             numbers.mean(system, f"{name}_train"),
             numbers.mean(system, "ais_effective"),
+            numbers.mean(system, "log_z_gap"),
+            numbers.mean(system, "r_hat"),
             numbers.mean(system, "ais_temperatures"),
             numbers.seeds(system),
         ]

@@ -26,6 +26,7 @@ def system(name: str, layers: list[int], ks: list[int], *runs: Run) -> System:
 
 def of_rbm(test: float) -> dict[str, float | None]:
     found = {"log_likelihood": test, "log_likelihood_train": test + 2, "ais_effective": 40.0}
+    found |= {"log_z_gap": 0.25, "r_hat": 1.04}
     return {
         **found,
         "log_likelihood_low": test - 0.3,
@@ -83,7 +84,7 @@ def test_a_likelihood_stands_beside_the_papers_with_both_of_its_intervals(whole:
     assert one[0][0] == "−86.34"
     assert one[1][0] == "−91.50" and one[1][1].startswith("[")
     assert one[2][0] == "[−91.80, −91.00]", "the interval of AIS is the mean over seeds of its ends"
-    assert [main for main, _ in one[3:]] == ["−89.50", "40.0", "14,501", "2"]
+    assert [main for main, _ in one[3:]] == ["−89.50", "40.0", "0.25", "1.040", "14,501", "2"]
     assert rows["RBM, 20 hidden units, CD-25"][0][0] == "–", "the paper's is not for this one"
 
 
