@@ -7,7 +7,7 @@ Salakhutdinov, Murray: On the quantitative analysis of deep belief networks. ICM
     F(v)       rbm(v)           free energy, - b'v - sum_j log(1 + exp(c_j + W_j'v)), in nats
     Z          (metrics)        sum over all v of exp(-F(v)); log p(v) = - F(v) - log Z
     CD-k       hp.cd_steps      v_k after k Gibbs steps from the data, all units sampled
-    eps        optim.rbms.lr    learning rate; in epoch t of T of a layer it is eps (1 - t / T)
+    eps        optim.rbms.lr    learning rate; falling, in epoch t of T of a layer, eps (1 - t / T)
     q(h | v)   (metrics)        the stack's posterior: each layer sampled given the one below
 
 Contrastive divergence is the descent of mean F(v_0) - mean F(v_k), v_k held fixed: dW = eps
@@ -15,17 +15,20 @@ Contrastive divergence is the descent of mean F(v_0) - mean F(v_k), v_k held fix
 samples of the layer below. One layer is an RBM; two are the paper's DBN: the top RBM is the prior
 of the first layer's hidden units, and only p(v | h) of the first layer is kept.
 
-Binarisation: each pixel is 1 with probability its grey level / 255, drawn anew in every step of
-training, and once, from `likelihood.seed`, for the images whose likelihood is measured. `energy`
-takes grey levels for states, as the DBN's does.
+Binarisation: each pixel is 1 with probability its grey level / 255, `each_step` anew or `once`,
+from `likelihood.seed`, as are the images whose likelihood is measured. `energy` takes grey levels
+for states, as the DBN's does.
 
-Visible biases start at the log odds of each unit in the first batch. From 0, a few hidden units
-that are always on learn to hold the dark pixels down, and the state without them keeps more of the
-probability than all images together: where CD never looks, and AIS does not either.
+Visible biases start at the `log_odds` of each unit in the first batch, or at `zero`. From 0, a few
+hidden units that are always on learn to hold the dark pixels down, and the state without them keeps
+more of the probability than all images together: where CD never looks, and AIS does not either.
 
 Departures:
-- The paper's rates and epochs are not in the sources that were read; those of params.yaml are ours.
-- The rate falls linearly, by epochs; the loss is multiplied by what is left of it, which is the
+- Their recipe is `rbm__paper`: data binarised once, a constant rate of 0.05, biases from 0, base
+  rates with 5 counts more for every 100 cases. It was read in an edited copy of their code, whose
+  CD-k with k rising by the epoch is left out, and which states no number of epochs: 50 is ours.
+- In the other blocks pixels are drawn anew, biases start at log odds, base rates are Laplace's, and
+  the rate falls linearly, by epochs; the loss is multiplied by what is left of it, which is the
   same for descent with momentum and means nothing to Adam. The weight cost is not multiplied.
 - The layers of the stack are trained from random weights; the second does not start as the first
   one upside down, where alone the bound could not fall.
@@ -33,7 +36,7 @@ Departures:
 """
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -45,7 +48,7 @@ from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, of_each, visible
 from ebmrepro.metrics import likelihood
 from ebmrepro.networks import distributed
-from ebmrepro.networks.random import bernoulli
+from ebmrepro.networks.random import bernoulli, fixed_bits
 
 
 class Rung(Strict):
@@ -104,6 +107,9 @@ class RestrictedBoltzmann(RBMStack):
 
     class Hparams(RBMStackHparams):
         cd_steps: Annotated[list[Count], Field(min_length=1)]  # k of each layer
+        binarised: Literal["each_step", "once"]
+        rate: Literal["falling", "constant"]
+        visible_bias: Literal["log_odds", "zero"]  # at the start
         chain_steps: Count  # Gibbs steps in the top RBM before a sample is taken
         likelihood: Likelihoods
 
@@ -124,10 +130,11 @@ class RestrictedBoltzmann(RBMStack):
         layer, t = divmod(epoch, self.hp.rbm_epochs)
         rbm, k = self.stack[layer], self.hp.cd_steps[layer]
         with torch.no_grad():
-            v = bernoulli(visible(x))
+            v = bernoulli(self.bits(visible(x)))
             for below in self.stack[:layer]:
                 v = bernoulli(below.up(v))
-            if t == 0 and not rbm.b.any():  # its first step: no step leaves all of them at 0
+            # Its first step: no step leaves all of them at 0.
+            if self.hp.visible_bias == "log_odds" and t == 0 and not rbm.b.any():
                 rbm.b.copy_(_log_odds(v))
             field = rbm.field(v)
             p_k = rbm.gibbs(v, k, sample_visible=True, field=field)
@@ -137,12 +144,17 @@ class RestrictedBoltzmann(RBMStack):
             f"contrast/rbm{layer + 1}": contrast,
             f"reconstruction/rbm{layer + 1}": (v - p_k).square().mean(),
         }
-        yield Turn(f"rbms.{layer}", contrast * (1 - t / self.hp.rbm_epochs), terms)
+        left = 1 - t / self.hp.rbm_epochs if self.hp.rate == "falling" else 1
+        yield Turn(f"rbms.{layer}", contrast * left, terms)
+
+    def bits(self, p):
+        """Probabilities of pixels, (N, V), of which those of images binarised once are 0 or 1."""
+        return fixed_bits(p, self.hp.likelihood.seed) if self.hp.binarised == "once" else p
 
     def diagnose(self, train, test):
         images = {
-            "train": _first(self.hp.likelihood.train, train),
-            "test": of_each(lambda x, _: visible(x), test),
+            "train": self.bits(_first(self.hp.likelihood.train, train)),
+            "test": of_each(lambda x, _: self.bits(visible(x)), test),
         }
         return likelihood.measure(self.stack, images, self.hp.likelihood)
 

@@ -26,6 +26,26 @@ def bernoulli(p: Tensor) -> Tensor:
     return torch.rand_like(p).lt_(p)
 
 
+def fixed_bits(p: Tensor, seed: int) -> Tensor:
+    """Bits that are 1 with probability p, multiples of 1/255, the same whenever a row comes again.
+
+    They follow from the row as a whole and the seed, (N, V) -> (N, V) of p's type: a data set that
+    is binarised once, with nothing to be stored and no matter in which order its images come.
+    """
+    columns = _mixed(torch.arange(p.shape[1], device=p.device) + (seed << 32))
+    rows = (((p * 255).round().long() + 1) * columns).sum(1, keepdim=True)
+    uniform = (_mixed(rows + columns) >> 11 & (1 << 53) - 1).double() / (1 << 53)
+    return (uniform < p).to(p.dtype)
+
+
+def _mixed(z: Tensor) -> Tensor:
+    """64 bits that look random, from int64: SplitMix64 (Steele, Lea, Flood, 2014), wrapping."""
+    z = z * -7046029254386353131 + 7  # the golden ratio's, 0x9e3779b97f4a7c15 as a signed number
+    z = (z ^ (z >> 30 & (1 << 34) - 1)) * -4658895280553007687  # 0xbf58476d1ce4e5b9
+    z = (z ^ (z >> 27 & (1 << 37) - 1)) * -7723592293110705685  # 0x94d049bb133111eb
+    return z ^ (z >> 31 & (1 << 33) - 1)
+
+
 class WholeBatch(TorchFunctionMode):
     """Numbers whose first dimension is the rank's rows, from a draw for all of them."""
 

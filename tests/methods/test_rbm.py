@@ -6,6 +6,7 @@ import torch
 
 from ebmrepro.config import declarations, params, training
 from ebmrepro.methods.base.method import Labelled
+from ebmrepro.networks.random import fixed_bits
 
 
 def binary(x: torch.Tensor) -> bool:
@@ -117,6 +118,45 @@ def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
         for name, block in methods.items()
         if training.base(name) == "rbm"
     }
+    of_the_paper = plain.pop("rbm__paper")
     assert len(plain) == 5 and all(values == plain["rbm"] for values in plain.values())
     by_k = [methods[name] for name in ("rbm", "rbm__cd1", "rbm__cd3")]
     assert {(each.epoch_fraction, each.hparams.rbm_epochs) for each in by_k} == {(1.0, 50)}
+    moved = {key: value for key, value in of_the_paper.items() if value != plain["rbm"][key]}
+    assert moved == {
+        "hparams.binarised": "once",
+        "hparams.rate": "constant",
+        "hparams.visible_bias": "zero",
+        "hparams.likelihood.ais.base_counts": 5.0,
+    }
+    assert of_the_paper["optim.rbms.lr"] == 0.05 and of_the_paper["hparams.init_std"] == 0.01
+
+
+def test_binarised_once_an_image_has_the_same_bits_whenever_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    model, seen = small.build("rbm", layers=[6], cd_steps=[1], binarised="once"), []
+    record(model.stack[0], seen, monkeypatch)
+    x = small.batch(model)
+    first_turn(model, x)
+    first_turn(model, x.flip(0))
+    assert binary(seen[0]) and torch.equal(seen[0], seen[2].flip(0))
+    assert torch.equal(model.bits((x.flatten(1) + 1) / 2), seen[0]), "the likelihood is measured on the same bits"
+
+
+def test_bits_fixed_by_an_image_are_as_frequent_as_its_grey_levels_and_independent():
+    numbers, shades = torch.arange(4096), torch.tensor([0, 51, 127, 128, 204, 255])
+    grey = torch.cat([torch.stack([numbers // 256, numbers % 256], 1), shades.repeat(4096, 1)], 1)
+    bits = fixed_bits(grey / 255, seed=0)[:, 2:]
+    torch.testing.assert_close(bits.mean(0), shades / 255, atol=4 * 0.5 / 64, rtol=0)
+    correlations = torch.corrcoef(bits[:, 1:5].T) - torch.eye(4)
+    assert correlations.abs().max() < 4 / 64
+    assert not torch.equal(bits, fixed_bits(grey / 255, seed=1)[:, 2:])
+
+
+def test_a_constant_rate_stays_and_zero_biases_are_left_at_zero():
+    model = small.build("rbm", layers=[6], cd_steps=[1], rate="constant", visible_bias="zero")
+    turn = first_turn(model, small.batch(model), epoch=1)
+    assert turn.loss.item() == turn.terms["contrast/rbm1"].item()
+    first_turn(model, small.batch(model))
+    assert not model.stack[0].b.any()
