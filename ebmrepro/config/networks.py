@@ -8,10 +8,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import Activation, Count, Layers, Natural
+from ebmrepro.config.types import UNSAID, Activation, Count, Init, Layers, Natural
 
 
-class MLP(Strict):
+class Network(Strict):
+    init: Init | None = UNSAID  # see `start` of networks/layers.py
+
+
+class MLP(Network):
     """Fully connected layers, input to output; a decoder or generator names its own widths."""
 
     kind: Literal["mlp"]
@@ -26,7 +30,7 @@ class UnitMLP(MLP):
     kind: Literal["unit_mlp"]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
-class Conv(Strict):
+class Conv(Network):
     """4x4 convolutions of stride 2, from the image side; a generator runs them backwards."""
 
     kind: Literal["conv"]
@@ -43,7 +47,7 @@ class ConvMap(Conv):
     kind: Literal["conv_map"]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
-class Conv3x3(Strict):
+class Conv3x3(Network):
     """3x3 convolutions with ELUs, halved by stride and doubled by nearest neighbour."""
 
     kind: Literal["conv3x3"]
@@ -54,7 +58,7 @@ class Conv3x3(Strict):
     skips: bool  # a decoder sees its first map again at every scale
 
 
-class NoisePlanes(Strict):
+class NoisePlanes(Network):
     """A generator whose z is planes of noise beside the features at every scale.
 
     4x4 transposed convolutions, of stride 2 after the first, which makes a map of 4x4, and a 3x3

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.optimisers import Optim
-from ebmrepro.config.types import Count, Decay, PositiveFraction, Precision, _Scaled
-
-UNSAID = Field(default=None, exclude_if=lambda value: value is None)
+from ebmrepro.config.types import UNSAID, Count, Decay, PositiveFraction, Precision, _Scaled
 
 
 class Block(Strict):

@@ -30,6 +30,7 @@ FirstEpochs = Annotated[int, Field(ge=0, le=10**9), _Scaled()]  # of a training;
 Layers = Annotated[list[Count], Field(min_length=1)]  # widths
 Reduction = Literal["norm", "sum_sq", "mean_sq", "mean_abs"]
 Activation = Literal["relu", "leaky_relu", "elu"]
+Init = Literal["he_normal", "glorot", "small"]  # of a network's weights; left out: torch's rule
 Precision = Literal["tf32", "bf16"]  # of a training; where a block has none, float32
 
 
@@ -54,6 +55,7 @@ def _below(place: str) -> str:
     return place
 
 
+UNSAID = Field(default=None, exclude_if=lambda value: value is None)  # fingerprints stay, too
 Some = Field(min_length=1)
 Once = AfterValidator(_once)
 Rising = AfterValidator(_rising)

@@ -83,7 +83,7 @@ class DeepAutoEncoder(RBMStack):
         self.top = LinearRBM(widths[-2], code, hp.init_std)
         self.pretrained, self.scratch = _auto_encoder(widths), _auto_encoder(widths)
         self.unroll(self.pretrained.encoder, self.pretrained.decoder)
-        layers.glorot(self.scratch)
+        layers.start(self.scratch, "glorot")
         # Sum over an epoch of (z, 1)(z, 1)', and the Gaussian that follows from it.
         self.register_buffer("code_moments", torch.zeros(code + 1, code + 1, dtype=torch.float64))
         self.register_buffer("code_mean", torch.zeros(code))

@@ -75,7 +75,7 @@ class DBN(RBMStack):
             nn.Sequential(*sigmoid_layers(self.widths), nn.Linear(hp.layers[-1], classes))
             for _ in range(2)
         )
-        layers.glorot(self.scratch)
+        layers.start(self.scratch, "glorot")
         # Of the loss per layer, [pretrained, random], summed over the first epoch of fine-tuning.
         self.register_buffer("grad_norms", torch.zeros(2, len(self.widths)))
         self.register_buffer("grad_steps", torch.zeros(()))

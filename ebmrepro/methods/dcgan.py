@@ -19,6 +19,7 @@ Departures:
 import torch
 from torch.nn.functional import softplus
 
+from ebmrepro.config.documents import rule
 from ebmrepro.config.networks import Net
 from ebmrepro.config.types import Positive
 from ebmrepro.methods.base import Turn
@@ -32,6 +33,13 @@ class DCGAN(GAN):
     class Hparams(GANHparams):
         init_std: Positive  # 0.02 in the paper
         D: Net
+
+        @rule
+        def _one_start(self):
+            for key in ("G", "D"):
+                if rule_of_its_own := getattr(self, key).init:
+                    raise ValueError(f"{key}.init: found {rule_of_its_own!r}; init_std says it here")
+            return self
 
     def __init__(self, hp, shape, classes):
         super().__init__(hp, shape, classes)

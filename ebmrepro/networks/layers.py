@@ -33,8 +33,11 @@ from ebmrepro.config.networks import (
     UnitMLP,
     misfit,
 )
+from ebmrepro.config.types import Init
 from ebmrepro.networks import conv3x3
 from ebmrepro.networks.conv3x3 import Shape
+
+SMALL = 0.01  # deviation of the random weights that papers of 2006 start from
 
 Spec = MLP | Conv | Conv3x3
 Coder = Spec | ConvMap
@@ -73,7 +76,7 @@ def encoder(spec: Coder, shape: Shape, code: int, rectified: bool = False) -> nn
         case Conv():
             numbers = math.prod(_last_map(spec, shape))
             layers = [*_convolutions(spec, shape), nn.Flatten(), nn.Linear(numbers, code)]
-    return nn.Sequential(*layers, *([nn.ReLU()] if rectified else []))
+    return start(nn.Sequential(*layers, *([nn.ReLU()] if rectified else [])), spec.init)
 
 
 def decoder(spec: Coder, shape: Shape, code: int, bounded: bool) -> nn.Sequential:
@@ -91,14 +94,14 @@ def decoder(spec: Coder, shape: Shape, code: int, bounded: bool) -> nn.Sequentia
             first = _last_map(spec, shape)
             layers = [nn.Linear(code, math.prod(first)), nn.Unflatten(1, first)]
             layers += [*_normed(spec, first[0]), *_transposed(spec, shape)]
-    return nn.Sequential(*layers, *([nn.Tanh()] if bounded else []))
+    return start(nn.Sequential(*layers, *([nn.Tanh()] if bounded else [])), spec.init)
 
 
 def generator(spec: Spec | NoisePlanes, shape: Shape, z: int) -> nn.Sequential:
     """Noise (N, z) -> images (N, C, H, W) in [-1, 1]."""
     if isinstance(spec, NoisePlanes):
         _check(spec, shape, z)
-        return nn.Sequential(NoiseAtEveryScale(spec, shape[0]), nn.Tanh())
+        return start(nn.Sequential(NoiseAtEveryScale(spec, shape[0]), nn.Tanh()), spec.init)
     return decoder(spec, shape, z, bounded=True)
 
 
@@ -150,11 +153,37 @@ def initialise(module: nn.Module, std: float) -> None:
             part.bias.zero_()
 
 
-def glorot(module: nn.Module) -> None:
-    """Weights by Glorot and Bengio's rule (2010), biases 0."""
-    for layer in linear_layers(module):
-        nn.init.zeros_(layer.bias)
-        nn.init.xavier_normal_(layer.weight)
+def start(network: nn.Sequential, rule: Init | None) -> nn.Sequential:
+    """Initial weights of a network by a rule, biases 0; None leaves torch's own.
+
+    small      N(0, 0.01^2)
+    glorot     N(0, 2 / (fan_in + fan_out)), Glorot and Bengio (2010)
+    he_normal  as MAGAN's release has it, by PrettyTensor: N(0, 2 / n) before a ReLU, He et al.
+               (2015), and before anything else, a leaky ReLU too, Glorot's rule, uniform
+
+    n is the fan-in, but for a transposed convolution, as there, k k channels_out. A fully connected
+    layer whose numbers become a map stands for one from 1x1, and is counted as one.
+    """
+    plain = (nn.Flatten, nn.BatchNorm1d, nn.BatchNorm2d)  # no matter where they stand
+    parts = [p for p in network.modules() if not [*p.children()] and not isinstance(p, plain)]
+    for i, part in enumerate(parts):
+        if not rule or not isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        after = parts[i + 1 : i + 3]
+        map_follows = [*map(type, after[:1])] == [nn.Unflatten]
+        rectified = isinstance(after[map_follows] if len(after) > map_follows else None, nn.ReLU)
+        n = part.weight.shape[0] if map_follows else part.weight[0].numel()
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+        if rule == "small":
+            nn.init.normal_(part.weight, 0, SMALL)
+        elif rule == "glorot":
+            nn.init.xavier_normal_(part.weight)
+        elif rectified:
+            nn.init.normal_(part.weight, 0, math.sqrt(2 / n))
+        else:
+            nn.init.xavier_uniform_(part.weight)
+    return network
 
 
 def linear_layers(module: nn.Module) -> list[nn.Linear]:

@@ -30,3 +30,8 @@ def test_weights_start_as_the_paper_draws_them():
     weights = [p for p in model.parameters() if p.ndim > 1]
     assert torch.cat([w.flatten() for w in weights]).std().item() == pytest.approx(0.02, rel=0.02)
     assert all(p.abs().max() == 0 for name, p in model.named_parameters() if name.endswith("bias"))
+
+
+def test_one_key_says_how_its_weights_start():
+    with pytest.raises(ValueError, match=r"D.init: found 'small'; init_std says it here"):
+        small.hparams("dcgan", D={**small.MLP, "init": "small"})
