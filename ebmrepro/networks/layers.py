@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,7 @@ from ebmrepro.networks.conv3x3 import Shape
 
 SMALL = 0.01  # deviation of the random weights that papers of 2006 start from
 
+Network = TypeVar("Network", bound=nn.Module)
 Spec = MLP | Conv | Conv3x3
 Coder = Spec | ConvMap
 
@@ -153,7 +155,7 @@ def initialise(module: nn.Module, std: float) -> None:
             part.bias.zero_()
 
 
-def start(network: nn.Sequential, rule: Init | None) -> nn.Sequential:
+def start(network: Network, rule: Init | None) -> Network:
     """Initial weights of a network by a rule, biases 0; None leaves torch's own.
 
     small      N(0, 0.01^2)

@@ -363,7 +363,7 @@ EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"
         ({f"{EBGAN}.optim.D": ...}, f"{EBGAN}.optim.D: this key is missing; the players of ebgan"),
         ({"digits.dbn.optim.classifer": TREE["digits"]["dbn"]["optim"]["scratch"]},
          "digits.dbn.optim.classifer: unknown player; the players of dbn are rbms, classifier, "
-         "scratch; did you mean 'classifier'?"),
+         "scratch, small; did you mean 'classifier'?"),
         ({f"{EBGAN}.hparams.reduction": ...}, f"{EBGAN}.hparams.reduction: this key is missing"),
         ({f"{EBGAN}.hparams.objective": "no-hinge"},
          "objective: found 'no-hinge'; it should be 'hinge', 'no_hinge' or 'real_only'; did you "
