@@ -23,13 +23,14 @@ from ebmrepro.data import check, ood_images
 from ebmrepro.evaluation import in_inception, reference
 from ebmrepro.evaluation.reference import Extractor
 from ebmrepro.methods.base import Method
-from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts, Diagnoses
+from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts, Diagnoses, RunsChains
 from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images
 from ebmrepro.runs import layout, models, results
 from ebmrepro.system import atomic
 
+CHAINS = 100  # whose free energies tell whether the sampler's chains mix, per label if it has any
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
 # Of a training, what its results keep in git beside its measures: file -> name among them.
 KEPT = {"run.json": "training.json", "curves.csv": "curves.csv"}
@@ -74,6 +75,8 @@ def evaluate(
     curves = results.curves(out / "curves.csv")
     measured |= measure("of_curves", curves, model.name) | Measurement({**model.recount(curves)})
     measured |= Measurement(_of_a_plane(suite, model, wanted, out))
+    if isinstance(model, RunsChains):
+        measured |= measure("of_chains", model.chains(CHAINS))
     if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
     card, budget = results.document(trained / "run.json"), _budget(suite, name, settings)

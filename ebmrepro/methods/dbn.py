@@ -34,8 +34,8 @@ from ebmrepro.config.documents import rule
 from ebmrepro.config.types import Count, Epochs, Natural
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import (
-    RBMStack,
     RBMStackHparams,
+    SampledByGibbs,
     missed,
     of_each,
     sigmoid_layers,
@@ -45,7 +45,7 @@ from ebmrepro.methods.base.rbm_stack import (
 from ebmrepro.networks import distributed, layers
 
 
-class DBN(RBMStack):
+class DBN(SampledByGibbs):
     players = ("rbms", "classifier", "scratch", "small")
     labelled = True
     flags: ClassVar = {

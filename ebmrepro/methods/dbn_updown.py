@@ -42,8 +42,8 @@ from ebmrepro.config.types import Count, Epochs
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import (
     IN_OWN_FEATURES,
-    RBMStack,
     RBMStackHparams,
+    SampledByGibbs,
     missed,
     of_each,
     sigmoid_layers,
@@ -56,7 +56,7 @@ from ebmrepro.networks.random import bernoulli
 PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 
 
-class DBNUpDown(RBMStack):
+class DBNUpDown(SampledByGibbs):
     players = ("rbms", "generative", "top", "recognition")
     labelled = True
     flags: ClassVar = {
@@ -107,6 +107,11 @@ class DBNUpDown(RBMStack):
         """An image of each label, (N,) int64 -> (N, C, H, W): the label clamped, then down."""
         h = bernoulli(self.top.recall(y, self.hp.chain_steps))
         return self.image(self._down(h)[-1])
+
+    def chains(self, n):
+        y = torch.arange(self.classes, device=self.top.b.device).repeat_interleave(n)
+        free = self.trace(self.top, len(y), lambda v: self.top.join(self.top.part(v)[0], y))
+        return free.unflatten(0, (self.classes, n))
 
     def step(self, x, epoch):
         v, y = visible(x.x), x.y

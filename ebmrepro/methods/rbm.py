@@ -45,7 +45,7 @@ from torch import nn
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, Positive, PositiveFraction, Seed, Several
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.rbm_stack import RBMStack, RBMStackHparams, of_each, visible
+from ebmrepro.methods.base.rbm_stack import RBMStackHparams, SampledByGibbs, of_each, visible
 from ebmrepro.metrics import likelihood
 from ebmrepro.networks import distributed
 from ebmrepro.networks.random import bernoulli, fixed_bits
@@ -102,7 +102,7 @@ class Likelihoods(Strict):
     trials: Count  # of the same AIS beside the exact Z, where at most 20 hidden units allow it
 
 
-class RestrictedBoltzmann(RBMStack):
+class RestrictedBoltzmann(SampledByGibbs):
     players = ("rbms",)
 
     class Hparams(RBMStackHparams):

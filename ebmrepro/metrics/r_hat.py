@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ebmrepro.metrics.catalogue import Measure
+from ebmrepro.metrics.measurement import Measurement
 
 LIMIT = 1.1  # above which chains have not mixed, as the book has it
 
@@ -51,6 +52,22 @@ def split_r_hat(draws: Tensor) -> float:
     if within == 0:
         return 1.0 if between == 0 else math.inf
     return math.sqrt((n - 1) / n + between / within)
+
+
+def of_chains(free: Tensor) -> Measurement:
+    """Of free energies along the chains that draw images, (groups, chains, steps)."""
+    groups, chains, steps = free.shape
+    if steps < 8:  # then there are no two halves of a half
+        why = f"chains of {steps} steps are too short to tell; 8 are needed"
+        return Measurement({"r_hat_samples": None}, {"r_hat_samples": why})
+    worst = max(settled(group) for group in free)
+    of = f"{groups} labels, {chains} chains each" if groups > 1 else f"{chains} chains"
+    apart = f"chains of {steps} steps have not mixed: the images are not yet the model's"
+    return Measurement(
+        {"r_hat_samples": worst},
+        flags={"r_hat_samples": apart if worst > LIMIT else None},
+        protocol={"r_hat_samples": f"{of}, of {steps} steps, seed 0"},
+    )
 
 
 def settled(free: Tensor) -> float:

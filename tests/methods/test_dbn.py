@@ -188,3 +188,13 @@ def test_a_network_from_small_weights_learns_beside_the_others_and_moves_none_of
     x = small.batch(with_it)
     x = x if with_it.labelled else Labelled(x, torch.zeros(len(x)))
     assert set(with_it.diagnose([x], [x])) - set(without.diagnose([x], [x])) == {"error_small"}
+
+
+def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():
+    model = small.build("dbn", chain_steps=6)
+    torch.manual_seed(3)
+    before = model.sample(4)
+    torch.manual_seed(3)
+    free = model.chains(5)
+    assert free.shape == (1, 5, 6) and free.isfinite().all()
+    assert torch.equal(model.sample(4), before)

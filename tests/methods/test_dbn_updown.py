@@ -319,3 +319,19 @@ def test_a_clamped_label_draws_images_of_its_class(trained: Any):
     bright = torch.stack([x[:, 0, 2 * k : 2 * k + 3, 2:6].mean((1, 2)) for k in range(3)], 1)
     own = torch.stack([bright[y == k].mean(0) for k in range(3)])
     assert own.argmax(1).tolist() == [0, 1, 2]
+
+
+def test_a_labels_chains_are_its_own_and_are_those_that_draw_its_images():
+    """F along them has the mean that F of many recalled features has, label by label."""
+    model = small.build("dbn_updown", layers=[10, 6], top=8, chain_steps=30)
+    with torch.no_grad():
+        model.top.W.mul_(10)  # init_std is 0.1
+        model.top.b[-small.CLASSES :] = torch.tensor([0.0, 2.0, -2.0])
+    free = model.chains(400)
+    assert free.shape == (small.CLASSES, 400, 30)
+    for label, own in enumerate(free):
+        y = torch.full((4000,), label)
+        h = torch.bernoulli(model.top.recall(y, 30))
+        with torch.no_grad():
+            there = model.top(model.top.join(h, y))
+        assert own[:, 15:].mean().item() == pytest.approx(there.mean().item(), abs=0.15)

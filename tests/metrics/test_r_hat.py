@@ -48,3 +48,20 @@ def test_chains_that_never_move_agree_only_where_they_are_the_same():
 def test_too_short_chains_are_refused():
     with pytest.raises(ValueError, match="found 3; at least 4"):
         r_hat.split_r_hat(torch.zeros(2, 3))
+
+
+def test_chains_that_have_not_mixed_are_flagged_by_the_worst_of_their_groups():
+    torch.manual_seed(0)
+    fine = torch.randn(2, 20, 200)
+    found = r_hat.of_chains(fine)
+    assert found.values["r_hat_samples"] < r_hat.LIMIT and not found.flags["r_hat_samples"]
+    drifting = torch.stack([fine[0], fine[1] + torch.linspace(0, 9, 200)])
+    found = r_hat.of_chains(drifting)
+    assert found.values["r_hat_samples"] > r_hat.LIMIT
+    assert "200 steps have not mixed" in str(found.flags["r_hat_samples"])
+    assert "2 labels, 20 chains each" in found.protocol["r_hat_samples"]
+
+
+def test_of_chains_that_are_too_short_nothing_is_said():
+    found = r_hat.of_chains(torch.randn(1, 5, 7))
+    assert found.values["r_hat_samples"] is None and "8 are needed" in found.reasons["r_hat_samples"]

@@ -46,6 +46,17 @@ class ModelsLabels(Protocol):
 
 
 @runtime_checkable
+class RunsChains(Protocol):
+    """Its images are the ends of Markov chains."""
+
+    def chains(self, n: int) -> Tensor:
+        """F along `n` chains such as those that draw images, after each step, (groups, n, steps);
+        the chains of a group sample one distribution.
+        """
+        ...
+
+
+@runtime_checkable
 class Completes(Protocol):
     """Its own sampler infers a part of an image from the rest."""
 

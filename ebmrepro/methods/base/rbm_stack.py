@@ -59,16 +59,6 @@ class RBMStack(Method):
         """Free energy of the first RBM, the one layer whose p(v) is known up to a constant."""
         return self.stack[0](visible(x))
 
-    @torch.no_grad()
-    def sample(self, n):
-        """Gibbs sampling in the top RBM from random bits, then down."""
-        top = self.stack[-1]
-        v = bernoulli(torch.full((n, top.b.numel()), 0.5, device=top.b.device))
-        v = top.gibbs(v, self.hp.chain_steps, sample_visible=True)
-        for rbm in self.stack[-2::-1]:
-            v = rbm.down(bernoulli(v))
-        return self.image(v)
-
     def image(self, v: Tensor) -> Tensor:
         """Probabilities of visible units as images, (N, V) in [0, 1] -> (N, C, H, W)."""
         return (v * 2 - 1).unflatten(1, self.shape)
@@ -102,6 +92,37 @@ class RBMStack(Method):
             for rbm, layer in zip(self.stack, last_first, strict=False):
                 layer.weight.copy_(rbm.W)
                 layer.bias.copy_(rbm.b)
+
+
+class SampledByGibbs(RBMStack):
+    """Images come from chains in the top RBM, `hp.chain_steps` long, which start at random bits."""
+
+    @torch.no_grad()
+    def sample(self, n):
+        """Gibbs sampling in the top RBM from random bits, then down."""
+        top = self.stack[-1]
+        v = top.gibbs(_random_bits(top, n), self.hp.chain_steps, sample_visible=True)
+        for rbm in self.stack[-2::-1]:
+            v = rbm.down(bernoulli(v))
+        return self.image(v)
+
+    def chains(self, n):
+        return self.trace(self.stack[-1], n, lambda v: v)[None]
+
+    @torch.no_grad()
+    def trace(self, top: RBM, n: int, clamp: Callable[[Tensor], Tensor]) -> Tensor:
+        """F after each step of `n` chains from random bits, (n, steps); `clamp` is put to each v."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            v, free = clamp(_random_bits(top, n)), []
+            for _ in range(self.hp.chain_steps):
+                v = clamp(top.draw(top.down(top.draw_hidden(top.field(v)))))
+                free.append(top(v))
+        return torch.stack(free, dim=1)
+
+
+def _random_bits(rbm: RBM, n: int) -> Tensor:
+    return bernoulli(torch.full((n, rbm.b.numel()), 0.5, device=rbm.b.device))
 
 
 def visible(x: Tensor) -> Tensor:
