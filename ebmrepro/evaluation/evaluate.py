@@ -30,7 +30,7 @@ from ebmrepro.networks import device, images
 from ebmrepro.runs import layout, models, results
 from ebmrepro.system import atomic
 
-CHAINS = 100  # whose free energies tell whether the sampler's chains mix, per label if it has any
+CHAINS = 50  # whose free energies tell whether the sampler's chains mix, per label if it has any
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
 # Of a training, what its results keep in git beside its measures: file -> name among them.
 KEPT = {"run.json": "training.json", "curves.csv": "curves.csv"}
