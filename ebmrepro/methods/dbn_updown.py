@@ -25,6 +25,8 @@ Departures:
 - Statistics of t are probabilities where the pseudocode has sampled states: same mean, less noise.
 - In up-down, the label of the negative phase is sampled, where the pseudocode keeps probabilities.
 - Batches are drawn at random; the paper's hold ten images of each class.
+- Images are drawn after `chain_steps` Gibbs steps, 200 in params.yaml, from random bits; the paper
+  took 1,000 between two samples of one chain. `r_hat_samples` says whether they are enough.
 - All training images from the start; the paper chose its epoch on 10,000 of them held out, and then
   went on with all.
 """

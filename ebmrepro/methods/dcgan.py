@@ -12,6 +12,7 @@ Departures:
   normalisation there.
 - Convolutions are 4x4, as in the authors' Torch code; the paper's figure has 5x5.
 - z ~ N(0, I), as in that code; the paper's text has a uniform z.
+- G's turn draws fakes of its own; that code hands G the fakes that D has just seen.
 - Layers before batch normalisation keep their biases, which change nothing, and G's first layer,
   which is fully connected, has a bias per pixel.
 """
@@ -38,7 +39,9 @@ class DCGAN(GAN):
         def _one_start(self):
             for key in ("G", "D"):
                 if rule_of_its_own := getattr(self, key).init:
-                    raise ValueError(f"{key}.init: found {rule_of_its_own!r}; init_std says it here")
+                    raise ValueError(
+                        f"{key}.init: found {rule_of_its_own!r}; init_std says it here"
+                    )
             return self
 
     def __init__(self, hp, shape, classes):

@@ -14,7 +14,10 @@ Departures from the paper, and what it leaves open:
 - The code is the last feature map, as in the paper, where encoder and decoder are `conv_map`; with
   `conv` it is a vector behind a fully connected layer. Batch normalisation is where the
   `params.yaml` block says, and never on D's input layer and on an output.
-- Weights start by torch's rule; the paper's deviations are not recoverable with certainty.
+- Where D is convolutional, params.yaml has LeakyReLU in it and a tanh at its end (`bounded`); the
+  paper's text names neither for D.
+- Weights start by torch's rule where a network has no `init`; the paper's deviations are not
+  recoverable with certainty.
 - `objective` adds two ablations of the lecture: `no_hinge` descends D(x) - D(G(z)), `real_only`
   trains the auto-encoder on real images alone. `hinge` is the paper's.
 """

@@ -18,10 +18,15 @@ measures m_0 = E_data. Then, at the end of an epoch, m_{t+1} = E_data^t if and o
 
 Departures:
 - (1) is the lecture's <=, where the authors' code has <.
-- Gradients are averaged over the batch, not summed; under Adamax this moves only epsilon.
+- Gradients are averaged over the batch, not summed; under Adamax this moves only epsilon. That
+  corrects the first moment's bias, where the release's does not (beta2 0.999, eps 1e-8 as here).
+- Weights start by torch's rule. The release's, He's before a ReLU and Glorot's elsewhere, are those
+  of `magan__he`: of MNIST's D the first layer starts at an sd of 0.050 and not 0.021, of its G the
+  images at 0.04 and not 0.25.
 - Images are in [-1, 1] in every suite, where the authors' MNIST has a sigmoid and [0, 1]: energies
   and margins are four times as large. An encoder of kind `unit_mlp` takes [0, 1] as theirs does;
-  without it G on MNIST stands still at a grey image, which D rebuilds too well from the start.
+  without it G on MNIST stands still at a grey image, which D rebuilds too well from the start, and
+  with the release's initial weights it does so too (seed 0, by hand).
 - An epoch, and the measuring pass, leave out the last partial batch.
 - Auto-encoders of the kind `conv` have a fully connected code; `conv_map` is the release's. G's
   first layer has a bias per pixel, where the release has one per channel.

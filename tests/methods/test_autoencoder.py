@@ -224,4 +224,5 @@ def test_a_network_from_small_weights_learns_beside_the_others_and_moves_none_of
     assert {"loss/small", "sum_sq/small"} == set(own[-1]) - set(other[-1])
     x = small.batch(with_it)
     x = x if with_it.labelled else Labelled(x, torch.zeros(len(x)))
-    assert set(with_it.diagnose([x], [x])) - set(without.diagnose([x], [x])) == {"reconstruction_sum_sq_small"}
+    more = set(with_it.diagnose([x], [x])) - set(without.diagnose([x], [x]))
+    assert more == {"reconstruction_sum_sq_small"}

@@ -64,4 +64,6 @@ def test_chains_that_have_not_mixed_are_flagged_by_the_worst_of_their_groups():
 
 def test_of_chains_that_are_too_short_nothing_is_said():
     found = r_hat.of_chains(torch.randn(1, 5, 7))
-    assert found.values["r_hat_samples"] is None and "8 are needed" in found.reasons["r_hat_samples"]
+    assert (
+        found.values["r_hat_samples"] is None and "8 are needed" in found.reasons["r_hat_samples"]
+    )

@@ -449,7 +449,9 @@ def test_he_starts_relu_layers_normally_and_all_others_by_glorots_uniform_rule()
     bound = math.sqrt(6 / (256 + 256))  # nothing follows the code
     assert 0.99 * bound < code.weight.abs().max() <= bound
     rectified = layers.encoder(spec(**MAGANS, init="he_normal"), (1, 28, 28), 256, rectified=True)
-    assert spread(layers.linear_layers(rectified)[-1]) == pytest.approx(math.sqrt(2 / 256), rel=0.02)
+    assert spread(layers.linear_layers(rectified)[-1]) == pytest.approx(
+        math.sqrt(2 / 256), rel=0.02
+    )
 
 
 def test_he_counts_a_transposed_convolution_by_its_outputs_as_the_release_does():
