@@ -13,8 +13,8 @@ with the constants of their released code.
    1, and a hundredth of the others' rate.
 2. Unrolled: the weights become an encoder, their transposes a decoder. Encoder and decoder are then
    fine-tuned by backprop, untied, on the cross-entropy - sum_i x_i log x_hat_i + (1 - x_i) log(1 -
-   x_hat_i). Beside them and for as long, the same network learns from random weights: `scratch` from
-   Glorot's rule, `small` from N(0, 0.01^2).
+   x_hat_i). Beside them and for as long, the same network learns from random weights: `scratch`
+   from Glorot's rule, `small` from N(0, 0.01^2).
 
 The energy of an image is the paper's figure, sum_i (x_i - x_hat_i)^2 over pixels in [0, 1].
 
@@ -134,7 +134,7 @@ class DeepAutoEncoder(RBMStack):
             moments = distributed.total(joined.T @ joined)
         yield Turn("pretrained", *_cross_entropy(self.pretrained, z, v, "pretrained"))
         for start in ("scratch", "small") if self.hp.small_start else ("scratch",):
-            network = self.get_submodule(start)
+            network = {"scratch": self.scratch, "small": self.small}[start]
             yield Turn(start, *_cross_entropy(network, network.encoder(v), v, start))
         self.code_moments += moments
 

@@ -10,10 +10,10 @@ with the constants of their released code.
     CD-k     hp.cd_steps     v_k after k Gibbs steps from the data: h sampled, v its probability
 
 Layers are trained in turn by contrastive divergence, each on the hidden probabilities of the layer
-below. Then classifiers of the same shape are trained by backprop, side by side and for as long: one
-starts from the RBMs' weights, its softmax layer alone for the first `warmup_epochs`; one, `scratch`,
-from random weights by Glorot's rule, and one, `small`, from N(0, 0.01^2), the small random weights
-that the paper writes against. Samples come from the top RBM by Gibbs sampling.
+below. Then classifiers of the same shape are trained by backprop, side by side and for as long:
+one starts from the RBMs' weights, its softmax layer alone for the first `warmup_epochs`; `scratch`
+from random weights by Glorot's rule, and `small` from N(0, 0.01^2), small random weights such as
+the paper writes against. Samples come from the top RBM by Gibbs sampling.
 
 Departures:
 - Backprop by the optimiser of the `optim` block, not by conjugate gradients or steepest descent.

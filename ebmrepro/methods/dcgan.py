@@ -38,10 +38,8 @@ class DCGAN(GAN):
         @rule
         def _one_start(self):
             for key in ("G", "D"):
-                if rule_of_its_own := getattr(self, key).init:
-                    raise ValueError(
-                        f"{key}.init: found {rule_of_its_own!r}; init_std says it here"
-                    )
+                if init := getattr(self, key).init:
+                    raise ValueError(f"{key}.init: found {init!r}; init_std says it here")
             return self
 
     def __init__(self, hp, shape, classes):

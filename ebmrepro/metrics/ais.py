@@ -6,8 +6,8 @@ p_0 that can be drawn from and whose Z_0 is known, and move through p_beta to p_
 in question. Each chain's weight is an unbiased estimate of Z_1 / Z_0. Its logarithm is not
 unbiased: log Z comes out too low on average, so a log-likelihood too high.
 
-Backwards, from p_1 to p_0, the mean weight estimates Z_0 / Z_1 and log Z comes out too high: the two
-bracket it (Burda, Grosse, Salakhutdinov (2015), Accurate and conservative estimates of MRF
+Backwards, from p_1 to p_0, the mean weight estimates Z_0 / Z_1 and log Z comes out too high: the
+two bracket it (Burda, Grosse, Salakhutdinov (2015), Accurate and conservative estimates of MRF
 log-likelihood using reverse annealing, AISTATS). That holds where the chains start at exact draws
 from p_1; those of a sampler that has not mixed see less than p_1 has, and may come out too low.
 

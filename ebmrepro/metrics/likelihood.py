@@ -61,7 +61,8 @@ def measure(
     rests on.
 
     `images` holds the pixels' probabilities of `train` and `test`, (N, V) in [0, 1]; they are
-    binarised here, once, and bits stay as they are. AIS starts from the base rates of the training images.
+    binarised here, once, and bits stay as they are. AIS starts from the base rates of the training
+    images.
     """
     draws = torch.Generator(stack[0].b.device).manual_seed(asked.seed)
     seen = _binarised(images["train"][: asked.train], draws)

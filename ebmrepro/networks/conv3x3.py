@@ -14,8 +14,8 @@ Two refinements of section 3.5.1, each off where its parameter says so:
 
 Left open by what could be read of the paper: whether the convolution that halves also widens, as
 here, or is one more. All three networks at 128 pixels and n = 128 have 20.8 million parameters of
-this reading; the paper prints 17.3 (recalled), which no reading that was tried has. A decoder's last
-convolution has no activation.
+this reading; the paper prints 17.3 (recalled), which no reading that was tried has. A decoder's
+last convolution has no activation.
 """
 
 from __future__ import annotations

@@ -414,15 +414,14 @@ def test_every_shipped_network_can_be_built_and_run(suite: str, name: str):
         assert x.shape == (2, *shape) and model.energy(x).shape == (2,)
 
 
-def started(rule: str | None, made: Any, *size: Any, **values: Any) -> list[nn.Module]:
+def started(rule: str | None, made: Any, *size: Any, **values: Any) -> list[Any]:
     """The layers with weights of a network that starts by a rule."""
     network = made(spec(**values, **({"init": rule} if rule else {})), *size)
     weighted = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
     return [part for part in network.modules() if isinstance(part, weighted)]
 
 
-def spread(layer: nn.Module) -> float:
-    assert isinstance(layer.weight, Tensor) and isinstance(layer.bias, Tensor)
+def spread(layer: Any) -> float:
     assert not layer.bias.any()
     return layer.weight.std().item()
 

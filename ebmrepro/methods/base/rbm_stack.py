@@ -111,7 +111,7 @@ class SampledByGibbs(RBMStack):
 
     @torch.no_grad()
     def trace(self, top: RBM, n: int, clamp: Callable[[Tensor], Tensor]) -> Tensor:
-        """F after each step of `n` chains from random bits, (n, steps); `clamp` is put to each v."""
+        """F after each step of `n` chains from random bits, (n, steps); `clamp` changes each v."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
             v, free = clamp(_random_bits(top, n)), []
