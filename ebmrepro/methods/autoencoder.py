@@ -133,8 +133,8 @@ class DeepAutoEncoder(RBMStack):
             joined = torch.cat([z.double(), one], dim=1)
             moments = distributed.total(joined.T @ joined)
         yield Turn("pretrained", *_cross_entropy(self.pretrained, z, v, "pretrained"))
-        for start in ("scratch", "small") if self.hp.small_start else ("scratch",):
-            network = {"scratch": self.scratch, "small": self.small}[start]
+        small = {"small": self.small} if self.hp.small_start else {}
+        for start, network in ({"scratch": self.scratch} | small).items():
             yield Turn(start, *_cross_entropy(network, network.encoder(v), v, start))
         self.code_moments += moments
 
