@@ -9,6 +9,7 @@ import torch
 
 from ebmrepro.methods.autoencoder import LinearRBM
 from ebmrepro.methods.base.method import Labelled
+from ebmrepro.networks import layers
 from ebmrepro.networks.images import to_uint8
 
 
@@ -226,3 +227,19 @@ def test_a_network_from_small_weights_learns_beside_the_others_and_moves_none_of
     x = x if with_it.labelled else Labelled(x, torch.zeros(len(x)))
     more = set(with_it.diagnose([x], [x])) - set(without.diagnose([x], [x]))
     assert more == {"reconstruction_sum_sq_small"}
+
+
+def test_small_weights_are_drawn_aside(monkeypatch: pytest.MonkeyPatch):
+    """The training goes on with the random numbers that it had without them."""
+    there, start = [], layers.start
+
+    def watched(network, rule):
+        found = start(network, rule)
+        there.append((rule, torch.get_rng_state()))
+        return found
+
+    monkeypatch.setattr(layers, "start", watched)
+    small.build("autoencoder")
+    (scratch, after_scratch), (aside, _) = there
+    assert (scratch, aside) == ("glorot", "small")
+    assert torch.equal(torch.get_rng_state(), after_scratch)
