@@ -158,6 +158,7 @@ class DeepAutoEncoder(RBMStack):
         seen, shown = ([to_uint8(x) for x, _ in split] for split in (train, test))
         shown = np.concatenate(shown)
         components = min(self.hp.layers[-1], shown[0].size)
+
         def error(network):
             return of_each(lambda x, _: network(visible(x)), test).mean().item()
 

@@ -141,7 +141,9 @@ def test_binarised_once_an_image_has_the_same_bits_whenever_it_comes(
     first_turn(model, x)
     first_turn(model, x.flip(0))
     assert binary(seen[0]) and torch.equal(seen[0], seen[2].flip(0))
-    assert torch.equal(model.bits((x.flatten(1) + 1) / 2), seen[0]), "the likelihood is measured on the same bits"
+    assert torch.equal(model.bits((x.flatten(1) + 1) / 2), seen[0]), (
+        "the likelihood is measured on the same bits"
+    )
 
 
 def test_bits_fixed_by_an_image_are_as_frequent_as_its_grey_levels_and_independent():
