@@ -118,8 +118,8 @@ def reference(root: Path, suite: str) -> None:
     place.mkdir(parents=True)
     told = {
         "count": 80,
-        "floor": {"fd_dbn": 0.25, "classes_covered": 10},
-        "floor_protocol": "160 images",
+        "rows": {"copies": {"fd_dbn": 0.25, "classes_covered": 10}},
+        "rows_protocol": "160 images",
         "evaluate": EVALUATE,
         "dataset": {
             "name": "Made up",

@@ -333,7 +333,7 @@ def attacked(root: Path) -> Params:
     words = {"name": "".join(ATTACKS), "licence": "".join(ATTACKS), "classes": ATTACKS}
     card = root / "results" / SHORT / "reference/reference.json"
     told = json.loads(card.read_text())
-    told |= {"dataset": told["dataset"] | words, "floor_protocol": "".join(ATTACKS)}
+    told |= {"dataset": told["dataset"] | words, "rows_protocol": "".join(ATTACKS)}
     card.write_text(json.dumps(told))
     for path in root.glob("results/*/*/0/metrics.json"):
         measured = json.loads(path.read_text())

@@ -68,7 +68,7 @@ def evaluate(
     at_start = draw(untrained)
 
     measured = _of_the_files(suite, name, seed, wanted, extract)
-    _, real = reference.read(suite)
+    *_, real = reference.read(suite)
     start = fid.frechet_distance(extract(at_start).gaussian, real.gaussian)
     measured |= Measurement({"fd_dbn_untrained": start}, flags={**model.flags})
     measured |= Measurement(_of_the_model(suite, model, generated, wanted))
@@ -98,7 +98,7 @@ def _of_the_files(
     suite: str, name: str, seed: int, wanted: Evaluate, extract: Extractor
 ) -> Measurement:
     """Everything that needs only files: images, energies and the reference."""
-    about, real = reference.read(suite)
+    about, seen, real = reference.read(suite)
     generated = results.arrays(Path("generated") / suite / name / f"{seed}.npy")[""]
     energies = results.arrays(layout.results(suite, name, seed) / "energies.npz")
     pictures, _ = data.read(Path("data") / suite, wanted.split)
@@ -112,7 +112,7 @@ def _of_the_files(
     }
     return (
         Measurement(protocol=protocol)
-        | measure("of_features", real, extract(generated), wanted)
+        | reference.in_features(seen, real, extract(generated), wanted)
         | measure("of_images", pictures, generated, wanted)
         | measure("of_energies", energies)
         | in_inception.measure(suite, Path("reference") / suite, about, generated, wanted)

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 
 from ebmrepro import data
+from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.params import Params
+from ebmrepro.data import ood_images
 from ebmrepro.evaluation import in_inception
 from ebmrepro.methods.base.abilities import Extracts
 from ebmrepro.metrics.features import Features
-from ebmrepro.metrics.measurement import measure
+from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images, threads
 from ebmrepro.runs import layout, models, results
 from ebmrepro.system import atomic
@@ -44,7 +46,8 @@ class Extractor:
 
 
 def reference(suite: str, settings: Params) -> dict[str, Any]:
-    """Features of the real images, per extractor, and the floor: train measured against the split.
+    """Features of the real images, per extractor, and what is no system's: rows that stand in every
+    table, so that nobody takes a copy for a good image.
 
     Writes reference/<suite>/dbn.npz, inception-<split>.npz where the weights are at hand,
     reference.json; and results/<suite>/reference/, what a report needs of all this and of the data,
@@ -56,9 +59,15 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     extract = Extractor(suite, settings)
     (real, _), (seen, _) = (data.read(Path("data") / suite, s) for s in (wanted.split, "train"))
     seen = seen[: wanted.generated]  # as many as are generated, where there are so many
-    of_real = extract(real)
+    of_real, of_seen = extract(real), extract(seen)
     with atomic.atomic_write(out / "dbn.npz") as partial:
-        np.savez(partial, features=of_real.features, probabilities=of_real.probabilities)
+        np.savez(
+            partial,
+            features=of_real.features,
+            probabilities=of_real.probabilities,
+            seen_features=of_seen.features,
+            seen_probabilities=of_seen.probabilities,
+        )
     card: dict[str, Any] = {
         "suite": suite,
         "split": wanted.split,
@@ -66,14 +75,18 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
         "extractor": f"DBN classifier of seed {extract.seed}, last hidden layer, "
         f"{of_real.features.shape[1]} features",
         "extractor_sha256": extract.sha256,
-        "floor": measure("of_features", of_real, extract(seen), wanted).values,
-        "floor_protocol": f"the first {len(seen):,} training images, measured as if they were "
-        "generated; the extractor's classifier was trained on them",
+        "rows": {
+            row: in_features(of_seen, of_real, extract(pictures), wanted).values
+            for row, pictures in _rows(seen, wanted).items()
+        },
+        "rows_protocol": f"copies of the first {len(seen):,} training images, as many draws of "
+        "uniform noise, and their mean image as often, measured as if they were generated; the "
+        "extractor's classifier was trained on the training images",
     }
     card |= in_inception.keep(suite, wanted, out)
     values, protocol = in_inception.floor(suite, wanted, out, card)
-    card["floor"] |= values
-    card["floor_protocol"] += protocol
+    card["rows"]["copies"] |= values
+    card["rows_protocol"] += protocol
     atomic.write_json(out / "reference.json", card)
     shown = Path("results") / suite / "reference"
     shown.mkdir(parents=True, exist_ok=True)
@@ -84,9 +97,27 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     return card
 
 
-def read(suite: str) -> tuple[dict[str, Any], Features]:
-    """The card that `reference` left, and the features of the real images in the DBN."""
+def _rows(seen: np.ndarray, wanted: Evaluate) -> dict[str, np.ndarray]:
+    """Images that no method made, uint8 (N, C, H, W), as many as there are in `seen`."""
+    mean = np.array(seen, dtype=np.float64).mean(axis=0).round().astype(np.uint8)
+    return {
+        "copies": np.array(seen),
+        "noise": ood_images.noise(seen.shape[1:], len(seen), wanted.seed),
+        "mean": np.broadcast_to(mean, seen.shape),
+    }
+
+
+def in_features(seen: Features, real: Features, fake: Features, wanted: Evaluate) -> Measurement:
+    """All that is measured in features, of generated images against real and training images."""
+    return measure("of_features", real, fake, wanted) | measure(
+        "of_training", seen, real, fake, wanted
+    )
+
+
+def read(suite: str) -> tuple[dict[str, Any], Features, Features]:
+    """The card that `reference` left, and features in the DBN of training and of real images."""
     place = Path("reference") / suite
     stored = results.arrays(place / "dbn.npz")
     real = Features("dbn", stored["features"], stored["probabilities"])
-    return results.document(place / "reference.json"), real
+    seen = Features("dbn", stored["seen_features"], stored["seen_probabilities"])
+    return results.document(place / "reference.json"), seen, real

@@ -4,7 +4,6 @@ Kynkäänniemi et al., *Improved Precision and Recall Metric for Assessing Gener
 arXiv:1904.06991.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.distances import squared_distances, to_neighbour
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -50,8 +50,6 @@ MEASURES = {
     ),
 }
 
-BLOCK = 1024  # rows of the distance matrix held at once; no effect on the value beyond rounding
-
 
 class PrecisionRecall(NamedTuple):
     """Shares in [0, 1]."""
@@ -81,30 +79,9 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int) -> PrecisionRecal
 
 def _share_on(manifold: Array, points: Array, k: int) -> float:
     """Share of `points` within the k-nearest-neighbour balls of `manifold`."""
-    radii = np.concatenate([_kth(d, i, k) for i, d in _squared_distances(manifold, manifold)])
-    hits = [(d <= radii).any(axis=1) for _, d in _squared_distances(points, manifold)]
+    radii = to_neighbour(manifold, k)
+    hits = [(d <= radii).any(axis=1) for _, d in squared_distances(points, manifold)]
     return float(np.concatenate(hits).mean())
-
-
-def _kth(distances: Array, start: int, k: int) -> Array:
-    """k-th smallest of each row of a block of a distance matrix, its diagonal left out."""
-    rows = np.arange(len(distances))
-    distances[rows, start + rows] = np.inf
-    return np.partition(distances, k - 1, axis=1)[:, k - 1]
-
-
-def _squared_distances(x: Array, y: Array) -> Iterator[tuple[int, Array]]:
-    """Blocks of rows of |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i'y_j, with their first row."""
-    y_squared = (y * y).sum(axis=1)
-    rounding = x.shape[1] * np.finfo(np.float64).eps
-    for start in range(0, len(x), BLOCK):
-        part = x[start : start + BLOCK]
-        scale = (part * part).sum(axis=1)[:, None] + y_squared
-        distances = scale - 2 * part @ y.T
-        # What is lost in rounding is 0, so that copies are at distance 0 of each other exactly and
-        # a collapsed set has balls of radius 0 that hold its own point.
-        distances[distances < rounding * scale] = 0
-        yield start, distances
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:

@@ -141,8 +141,8 @@ class Suite:
     dataset: Mapping[str, Any]  # what data/<suite>/dataset.json holds
     counts: Mapping[str, int]  # split -> images
     real: Array | None  # uint8 (at most SHOWN, C, H, W), of the split compared with
-    floor: Mapping[str, float]  # measure -> what real training images score
-    floor_protocol: str
+    rows: Mapping[str, Mapping[str, float]]  # what is no system -> measure -> what it scores
+    rows_protocol: str
     systems: Sequence[System] = field(default_factory=list)
     tour: Tour | None = None
     grids: Sequence[Grid] = ()  # by seed
@@ -215,8 +215,9 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         dataset=dataset,
         counts={split: held["count"] for split, held in dataset.get("splits", {}).items()},
         real=_images(place / "real.png", dataset, told.get("count", 0)),
-        floor=told.get("floor", {}),
-        floor_protocol=told.get("floor_protocol", ""),
+        # Carried results of an earlier form have the copies alone.
+        rows=told.get("rows", {"copies": told.get("floor", {})}),
+        rows_protocol=told.get("rows_protocol", told.get("floor_protocol", "")),
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
     )

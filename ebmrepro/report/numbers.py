@@ -72,20 +72,22 @@ def table(
     heading: tuple[str, str, str],
     systems: Sequence[System],
     columns: Sequence[str],
-    floor: Mapping[str, float],
-    real: str = words.REAL,
+    fixed: Mapping[str, Mapping[str, float]],
+    inception: bool = False,
 ) -> Table:
     """Systems down, measures across, with the number of seeds of each system.
 
-    Where `floor` has one of the measures, what real images score is the first row, called `real`.
+    First stand the rows of `fixed` that have one of the measures, which are no systems.
     """
     notes: list[str] = []
     best = {measure: _best(systems, measure) for measure in columns}
     rows: list[tuple[str, Sequence[Cell]]] = []
-    if any(measure in floor for measure in columns):
-        scores = [[floor[measure]] if measure in floor else [] for measure in columns]
-        digits = [catalogue.describe(measure).digits for measure in columns]
-        rows.append((real, [*map(cell, scores, digits), Cell(NOT_APPLICABLE)]))
+    digits = [catalogue.describe(measure).digits for measure in columns]
+    for row, values in fixed.items():
+        scores = [[v] if (v := values.get(m)) is not None else [] for m in columns]
+        if any(scores):
+            label = words.ROWS["inception" if inception and row == "copies" else row]
+            rows.append((label, [*map(cell, scores, digits), Cell(NOT_APPLICABLE)]))
     for system in systems:
         cells = [Cell(NOT_RUN) for _ in columns]
         if system.measured:
@@ -96,11 +98,11 @@ def table(
 
 
 def of_suite(
-    heading: tuple[str, str, str], suite: Suite, columns: Sequence[str], real: str = words.REAL
+    heading: tuple[str, str, str], suite: Suite, columns: Sequence[str], inception: bool = False
 ) -> Sequence[Table]:
     """Only systems that have one of the measures: no row of dashes; nothing without any."""
     systems = [s for s in suite.systems if set(columns) & set(measures([s]))]
-    return [table(heading, systems, columns, suite.floor, real)] if systems else []
+    return [table(heading, systems, columns, suite.rows, inception)] if systems else []
 
 
 def chosen(systems: Sequence[System], wanted: Sequence[str]) -> Sequence[str]:

@@ -111,7 +111,7 @@ def _headline(suite: Suite) -> Table:
     if any(system.values("fid") for system in suite.systems):
         columns = ["fid", *columns]
     heading = WORDS.heading("headline", suite=suite.title)
-    return numbers.table(heading, suite.systems, columns, suite.floor)
+    return numbers.table(heading, suite.systems, columns, suite.rows)
 
 
 def _overview(suites: Sequence[Suite]) -> Picture:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ebmrepro.report import belief_network, curves, figures, galleries, numbers, published, words
+from ebmrepro.report import belief_network, curves, figures, galleries, numbers, published
 from ebmrepro.report.blocks import (
     Block,
     Captioned,
@@ -24,6 +24,7 @@ from ebmrepro.report.gather import SHOWN, Run, Suite
 from ebmrepro.report.words import Words
 
 WORDS = Words("suite")
+TABLED = ("quality", "variety", "memorisation", "inception")  # tables of measures of `quality`
 MEASURES = Words("measures")
 
 
@@ -87,12 +88,11 @@ def progress(suite: Suite) -> Sequence[Block]:
 
 def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
     there = {
-        key: numbers.chosen(suite.systems, WORDS[key]["measures"])
-        for key in ("scores", "quality", "variety", "inception")
+        key: numbers.chosen(suite.systems, WORDS[key]["measures"]) for key in ("scores", *TABLED)
     }
     scores = []
     for measure in there["scores"]:
-        told, floor = numbers.column(measure), suite.floor.get(measure)
+        told, floor = numbers.column(measure), suite.rows["copies"].get(measure)
         rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
         scores += figures.dots(told.title, rows, told.small, floor)
     # The hash of the weights and what else is to be known, beside the numbers.
@@ -104,14 +104,19 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
         *WORDS.figure("scores", scores),
         *numbers.of_suite(WORDS.heading("quality"), suite, own),
         *numbers.of_suite(WORDS.heading("variety"), suite, there["variety"]),
-        *numbers.of_suite(WORDS.heading("inception"), suite, of_inception, words.OTHER_REAL),
+        *numbers.of_suite(WORDS.heading("memorisation"), suite, there["memorisation"]),
+        *numbers.of_suite(WORDS.heading("inception"), suite, of_inception, inception=True),
         *WORDS.lines("measured_in_inception", note),
     ]
 
 
 def tables(suite: Suite) -> Sequence[Block]:
     """Every measure of the suite's files that `quality` does not show, in tables of a kind."""
-    shown = {m for key in ("quality", "variety", "inception") for m in WORDS[key]["measures"]}
+    shown = {
+        m
+        for key in ("quality", "variety", "memorisation", "inception")
+        for m in WORDS[key]["measures"]
+    }
     kinds: dict[str, list[str]] = {kind: [] for kind in MEASURES}
     for measure in numbers.measures(suite.systems):
         fits = [
@@ -131,8 +136,8 @@ def tables(suite: Suite) -> Sequence[Block]:
 
 def protocol(suite: Suite) -> Sequence[Block]:
     lines = [*numbers.protocol(suite)]
-    if suite.floor_protocol:
-        lines.append(f"{words.REAL.lower()}: {suite.floor_protocol}")
+    if suite.rows_protocol:
+        lines.append(f"rows that are no system: {suite.rows_protocol}")
     return WORDS.lines("protocol", lines)
 
 

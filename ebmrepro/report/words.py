@@ -88,8 +88,7 @@ class Words:
 
 
 NAMES = Words("names")
-REAL: str = NAMES["real"]["same"]  # the row of real images in tables of systems
-OTHER_REAL: str = NAMES["real"]["other"]
+ROWS: dict[str, str] = NAMES["rows"]  # of tables of systems, that are none
 
 
 def suite(name: str, carried: bool = False) -> str:

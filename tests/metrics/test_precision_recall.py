@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from ebmrepro.metrics import precision_recall as module
+from ebmrepro.metrics import distances
 from ebmrepro.metrics.precision_recall import precision_recall
 
 
@@ -36,7 +36,7 @@ def test_blocks_do_not_change_it(monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), rng.normal(0.5, 1, size=(41, 3))
     expected = precision_recall(x, y, 3)
-    monkeypatch.setattr(module, "BLOCK", 7)
+    monkeypatch.setattr(distances, "BLOCK", 7)
     assert precision_recall(x, y, 3) == expected
 
 

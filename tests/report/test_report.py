@@ -160,7 +160,7 @@ def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
         path.write_text(json.dumps(measured))
     path = root / "results" / "digits" / "reference" / "reference.json"
     told_of_real = json.loads(path.read_text())
-    told_of_real["floor"]["fid"] = 3.5
+    told_of_real["rows"]["copies"]["fid"] = 3.5
     path.write_text(json.dumps(told_of_real))
 
     _, results = told(root, settings)
@@ -175,10 +175,10 @@ def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
     assert headline.split("|")[1].startswith(" 31.25")
 
 
-def test_real_training_images_stand_beside_the_systems(page: str) -> None:
-    row = re.search(r'<th scope="row">Real training images</th>(.*?)</tr>', page, re.S)
+def test_copies_of_training_images_stand_beside_the_systems(page: str) -> None:
+    row = re.search(r'<th scope="row">Copies of training images</th>(.*?)</tr>', page, re.S)
     assert row and re.findall(r">([^<>]+)</span>", row[1]) == ["0.250", "–", "–", "10.0", "–", "–"]
-    assert "real training images: 160 images</li>" in page
+    assert "rows that are no system: 160 images</li>" in page
 
 
 def test_the_summary_compares_the_classifier_with_and_without_pretraining(page: str) -> None:
