@@ -71,6 +71,7 @@ def evaluate(
     *_, real = reference.read(suite)
     start = fid.frechet_distance(extract(at_start).gaussian, real.gaussian)
     measured |= Measurement({"fd_dbn_untrained": start}, flags={**model.flags})
+    measured |= _in_a_second(suite, generated, settings)
     measured |= Measurement(_of_the_model(suite, model, generated, wanted))
     curves = results.curves(out / "curves.csv")
     measured |= measure("of_curves", curves, model.name) | Measurement({**model.recount(curves)})
@@ -116,6 +117,20 @@ def _of_the_files(
         | measure("of_images", pictures, generated, wanted)
         | measure("of_energies", energies)
         | in_inception.measure(suite, Path("reference") / suite, about, generated, wanted)
+    )
+
+
+def _in_a_second(suite: str, generated: np.ndarray, settings: Params) -> Measurement:
+    """The Fréchet distance in the features of another seed's DBN."""
+    extract = reference.second(suite, settings)
+    if extract is None:
+        reason = "run.seeds has one seed, so there is no second DBN"
+        return Measurement({"fd_dbn_second": None}, {"fd_dbn_second": reason})
+    real, _ = data.read(Path("data") / suite, settings.suites[suite].evaluate.split)
+    distance = fid.frechet_distance(extract(generated).gaussian, extract(real).gaussian)
+    return Measurement(
+        {"fd_dbn_second": distance},
+        protocol={"second extractor": f"{extract.title}; sha256 {extract.sha256}"},
     )
 
 

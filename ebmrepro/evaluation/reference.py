@@ -26,16 +26,20 @@ COLUMNS = 8  # ... in a grid
 
 
 class Extractor:
-    """The last hidden layer of the suite's fine-tuned DBN classifier, of the run's first seed."""
+    """The last hidden layer of the suite's fine-tuned DBN classifier, of a seed of the run."""
 
-    def __init__(self, suite: str, settings: Params):
-        self.seed = settings.run.seeds[0]
+    def __init__(self, suite: str, settings: Params, seed: int | None = None):
+        self.seed = settings.run.seeds[0] if seed is None else seed
         dbn = models.restore(suite, "dbn", self.seed, settings)
         assert isinstance(dbn, Extracts), "the block `dbn` is a DBN's"
         threads.fit(dbn)
         self.dbn = dbn
         weights = layout.folder(suite, "dbn", self.seed) / "model.safetensors"
         self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        return f"DBN classifier of seed {self.seed}, last hidden layer"
 
     @torch.no_grad()
     def __call__(self, pictures: np.ndarray) -> Features:
@@ -72,8 +76,7 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
         "suite": suite,
         "split": wanted.split,
         "count": len(real),
-        "extractor": f"DBN classifier of seed {extract.seed}, last hidden layer, "
-        f"{of_real.features.shape[1]} features",
+        "extractor": f"{extract.title}, {of_real.features.shape[1]} features",
         "extractor_sha256": extract.sha256,
         "rows": {
             row: in_features(of_seen, of_real, extract(pictures), wanted).values
@@ -112,6 +115,12 @@ def in_features(seen: Features, real: Features, fake: Features, wanted: Evaluate
     return measure("of_features", real, fake, wanted) | measure(
         "of_training", seen, real, fake, wanted
     )
+
+
+def second(suite: str, settings: Params) -> Extractor | None:
+    """The DBN of the run's second seed, whose distances say how much of the first one's is its
+    own; None of a run of one seed."""
+    return Extractor(suite, settings, settings.run.seeds[1]) if settings.run.seeds[1:] else None
 
 
 def read(suite: str) -> tuple[dict[str, Any], Features, Features]:

@@ -50,6 +50,13 @@ MEASURES = {
         unit="squared distance",
         better="lower",
     ),
+    "fd_dbn_second": Measure(
+        "Fréchet distance, features of a second DBN",
+        "The Fréchet distance in the features of the suite's DBN classifier of another seed: how "
+        "far systems keep their order says how little of it is the extractor's.",
+        unit="squared distance",
+        better="lower",
+    ),
     "fd_dbn_untrained": Measure(
         "Fréchet distance of the untrained generator, DBN features",
         "As the Fréchet distance in DBN features, with images of the same generator before its "
