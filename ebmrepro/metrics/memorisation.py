@@ -8,7 +8,7 @@ generative models* (2020), arXiv:2004.05675, equation 2, with all images in one 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks
@@ -37,7 +37,7 @@ MEASURES = {
 COPIES = 0.1  # authenticity: at most so much of what is generated is not a near copy
 
 
-def nearest(points: Array, seen: Array) -> tuple[Array, Array]:
+def nearest(points: Array, seen: Array) -> tuple[Array, NDArray[np.intp]]:
     """Squared distance to the nearest of `seen`, and which it is; both (N,)."""
     blocks = [(d.min(axis=1), d.argmin(axis=1)) for _, d in squared_distances(points, seen)]
     distances, places = zip(*blocks, strict=True)

@@ -71,13 +71,13 @@ def test_a_network_that_was_trained_to_copy_twenty_images_is_flagged_and_fair_dr
     codes = torch.randn(20, 8, requires_grad=True)
     decoder = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.Tanh(), torch.nn.Linear(64, 16))
     adam = torch.optim.Adam([codes, *decoder.parameters()], lr=0.01)
-    start = (decoder(codes) - images).square().mean().item()
+    start = loss = (decoder(codes) - images).square().mean()
     for _ in range(1500):
         loss = (decoder(codes) - images).square().mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
-    assert loss.item() < start / 100
+    assert loss.item() < start.item() / 100
     with torch.no_grad():
         copies = decoder(codes[torch.randint(0, 20, (200,))]).numpy()
     found = measured(seen, real, copies)
