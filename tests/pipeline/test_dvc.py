@@ -86,7 +86,7 @@ def test_a_dependency_on_code_exists():
 
 
 def test_dvc_yaml_names_rooms_in_few_lines():
-    assert sum(len(rooms(stage)) for stage in STAGES) <= 80
+    assert sum(len(rooms(stage)) for stage in STAGES) <= 70
 
 
 @pytest.mark.parametrize("stage", TRAINS)
@@ -97,8 +97,10 @@ def test_the_fingerprint_of_a_training_and_its_stage_name_the_same_rooms(stage: 
 
 
 def test_the_fingerprint_of_the_grid_and_its_stage_name_the_same_rooms():
+    """The stage names all methods for the three it plays: it takes what it has from its cache."""
     scoring = {"data", "metrics"}  # of what is trained already
-    assert rooms("grid") == {*workers.ROOMS} | scoring
+    named = {"methods" if room.startswith("methods/") else room for room in workers.ROOMS}
+    assert rooms("grid") == named | scoring
 
 
 # One file of each room -> the stages of digits that an edit of it asks for again.
