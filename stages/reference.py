@@ -18,7 +18,7 @@ def main(suite: str) -> None:
     typer.echo(
         f"reference/{suite}: {card['count']:,} images ({card['split']}); {card['extractor']}"
     )
-    typer.echo(f"  training images themselves reach fd_dbn {card['floor']['fd_dbn']:.3f}")
+    typer.echo(f"  copies of training images reach fd_dbn {card['rows']['copies']['fd_dbn']:.3f}")
     if "fid_reason" in card:
         typer.echo("  fid: not measured, the Inception weights are not at hand (see README)")
 
