@@ -207,28 +207,6 @@ def test_the_reconstructions_of_both_networks_are_images():
     torch.testing.assert_close(found["pretrained"], model.reconstruct(x))
 
 
-def test_a_network_from_small_weights_learns_beside_the_others_and_moves_none_of_them():
-    """Its weights and its turns draw nothing that they would have drawn."""
-    with_it, without = (small.build("autoencoder", small_start=start) for start in (True, False))
-    spread = with_it.small.encoder[0].weight.std()
-    assert spread.item() == pytest.approx(0.01, rel=0.2)
-    begun = {key: value.clone() for key, value in with_it.state_dict().items()}
-    records = []
-    for model in (with_it, without):
-        torch.manual_seed(7)
-        records.append(list(small.training(model, "autoencoder").epochs()))
-    for key, value in without.state_dict().items():
-        same = begun if key.startswith("small.") else with_it.state_dict()
-        assert torch.equal(value, same[key]), key
-    own, other = records
-    assert all(one.items() >= two.items() for one, two in zip(own, other, strict=True))
-    assert {"loss/small", "sum_sq/small"} == set(own[-1]) - set(other[-1])
-    x = small.batch(with_it)
-    x = x if with_it.labelled else Labelled(x, torch.zeros(len(x)))
-    more = set(with_it.diagnose([x], [x])) - set(without.diagnose([x], [x]))
-    assert more == {"reconstruction_sum_sq_small"}
-
-
 def test_small_weights_are_drawn_aside(monkeypatch: pytest.MonkeyPatch):
     """The training goes on with the random numbers that it had without them."""
     there, start = [], layers.start

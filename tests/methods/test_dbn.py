@@ -170,27 +170,6 @@ def test_diagnosis_counts_errors():
     assert model.diagnose([x], [Labelled(x.x, x.y)])["error_random"] == pytest.approx(wrong)
 
 
-def test_a_network_from_small_weights_learns_beside_the_others_and_moves_none_of_them():
-    """Its weights and its turns draw nothing that they would have drawn."""
-    with_it, without = (small.build("dbn", small_start=start) for start in (True, False))
-    spread = with_it.small[0].weight.std()
-    assert spread.item() == pytest.approx(0.01, rel=0.2)
-    begun = {key: value.clone() for key, value in with_it.state_dict().items()}
-    records = []
-    for model in (with_it, without):
-        torch.manual_seed(7)
-        records.append(list(small.training(model, "dbn").epochs()))
-    for key, value in without.state_dict().items():
-        same = begun if key.startswith("small.") else with_it.state_dict()
-        assert torch.equal(value, same[key]), key
-    own, other = records
-    assert all(one.items() >= two.items() for one, two in zip(own, other, strict=True))
-    assert {"loss/small", "error/small"} == set(own[-1]) - set(other[-1])
-    x = small.batch(with_it)
-    x = x if with_it.labelled else Labelled(x, torch.zeros(len(x)))
-    assert set(with_it.diagnose([x], [x])) - set(without.diagnose([x], [x])) == {"error_small"}
-
-
 def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():
     model = small.build("dbn", chain_steps=6)
     torch.manual_seed(3)
