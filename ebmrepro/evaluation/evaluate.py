@@ -98,6 +98,7 @@ def _of_the_files(
     """Everything that needs only files: images, energies and the reference."""
     generated = results.arrays(Path("generated") / suite / name / f"{seed}.npy")[""]
     energies = results.arrays(layout.results(suite, name, seed) / "energies.npz")
+    about = results.document(Path("reference") / suite / "reference.json")
     protocol = {
         "generated": f"{wanted.generated:,} images, a draw of its own for every training seed "
         f"(seed {wanted.seed} + the training's)",
@@ -105,7 +106,7 @@ def _of_the_files(
     }
     return (
         Measurement(protocol=protocol)
-        | extract.measure(generated)
+        | extract.measure(generated, about)
         | measure("of_energies", energies)
     )
 

@@ -81,7 +81,7 @@ def held_out(
 
 
 def measure(
-    suite: str, place: Path, about: dict[str, Any], generated: np.ndarray, settings: Evaluate
+    suite: str, place: Path, about: Mapping[str, Any], generated: np.ndarray, settings: Evaluate
 ) -> Measurement:
     """Generated images, uint8 (N, C, H, W), held to what `keep` left in `place`.
 

@@ -4,6 +4,7 @@ system's."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.metrics.memorisation import Known
 from ebmrepro.networks import device, images, threads
-from ebmrepro.runs import layout, models, results
+from ebmrepro.runs import layout, models
 from ebmrepro.system import atomic
 
 REAL = 64  # real images that the report shows, the first of their split ...
@@ -93,10 +94,12 @@ class Extractor:
                 told |= {name: title, f"{name}_sha256": found.sha256}
         return told
 
-    def measure(self, pictures: np.ndarray) -> Measurement:
-        """All that is measured of generated images, uint8 (N, C, H, W), without their model."""
-        place = Path("reference") / self.suite
-        about, fake = results.document(place / "reference.json"), self(pictures)
+    def measure(self, pictures: np.ndarray, about: Mapping[str, Any]) -> Measurement:
+        """All that is measured of generated images, uint8 (N, C, H, W), without their model.
+
+        `about` is what reference.json says of the Inception network.
+        """
+        place, fake = Path("reference") / self.suite, self(pictures)
         protocol = {"reference": f"{self.wanted.split} split, {len(self.real.features):,} images"}
         return (
             Measurement(protocol=protocol | self.protocol)
@@ -119,10 +122,9 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     wanted = settings.suites[suite].evaluate
     card = in_inception.keep(suite, wanted, out)
-    atomic.write_json(out / "reference.json", card)
     extract = Extractor(suite, settings)
-    real = extract.images(wanted.split)
-    measured = {row: extract.measure(x) for row, x in _rows(extract.images("train"), wanted).items()}
+    real, rows = extract.images(wanted.split), _rows(extract.images("train"), wanted)
+    measured = {row: extract.measure(pictures, card) for row, pictures in rows.items()}
     measured |= in_inception.held_out(suite, wanted, out, card)
     card |= {
         "suite": suite,
