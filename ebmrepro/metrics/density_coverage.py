@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
@@ -50,6 +50,7 @@ MEASURES = {
     ),
 }
 
+Flags = NDArray[np.bool_]
 EDGE = 1e-9  # of a squared radius: nearer to the edge of a ball than rounding tells
 
 
@@ -97,7 +98,7 @@ def _balls(x: Array, k: int) -> tuple[Array, Array]:
     return np.concatenate(radii), np.concatenate(at_edge)
 
 
-def _places(distances: Array, radii: Array) -> tuple[Array, Array]:
+def _places(distances: Array, radii: Array) -> tuple[Flags, Flags]:
     """Which squared distances are inside their balls, and which on the edge."""
     inside = distances < radii * (1 - EDGE)
     return inside, ~inside & (distances <= radii * (1 + EDGE))

@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
-from ebmrepro.metrics.checks import Array
 from ebmrepro.metrics.features import Features, Gaussian, fit_gaussian
 from ebmrepro.metrics.fid import frechet_distance
 from ebmrepro.metrics.measurement import Measurement
@@ -72,8 +71,8 @@ def at_infinity(features: ArrayLike, real: Gaussian) -> float:
 
 def intercept(parts: ArrayLike, distances: ArrayLike) -> float:
     """Of the least-squares line through distances of N images, as N grows without bound."""
-    inverse: Array = 1 / np.asarray(parts, dtype=np.float64)
-    return float(np.polynomial.Polynomial.fit(inverse, distances, 1)(0.0))
+    inverse, found = 1 / checks.vector("parts", parts), checks.vector("distances", distances)
+    return float(np.polynomial.Polynomial.fit(inverse, found, 1)(0.0))
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:

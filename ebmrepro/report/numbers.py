@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import Interval, interval
-from ebmrepro.report import words
 from ebmrepro.report.blocks import Cell, Column, Table
 from ebmrepro.report.gather import Suite, System
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +54,7 @@ def test_copying_is_the_mann_whitney_z_of_nearest_distances():
     assert copying(np.zeros(50), held_out) == pytest.approx(least(50, 40))
 
 
-def features(x: np.ndarray, extractor="dbn") -> Features:
+def features(x: np.ndarray, extractor: Literal["dbn", "inception"] = "dbn") -> Features:
     return Features(extractor, x.astype(np.float32), np.empty((0, 0), np.float32))
 
 
@@ -108,7 +110,7 @@ def test_a_sample_is_flagged_where_it_is_nearer_to_copies_than_to_a_fair_one(sha
 def test_blurred_copies_are_flagged_too():
     blurred = SEEN + 0.3 * np.random.default_rng(1).normal(size=SEEN.shape)
     found = measured(SEEN, HELD_OUT, blurred)
-    assert 0 < found.values["authenticity_dbn"] and found.flags["copying_dbn"] == COPIES
+    assert found.values["authenticity_dbn"] > 0 and found.flags["copying_dbn"] == COPIES
 
 
 def test_the_protocol_says_the_images_and_the_rule():

@@ -242,7 +242,7 @@ def test_the_best_is_bold_only_when_intervals_do_not_overlap(small: tuple[Path, 
                 measured = json.loads(path.read_text())
                 path.write_text(json.dumps(measured | {"values": {"fd_dbn": value}}))
         suite = gather(root / "more", settings)[0]
-        table = numbers.table(("t", "", ""), suite.systems, ["fd_dbn"], {})
+        table = numbers.table(("t", "", ""), suite.systems, ["fd_dbn"])
         return " ".join(label for label, cells in table.rows if cells[0].best)
 
     apart = {"dbn": [9.0, 9.1, 9.2], "ebgan": [1.0, 1.1, 1.2], "magan": [5.0, 5.1, 5.2]}
