@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from ebmrepro.config.declarations import METHODS as PACKAGED
 from ebmrepro.config.params import Params, load
+from ebmrepro.metrics.flags import COPIES
 from ebmrepro.networks import images
 from ebmrepro.runs import carried
 
@@ -118,7 +119,13 @@ def reference(root: Path, suite: str) -> None:
     place.mkdir(parents=True)
     told = {
         "count": 80,
-        "rows": {"copies": {"fd_dbn": 0.25, "classes_covered": 10}},
+        "rows": {
+            "noise": {"values": {"fd_dbn": 99.0}},
+            "copies": {
+                "values": {"fd_dbn": 0.25, "classes_covered": 10},
+                "flags": {"fd_dbn": COPIES},
+            },
+        },
         "rows_protocol": "160 images",
         "evaluate": EVALUATE,
         "dataset": {

@@ -20,7 +20,6 @@ from ebmrepro.config import types
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.params import Params
 from ebmrepro.data import check, ood_images
-from ebmrepro.evaluation import in_inception, reference
 from ebmrepro.evaluation.reference import Extractor
 from ebmrepro.methods.base import Method
 from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts, Diagnoses, RunsChains
@@ -68,10 +67,8 @@ def evaluate(
     at_start = draw(untrained)
 
     measured = _of_the_files(suite, name, seed, wanted, extract)
-    *_, real = reference.read(suite)
-    start = fid.frechet_distance(extract(at_start).gaussian, real.gaussian)
+    start = fid.frechet_distance(extract.first(at_start).gaussian, extract.real.gaussian)
     measured |= Measurement({"fd_dbn_untrained": start}, flags={**model.flags})
-    measured |= _in_a_second(suite, generated, settings)
     measured |= Measurement(_of_the_model(suite, model, generated, wanted))
     curves = results.curves(out / "curves.csv")
     measured |= measure("of_curves", curves, model.name) | Measurement({**model.recount(curves)})
@@ -99,38 +96,18 @@ def _of_the_files(
     suite: str, name: str, seed: int, wanted: Evaluate, extract: Extractor
 ) -> Measurement:
     """Everything that needs only files: images, energies and the reference."""
-    about, seen, real = reference.read(suite)
     generated = results.arrays(Path("generated") / suite / name / f"{seed}.npy")[""]
     energies = results.arrays(layout.results(suite, name, seed) / "energies.npz")
-    pictures, _ = data.read(Path("data") / suite, wanted.split)
+    about = results.document(Path("reference") / suite / "reference.json")
     protocol = {
         "generated": f"{wanted.generated:,} images, a draw of its own for every training seed "
         f"(seed {wanted.seed} + the training's)",
-        "reference": f"{about['split']} split, {about['count']:,} images",
-        "extractor": about["extractor"],
-        "extractor_sha256": about["extractor_sha256"],
         "energies": f"at most {wanted.energies:,} images per set",
     }
     return (
         Measurement(protocol=protocol)
-        | reference.in_features(seen, real, extract(generated), wanted)
-        | measure("of_images", pictures, generated, wanted)
+        | extract.measure(generated, about)
         | measure("of_energies", energies)
-        | in_inception.measure(suite, Path("reference") / suite, about, generated, wanted)
-    )
-
-
-def _in_a_second(suite: str, generated: np.ndarray, settings: Params) -> Measurement:
-    """The Fréchet distance in the features of another seed's DBN."""
-    extract = reference.second(suite, settings)
-    if extract is None:
-        reason = "run.seeds has one seed, so there is no second DBN"
-        return Measurement({"fd_dbn_second": None}, {"fd_dbn_second": reason})
-    real, _ = data.read(Path("data") / suite, settings.suites[suite].evaluate.split)
-    distance = fid.frechet_distance(extract(generated).gaussian, extract(real).gaussian)
-    return Measurement(
-        {"fd_dbn_second": distance},
-        protocol={"second extractor": f"{extract.title}; sha256 {extract.sha256}"},
     )
 
 

@@ -1,6 +1,6 @@
 """Generated images against real ones in features of the Inception network.
 
-`keep` and `floor` are the stage `reference`'s: features of the real images are computed once.
+`keep` and `held_out` are the stage `reference`'s: features of real images are computed once.
 `measure` is `evaluate`'s: it holds generated images to what was kept.
 """
 
@@ -19,6 +19,7 @@ from ebmrepro.data import files
 from ebmrepro.metrics import catalogue, fid, inception, measurement, statistics_file
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
+from ebmrepro.metrics.memorisation import Known
 from ebmrepro.networks import device
 from ebmrepro.runs import results
 from ebmrepro.system import atomic, progress
@@ -31,6 +32,8 @@ def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
     """Write inception-<split>.npz of the real images to `out`; returns lines of reference.json.
 
     They say under `inception` what the file was made from, or under `fid_reason` why there is none.
+    A suite that asks for more than `fid` has a second such file, of another split: whether an image
+    is a copy is told from training images and others.
     Published statistics that are wanted are copied beside it, for `evaluate` asks no mirror.
 
     Raises:
@@ -44,37 +47,41 @@ def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     if wanted and wanted.statistics:
         kept["published"] = _copy_published(wanted.statistics, out / PUBLISHED)
-    real, every = _spaced(suite, split, wanted.images if wanted else None)
-    statistics_file.save(out / _file(split), _features(real, weights, f"{suite} {split}").features)
-    kept |= {
-        "sha256": inception.digest(weights),
-        "images_sha256": _images_sha256(suite, split),
-        "split": split,
-        "count": len(real),
-        "every": every,
-        "channels": real.shape[1],
+    most = {split: wanted.images if wanted else None}
+    if wanted:
+        other = settings.split if split == "train" else "train"
+        most[other] = wanted.images if other == "train" else settings.generated
+    for name, images in most.items():
+        chosen, told = spaced(_images(suite, name), images)
+        found = _features(chosen, weights, f"{suite} {name}")
+        statistics_file.save(out / _file(name), found.features)
+        kept.setdefault("images", {})[name] = told
+    return {
+        "inception": {
+            **kept,
+            "sha256": inception.digest(weights),
+            "images_sha256": _images_sha256(suite, split),
+            "split": split,
+            "channels": _images(suite, split).shape[1],
+        }
     }
-    return {"inception": kept}
 
 
-def floor(
+def held_out(
     suite: str, settings: Evaluate, place: Path, about: Mapping[str, Any]
-) -> tuple[dict[str, float], str]:
-    """What real images of another split score, and which they are; nothing for a suite whose only
-    measure is `fid`."""
+) -> dict[str, Measurement]:
+    """What images that were not trained on score, as a row of that name, where generated ones are
+    held to training images."""
     wanted, kept = settings.inception, about.get("inception")
-    if wanted is None or kept is None:
-        return {}, ""
-    other = settings.split if wanted.split == "train" else "train"
-    images, _ = _spaced(suite, other, settings.generated)
-    weights = _weights(place)
-    found = _compare(_features(images, weights, f"{suite} {other}"), place, kept, settings)
-    values = {key: value for key, value in found.values.items() if value is not None}
-    return values, f"; in Inception features {len(images):,} images of the {other} split"
+    if wanted is None or kept is None or wanted.split != "train":
+        return {}
+    images, _ = spaced(_images(suite, settings.split), settings.generated)
+    fake = _features(images, _weights(place), f"{suite} {settings.split}")
+    return {"held_out": _compare(fake, place, kept, settings)}
 
 
 def measure(
-    suite: str, place: Path, about: dict[str, Any], generated: np.ndarray, settings: Evaluate
+    suite: str, place: Path, about: Mapping[str, Any], generated: np.ndarray, settings: Evaluate
 ) -> Measurement:
     """Generated images, uint8 (N, C, H, W), held to what `keep` left in `place`.
 
@@ -108,24 +115,33 @@ def _compare(
         fitted=statistics_file.load(file, width),
         published=statistics_file.load(place / PUBLISHED, width) if "published" in kept else None,
     )
-    # A suite without a block `inception` asks for `fid` alone.
-    found = (
-        measurement.measure("of_features", real, fake, settings)
-        if settings.inception
-        else fid.of_features(real, fake, settings)
+    told = Measurement(protocol=_protocol(kept))
+    if not settings.inception:  # such a suite asks for `fid` alone
+        return fid.of_features(real, fake, settings) | told
+    seen, unseen = (
+        real if split == kept["split"] else _kept(place / _file(split))
+        for split in ("train", settings.split)
     )
-    return found | Measurement(protocol=_protocol(kept))
+    known = Known(seen, unseen, kept["images"]["train"])
+    return (
+        measurement.measure("of_features", real, fake, settings)
+        | measurement.measure("of_training", known, fake, settings)
+        | told
+    )
+
+
+def _kept(file: Path) -> Features:
+    return Features("inception", results.arrays(file)["features"], np.empty((0, 0), "f4"))
 
 
 def _protocol(kept: Mapping[str, Any]) -> dict[str, str]:
     grey = "; grey images are replicated to three channels" if kept["channels"] == 1 else ""
-    chosen = "" if kept["every"] == 1 else f", one in {kept['every']:,}"
     protocol = {
         "inception_sha256": kept["sha256"],
         "inception features": f"{inception.DIMENSIONS:,}, the last pooling of the network of "
         "2015-12-05, by pytorch-fid's class and weights; pixels resized to 299 x 299, bilinear, "
         f"without anti-aliasing{grey}",
-        "inception reference": f"{kept['split']} split, {kept['count']:,} images{chosen}",
+        "inception reference": f"{kept['split']} split, {kept['images'][kept['split']]}",
     }
     if published := kept.get("published"):
         protocol["fid_published"] = f"{published['name']}, SHA-256 {published['sha256']}"
@@ -158,12 +174,16 @@ def _shown(label: str, batches: Iterable[int], count: int) -> Iterable[int]:
     return progress.follow(batches, count, f"Inception features, {label}", "batches")
 
 
-def _spaced(suite: str, split: str, most: int | None) -> tuple[np.ndarray, int]:
-    """Every n-th image of a split, at most so many, and n: the first ones would be of few classes
-    where a source lists one class after the other."""
-    images, _ = data.read(Path("data") / suite, split)
+def spaced(images: np.ndarray, most: int | None) -> tuple[np.ndarray, str]:
+    """Every n-th image, at most so many, and how many: the first ones would be of few classes where
+    a source lists one class after the other."""
     every = -(-len(images) // most) if most else 1
-    return images[::every], every
+    chosen = images[::every]
+    return chosen, f"{len(chosen):,} images" + (f", one in {every:,}" if every > 1 else "")
+
+
+def _images(suite: str, split: str) -> np.ndarray:
+    return data.read(Path("data") / suite, split)[0]
 
 
 def _images_sha256(suite: str, split: str) -> str:

@@ -1,8 +1,12 @@
-"""The stage `reference`: features of the real images, which generated ones are held against."""
+"""The stage `reference`: the real images, which generated ones are held against, and what is no
+system's."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +21,123 @@ from ebmrepro.evaluation import in_inception
 from ebmrepro.methods.base.abilities import Extracts
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement, measure
+from ebmrepro.metrics.memorisation import Known
 from ebmrepro.networks import device, images, threads
-from ebmrepro.runs import layout, models, results
+from ebmrepro.runs import layout, models
 from ebmrepro.system import atomic
 
 REAL = 64  # real images that the report shows, the first of their split ...
 COLUMNS = 8  # ... in a grid
+SEEN = 60_000  # training images among which a copy is looked for, at most: all of MNIST
 
 
-class Extractor:
-    """The last hidden layer of the suite's fine-tuned DBN classifier, of a seed of the run."""
+class Classifier:
+    """The suite's fine-tuned DBN classifier of one seed."""
 
-    def __init__(self, suite: str, settings: Params, seed: int | None = None):
-        self.seed = settings.run.seeds[0] if seed is None else seed
-        dbn = models.restore(suite, "dbn", self.seed, settings)
+    def __init__(self, suite: str, seed: int, settings: Params):
+        dbn = models.restore(suite, "dbn", seed, settings)
         assert isinstance(dbn, Extracts), "the block `dbn` is a DBN's"
         threads.fit(dbn)
         self.dbn = dbn
-        weights = layout.folder(suite, "dbn", self.seed) / "model.safetensors"
-        self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-
-    @property
-    def title(self) -> str:
-        return f"DBN classifier of seed {self.seed}, last hidden layer"
+        self.title = f"DBN classifier of seed {seed}, last hidden layer"
+        self.sha256 = hashlib.sha256(_weights(suite, seed).read_bytes()).hexdigest()
 
     @torch.no_grad()
     def __call__(self, pictures: np.ndarray) -> Features:
-        """uint8 (N, C, H, W) -> features."""
+        """uint8 (N, C, H, W) -> features in the last hidden layer."""
         features = models.in_batches(self.dbn.features, pictures)
         classify = self.dbn.classify(torch.from_numpy(features).to(device.device()))
         return Features("dbn", features, classify.cpu().numpy())
 
 
-def reference(suite: str, settings: Params) -> dict[str, Any]:
-    """Features of the real images, per extractor, and what is no system's: rows that stand in every
-    table, so that nobody takes a copy for a good image.
+class Extractor:
+    """The DBN of the run's first seed and, where there is one, that of the second beside it.
 
-    Writes reference/<suite>/dbn.npz, inception-<split>.npz where the weights are at hand,
-    reference.json; and results/<suite>/reference/, what a report needs of all this and of the data,
-    without them.
+    How far distances in the two differ says how much of a distance is the extractor's. What they
+    make of real images is kept.
+    """
+
+    def __init__(self, suite: str, settings: Params):
+        self.suite, self.wanted = suite, settings.suites[suite].evaluate
+        first, *others = settings.run.seeds
+        self.first = Classifier(suite, first, settings)
+        trained = [seed for seed in others[:1] if _weights(suite, seed).exists()]
+        self.second = next((Classifier(suite, seed, settings) for seed in trained), None)
+
+    def __call__(self, pictures: np.ndarray) -> Features:
+        """uint8 (N, C, H, W) -> features."""
+        found = self.first(pictures)
+        return replace(found, second=self.second(pictures).gaussian) if self.second else found
+
+    def images(self, split: str) -> np.ndarray:
+        return data.read(Path("data") / self.suite, split)[0]
+
+    @cached_property
+    def real(self) -> Features:
+        """Of the images that generated ones are compared with."""
+        return self(self.images(self.wanted.split))
+
+    @cached_property
+    def known(self) -> Known:
+        """Of the training images, which a copy would be of, and of images nobody has seen."""
+        seen, told = in_inception.spaced(self.images("train"), SEEN)
+        held_out, _ = in_inception.spaced(self.real.features, self.wanted.generated)
+        return Known(self.first(seen), replace(self.real, features=held_out), told)
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        there = {"extractor": self.first, "second_extractor": self.second}
+        told: dict[str, str] = {}
+        for name, found in there.items():
+            if found:
+                title = f"{found.title}, {self.real.features.shape[1]} features"
+                told |= {name: title, f"{name}_sha256": found.sha256}
+        return told
+
+    def measure(self, pictures: np.ndarray, about: Mapping[str, Any]) -> Measurement:
+        """All that is measured of generated images, uint8 (N, C, H, W), without their model.
+
+        `about` is what reference.json says of the Inception network.
+        """
+        place, fake = Path("reference") / self.suite, self(pictures)
+        protocol = {"reference": f"{self.wanted.split} split, {len(self.real.features):,} images"}
+        return (
+            Measurement(protocol=protocol | self.protocol)
+            | measure("of_features", self.real, fake, self.wanted)
+            | measure("of_training", self.known, fake, self.wanted)
+            | measure("of_images", self.images(self.wanted.split), pictures, self.wanted)
+            | in_inception.measure(self.suite, place, about, pictures, self.wanted)
+        )
+
+
+def reference(suite: str, settings: Params) -> dict[str, Any]:
+    """What real images are in the Inception network, and what is no system's: rows that stand in
+    every table, measured as systems are, so that nobody takes a copy for a good image.
+
+    Writes reference/<suite>/: reference.json, and inception-<split>.npz where the weights are at
+    hand; and results/<suite>/reference/, what a report needs of all this and of the data, without
+    them.
     """
     out = Path("reference") / suite
     out.mkdir(parents=True, exist_ok=True)
     wanted = settings.suites[suite].evaluate
+    card = in_inception.keep(suite, wanted, out)
     extract = Extractor(suite, settings)
-    (real, _), (seen, _) = (data.read(Path("data") / suite, s) for s in (wanted.split, "train"))
-    seen = seen[: wanted.generated]  # as many as are generated, where there are so many
-    of_real, of_seen = extract(real), extract(seen)
-    with atomic.atomic_write(out / "dbn.npz") as partial:
-        np.savez(
-            partial,
-            features=of_real.features,
-            probabilities=of_real.probabilities,
-            seen_features=of_seen.features,
-            seen_probabilities=of_seen.probabilities,
-        )
-    card: dict[str, Any] = {
+    real, rows = extract.images(wanted.split), _rows(extract.images("train"), wanted)
+    measured = {row: extract.measure(pictures, card) for row, pictures in rows.items()}
+    measured |= in_inception.held_out(suite, wanted, out, card)
+    card |= {
         "suite": suite,
         "split": wanted.split,
         "count": len(real),
-        "extractor": f"{extract.title}, {of_real.features.shape[1]} features",
-        "extractor_sha256": extract.sha256,
-        "rows": {
-            row: in_features(of_seen, of_real, extract(pictures), wanted).values
-            for row, pictures in _rows(seen, wanted).items()
-        },
-        "rows_protocol": f"copies of the first {len(seen):,} training images, as many draws of "
-        "uniform noise, and their mean image as often, measured as if they were generated; the "
-        "extractor's classifier was trained on the training images",
+        **extract.protocol,
+        "rows": {row: _without_protocol(found) for row, found in measured.items()},
+        "protocol": measured["copies"].protocol,
+        "rows_protocol": f"{wanted.generated:,} training images drawn with replacement (seed "
+        f"{wanted.seed}), as many of uniform noise, and the training images' mean as often, "
+        "measured as if they were generated; the extractor's classifier was trained on the "
+        "training images",
     }
-    card |= in_inception.keep(suite, wanted, out)
-    values, protocol = in_inception.floor(suite, wanted, out, card)
-    card["rows"]["copies"] |= values
-    card["rows_protocol"] += protocol
     atomic.write_json(out / "reference.json", card)
     shown = Path("results") / suite / "reference"
     shown.mkdir(parents=True, exist_ok=True)
@@ -101,32 +149,21 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
 
 
 def _rows(seen: np.ndarray, wanted: Evaluate) -> dict[str, np.ndarray]:
-    """Images that no method made, uint8 (N, C, H, W), as many as there are in `seen`."""
-    mean = np.array(seen, dtype=np.float64).mean(axis=0).round().astype(np.uint8)
+    """Images that no method made, as many as a system's, of training images uint8 (N, C, H, W)."""
+    n, shape = wanted.generated, seen.shape[1:]
+    drawn = np.random.RandomState(wanted.seed).randint(0, len(seen), n)
+    mean = seen.mean(axis=0, dtype=np.float64).round().astype(np.uint8)
     return {
-        "copies": np.array(seen),
-        "noise": ood_images.noise(seen.shape[1:], len(seen), wanted.seed),
-        "mean": np.broadcast_to(mean, seen.shape),
+        "copies": np.array(seen[drawn]),
+        "noise": ood_images.noise(shape, n, wanted.seed),
+        "mean": np.broadcast_to(mean, (n, *shape)),
     }
 
 
-def in_features(seen: Features, real: Features, fake: Features, wanted: Evaluate) -> Measurement:
-    """All that is measured in features, of generated images against real and training images."""
-    return measure("of_features", real, fake, wanted) | measure(
-        "of_training", seen, real, fake, wanted
-    )
+def _without_protocol(row: Measurement) -> dict[str, Any]:
+    """Its document less what is the same for all rows."""
+    return {part: told for part, told in row.document().items() if part != "protocol"}
 
 
-def second(suite: str, settings: Params) -> Extractor | None:
-    """The DBN of the run's second seed, whose distances say how much of the first one's is its
-    own; None of a run of one seed."""
-    return Extractor(suite, settings, settings.run.seeds[1]) if settings.run.seeds[1:] else None
-
-
-def read(suite: str) -> tuple[dict[str, Any], Features, Features]:
-    """The card that `reference` left, and features in the DBN of training and of real images."""
-    place = Path("reference") / suite
-    stored = results.arrays(place / "dbn.npz")
-    real = Features("dbn", stored["features"], stored["probabilities"])
-    seen = Features("dbn", stored["seen_features"], stored["seen_probabilities"])
-    return results.document(place / "reference.json"), seen, real
+def _weights(suite: str, seed: int) -> Path:
+    return layout.folder(suite, "dbn", seed) / "model.safetensors"

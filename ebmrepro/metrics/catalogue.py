@@ -19,7 +19,7 @@ from ebmrepro.config.documents import read_yaml
 WORDS = Path(__file__).with_name("measures.yaml")
 # The order of tables, by file and by section of measures.yaml; any other file comes last.
 ORDER = (
-    *("fid", "inception_score", "kid", "precision_recall", "density_coverage"),
+    *("fid", "fid_infinity", "inception_score", "kid", "precision_recall", "density_coverage"),
     *("memorisation", "pulling_away", "coverage"),
     *("separation", "final_state", "reconstruction", "neighbours", "classification"),
     *("free_energy", "likelihood", "r_hat", "modified_inception_score"),

@@ -58,6 +58,7 @@ class Features:
     probabilities: NDArray[np.float32]
     fitted: Gaussian | None = None  # to the features, where it is known already
     published: Gaussian | None = None  # of the real images, by others
+    second: Gaussian | None = None  # of the same images in the features of another seed's DBN
 
     @cached_property
     def gaussian(self) -> Gaussian:

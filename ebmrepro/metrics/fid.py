@@ -5,14 +5,12 @@ is called FID only in the features of `inception.py`; elsewhere it carries the e
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.linalg import get_lapack_funcs
 
 from ebmrepro.config.evaluation import Evaluate
-from ebmrepro.metrics import checks
 from ebmrepro.metrics.catalogue import DBN, Measure
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.features import Features, Gaussian, fit_gaussian
+from ebmrepro.metrics.features import Features, Gaussian
 from ebmrepro.metrics.measurement import Measurement
 
 MEASURES = {
@@ -42,14 +40,6 @@ MEASURES = {
         unit="squared distance",
         better="lower",
     ),
-    "fd_dbn_infinity": Measure(
-        "Fréchet distance at infinitely many images, DBN features",
-        "The Fréchet distance in DBN features of nested parts of the generated images, as a line "
-        "in one over their number, where the line meets 0: what the number of images adds is taken "
-        "off, so that systems with different numbers compare.",
-        unit="squared distance",
-        better="lower",
-    ),
     "fd_dbn_second": Measure(
         "Fréchet distance, features of a second DBN",
         "The Fréchet distance in the features of the suite's DBN classifier of another seed: how "
@@ -64,9 +54,6 @@ MEASURES = {
         unit="squared distance",
     ),
 }
-
-
-PARTS = (1, 2, 4)  # of the generated images, for the line in one over their number
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
@@ -113,20 +100,6 @@ def _eigenvalues_of_product(a: Array, b: Array) -> Array:
     return np.asarray(np.linalg.eigvalsh(product), dtype=np.float64) if rank else np.zeros(0)
 
 
-def at_infinity(features: ArrayLike, real: Gaussian) -> float:
-    """Fréchet distance to `real` as the number of `features` (N, K) grows without bound.
-
-    Chong and Forsyth, *Effectively unbiased FID* (2020), arXiv:1911.07023: the bias is linear in
-    1 / N, so a line through the distances of parts is taken at 0. Here the parts are the first
-    N, N / 2 and N / 4, in the order of the draw, where theirs are random.
-    """
-    x = checks.matrix("features", features, rows=PARTS[-1] * 2)
-    counts = [len(x) // part for part in PARTS]
-    distances = [frechet_distance(fit_gaussian(x[:n]), real) for n in counts]
-    _, intercept = np.polyfit([1 / n for n in counts], distances, 1)
-    return float(intercept)
-
-
 def frechet_flag(n_a: int, n_b: int, dim: int) -> str | None:
     """A warning if a covariance of `dim` features comes from too few samples, else None.
 
@@ -146,11 +119,19 @@ def of_features(real: Features, fake: Features, settings: Evaluate) -> Measureme
         {name: frechet_distance(fake.gaussian, real.gaussian)},
         flags={name: frechet_flag(n, real.gaussian.count or n, width)},
     )
-    if real.extractor == "dbn" and n >= 2 * PARTS[-1]:
-        found.values["fd_dbn_infinity"] = at_infinity(fake.features, real.gaussian)
-        found.flags["fd_dbn_infinity"] = frechet_flag(n // PARTS[-1], n, width)
-        found.protocol["fd infinity"] = f"from {n:,} generated images and their first parts"
+    if real.extractor == "dbn":
+        found |= _in_a_second(real.second, fake.second)
     if real.published:
         found.values["fid_published"] = frechet_distance(fake.gaussian, real.published)
         found.flags["fid_published"] = frechet_flag(n, n, width)
     return found
+
+
+def _in_a_second(real: Gaussian | None, fake: Gaussian | None) -> Measurement:
+    if real is None or fake is None:
+        reason = "there is no DBN of a second seed"
+        return Measurement({"fd_dbn_second": None}, {"fd_dbn_second": reason})
+    n, width = fake.count or 0, len(fake.mean)
+    flag = frechet_flag(n, real.count or n, width)
+    distance = frechet_distance(fake, real)
+    return Measurement({"fd_dbn_second": distance}, flags={"fd_dbn_second": flag})

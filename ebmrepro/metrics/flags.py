@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike, NDArray
 from ebmrepro.metrics import checks
 
 CONSTANT = 1.0  # grey levels: images whose pixels vary less over the sample are one image
+# Of images that lie nearer to the training images than any that were not seen: memorisation.py.
+COPIES = "sits with copies of the training images"
 FEW = 100  # images: a share of fewer has a standard error of over 5 %, (p (1 - p) / n)^(1/2)
 
 

@@ -69,7 +69,7 @@ def _finite(value: Any) -> Any:
 def measure(what: str, *material: Any) -> Measurement:
     """What all metrics say of some material: those whose file has a function of this name.
 
-    There are `of_features(real, fake, settings)`, `of_training(seen, real, fake, settings)` in
+    There are `of_features(real, fake, settings)`, `of_training(known, fake, settings)` in
     features too, `of_images(real, fake, settings)`, uint8 (N, C, H, W), `of_energies(energies)` by
     kind of image, `of_chains(free)`, and `of_curves(curves, method)`. `settings` is the suite's
     block `evaluate`.

@@ -1,24 +1,44 @@
 """Whether generated images are copies of training images.
 
-Authenticity: Alaa et al., *How faithful is your synthetic data?* (2022), arXiv:2102.08921,
-section 3.3. C_T: Meehan, Chaudhuri and Dasgupta, *A non-parametric test to detect data-copying in
-generative models* (2020), arXiv:2004.05675, equation 2, with all images in one cell.
+Authenticity: Alaa et al., *How faithful is your synthetic data?* (2022), arXiv:2102.08921.
+C_T: Meehan, Chaudhuri and Dasgupta, *A non-parametric test to detect data-copying in generative
+models* (2020), arXiv:2004.05675, with all images in one cell.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ebmrepro.config.evaluation import Evaluate
-from ebmrepro.metrics import checks
-from ebmrepro.metrics.catalogue import DBN, Measure
+from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import squared_distances, to_neighbour
+from ebmrepro.metrics.distances import squared_distances
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
 MEASURES = {
+    "authenticity_inception": Measure(
+        "Authenticity, Inception features",
+        "Share of generated images that are further from their nearest training image than that "
+        f"one is from its own nearest, on {INCEPTION}: 0 for copies.",
+        unit="share",
+        inception=True,
+    ),
+    "copying_inception": Measure(
+        "Data-copying C_T, Inception features",
+        "z-score of the Mann-Whitney test of distances to the nearest training image, generated "
+        f"against held-out images, all in one cell, on {INCEPTION}: far below 0 where generated "
+        "images lie closer to the training images than unseen ones do.",
+        unit="standard errors",
+        digits=1,
+        inception=True,
+    ),
     "authenticity_dbn": Measure(
         "Authenticity, DBN features",
         "Share of generated images that are further from their nearest training image than that "
@@ -34,60 +54,81 @@ MEASURES = {
         digits=1,
     ),
 }
-COPIES = 0.1  # authenticity: at most so much of what is generated is not a near copy
+CHANCE = -3.0  # C_T: a fair sample is below it once in 700 times
 
 
-def nearest(points: Array, seen: Array) -> tuple[Array, NDArray[np.intp]]:
-    """Squared distance to the nearest of `seen`, and which it is; both (N,)."""
-    blocks = [(d.min(axis=1), d.argmin(axis=1)) for _, d in squared_distances(points, seen)]
-    distances, places = zip(*blocks, strict=True)
-    return np.concatenate(distances), np.concatenate(places)
+class Near(NamedTuple):
+    """How near points (M, K) are to the training images."""
+
+    distances: Array  # squared, to the nearest, (M,)
+    authentic: float  # share that is further from it than it is from its own nearest other one
 
 
-def authenticity(seen: ArrayLike, fake: ArrayLike) -> float:
-    """Share in [0, 1] of `fake` (M, K) that is further from its nearest among `seen` (N, K) than
-    that one is from its own nearest other one. ValueError if a value is not finite or N < 2."""
-    x, y = _centred(seen, fake)
-    distances, places = nearest(y, x)
-    return float((distances > to_neighbour(x, 1)[places]).mean())
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Real images that copies are told by, in one extractor's features."""
+
+    seen: Features  # of training images
+    held_out: Features  # of images that no training saw
+    told: str  # how many training images, and which
+
+    @cached_property
+    def fair(self) -> Near:
+        """What images are like that nobody can have copied."""
+        return near(self.seen.features, self.held_out.features)
 
 
-def copying(seen: ArrayLike, held_out: ArrayLike, fake: ArrayLike) -> float:
-    """C_T: z of the Mann-Whitney U of distances to `seen`, `fake` against `held_out`.
+def near(seen: ArrayLike, points: ArrayLike) -> Near:
+    """Of training features (N, K). A point that ties with a neighbour is not authentic, so a copy
+    of a training image that occurs twice is none. ValueError if a value is not finite or N < 2."""
+    x = checks.matrix("training features", seen, rows=2)
+    y = checks.matrix("features", points)
+    checks.same_width(x, y)
+    centre = x.mean(axis=0)  # distances stay, and lose less to cancellation
+    x, y = x - centre, y - centre
+    found = [(d.min(axis=1), d.argmin(axis=1)) for _, d in squared_distances(y, x)]
+    distances, places = map(np.concatenate, zip(*found, strict=True))
+    hit, which = np.unique(places, return_inverse=True)
+    apart = []
+    for start, d in squared_distances(x[hit], x):
+        d[np.arange(len(d)), hit[start : start + len(d)]] = np.inf
+        apart.append(d.min(axis=1))
+    return Near(distances, float((distances > np.concatenate(apart)[which]).mean()))
 
-    Under 0 where fakes are closer than held-out images; ties count half, as in `rank`. ValueError
-    if a value is not finite.
+
+def copying(fake: Array, held_out: Array) -> float:
+    """C_T: z of the Mann-Whitney U of distances to the training images, (M,) against (N,).
+
+    Under 0 where fakes are closer than held-out images. Ties count half, and the variance is the
+    one without ties, as in the authors' code.
     """
-    x, y = _centred(seen, fake)
-    _, z = _centred(seen, held_out)
-    of_fake, of_held_out = nearest(y, x)[0], nearest(z, x)[0]
-    m, n = len(of_fake), len(of_held_out)
-    ordered = np.sort(of_held_out)
-    below = np.searchsorted(ordered, of_fake, "left") + np.searchsorted(ordered, of_fake, "right")
+    ordered = np.sort(held_out)
+    below = np.searchsorted(ordered, fake, "left") + np.searchsorted(ordered, fake, "right")
+    m, n = len(fake), len(held_out)
     u = below.sum() / 2  # pairs in which the fake is further away
     return float((u - m * n / 2) / np.sqrt(m * n * (m + n + 1) / 12))
 
 
-def _centred(seen: ArrayLike, other: ArrayLike) -> tuple[Array, Array]:
-    """Both less the mean of `seen`: distances stay, and lose less to cancellation."""
-    x = checks.matrix("training features", seen, rows=2)
-    y = checks.matrix("features", other)
-    checks.same_width(x, y)
-    centre = x.mean(axis=0)
-    return x - centre, y - centre
+def least(m: int, n: int) -> float:
+    """C_T where each of m fakes is closer than each of n held-out images, as copies are."""
+    return -float(np.sqrt(3 * m * n / (m + n + 1)))
 
 
-def of_training(seen: Features, real: Features, fake: Features, settings: Evaluate) -> Measurement:
-    share = authenticity(seen.features, fake.features)
-    flag = "sits with copies of the training images" if share <= COPIES else None
+def of_training(known: Known, fake: Features, settings: Evaluate) -> Measurement:
+    fair, found = known.fair, near(known.seen.features, fake.features)
+    m, n = len(fake.features), len(known.held_out.features)
+    z = copying(found.distances, fair.distances)
+    copies = found.authentic <= fair.authentic / 2 or z <= min(CHANCE, least(m, n) / 2)
+    names = [f"{what}_{fake.extractor}" for what in ("authenticity", "copying")]
+    flagged = [*names, fake.named(dbn="fd_dbn", inception="fid")]
     return Measurement(
-        {
-            "authenticity_dbn": share,
-            "copying_dbn": copying(seen.features, real.features, fake.features),
-        },
-        flags={"authenticity_dbn": flag},
+        dict(zip(names, (found.authentic, z), strict=True)),
+        flags=dict.fromkeys(names, flags.few(min(m, n)))
+        | (dict.fromkeys(flagged, flags.COPIES) if copies else {}),
         protocol={
-            "memorisation": f"against the first {len(seen.features):,} training images; flagged at "
-            f"an authenticity of {COPIES:g} or less"
+            fake.named(dbn="memorisation", inception="inception memorisation"): f"training split, "
+            f"{known.told}, and {n:,} held-out images, {fair.authentic:.3f} of them authentic; a "
+            "system sits with the copies where its authenticity is at most half of that, or C_T at "
+            f"most {CHANCE:g} and at least half-way to the least there is, {least(m, n):.1f}"
         },
     )

@@ -115,7 +115,7 @@ def _by_depth(suite: Suite) -> Sequence[Block]:
     if len({published.share([s]) for s in titled}) > 1:
         titled = [replace(s, title=f"{s.title}; {published.share([s])}") for s in titled]
     return [
-        numbers.table(WORDS.heading(key), titled, columns, {})
+        numbers.table(WORDS.heading(key), titled, columns)
         for key in ("depth", "depth-gradients")
         if (columns := numbers.chosen(titled, WORDS[key]["measures"]))
     ]

@@ -141,7 +141,7 @@ class Suite:
     dataset: Mapping[str, Any]  # what data/<suite>/dataset.json holds
     counts: Mapping[str, int]  # split -> images
     real: Array | None  # uint8 (at most SHOWN, C, H, W), of the split compared with
-    rows: Mapping[str, Mapping[str, float]]  # what is no system -> measure -> what it scores
+    rows: Sequence[System]  # what is no system, measured as one; copies come first
     rows_protocol: str
     systems: Sequence[System] = field(default_factory=list)
     tour: Tour | None = None
@@ -216,11 +216,19 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         counts={split: held["count"] for split, held in dataset.get("splits", {}).items()},
         real=_images(place / "real.png", dataset, told.get("count", 0)),
         # Carried results of an earlier form have the copies alone.
-        rows=told.get("rows", {"copies": told.get("floor", {})}),
+        rows=_rows(told.get("rows") or {"copies": {"values": told.get("floor", {})}}),
         rows_protocol=told.get("rows_protocol", told.get("floor_protocol", "")),
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
     )
+
+
+def _rows(told: Mapping[str, Any]) -> Sequence[System]:
+    return [
+        System(row, title, row, {}, [], [Run(0, None, {}, told[row], {}, None)])
+        for row, title in words.ROWS.items()
+        if row in told
+    ]
 
 
 def _ran_with(runs: Sequence[Run]) -> Mapping[str, Any]:

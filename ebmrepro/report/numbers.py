@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ebmrepro.metrics import catalogue
+from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import Interval, interval
-from ebmrepro.report import words
 from ebmrepro.report.blocks import Cell, Column, Table
 from ebmrepro.report.gather import Suite, System
 
@@ -72,8 +72,7 @@ def table(
     heading: tuple[str, str, str],
     systems: Sequence[System],
     columns: Sequence[str],
-    fixed: Mapping[str, Mapping[str, float]],
-    inception: bool = False,
+    fixed: Sequence[System] = (),
 ) -> Table:
     """Systems down, measures across, with the number of seeds of each system.
 
@@ -82,12 +81,10 @@ def table(
     notes: list[str] = []
     best = {measure: _best(systems, measure) for measure in columns}
     rows: list[tuple[str, Sequence[Cell]]] = []
-    digits = [catalogue.describe(measure).digits for measure in columns]
-    for row, values in fixed.items():
-        scores = [[v] if (v := values.get(m)) is not None else [] for m in columns]
-        if any(scores):
-            label = words.ROWS["inception" if inception and row == "copies" else row]
-            rows.append((label, [*map(cell, scores, digits), Cell(NOT_APPLICABLE)]))
+    for row in fixed:
+        if any(row.values(measure) for measure in columns):
+            cells = [_cell(row, measure, notes, False) for measure in columns]
+            rows.append((row.title, [*cells, Cell(NOT_APPLICABLE)]))
     for system in systems:
         cells = [Cell(NOT_RUN) for _ in columns]
         if system.measured:
@@ -98,11 +95,11 @@ def table(
 
 
 def of_suite(
-    heading: tuple[str, str, str], suite: Suite, columns: Sequence[str], inception: bool = False
+    heading: tuple[str, str, str], suite: Suite, columns: Sequence[str]
 ) -> Sequence[Table]:
     """Only systems that have one of the measures: no row of dashes; nothing without any."""
     systems = [s for s in suite.systems if set(columns) & set(measures([s]))]
-    return [table(heading, systems, columns, suite.rows, inception)] if systems else []
+    return [table(heading, systems, columns, suite.rows)] if systems else []
 
 
 def chosen(systems: Sequence[System], wanted: Sequence[str]) -> Sequence[str]:
@@ -172,11 +169,13 @@ def _remarks(system: System, measure: str) -> Sequence[str]:
 
 
 def _best(systems: Sequence[System], measure: str) -> System | None:
-    """The system whose interval lies wholly on the better side of every other's, if one does."""
+    """The system whose interval lies wholly on the better side of every other's, if one does; one
+    that copies training images competes with none."""
     better = catalogue.describe(measure).better
     spans: list[tuple[float, float, System]] = []
     for system in systems:
-        if (found := over_seeds(system, measure)) is None:
+        copies = any(COPIES in run.measurement.flags.values() for run in system.measured)
+        if copies or (found := over_seeds(system, measure)) is None:
             continue
         if found.low is None or found.high is None:
             return None

@@ -92,11 +92,11 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
     }
     scores = []
     for measure in there["scores"]:
-        told, floor = numbers.column(measure), suite.rows["copies"].get(measure)
+        told, copies = numbers.column(measure), suite.rows[0].values(measure)
         rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
-        scores += figures.dots(told.title, rows, told.small, floor)
+        scores += figures.dots(told.title, rows, told.small, *(copies or [None]))
     # The hash of the weights and what else is to be known, beside the numbers.
-    named = ("inception", "kid:", "fid published")
+    named = ("inception", "kid:", "fid ")
     note = [line for line in numbers.protocol(suite) if line.startswith(named)]
     of_inception = there["inception"] if there["inception"] != ["fid"] else []
     own = [m for m in there["quality"] if m not in of_inception]
@@ -105,7 +105,7 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
         *numbers.of_suite(WORDS.heading("quality"), suite, own),
         *numbers.of_suite(WORDS.heading("variety"), suite, there["variety"]),
         *numbers.of_suite(WORDS.heading("memorisation"), suite, there["memorisation"]),
-        *numbers.of_suite(WORDS.heading("inception"), suite, of_inception, inception=True),
+        *numbers.of_suite(WORDS.heading("inception"), suite, of_inception),
         *WORDS.lines("measured_in_inception", note),
     ]
 

@@ -12,7 +12,16 @@ import pytest
 from ebmrepro.config import declarations, params
 from ebmrepro.config.evaluation import Evaluate, InInception
 from ebmrepro.evaluation import in_inception
-from ebmrepro.metrics import fid, inception, inception_score, kid, precision_recall
+from ebmrepro.metrics import (
+    density_coverage,
+    fid,
+    flags,
+    inception,
+    inception_score,
+    kid,
+    memorisation,
+    precision_recall,
+)
 from ebmrepro.metrics.features import Features, fit_gaussian
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.system.errors import UserError
@@ -20,7 +29,8 @@ from ebmrepro.system.errors import UserError
 DIMENSIONS, OUTPUTS = 6, 5
 ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
 ALL = {"fid", "inception_score", "inception_score_sd", "kid"}
-ALL |= {"precision_inception", "recall_inception"}
+ALL |= {"precision_inception", "recall_inception", "density_inception", "coverage_inception"}
+ALL |= {"fid_infinity", "authenticity_inception", "copying_inception"}
 MISSING = "the Inception weights are not on this machine: ..."
 
 
@@ -78,7 +88,11 @@ def test_values_are_those_of_the_measures_on_the_features(seen: list[int], tmp_p
     found = measured(tmp_path, asked(), about)
     real, fake = extracted(SPLITS["train"]), extracted(GENERATED)
     mean, spread = inception_score.inception_score(fake.probabilities, 2)
-    near = precision_recall.precision_recall(real.features, fake.features, ASKED.neighbours)
+    k = ASKED.neighbours
+    near = precision_recall.precision_recall(real.features, fake.features, k)
+    dense = density_coverage.density_coverage(real.features, fake.features, k)
+    held_out = extracted(SPLITS["test"]).features
+    own, theirs = (memorisation.near(real.features, x) for x in (fake.features, held_out))
     expected = {
         "fid": fid.frechet_distance(fit_gaussian(fake.features), fit_gaussian(real.features)),
         "inception_score": mean,
@@ -86,9 +100,14 @@ def test_values_are_those_of_the_measures_on_the_features(seen: list[int], tmp_p
         "kid": kid.kernel_distance(real.features, fake.features),
         "precision_inception": near.precision,
         "recall_inception": near.recall,
+        "density_inception": dense.density,
+        "coverage_inception": dense.coverage,
+        "authenticity_inception": own.authentic,
+        "copying_inception": memorisation.copying(own.distances, theirs.distances),
+        "fid_infinity": None,
     }
     assert found.values == pytest.approx(expected) and set(found.values) == ALL
-    assert found.reasons == {}
+    assert set(found.reasons) == {"fid_infinity"}
     assert found.flags["kid"] == "only 30 images: a rough estimate"
     assert found.flags["inception_score"] == "only 15 images: a rough estimate"
 
@@ -97,15 +116,16 @@ def test_real_images_are_looked_at_once(seen: list[int], tmp_path: Path):
     about = in_inception.keep("made_up", asked(), tmp_path)
     for _ in range(3):
         measured(tmp_path, asked(), about)
-    assert seen == [40, 30, 30, 30]
-    assert [path.name for path in tmp_path.glob("*.npz")] == ["inception-train.npz"]
+    assert seen == [40, 20, 30, 30, 30]
+    kept = {"inception-test.npz", "inception-train.npz"}
+    assert {path.name for path in tmp_path.glob("*.npz")} == kept
 
 
 def test_without_weights_all_are_null_with_the_reason(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(inception, "find_weights", lambda: (None, MISSING))
     about = in_inception.keep("made_up", asked(statistics="x.npz"), tmp_path)
     assert about == {"fid_reason": MISSING} and not list(tmp_path.iterdir())
-    assert in_inception.floor("made_up", asked(), tmp_path, about) == ({}, "")
+    assert in_inception.held_out("made_up", asked(), tmp_path, about) == {}
     found = measured(tmp_path, asked(statistics="x.npz"), about)
     assert found.values == dict.fromkeys([*ALL, "fid_published"])
     assert found.reasons == dict.fromkeys([*ALL, "fid_published"], MISSING)
@@ -115,7 +135,7 @@ def test_without_weights_all_are_null_with_the_reason(tmp_path: Path, monkeypatc
 def test_a_suite_that_asks_for_no_more_has_fid_alone(seen: list[int], tmp_path: Path, monkeypatch):
     about = in_inception.keep("made_up", ASKED, tmp_path)
     assert set(measured(tmp_path, ASKED, about).values) == {"fid"}
-    assert in_inception.floor("made_up", ASKED, tmp_path, about) == ({}, "")
+    assert in_inception.held_out("made_up", ASKED, tmp_path, about) == {}
     assert seen == [20, 30]  # held to evaluate.split
     monkeypatch.setattr(inception, "find_weights", lambda: (None, MISSING))
     found = measured(tmp_path, ASKED, in_inception.keep("made_up", ASKED, tmp_path))
@@ -145,20 +165,33 @@ def test_images_are_taken_from_all_of_a_split_that_is_too_large(
     in_inception.keep("made_up", asked(images=20), tmp_path)
     with np.load(tmp_path / "inception-train.npz", allow_pickle=False) as stored:
         assert np.array_equal(stored["features"], extracted(SPLITS["train"][::2]).features)
-    assert seen == [20]
+    assert seen == [20, 20]
 
 
-@pytest.mark.parametrize(("split", "other"), [("train", "test"), ("test", "train")])
-def test_the_floor_is_real_images_of_another_split(
-    seen: list[int], tmp_path: Path, split: str, other: str
+def test_images_that_were_not_trained_on_are_a_row_beside_training_images(
+    seen: list[int], tmp_path: Path
 ):
-    evaluate = asked(split=split)
-    about = in_inception.keep("made_up", evaluate, tmp_path)
-    values, told = in_inception.floor("made_up", evaluate, tmp_path, about)
-    sides = [fit_gaussian(extracted(SPLITS[side]).features) for side in (split, other)]
-    assert set(values) == ALL
-    assert values["fid"] == pytest.approx(fid.frechet_distance(*sides))
-    assert told == f"; in Inception features {len(SPLITS[other])} images of the {other} split"
+    about = in_inception.keep("made_up", asked(), tmp_path)
+    found = in_inception.held_out("made_up", asked(), tmp_path, about)["held_out"]
+    sides = [fit_gaussian(extracted(SPLITS[side]).features) for side in ("train", "test")]
+    assert set(found.values) == ALL
+    assert found.values["fid"] == pytest.approx(fid.frechet_distance(*sides))
+    assert found.values["copying_inception"] == 0  # held to themselves
+    other = asked(split="test")  # copies of training images are that row
+    about = in_inception.keep("made_up", other, tmp_path)
+    assert in_inception.held_out("made_up", other, tmp_path, about) == {}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_copies_of_training_images_are_flagged_whatever_they_are_compared_with(
+    seen: list[int], tmp_path: Path, split: str
+):
+    about = in_inception.keep("made_up", asked(split=split), tmp_path)
+    copies = SPLITS["train"].repeat(5, axis=0)
+    found = in_inception.measure("made_up", tmp_path, about, copies, asked(split=split))
+    assert found.values["authenticity_inception"] == 0 and found.flags["fid"] == flags.COPIES
+    told = found.protocol["inception memorisation"]
+    assert told.startswith("training split, 40 images, and 20 held-out images")
 
 
 def test_published_statistics_give_a_number_of_their_own(

@@ -18,6 +18,7 @@ from ebmrepro import report
 from ebmrepro.claims import claims_file, form, judgements
 from ebmrepro.config import params
 from ebmrepro.config.params import Params
+from ebmrepro.metrics.flags import COPIES
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.gather import gather
 from ebmrepro.report.markdown import markdown
@@ -160,7 +161,7 @@ def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
         path.write_text(json.dumps(measured))
     path = root / "results" / "digits" / "reference" / "reference.json"
     told_of_real = json.loads(path.read_text())
-    told_of_real["rows"]["copies"]["fid"] = 3.5
+    told_of_real["rows"]["held_out"] = {"values": {"fid": 3.5}}
     path.write_text(json.dumps(told_of_real))
 
     _, results = told(root, settings)
@@ -175,10 +176,30 @@ def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
     assert headline.split("|")[1].startswith(" 31.25")
 
 
-def test_copies_of_training_images_stand_beside_the_systems(page: str) -> None:
+def test_what_is_no_system_stands_above_the_systems_with_its_flags(page: str) -> None:
     row = re.search(r'<th scope="row">Copies of training images</th>(.*?)</tr>', page, re.S)
     assert row and re.findall(r">([^<>]+)</span>", row[1]) == ["0.250", "–", "–", "10.0", "–", "–"]
+    flag = "Fréchet distance, DBN features: sits with copies of the training images"
+    assert "<sup>" in row[1] and flag in page
+    assert page.index("Copies of training images</th>") < page.index("Uniform noise</th>")
     assert "rows that are no system: 160 images</li>" in page
+
+
+def test_a_system_that_copies_is_noted_and_never_the_best(small: tuple[Path, Params]) -> None:
+    root, _ = small
+    settings = made_up.params(methods=["ebgan", "magan"], variants=[], seeds=(0, 1, 2))
+    made_up.results(root / "more", settings)
+    for seed in settings.run.seeds:
+        for name, flags in (("ebgan", {}), ("magan", {"fd_dbn": COPIES})):
+            path = root / f"more/results/digits/{name}/{seed}/metrics.json"
+            measured = json.loads(path.read_text())
+            measured["values"]["fd_dbn"] = {"ebgan": 9.0, "magan": 0.1}[name] + seed / 1000
+            measured["flags"] = flags
+            path.write_text(json.dumps(measured))
+    _, results = told(root / "more", settings)
+    table = results.partition("**Distances and scores.**")[2].partition("**Fidelity")[0]
+    assert "**0.101**" not in table
+    assert f"Fréchet distance, DBN features: {COPIES}" in table
 
 
 def test_the_summary_compares_the_classifier_with_and_without_pretraining(page: str) -> None:
@@ -221,7 +242,7 @@ def test_the_best_is_bold_only_when_intervals_do_not_overlap(small: tuple[Path, 
                 measured = json.loads(path.read_text())
                 path.write_text(json.dumps(measured | {"values": {"fd_dbn": value}}))
         suite = gather(root / "more", settings)[0]
-        table = numbers.table(("t", "", ""), suite.systems, ["fd_dbn"], {})
+        table = numbers.table(("t", "", ""), suite.systems, ["fd_dbn"])
         return " ".join(label for label, cells in table.rows if cells[0].best)
 
     apart = {"dbn": [9.0, 9.1, 9.2], "ebgan": [1.0, 1.1, 1.2], "magan": [5.0, 5.1, 5.2]}
