@@ -284,28 +284,11 @@ def interpolate(
     able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
     documents.known(method, able, "ebmrepro interpolate", "generator of")
     _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
-    import torch
-
-    from ebmrepro import data
     from ebmrepro.evaluation import interpolation
-    from ebmrepro.methods.base.gan import GAN
-    from ebmrepro.networks import device, images
-    from ebmrepro.runs import models
 
-    model = models.restore(suite, method, seed, settings)
-    real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
-    if len(real) < 2 * rows:
-        most = len(real) // 2
-        raise errors.UserError(f"--rows: found {rows}; {len(real)} images allow {most}")
-    x = images.from_uint8(real[: 2 * rows]).to(device.device())
-    torch.manual_seed(draw)
-    assert isinstance(model, GAN), "checked above"
-    z = model.prior(len(x))
     optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
-    drawn = interpolation.sheet(model.G, x, z, between, steps, optim, model.z_within)
-    ends = drawn[: 2 * rows]
-    error = (ends[:, [0, -1]] - ends[:, [1, -2]]).abs().mean().item()
-    images.save_png(out, images.grid(images.to_uint8(drawn.flatten(0, 1)), between + 2))
+    trained = (suite, method, seed)
+    error = interpolation.write(out, trained, settings, rows, between, steps, optim, draw)
     typer.echo(
         f"{out}: {suite} {method}, seed {seed}; {rows} rows each to mirror images, to other "
         f"images and between draws; mean |x - G(z)| at real ends {error:.3f}, of 2 at most"

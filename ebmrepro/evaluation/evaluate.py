@@ -153,8 +153,11 @@ def _of_the_model(
     real, _ = data.read(Path("data") / suite, wanted.split)
     if isinstance(model, AutoEncodes):
         values["cos2_code"] = pulling_away.pulling_away(models.in_batches(model.code, generated))
-        errors = models.in_batches(functools.partial(_squared_error, model), real)
-        values["reconstruction"] = math.sqrt(errors.mean())
+
+        def squared_error(x: torch.Tensor) -> torch.Tensor:  # of each image, mean over its pixels
+            return (x - model.reconstruct(x)).square().flatten(1).mean(1)
+
+        values["reconstruction"] = math.sqrt(models.in_batches(squared_error, real).mean())
         # A reconstruction error is at least 0, so the ratio of two of them means something.
         energies = (models.in_batches(model.energy, kind) for kind in (generated, real))
         values["ratio"] = separation.ratio(*energies)
@@ -166,11 +169,6 @@ def _of_the_model(
     if isinstance(model, Diagnoses):
         values |= model.diagnose(*(models.Split(suite, s) for s in ("train", wanted.split)))
     return values
-
-
-def _squared_error(model: AutoEncodes, x: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of the reconstruction of each image, (N, C, H, W) -> (N,)."""
-    return (x - model.reconstruct(x)).square().flatten(1).mean(1)
 
 
 @torch.no_grad()
@@ -206,11 +204,11 @@ def _of_a_plane(suite: str, model: Method, wanted: Evaluate, out: Path) -> dict[
     values, drawn = {}, {}
     ways = {"code": functools.partial(models.in_batches, model.code), "pca": components.codes}
     for way, encode in ways.items():
-        drawn[way] = encode(shown)
+        codes = encode(shown)
+        drawn[way] = codes.astype(np.float16)
         values[f"neighbour_error_{way}"] = neighbours.neighbour_error(
-            encode(seen), known, drawn[way], labels, wanted.neighbours
+            encode(seen), known, codes, labels, wanted.neighbours
         )
-    small = {way: found.astype(np.float16) for way, found in drawn.items()}
     with atomic.atomic_write(out / "codes.npz") as partial:
-        np.savez(partial, allow_pickle=False, **small, labels=labels.astype(np.uint8))
+        np.savez(partial, allow_pickle=False, **drawn, labels=labels.astype(np.uint8))
     return values

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -165,13 +165,9 @@ def _weights(place: Path) -> Path:
 
 def _features(images: np.ndarray, weights: Path, label: str) -> Features:
     where = device.device()
-    show = partial(_shown, label)
     batch = inception.BATCH[where.type]
+    show = partial(progress.follow, label=f"Inception features, {label}", unit="batches")
     return inception.inception_features(images, weights, batch, str(where), follow=show)
-
-
-def _shown(label: str, batches: Iterable[int], count: int) -> Iterable[int]:
-    return progress.follow(batches, count, f"Inception features, {label}", "batches")
 
 
 def spaced(images: np.ndarray, most: int | None) -> tuple[np.ndarray, str]:
@@ -202,6 +198,6 @@ def _copy_published(name: str, to: Path) -> dict[str, str]:
             f"that {files.MIRROR} names"
         )
     statistics_file.load(source, inception.DIMENSIONS)
-    with atomic.atomic_write(to) as partial_file:
-        partial_file.write_bytes(source.read_bytes())
+    with atomic.atomic_write(to) as copy:
+        copy.write_bytes(source.read_bytes())
     return {"name": name, "sha256": inception.digest(source)}

@@ -14,35 +14,91 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ebmrepro import data
 from ebmrepro.config.optimisers import Adam
+from ebmrepro.config.params import Params
+from ebmrepro.methods.base.gan import GAN
+from ebmrepro.networks import device, images
+from ebmrepro.runs import models
+from ebmrepro.system.errors import UserError
 from ebmrepro.training import optimisers
 
 Generator = Callable[[Tensor], Tensor]
 
 
-def find(
-    G: Generator, x: Tensor, start: Tensor, steps: int, optim: Adam, within: float = math.inf
-) -> Tensor:
-    """The z with the least mean of |x - G(z)| that a search from `start` meets, (N, K).
+class Search(NamedTuple):
+    steps: int
+    optim: Adam
+    within: float = math.inf  # of 0, for every number of z: 1 for a prior on [-1, 1]
 
-    `within` is how far from 0 a number of z may be: 1 for a prior that is uniform on [-1, 1].
+
+def write(
+    out: Path,
+    trained: tuple[str, str, int],
+    settings: Params,
+    rows: int,
+    count: int,
+    steps: int,
+    optim: Adam,
+    draw: int,
+) -> float:
+    """Draw a `sheet` of a trained generator, (suite, system, seed), into a PNG file.
+
+    Returns the mean of |x - G(z)| at the real ends.
+
+    Raises:
+        UserError: the split that is compared with has fewer than 2 `rows` of images.
     """
+    suite, name, seed = trained
+    model = models.restore(suite, name, seed, settings)
+    assert isinstance(model, GAN), "the command asks for a generator"
+    real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
+    if len(real) < 2 * rows:
+        raise UserError(f"--rows: found {rows}; {len(real)} images allow {len(real) // 2}")
+    x = images.from_uint8(real[: 2 * rows]).to(device.device())
+    torch.manual_seed(draw)
+    search = Search(steps, optim, model.z_within)
+    drawn = sheet(model.G, x, model.prior(len(x)), count, search)
+    images.save_png(out, images.grid(images.to_uint8(drawn.flatten(0, 1)), count + 2))
+    ends = drawn[: 2 * rows]
+    return (ends[:, [0, -1]] - ends[:, [1, -2]]).abs().mean().item()
+
+
+def sheet(G: Generator, x: Tensor, z: Tensor, count: int, search: Search) -> Tensor:
+    """Rows of 2N real images and 2N draws of z, (3N, count + 2, C, H, W).
+
+    N from the first images to their mirror images, left and right changed, N from the first images
+    to the others, and N between draws. A search starts from the draws.
+    """
+    (x_a, x_b), (z_a, z_b) = x.chunk(2), z.chunk(2)
+    rows = []
+    for other in (x_a.flip(-1), x_b):
+        ends, start = torch.cat([x_a, other]), torch.cat([z_a, z_a])
+        found = find(G, ends, start, search)
+        rows.append(path(G, x_a, other, *found.chunk(2), count))
+    return torch.cat([*rows, plain(G, z_a, z_b, count + 2)])
+
+
+def find(G: Generator, x: Tensor, start: Tensor, search: Search) -> Tensor:
+    """The z with the least mean of |x - G(z)| that a search from `start` meets, (N, K)."""
     z = nn.Parameter(start.clone())
-    optimiser = optimisers.make([z], optim)
+    optimiser = optimisers.make([z], search.optim)
     found, least = start.clone(), torch.full_like(start[:, 0], math.inf)
-    for step in range(steps + 1):
+    for step in range(search.steps + 1):
         error = (x - G(z)).abs().flatten(1).mean(1)
         better = error.detach() < least
         found[better], least[better] = z.detach()[better], error.detach()[better]
-        if step < steps:
+        if step < search.steps:
             optimiser.clear()
             error.sum().backward(inputs=[z])  # a sum: no image's search depends on the others
             optimiser.step()
-            z.data.clamp_(-within, within)
+            z.data.clamp_(-search.within, search.within)
     return found
 
 
@@ -52,44 +108,8 @@ def path(G: Generator, x_a: Tensor, x_b: Tensor, z_a: Tensor, z_b: Tensor, count
     return torch.cat([x_a[:, None], plain(G, z_a, z_b, count), x_b[:, None]], dim=1)
 
 
-def between(
-    G: Generator,
-    x_a: Tensor,
-    x_b: Tensor,
-    start: Tensor,
-    count: int,
-    steps: int,
-    optim: Adam,
-    within: float = math.inf,
-) -> Tensor:
-    """Rows from images to others, whose z are searched for from `start`; see `path` and `find`."""
-    ends = torch.cat([x_a, x_b])
-    z_a, z_b = find(G, ends, torch.cat([start, start]), steps, optim, within).chunk(2)
-    return path(G, x_a, x_b, z_a, z_b, count)
-
-
 @torch.no_grad()
 def plain(G: Generator, z_a: Tensor, z_b: Tensor, count: int) -> Tensor:
     """Rows of `count` images from G(z_a) to G(z_b), (N, count, C, H, W)."""
     shares = torch.linspace(0, 1, count, device=z_a.device)
     return torch.stack([G(torch.lerp(z_a, z_b, share)) for share in shares], dim=1)
-
-
-def sheet(
-    G: Generator,
-    x: Tensor,
-    z: Tensor,
-    count: int,
-    steps: int,
-    optim: Adam,
-    within: float = math.inf,
-) -> Tensor:
-    """Rows of 2N real images and 2N draws of z, (3N, count + 2, C, H, W).
-
-    N from the first images to their mirror images, left and right changed, N from the first images
-    to the others, and N between draws.
-    """
-    (x_a, x_b), (z_a, z_b) = x.chunk(2), z.chunk(2)
-    mirrored = between(G, x_a, x_a.flip(-1), z_a, count, steps, optim, within)
-    others = between(G, x_a, x_b, z_a, count, steps, optim, within)
-    return torch.cat([mirrored, others, plain(G, z_a, z_b, count + 2)])

@@ -24,8 +24,6 @@ Departures:
   phase. A chain starts from random bits, where the paper starts from a label.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -34,6 +32,7 @@ from ebmrepro.config.documents import rule
 from ebmrepro.config.types import Count, Epochs, Natural
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import (
+    IN_OWN_FEATURES,
     RBMStackHparams,
     SampledByGibbs,
     missed,
@@ -48,9 +47,7 @@ from ebmrepro.networks import distributed, layers
 class DBN(SampledByGibbs):
     players = ("rbms", "classifier", "scratch", "small")
     labelled = True
-    flags: ClassVar = {
-        "fd_dbn": "a DBN, measured in the features of a DBN: not on a par with the others"
-    }
+    flags = IN_OWN_FEATURES
     grad_norms: torch.Tensor
     grad_steps: torch.Tensor
 

@@ -10,10 +10,9 @@ Salakhutdinov, Murray: On the quantitative analysis of deep belief networks. ICM
     eps        optim.rbms.lr    learning rate; falling, in epoch t of T of a layer, eps (1 - t / T)
     q(h | v)   (metrics)        the stack's posterior: each layer sampled given the one below
 
-Contrastive divergence is the descent of mean F(v_0) - mean F(v_k), v_k held fixed: dW = eps
-(<v h>_data - <v h>_k) with h a probability in both statistics. Layers are trained in turn, each on
-samples of the layer below. One layer is an RBM; two are the paper's DBN: the top RBM is the prior
-of the first layer's hidden units, and only p(v | h) of the first layer is kept.
+Layers are trained in turn by contrastive divergence as `base/rbm_stack.py` has it, each on samples
+of the layer below. One layer is an RBM; two are the paper's DBN: the top RBM is the prior of the
+first layer's hidden units, and only p(v | h) of the first layer is kept.
 
 Binarisation: each pixel is 1 with probability its grey level / 255, `each_step` anew or `once`,
 from `likelihood.seed`, as are the images whose likelihood is measured. `energy` takes grey levels
@@ -46,8 +45,7 @@ from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, Positive, PositiveFraction, Seed, Several
 from ebmrepro.methods.base import Turn
 from ebmrepro.methods.base.rbm_stack import RBMStackHparams, SampledByGibbs, of_each, visible
-from ebmrepro.metrics import likelihood
-from ebmrepro.networks import distributed
+from ebmrepro.metrics import likelihood, partition_rbm
 from ebmrepro.networks.random import bernoulli, fixed_bits
 
 
@@ -135,7 +133,7 @@ class RestrictedBoltzmann(SampledByGibbs):
                 v = bernoulli(below.up(v))
             # Its first step: no step leaves all of them at 0.
             if self.hp.visible_bias == "log_odds" and t == 0 and not rbm.b.any():
-                rbm.b.copy_(_log_odds(v))
+                rbm.b.copy_(partition_rbm.base_rates(v))
             field = rbm.field(v)
             p_k = rbm.gibbs(v, k, sample_visible=True, field=field)
             v_k = bernoulli(p_k)
@@ -168,8 +166,3 @@ def _first(n, split):
         if count >= n:
             break
     return torch.cat(found)[:n]
-
-
-def _log_odds(v):
-    """Biases with which units without weights are on as often as in v, by Laplace's rule, (V,)."""
-    return torch.logit((distributed.total(v.sum(0)) + 1) / (len(v) * distributed.count() + 2))

@@ -34,17 +34,11 @@ class Path(Protocol):
     """Unnormalised distributions f_beta for beta in [0, 1]; states are (..., N, D)."""
 
     @property
-    def log_z_0(self) -> float:
-        """log of the integral (or sum) of f_0, in nats."""
-        ...
+    def log_z_0(self) -> float: ...  # log of the integral (or sum) of f_0, in nats
 
-    def start(self) -> Tensor:
-        """Independent draws from f_0 / Z_0, one per chain."""
-        ...
+    def start(self) -> Tensor: ...  # independent draws from f_0 / Z_0, one per chain
 
-    def log_f(self, x: Tensor, beta: float) -> Tensor:
-        """log f_beta of each state, (..., N)."""
-        ...
+    def log_f(self, x: Tensor, beta: float) -> Tensor: ...  # of each state, (..., N)
 
     def move(self, x: Tensor, beta: float) -> Tensor:
         """A transition that leaves f_beta / Z_beta invariant, and is its own reversal."""

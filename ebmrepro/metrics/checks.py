@@ -13,9 +13,7 @@ def matrix(what: str, values: ArrayLike, rows: int = 1) -> Array:
     out = np.asarray(values, dtype=np.float64)
     if out.ndim != 2 or out.shape[1] == 0:
         raise ValueError(f"{what}: shape {out.shape}, expected (N, K)")
-    if len(out) < rows:
-        raise ValueError(f"{what}: {len(out)} rows, at least {rows} needed")
-    return _finite(what, out)
+    return _finite(what, out, rows, "rows")
 
 
 def vector(what: str, values: ArrayLike, length: int = 1) -> Array:
@@ -23,9 +21,7 @@ def vector(what: str, values: ArrayLike, length: int = 1) -> Array:
     out = np.asarray(values, dtype=np.float64)
     if out.ndim != 1:
         raise ValueError(f"{what}: shape {out.shape}, expected (N,)")
-    if len(out) < length:
-        raise ValueError(f"{what}: {len(out)} values, at least {length} needed")
-    return _finite(what, out)
+    return _finite(what, out, length, "values")
 
 
 def probabilities(what: str, values: ArrayLike) -> Array:
@@ -60,7 +56,9 @@ def whole(what: str, value: int, low: int, high: int) -> int:
     return value
 
 
-def _finite(what: str, values: Array) -> Array:
+def _finite(what: str, values: Array, least: int, entries: str) -> Array:
+    if len(values) < least:
+        raise ValueError(f"{what}: {len(values)} {entries}, at least {least} needed")
     bad = ~np.isfinite(values)
     if bad.any():
         first = np.argwhere(bad)[0].tolist()

@@ -47,7 +47,7 @@ def classes_covered(probabilities: ArrayLike, share: float, confidence: float) -
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
-    if real.extractor != "dbn":
+    if real.extractor == "inception":
         return Measurement()
     share, confidence = settings.coverage_share, settings.coverage_confidence
     p = fake.probabilities

@@ -18,20 +18,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ebmrepro.metrics import checks
 from ebmrepro.metrics.features import Features
 from ebmrepro.system.errors import UserError
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
 VARIABLE = "EBMREPRO_INCEPTION_WEIGHTS"
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
+NOT_HERE = (
+    f"the Inception weights are not on this machine: set {VARIABLE} to {FILE_NAME}, or put that "
+    "file into checkpoints/ of torch's hub cache"
+)
 SHA256_PREFIX = "6726825d"  # torch's convention: the file's name ends in the start of its SHA-256
 DIMENSIONS = 2048
 CLASSES = 1008
@@ -52,21 +56,16 @@ def find_weights(sha256_prefix: str = SHA256_PREFIX) -> tuple[Path, None] | tupl
     that someone named and that is not there, or is another, is an error (UserError); in the cache,
     it is a reason.
     """
-    if named := os.environ.get(VARIABLE):
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise UserError(f"{VARIABLE}: no file {path}")
-        _verify(path, sha256_prefix)
-        return path, None
-    path = _hub_cache() / "checkpoints" / FILE_NAME
-    if not path.is_file():
-        return None, (
-            f"the Inception weights are not on this machine: set {VARIABLE} to {FILE_NAME}, "
-            "or put that file into checkpoints/ of torch's hub cache"
-        )
+    named = os.environ.get(VARIABLE)
+    path = Path(named or Path(torch.hub.get_dir(), "checkpoints", FILE_NAME)).expanduser()
+    missing = f"{VARIABLE}: no file {path}" if named else NOT_HERE
     try:
+        if not path.is_file():
+            raise UserError(missing)
         _verify(path, sha256_prefix)
-    except ValueError as error:
+    except UserError as error:
+        if named:
+            raise
         return None, str(error)
     return path, None
 
@@ -90,8 +89,6 @@ def inception_features(
     set to (TF32 unless turned off), in pytorch-fid too. ValueError if the images are not uint8 with
     C in {1, 3}, if there are none, or if the weights have another hash.
     """
-    import torch
-
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
         raise ValueError(f"images: {images.dtype} {images.shape}, expected uint8 (N, 1 or 3, H, W)")
     if not len(images):
@@ -117,16 +114,14 @@ def inception_features(
 
 @dataclass(frozen=True)
 class _Network:
-    stem: "nn.Module"  # images in [0, 1] -> [(n, 192, 35, 35)]
-    rest: "nn.Module"  # -> pooled features (n, 2048, 1, 1)
-    head: "Tensor"  # (1008, 2048)
+    stem: nn.Module  # images in [0, 1] -> [(n, 192, 35, 35)]
+    rest: nn.Module  # -> pooled features (n, 2048, 1, 1)
+    head: Tensor  # (1008, 2048)
 
 
 @lru_cache(maxsize=1)
 def _network(weights: Path, device: str, sha256_prefix: str) -> _Network:
-    import torch
     from pytorch_fid.inception import InceptionV3
-    from torch import nn
 
     _verify(weights, sha256_prefix)
     try:
@@ -142,12 +137,8 @@ def _network(weights: Path, device: str, sha256_prefix: str) -> _Network:
     )
 
 
-def _faster(network: "nn.Module") -> "nn.Module":
+def _faster(network: nn.Module) -> nn.Module:
     """The same function up to rounding: batch norm folded into convolutions, channels last."""
-    import torch
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
     for module in network.eval().modules():
         parts = dict(module.named_children())
         conv, norm = parts.get("conv"), parts.get("bn")
@@ -171,12 +162,6 @@ def _in_place_of_a_download(state: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         inception.load_state_dict_from_url = download
-
-
-def _hub_cache() -> Path:
-    """`torch.hub.get_dir()`, by its documented rule, without the seconds of importing torch."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
-    return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub"
 
 
 def digest(path: Path) -> str:

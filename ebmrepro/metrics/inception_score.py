@@ -65,7 +65,7 @@ def inception_score(probabilities: ArrayLike, splits: int) -> tuple[float, float
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
     p = fake.probabilities
-    if real.extractor == "dbn" or not settings.inception:
+    if real.extractor != "inception" or not settings.inception:
         score, _ = inception_score(p, splits=1)
         told = {"is_dbn": "over all generated images at once, in one split"}
         return Measurement({"is_dbn": score}, flags={"is_dbn": flags.few(len(p))}, protocol=told)

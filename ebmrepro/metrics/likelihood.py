@@ -70,10 +70,7 @@ def measure(
     top = stack[-1]
     states = _upwards(stack, seen, draws)
     base = partition_rbm.base_rates(states, asked.ais.base_counts)
-    betas = asked.ais.betas
-    weights = _log_weights(top, base, asked.ais, 1, draws)
-    log_z_0 = partition_rbm.FromBaseRates(top, base, asked.ais.chains, draws).log_z_0
-    z = ais.estimate_within(weights[0], log_z_0, len(betas), ERRORS)
+    (z,) = _estimates(top, base, asked.ais, 1, draws)
 
     name = "log_likelihood" if len(stack) == 1 else "log_likelihood_bound"
     test, train = (
@@ -140,9 +137,7 @@ def against_exact(
     rbm: RBM, base: Tensor, asked: AIS, trials: int, exact: float, draws: torch.Generator
 ) -> dict[str, float]:
     """How often AIS's own interval holds the exact log Z, and its error, over many trials."""
-    log_z_0 = partition_rbm.FromBaseRates(rbm, base, asked.chains, draws).log_z_0
-    weights, temperatures = _log_weights(rbm, base, asked, trials, draws), len(asked.betas)
-    found = [ais.estimate_within(w, log_z_0, temperatures, ERRORS) for w in weights]
+    found = _estimates(rbm, base, asked, trials, draws)
     errors = torch.tensor([z.log_z - exact for z in found], dtype=torch.float64)
     return {
         "ais_trials": trials,
@@ -152,15 +147,18 @@ def against_exact(
     }
 
 
-def _log_weights(rbm: RBM, base: Tensor, asked: AIS, trials: int, draws: torch.Generator) -> Tensor:
-    """Log weights of independent trials, (trials, chains); several trials move as one batch."""
-    at_once = max(1, BATCH // asked.chains)
-    parts = []
+def _estimates(
+    rbm: RBM, base: Tensor, asked: AIS, trials: int, draws: torch.Generator
+) -> list[ais.Estimate]:
+    """log Z of independent trials, of which several move as one batch."""
+    at_once, betas = max(1, BATCH // asked.chains), asked.betas
+    found = []
     for first in range(0, trials, at_once):
         chains = asked.chains * min(at_once, trials - first)
         path = partition_rbm.FromBaseRates(rbm, base, chains, draws)
-        parts.append(ais.log_weights(path, asked.betas).unflatten(0, (-1, asked.chains)))
-    return torch.cat(parts)
+        weights = ais.log_weights(path, betas).split(asked.chains)
+        found += [ais.estimate_within(w, path.log_z_0, len(betas), ERRORS) for w in weights]
+    return found
 
 
 def _one_pass(stack: Sequence[RBM], v: Tensor, draws: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ebmrepro.networks import distributed
 from ebmrepro.networks.energies import RBM
 
 MOST_HIDDEN = 20  # units whose 2^20 states are enumerated
@@ -24,10 +25,11 @@ def base_rates(v: Tensor, counts: float | None = None) -> Tensor:
     paper's authors smooth them: each unit is on in so many cases more for every 100 that there are.
     They have 5. A unit that is always on would be so for certain; it is so but once in a million.
     """
+    on, cases = distributed.total(v.sum(0)), len(v) * distributed.count()
     if counts is None:
-        return torch.logit((v.sum(0) + 1) / (len(v) + 2))
-    more = counts * len(v) / 100
-    return torch.logit((v.sum(0) + more) / (len(v) + more), eps=1e-6)
+        return torch.logit((on + 1) / (cases + 2))
+    more = counts * cases / 100
+    return torch.logit((on + more) / (cases + more), eps=1e-6)
 
 
 @torch.no_grad()

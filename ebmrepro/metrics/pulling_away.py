@@ -53,7 +53,7 @@ def pulling_away(codes: ArrayLike) -> float:
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
-    if real.extractor != "dbn":
+    if real.extractor == "inception":
         return Measurement()
     centred = fake.features - real.features.mean(axis=0)
     return Measurement(

@@ -39,7 +39,9 @@ def load(path: Path, dimensions: int) -> Gaussian:
     """
     try:
         with ZipFile(path) as archive:
-            _check_sizes(path, archive)
+            for name in ("mu.npy", "sigma.npy"):  # a few compressed bytes can fill the memory
+                if (size := archive.getinfo(name).file_size) > LARGEST:
+                    raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are read")
         with np.load(path, allow_pickle=False) as stored:
             count = int(stored["count"]) if "count" in stored else None
             found = Gaussian(stored["mu"], stored["sigma"], count)
@@ -49,11 +51,3 @@ def load(path: Path, dimensions: int) -> Gaussian:
     if len(found.mean) != dimensions:
         raise UserError(f"{path}: mu has {len(found.mean):,} numbers, expected {dimensions:,}")
     return found
-
-
-def _check_sizes(path: Path, archive: ZipFile) -> None:
-    """A few compressed bytes can become an array that fills the memory."""
-    for name in ("mu.npy", "sigma.npy"):
-        size = archive.getinfo(name).file_size
-        if size > LARGEST:
-            raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are read")

@@ -81,14 +81,11 @@ class Decoder(nn.Module):
 def encoder(spec: Conv3x3, shape: Shape, code: int) -> list[nn.Module]:
     """Images (N, C, H, W) -> codes (N, code)."""
     layers: list[nn.Module] = [nn.Conv2d(shape[0], spec.n, 3, padding=1), nn.ELU()]
-    widths = [spec.n * (scale + 1) for scale in range(spec.scales)]
-    for scale, width in enumerate(widths):
-        if scale == 0:
-            layers += _repeated(spec, width, width)
-        else:
-            layers += _repeated(spec, widths[scale - 1], width, stride=2)
+    layers += _repeated(spec, spec.n, spec.n)
+    for scale in range(1, spec.scales):
+        layers += _repeated(spec, spec.n * scale, spec.n * (scale + 1), stride=2)
     height, width = smallest(spec, shape)
-    return [*layers, nn.Flatten(), nn.Linear(widths[-1] * height * width, code)]
+    return [*layers, nn.Flatten(), nn.Linear(spec.n * spec.scales * height * width, code)]
 
 
 def smallest(spec: Conv3x3, shape: Shape) -> tuple[int, int]:

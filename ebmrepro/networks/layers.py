@@ -16,7 +16,7 @@ What a specification (`MLP` of `config/networks.py` and the kinds beside it) mea
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -24,17 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.config.networks import (
-    MLP,
-    AnyNet,
-    Conv,
-    Conv3x3,
-    ConvMap,
-    NoisePlanes,
-    UnitMLP,
-    misfit,
-)
-from ebmrepro.config.types import Init
+from ebmrepro.config.networks import MLP, Conv, Conv3x3, ConvMap, NoisePlanes, UnitMLP, misfit
+from ebmrepro.config.types import Activation, Init
 from ebmrepro.networks import conv3x3
 from ebmrepro.networks.conv3x3 import Shape
 
@@ -45,22 +36,18 @@ Spec = MLP | Conv | Conv3x3
 Coder = Spec | ConvMap
 
 
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "elu": nn.ELU,
+}
+
+
 class Unit(nn.Module):
     """Pixels in [-1, 1] -> [0, 1]."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x + 1) / 2
-
-
-def activation(name: str) -> nn.Module:
-    match name:
-        case "relu":
-            return nn.ReLU()
-        case "leaky_relu":
-            return nn.LeakyReLU(0.2)
-        case "elu":
-            return nn.ELU()
-    raise ValueError(f"activation: found {name!r}, allowed are relu, leaky_relu, elu")
 
 
 def encoder(spec: Coder, shape: Shape, code: int, rectified: bool = False) -> nn.Sequential:
@@ -205,27 +192,24 @@ def _dense(widths: Sequence[int], spec: MLP) -> list[nn.Module]:
         if i < len(widths) - 2:  # none on the output
             if spec.batch_norm:
                 layers.append(nn.BatchNorm1d(fan_out))
-            layers.append(activation(spec.activation))
+            layers.append(ACTIVATIONS[spec.activation]())
     return layers
 
 
-def _check(spec: AnyNet, shape: Shape, width: int) -> None:
+def _check(spec: Coder | NoisePlanes, shape: Shape, width: int) -> None:
     if why := misfit(spec, shape, width):
         raise ParamsError(f"params.yaml: {why}")
 
 
 def _normed(spec: Conv | ConvMap | NoisePlanes, channels: int) -> list[nn.Module]:
     norm = [nn.BatchNorm2d(channels)] if spec.batch_norm else []
-    return [*norm, activation(spec.activation)]
-
-
-def _sizes(spec: Conv | ConvMap, shape: Shape) -> list[tuple[int, int]]:
-    """(H, W) before the first convolution and after each: 4x4, stride 2, padding 1 halves, down."""
-    return [(shape[1] >> i, shape[2] >> i) for i in range(len(spec.channels) + 1)]
+    return [*norm, ACTIVATIONS[spec.activation]()]
 
 
 def _last_map(spec: Conv | ConvMap, shape: Shape) -> Shape:
-    return spec.channels[-1], *_sizes(spec, shape)[-1]
+    """Each convolution, 4x4 of stride 2 with padding 1, halves a side and rounds down."""
+    times = len(spec.channels)
+    return spec.channels[-1], shape[1] >> times, shape[2] >> times
 
 
 def _convolutions(spec: Conv | ConvMap, shape: Shape) -> list[nn.Module]:
@@ -235,20 +219,19 @@ def _convolutions(spec: Conv | ConvMap, shape: Shape) -> list[nn.Module]:
         if i > 0:  # DCGAN: no batch normalisation on the input layer
             layers += _normed(spec, fan_out)
         else:
-            layers.append(activation(spec.activation))
+            layers.append(ACTIVATIONS[spec.activation]())
     return layers
 
 
 def _transposed(spec: Conv | ConvMap, shape: Shape) -> list[nn.Module]:
     """From the last map back to the image, whose layer has no activation."""
     layers: list[nn.Module] = []
-    sizes = _sizes(spec, shape)[::-1]
     channels = [*spec.channels[::-1], shape[0]]
     for i, (fan_in, fan_out) in enumerate(pairwise(channels)):
+        left = len(spec.channels) - 1 - i  # layers after this one
         # An odd size was rounded down on the way in; the padding gives the lost row back.
-        before, after = sizes[i], sizes[i + 1]
-        lost = (after[0] - 2 * before[0], after[1] - 2 * before[1])
+        lost = (shape[1] >> left) % 2, (shape[2] >> left) % 2
         layers.append(nn.ConvTranspose2d(fan_in, fan_out, 4, 2, 1, output_padding=lost))
-        if i < len(spec.channels) - 1:
+        if left:
             layers += _normed(spec, fan_out)
     return layers

@@ -8,7 +8,7 @@ that torch draws from probabilities itself are not a single process's, only as l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -49,14 +49,8 @@ def _mixed(z: Tensor) -> Tensor:
 class WholeBatch(TorchFunctionMode):
     """Numbers whose first dimension is the rank's rows, from a draw for all of them."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func in (torch.rand, torch.randn):
             size = args[0] if isinstance(args[0], Sequence) else args
             return _own(func, size, **kwargs)

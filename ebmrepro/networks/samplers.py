@@ -12,13 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 Energy = Callable[[Tensor], Tensor]
-State = TypeVar("State")
 
 
 class Draws:
@@ -91,6 +89,6 @@ def mala(energy: Energy, x: Tensor, step: float, draws: Draws) -> Iterator[Tenso
         yield x
 
 
-def after(count: int, states: Iterator[State]) -> State:
+def after(count: int, states: Iterator[Tensor]) -> Tensor:
     """The state after `count` moves, at least one."""
     return next(islice(states, count - 1, None))

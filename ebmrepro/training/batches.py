@@ -18,9 +18,7 @@ from ebmrepro.config.documents import ParamsError
 from ebmrepro.networks import distributed
 from ebmrepro.networks.images import from_uint8
 
-SHARE = (
-    0.25  # of the device's memory that a data set may take; a larger one is read as it is needed
-)
+SHARE = 0.25  # of the device's memory that a data set may take; a larger one is read as needed
 
 
 def memory(device: torch.device) -> int:
@@ -39,9 +37,8 @@ class Batches:
     """A data set as shuffled batches, the same in every run of a seed.
 
     The order of an epoch follows from (seed, epoch) alone, so a training's position in its data is
-    one number.
-    The last, smaller batch of an epoch is left out: statistics over a batch keep one sample count.
-    Of several ranks each gets its rows of every batch.
+    one number. The last, smaller batch of an epoch is left out: statistics over a batch keep one
+    sample count. Of several ranks each gets its rows of every batch.
 
     Args:
         images: uint8 (N, C, H, W); may be mapped read-only.
@@ -111,11 +108,8 @@ def _ahead(
             return found.pin_memory()
 
     with ThreadPoolExecutor(1, "batches") as thread:
-        waiting = [thread.submit(read, rows) for rows in batches[:1]]
-        for following in [*batches[1:], None]:
-            if not waiting:
-                return
-            now = waiting.pop().result()
-            if following is not None:
-                waiting.append(thread.submit(read, following))
+        ahead = (thread.submit(read, rows) for rows in batches)
+        waiting = next(ahead, None)
+        while waiting:
+            now, waiting = waiting.result(), next(ahead, None)
             yield now.to(device, non_blocking=True)

@@ -34,23 +34,22 @@ class Average:
         lerp = torch._foreach_lerp_  # pyright: ignore[reportPrivateImportUsage]
         lerp(self.values, self.weights, 1 - self.decay)
 
-    @torch.no_grad()
     def load(self, values: Sequence[Tensor]) -> None:
         """Go on from saved `values`."""
-        for own, saved in zip(self.values, values, strict=True):
-            own.copy_(saved)
+        _copy(values, self.values)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """For the time of this context the network has the average as its weights."""
         moving = [weight.detach().clone() for weight in self.weights]
-        self._give(self.values)
+        _copy(self.values, self.weights)
         try:
             yield
         finally:
-            self._give(moving)
+            _copy(moving, self.weights)
 
-    @torch.no_grad()
-    def _give(self, values: Sequence[Tensor]) -> None:
-        for weight, value in zip(self.weights, values, strict=True):
-            weight.copy_(value)
+
+@torch.no_grad()
+def _copy(values: Sequence[Tensor], to: Sequence[Tensor]) -> None:
+    for own, value in zip(to, values, strict=True):
+        own.copy_(value)

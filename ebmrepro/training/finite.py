@@ -7,7 +7,6 @@ was not finite. It stops a training and changes nothing in it.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,27 +18,16 @@ class NotFinite(UserError):
     """Something in a training became NaN or infinite."""
 
 
-class _Seen(NamedTuple):
-    step: int
-    what: str
-    value: Tensor  # 0-d
-    counts: bool  # a count of what is not finite, instead of the value itself
-
-
 class Finite:
     """What a training has computed since the last look, in order; `name` opens the message."""
 
     def __init__(self, name: str):
         self.name = name
-        self._seen: list[_Seen] = []
+        self._seen: list[tuple[int, str, Tensor, bool]] = []
 
-    def value(self, step: int, what: str, value: Tensor) -> None:
-        """A scalar that has to be finite."""
-        self._seen.append(_Seen(step, what, value, counts=False))
-
-    def count(self, step: int, what: str, count: Tensor) -> None:
-        """A scalar that is 0 when all of something is finite."""
-        self._seen.append(_Seen(step, what, count, counts=True))
+    def see(self, step: int, what: str, value: Tensor, counts: bool = False) -> None:
+        """A scalar that has to be finite; or that `counts` what is not, and has to be 0."""
+        self._seen.append((step, what, value, counts))
 
     def look(self) -> None:
         """Wait for what was seen and forget it.
@@ -50,9 +38,9 @@ class Finite:
         seen, self._seen = self._seen, []
         if not seen:
             return
-        values = torch.stack([each.value.float() for each in seen]).tolist()
-        for each, value in zip(seen, values, strict=True):
-            if each.counts and value:
-                raise NotFinite(f"{self.name}: {each.what} is not finite in step {each.step}")
+        values = torch.stack([value.float() for _, _, value, _ in seen]).tolist()
+        for (step, what, _, counts), value in zip(seen, values, strict=True):
+            if counts and value:
+                raise NotFinite(f"{self.name}: {what} is not finite in step {step}")
             if not math.isfinite(value):
-                raise NotFinite(f"{self.name}: {each.what} is {value} in step {each.step}")
+                raise NotFinite(f"{self.name}: {what} is {value} in step {step}")

@@ -103,6 +103,7 @@ class Training:
         compiler: str | None = None,
     ):
         self.method, self.batches = method, batches
+        self._gpu = batches.device if batches.device.type == "cuda" else None
         if distributed.count() > 1:
             batch_norm.over_ranks(method)
         prepare(method, precision, compiler)  # before copies of the weights are made
@@ -118,11 +119,6 @@ class Training:
     def step(self) -> int:
         """Iterations done."""
         return self.epoch * len(self.batches) + self.position
-
-    @property
-    def _gpu(self) -> torch.device | None:
-        where = self.batches.device
-        return where if where.type == "cuda" else None
 
     def steps(self) -> Iterator[Step]:
         """Train to the end of the budget; between any two steps `state` may be taken.
@@ -169,7 +165,7 @@ class Training:
             "method": self.method.state_dict(),
             "players": {name: player.state() for name, player in self.players.items()},
             "random": torch.get_rng_state(),
-            "random_gpu": torch.cuda.get_rng_state(gpu) if (gpu := self._gpu) else None,
+            "random_gpu": torch.cuda.get_rng_state(self._gpu) if self._gpu else None,
             "threads": torch.get_num_threads(),
         }
 
@@ -252,7 +248,7 @@ class Training:
         step = self.step + 1
         terms = {key: value.detach() for key, value in turn.terms.items()}
         for key, value in terms.items():
-            self._finite.value(step, key, value)
+            self._finite.see(step, key, value)
         if turn.loss is None:
             return terms
         if turn.player not in self.players:
@@ -261,9 +257,9 @@ class Training:
                 f"the optim block has {', '.join(self.players)}"
             )
         name, loss = f"loss/{turn.player}", turn.loss.detach()
-        self._finite.value(step, name, loss)
+        self._finite.see(step, name, loss)
         not_finite = self.players[turn.player].take(turn.loss)
-        self._finite.count(step, f"the gradient of {turn.player}", not_finite)
+        self._finite.see(step, f"the gradient of {turn.player}", not_finite, counts=True)
         return {name: loss, **terms}
 
 

@@ -92,27 +92,21 @@ class _Moments(Optimiser):
 
     def __init__(self, parameters: Sequence[nn.Parameter], spec: Adam | Adamax):
         super().__init__(parameters, spec)
-        self.settings = {
-            "beta1": spec.beta1,
-            "beta2": spec.beta2,
-            "eps": EPSILON,
-            "weight_decay": 0.0,
-        }
+        betas = {"beta1": spec.beta1, "beta2": spec.beta2}
+        self.settings = {**betas, "eps": EPSILON, "weight_decay": 0.0}
         if isinstance(spec, Adam):
             self.rule, self.extra = adam, ([],)  # no maxima: amsgrad is off
             self.settings |= {"amsgrad": False, "maximize": False, "fused": True}
         else:
             self.rule, self.extra = adamax, ()
 
-    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+    def _start(self, parameter):
         zeros = torch.zeros_like
         # The fused rule counts its steps on the device, the other on the host.
         count = torch.zeros((), device=parameter.device if self.extra else "cpu")
         return {"step": count, "first": zeros(parameter), "second": zeros(parameter)}
 
-    def _update(
-        self, parameters: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]]
-    ) -> None:
+    def _update(self, parameters, gradients, states):
         first, second, steps = ([s[key] for s in states] for key in ("first", "second", "step"))
         self.rule(
             parameters, gradients, first, second, *self.extra, steps, lr=self.lr, **self.settings
@@ -127,16 +121,14 @@ class _Descent(Optimiser):
         self.spec = spec
         self.end_epoch(age=0)
 
-    def end_epoch(self, age: int) -> None:
+    def end_epoch(self, age):
         phase = self.spec.momentum
         self.momentum = phase.initial if age < phase.epochs else phase.final
 
-    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+    def _start(self, parameter):
         return {"momentum": torch.zeros_like(parameter)}
 
-    def _update(
-        self, parameters: list[Tensor], gradients: list[Tensor], states: list[dict[str, Tensor]]
-    ) -> None:
+    def _update(self, parameters, gradients, states):
         for decay, chosen in (
             (self.spec.weight_decay, [i for i, p in enumerate(parameters) if p.ndim > 1]),
             (0.0, [i for i, p in enumerate(parameters) if p.ndim <= 1]),

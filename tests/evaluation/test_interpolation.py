@@ -17,11 +17,12 @@ from ebmrepro.cli import app
 from ebmrepro.config import params
 from ebmrepro.config.optimisers import Adam
 from ebmrepro.evaluation import interpolation
+from ebmrepro.evaluation.interpolation import Search
 from ebmrepro.networks import images
 from ebmrepro.runs import layout, models
 
 ROOT = Path(__file__).parents[2]
-SEARCH = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
+ADAM = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
 
 
 def threefold(z: Tensor) -> Tensor:
@@ -37,40 +38,40 @@ def linear(z: Tensor) -> Tensor:
 def test_the_search_minimises_the_absolute_error_not_the_square():
     """|x - z| summed over 0.1, 0.2 and 0.9 is least at their median; the square at their mean."""
     x = torch.tensor([0.1, 0.2, 0.9]).reshape(1, 1, 1, 3)
-    z = interpolation.find(threefold, x, torch.zeros(1, 1), 200, SEARCH)
+    z = interpolation.find(threefold, x, torch.zeros(1, 1), Search(200, ADAM))
     assert z.item() == pytest.approx(0.2, abs=0.01)
 
 
 def test_the_search_finds_what_a_linear_generator_drew():
     wanted = torch.tensor([[0.3, -0.2], [-0.5, 0.4]])
-    found = interpolation.find(linear, linear(wanted), torch.zeros(2, 2), 400, SEARCH)
+    found = interpolation.find(linear, linear(wanted), torch.zeros(2, 2), Search(400, ADAM))
     torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)
 
 
 def test_the_search_of_an_image_does_not_depend_on_its_company():
     x = linear(torch.tensor([[0.3, -0.2], [-0.5, 0.4]]))
-    both = interpolation.find(linear, x, torch.zeros(2, 2), 50, SEARCH)
-    one = interpolation.find(linear, x[:1], torch.zeros(1, 2), 50, SEARCH)
+    both = interpolation.find(linear, x, torch.zeros(2, 2), Search(50, ADAM))
+    one = interpolation.find(linear, x[:1], torch.zeros(1, 2), Search(50, ADAM))
     torch.testing.assert_close(both[:1], one)
 
 
 def test_z_stays_within_its_prior():
     """The image lies at z = 3; the nearest that a z in [-1, 1] gives is at its edge."""
     x = torch.full((1, 1, 1, 3), 3.0)
-    inside = interpolation.find(threefold, x, torch.zeros(1, 1), 300, SEARCH, within=1.0)
-    outside = interpolation.find(threefold, x, torch.zeros(1, 1), 300, SEARCH, within=math.inf)
+    inside = interpolation.find(threefold, x, torch.zeros(1, 1), Search(300, ADAM, 1.0))
+    outside = interpolation.find(threefold, x, torch.zeros(1, 1), Search(300, ADAM, math.inf))
     assert inside.item() == 1.0 and outside.item() == pytest.approx(3, abs=0.1)
 
 
 def test_a_start_that_is_best_is_kept():
     x, start = linear(torch.tensor([[0.3, -0.2]])), torch.tensor([[0.3, -0.2]])
-    assert torch.equal(interpolation.find(linear, x, start, 5, SEARCH), start)
+    assert torch.equal(interpolation.find(linear, x, start, Search(5, ADAM)), start)
 
 
 def test_the_generator_is_not_trained():
     layer = torch.nn.Linear(2, 2)
     G = lambda z: layer(z)[:, None, None, :]  # noqa: E731
-    interpolation.find(G, torch.ones(1, 1, 1, 2), torch.zeros(1, 2), 3, SEARCH)
+    interpolation.find(G, torch.ones(1, 1, 1, 2), torch.zeros(1, 2), Search(3, ADAM))
     assert all(p.grad is None for p in layer.parameters())
 
 
@@ -86,7 +87,7 @@ def test_a_sheet_has_mirror_images_other_images_and_draws():
     """(a, b) is at z = ((a + b) / 2, (a - b) / 2), so its mirror image is at minus the second."""
     x = torch.tensor([[0.6, 0.2], [0.0, 0.8]]).reshape(2, 1, 1, 2)
     z = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
-    mirrored, others, draws = interpolation.sheet(linear, x, z, 3, 400, SEARCH)[:, :, 0, 0]
+    mirrored, others, draws = interpolation.sheet(linear, x, z, 3, Search(400, ADAM))[:, :, 0, 0]
     expected = torch.tensor([[0.6, 0.2], [0.6, 0.2], [0.4, 0.4], [0.2, 0.6], [0.2, 0.6]])
     torch.testing.assert_close(mirrored, expected, rtol=0, atol=0.02)
     assert torch.equal(mirrored[0], x[0, 0, 0]) and torch.equal(mirrored[-1], x[0, 0, 0].flip(0))

@@ -273,17 +273,6 @@ def test_weights_are_found_in_torchs_hub_cache_by_their_hash(tmp_path, monkeypat
     assert str(tmp_path) not in reason
 
 
-@pytest.mark.parametrize("variable", ["TORCH_HOME", "XDG_CACHE_HOME", None])
-def test_the_hub_cache_is_where_torch_says(variable, tmp_path, monkeypatch):
-    import torch
-
-    monkeypatch.delenv("TORCH_HOME", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    if variable:
-        monkeypatch.setenv(variable, str(tmp_path))
-    assert str(inception._hub_cache()) == torch.hub.get_dir()
-
-
 def test_weights_that_someone_named_come_before_the_cache(tmp_path, monkeypatch):
     named = tmp_path / "mine.pth"
     named.write_bytes(b"weights")

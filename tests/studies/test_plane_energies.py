@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
 
 import pytest
 import torch
@@ -99,8 +98,7 @@ def test_a_member_draws_the_same_alone_and_in_company():
 
 
 def test_after_counts_moves():
-    assert samplers.after(3, iter("abcd")) == "c"
-    assert list(islice(iter("ab"), 2)) == ["a", "b"]
+    assert samplers.after(3, iter(torch.arange(4))) == 2
 
 
 def test_kl_is_zero_for_the_density_itself_and_positive_for_others():

@@ -18,31 +18,23 @@ from ebmrepro.methods.base.method import Labelled
 class AutoEncodes(Protocol):
     """It has an auto-encoder."""
 
-    def code(self, x: Tensor) -> Tensor:
-        """Codes of images, (N, C, H, W) -> (N, K)."""
-        ...
+    def code(self, x: Tensor) -> Tensor: ...  # (N, C, H, W) -> (N, K)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """D(x), (N, C, H, W) -> the same shape."""
-        ...
+    def reconstruct(self, x: Tensor) -> Tensor: ...  # D(x), (N, C, H, W) -> the same shape
 
 
 @runtime_checkable
 class ComparesStarts(AutoEncodes, Protocol):
     """Its paper shows reconstructions of an auto-encoder from several starts, beside PCA's."""
 
-    def reconstructions(self, x: Tensor) -> Mapping[str, Tensor]:
-        """By start, (N, C, H, W) -> the same shape each."""
-        ...
+    def reconstructions(self, x: Tensor) -> Mapping[str, Tensor]: ...  # by start, as `reconstruct`
 
 
 @runtime_checkable
 class ModelsLabels(Protocol):
     """It has an energy of images with labels."""
 
-    def joint_free_energy(self, x: Tensor) -> Tensor:
-        """F(x, y) of each label y, (N, C, H, W) -> (N, classes)."""
-        ...
+    def joint_free_energy(self, x: Tensor) -> Tensor: ...  # F(x, y), (N, C, H, W) -> (N, classes)
 
 
 @runtime_checkable
@@ -82,10 +74,6 @@ class Diagnoses(Protocol):
 class Extracts(Protocol):
     """Its classifier is a suite's extractor of features, in which all methods are compared."""
 
-    def features(self, x: Tensor) -> Tensor:
-        """Last hidden layer of the classifier, (N, C, H, W) -> (N, K)."""
-        ...
+    def features(self, x: Tensor) -> Tensor: ...  # the last hidden layer, (N, C, H, W) -> (N, K)
 
-    def classify(self, features: Tensor) -> Tensor:
-        """p(y | x) from `features(x)`, (N, K) -> (N, classes)."""
-        ...
+    def classify(self, features: Tensor) -> Tensor: ...  # p(y | x), (N, K) -> (N, classes)

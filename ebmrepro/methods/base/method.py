@@ -112,21 +112,11 @@ class Method(nn.Module, ABC):
 def load(name: str) -> type[Method]:
     """The class in `methods/<name>.py`; of a variant `<method>__<variant>`, that of its method."""
     module = importlib.import_module(f"ebmrepro.methods.{training.base(name)}")
-    return class_in(module)
-
-
-def class_in(module: Any) -> type[Method]:
-    """The one Method that a module defines."""
-    found = [
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value)
-        and issubclass(value, Method)
-        and value.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        raise TypeError(f"{module.__name__}: found {len(found)} methods, a file holds one")
-    return found[0]
+    classes = [value for value in vars(module).values() if inspect.isclass(value)]
+    own = [c for c in classes if issubclass(c, Method) and c.__module__ == module.__name__]
+    if len(own) != 1:
+        raise TypeError(f"{module.__name__}: found {len(own)} methods, a file holds one")
+    return own[0]
 
 
 def build(name: str, hp: Strict, shape: tuple[int, int, int], classes: int, seed: int) -> Method:
