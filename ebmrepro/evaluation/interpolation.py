@@ -80,8 +80,8 @@ def sheet(G: Generator, x: Tensor, z: Tensor, count: int, search: Search) -> Ten
     rows = []
     for other in (x_a.flip(-1), x_b):
         ends, start = torch.cat([x_a, other]), torch.cat([z_a, z_a])
-        found = find(G, ends, start, search)
-        rows.append(path(G, x_a, other, *found.chunk(2), count))
+        z_first, z_last = find(G, ends, start, search).chunk(2)
+        rows.append(path(G, x_a, other, z_first, z_last, count))
     return torch.cat([*rows, plain(G, z_a, z_b, count + 2)])
 
 

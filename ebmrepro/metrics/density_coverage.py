@@ -15,7 +15,7 @@ from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import kth, squared_distances
+from ebmrepro.metrics.distances import centred, kth, squared_distances
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -71,11 +71,8 @@ def density_coverage(real: ArrayLike, fake: ArrayLike, k: int) -> DensityCoverag
     the image that it equals. ValueError if a value is not finite, the widths differ, or k >= N.
     """
     x = checks.matrix("real features", real, rows=2)
-    y = checks.matrix("fake features", fake)
-    checks.same_width(x, y)
+    x, y = centred(x, checks.matrix("fake features", fake))
     checks.whole("k", k, 1, len(x) - 1)
-    centre = x.mean(axis=0)  # as for precision and recall
-    x, y = x - centre, y - centre
     radii, at_edge = _balls(x, k)
     held, covered = 0.0, np.zeros(len(x), dtype=bool)
     for _, distances in squared_distances(y, x):

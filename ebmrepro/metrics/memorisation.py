@@ -18,7 +18,7 @@ from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import squared_distances
+from ebmrepro.metrics.distances import centred, squared_distances
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -82,10 +82,7 @@ def near(seen: ArrayLike, points: ArrayLike) -> Near:
     """Of training features (N, K). A point that ties with a neighbour is not authentic, so a copy
     of a training image that occurs twice is none. ValueError if a value is not finite or N < 2."""
     x = checks.matrix("training features", seen, rows=2)
-    y = checks.matrix("features", points)
-    checks.same_width(x, y)
-    centre = x.mean(axis=0)  # distances stay, and lose less to cancellation
-    x, y = x - centre, y - centre
+    x, y = centred(x, checks.matrix("features", points))
     found = [(d.min(axis=1), d.argmin(axis=1)) for _, d in squared_distances(y, x)]
     distances, places = map(np.concatenate, zip(*found, strict=True))
     hit, which = np.unique(places, return_inverse=True)

@@ -13,7 +13,7 @@ from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import squared_distances, to_neighbour
+from ebmrepro.metrics.distances import centred, squared_distances, to_neighbour
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -68,12 +68,8 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int) -> PrecisionRecal
     differ, or a set has no k-th neighbour (k >= N or k >= M).
     """
     x = checks.matrix("real features", real, rows=2)
-    y = checks.matrix("fake features", fake, rows=2)
-    checks.same_width(x, y)
+    x, y = centred(x, checks.matrix("fake features", fake, rows=2))
     checks.whole("k", k, 1, min(len(x), len(y)) - 1)
-    # Distances do not change under a shift, and lose less to cancellation near the origin.
-    centre = x.mean(axis=0)
-    x, y = x - centre, y - centre
     return PrecisionRecall(precision=_share_on(x, y, k), recall=_share_on(y, x, k))
 
 

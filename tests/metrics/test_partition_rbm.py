@@ -168,12 +168,7 @@ def test_the_two_directions_hold_the_exact_log_z_between_them_within_a_tenth_of_
 ):
     model, draws = rbm(16, hidden, std, seed), torch.Generator().manual_seed(seed)
     base, asked = torch.zeros(16), linear(1000)
-    below = ais.estimate_within(
-        likelihood._log_weights(model, base, asked, 1, draws)[0],
-        partition_rbm.FromBaseRates(model, base, 100, draws).log_z_0,
-        len(asked.betas),
-        likelihood.ERRORS,
-    )
+    (below,) = likelihood._estimates(model, base, asked, 1, draws)
     images = torch.ones(50, 16)  # where half of the chains start
     found = likelihood.from_above(model, base, images, asked, below, draws)
     assert below.low <= partition_rbm.exact_log_z(model) <= found["log_z_above_high"]
