@@ -88,7 +88,8 @@ class DeepAutoEncoder(RBMStack):
         self.unroll(self.pretrained.encoder, self.pretrained.decoder)
         layers.start(self.scratch, "glorot")
         with torch.random.fork_rng([]):  # what the others draw does not depend on it
-            self.small = layers.start(_auto_encoder(widths), "small")
+            network = _auto_encoder(widths) if hp.small_start else nn.Identity()
+            self.small = layers.start(network, "small")
         # Sum over an epoch of (z, 1)(z, 1)', and the Gaussian that follows from it.
         self.register_buffer("code_moments", torch.zeros(code + 1, code + 1, dtype=torch.float64))
         self.register_buffer("code_mean", torch.zeros(code))
@@ -133,7 +134,7 @@ class DeepAutoEncoder(RBMStack):
             joined = torch.cat([z.double(), one], dim=1)
             moments = distributed.total(joined.T @ joined)
         yield Turn("pretrained", *_cross_entropy(self.pretrained, z, v, "pretrained"))
-        small = {"small": self.small} if self.hp.small_start else {}
+        small = {} if isinstance(self.small, nn.Identity) else {"small": self.small}
         for start, network in ({"scratch": self.scratch} | small).items():
             yield Turn(start, *_cross_entropy(network, network.encoder(v), v, start))
         self.code_moments += moments

@@ -73,7 +73,8 @@ class DBN(SampledByGibbs):
         self.classifier, self.scratch = self._network(), self._network()
         layers.start(self.scratch, "glorot")
         with torch.random.fork_rng([]):  # what the others draw does not depend on it
-            self.small = layers.start(self._network(), "small")
+            network = self._network() if hp.small_start else nn.Identity()
+            self.small = layers.start(network, "small")
         # Of the loss per layer, [pretrained, random], summed over the first epoch of fine-tuning.
         self.register_buffer("grad_norms", torch.zeros(2, len(self.widths)))
         self.register_buffer("grad_steps", torch.zeros(()))

@@ -266,7 +266,10 @@ class Training:
 def _players(
     method: Method, optim: Mapping[str, Optim], ema: Mapping[str, float]
 ) -> dict[str, Player]:
-    """One player per entry; a list of modules is one player each, `rbms.0`, `rbms.1`, ..."""
+    """One player per entry; a list of modules is one player each, `rbms.0`, `rbms.1`, ...
+
+    A module without weights, of a network that was not asked for, is none.
+    """
     children = dict(method.named_children())
     if unknown := sorted(set(optim) - set(children)):
         raise ParamsError(
@@ -276,6 +279,8 @@ def _players(
     players: dict[str, Player] = {}
     for name, spec in optim.items():
         module, decay = children[name], ema.get(name)
+        if next(module.parameters(), None) is None:
+            continue
         if isinstance(module, nn.ModuleList):
             players |= {f"{name}.{i}": Player(part, spec, decay) for i, part in enumerate(module)}
         else:

@@ -36,7 +36,7 @@ def of_rbm(test: float) -> dict[str, float | None]:
 
 
 def suite(*systems: System) -> Suite:
-    return Suite("mnist", "MNIST", True, {}, {}, {}, None, {}, "", systems)
+    return Suite("mnist", "MNIST", True, {}, {}, {}, None, [], "", systems)
 
 
 EXACT = {
