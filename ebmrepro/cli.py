@@ -26,6 +26,9 @@ checkpoints_app = typer.Typer(no_args_is_help=True, help="Look after what killed
 app.add_typer(checkpoints_app, name="checkpoints")
 
 Suite = Annotated[str, typer.Argument(help="A suite of params.yaml.")]
+TrainedSeed = Annotated[
+    int | None, typer.Option(min=0, help="Of the trained model; the first of run.seeds if none.")
+]
 
 
 def run(command: typer.Typer) -> NoReturn:
@@ -245,12 +248,13 @@ def sample(
     number: Annotated[
         int, typer.Option("--number", "-n", min=1, max=10_000, help="Images to draw.")
     ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the trained model.")] = 0,
+    seed: TrainedSeed = None,
     draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draw.")] = 0,
 ) -> None:
     """Draw images from a trained model into one picture."""
     settings = params.load()
     settings.block(suite, method)
+    seed = settings.run.seeds[0] if seed is None else seed
     _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
     from ebmrepro.networks import images
     from ebmrepro.runs import models
@@ -269,7 +273,7 @@ def interpolate(
     between: Annotated[int, typer.Option(min=1, max=100, help="Images between two ends.")] = 8,
     steps: Annotated[int, typer.Option(min=0, help="Of the search for z, by Adam.")] = 500,
     rate: Annotated[float, typer.Option(min=0, help="Learning rate of the search.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the trained model.")] = 0,
+    seed: TrainedSeed = None,
     draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws of z.")] = 0,
 ) -> None:
     """Draw paths through a trained generator's z into one picture, as BEGAN's figure 4 does.
@@ -283,6 +287,7 @@ def interpolate(
     systems = {name: block.hparams for _, name, block in settings.suite(suite).blocks}
     able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
     documents.known(method, able, "ebmrepro interpolate", "generator of")
+    seed = settings.run.seeds[0] if seed is None else seed
     _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
     from ebmrepro.evaluation import interpolation
 

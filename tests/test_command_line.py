@@ -203,3 +203,15 @@ def test_a_wrong_file_is_refused_as_fast_as_a_right_one(tmp_path: Path):
     )
     used = end.children_user + end.children_system - start.children_user - start.children_system
     assert used < 2
+
+
+@pytest.mark.parametrize("command", ["sample", "interpolate"])
+def test_a_trained_model_is_that_of_the_runs_first_seed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+):
+    there = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda p: p.suffix != ".safetensors" and there(p))
+    first = params.load(ROOT / "params.yaml").run.seeds[0]
+    for seed, asked in ((first, ()), (9, ("--seed", "9"))):
+        _, _, err = answer(capfd, monkeypatch, command, "digits", "ebgan", *asked)
+        assert f"models/digits/ebgan/{seed}/model.safetensors: no such file" in err

@@ -18,12 +18,14 @@ Departures from the paper, and what it leaves open:
   paper's text names neither for D.
 - Weights start by torch's rule where a network has no `init`; the paper's deviations are not
   recoverable with certainty.
-- `objective` adds two ablations of the lecture: `no_hinge` descends D(x) - D(G(z)), `real_only`
-  trains the auto-encoder on real images alone. `hinge` is the paper's.
+- `objective` adds three ablations of the lecture: `no_hinge` descends D(x) - D(G(z)), `real_only`
+  trains the auto-encoder on real images alone, and `noise` has images of uniform noise in place of
+  G's. `hinge` is the paper's.
 """
 
 from typing import Literal
 
+import torch
 from torch.nn.functional import relu
 
 from ebmrepro.config.types import Positive
@@ -36,7 +38,7 @@ class EBGAN(AutoEncoderGAN):
 
     class Hparams(AutoEncoderHparams):
         margin: Positive  # m, stated for `reduction`
-        objective: Literal["hinge", "no_hinge", "real_only"]
+        objective: Literal["hinge", "no_hinge", "real_only", "noise"]
         rectified: bool  # the code goes through a ReLU
 
     @property
@@ -51,8 +53,11 @@ class EBGAN(AutoEncoderGAN):
                 loss = real.mean() + relu(m - fake).mean()  # L_D = D(x) + [m - D(G(z))]^+
             case "no_hinge":
                 loss = real.mean() - fake.mean()  # L_D = D(x) - D(G(z))
-            case _:  # real_only
+            case "real_only":
                 loss = real.mean()  # L_D = D(x)
+            case _:  # noise
+                u = self.energy(2 * torch.rand_like(x) - 1)
+                loss = real.mean() + relu(m - u).mean()  # L_D = D(x) + [m - D(u)]^+
         terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
         if self.hinge is not None:
             terms["hinge/active"] = (fake < m).float().mean()

@@ -173,6 +173,8 @@ def _ranking(asked: Asked) -> Sequence[Block]:
     kinds = {k: told for k, told in WORDS["corruptions"].items() if asked.systems(f"tau_{k}")}
     small = WORDS["ranking"]["small"]
     columns = [Column(told["title"], small, f"tau_{kind}") for kind, told in kinds.items()]
+    if asked.systems("ordered_halves"):  # carried results of an earlier form have none
+        columns.append(Column(**WORDS["halves"], measure="ordered_halves"))
     panels = [
         Panel(told["title"], partial(_rise, asked, kind, told["axis"], i == 0), 3.1)
         for i, (kind, told) in enumerate(kinds.items())

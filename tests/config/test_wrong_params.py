@@ -366,8 +366,8 @@ EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"
          "scratch, small; did you mean 'classifier'?"),
         ({f"{EBGAN}.hparams.reduction": ...}, f"{EBGAN}.hparams.reduction: this key is missing"),
         ({f"{EBGAN}.hparams.objective": "no-hinge"},
-         "objective: found 'no-hinge'; it should be 'hinge', 'no_hinge' or 'real_only'; did you "
-         "mean 'no_hinge'?"),
+         "objective: found 'no-hinge'; it should be 'hinge', 'no_hinge', 'real_only' or 'noise'; "
+         "did you mean 'no_hinge'?"),
         ({f"{PT}.batch_size": 1},
          f"{PT}.batch_size: found 1; at least 2, because ebgan_pt compares the images of a batch"),
         ({f"{EBGAN}.batch_size": 1},

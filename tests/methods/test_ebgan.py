@@ -35,6 +35,21 @@ def test_trained_on_real_images_only_fakes_do_not_count():
     assert d.loss is not None and d.loss.item() == 1
 
 
+def test_against_noise_fakes_do_not_count_and_noise_has_the_hinge(monkeypatch: pytest.MonkeyPatch):
+    model = small.build("ebgan", margin=2.0, objective="noise")
+    seen: list[torch.Tensor] = []
+
+    def energy(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x)
+        return torch.tensor([1.0, 4.0])
+
+    monkeypatch.setattr(model, "energy", energy)
+    d, _ = with_energies(model, real=[0.5, 1.5], fake=[1.0, 400.0])
+    assert d.loss is not None and d.loss.item() == pytest.approx(1 + 0.5)
+    assert seen[0].shape == (2, *small.SHAPE)
+    assert -1 <= seen[0].min() < -0.9 and 0.9 < seen[0].max() <= 1
+
+
 def test_a_fake_above_the_margin_gives_the_discriminator_no_gradient():
     model = small.build("ebgan", margin=1e-6)  # every fake of an untrained G lies above it
     x, weights = small.batch(model), list(model.D.parameters())

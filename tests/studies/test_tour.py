@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ebmrepro.studies.tour.descent import descend
 from ebmrepro.studies.tour.linear import Gaussian
 from ebmrepro.studies.tour.material import Material
 from ebmrepro.studies.tour.protocol import protocol
+from ebmrepro.studies.tour.ranking import Ranking
 from ebmrepro.system import errors
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +115,20 @@ def test_the_linear_guess_is_the_conditional_mean_of_a_gaussian():
 
 
 # Decision --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sign", "share"), [(1, 1.0), (0, 0.5), (-1, 0.0)])
+def test_halves_are_ranked_by_the_energy_of_the_whole(sign: int, share: float):
+    """Each image is of one grey, so that only its own halves meet without a seam."""
+    greys = np.repeat(np.arange(5, dtype=np.uint8) * 40, 8 * 8).reshape(5, 1, 8, 8)
+    asked = params.load(ROOT / "params.yaml").suites["digits"].tour
+    material: Any = SimpleNamespace(asked=asked, test=greys)
+
+    def seam(x: torch.Tensor) -> torch.Tensor:
+        return sign * (x[:, 0, 3] - x[:, 0, 4]).square().sum(1)
+
+    model: Any = SimpleNamespace(energy=seam)
+    assert Ranking(material).answer(model).values["ordered_halves"] == share
 
 
 def test_the_chain_of_labels_counts_up_with_slips():

@@ -7,6 +7,7 @@ from typing import Any
 
 from ebmrepro.config.documents import read_yaml
 from ebmrepro.studies.tour.material import Material
+from ebmrepro.studies.tour.ranking import HALVES
 
 
 def protocol(material: Material) -> dict[str, str]:
@@ -25,6 +26,7 @@ def protocol(material: Material) -> dict[str, str]:
         "split": material.split,
         "held_out": material.held_out_words,
         "count": {question: len(material.test[:n]) for question, n in looked_at.items()},
+        "halves": min(HALVES, len(material.test[: asked.ranking.images]) - 1),
         "longest": longest,
         "twice": 2 * longest,
     }
