@@ -12,6 +12,7 @@ from typing import Any
 
 from source import ROOT, MarkerError, escape
 
+from ebmrepro.claims.verdict import VERDICTS
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
@@ -21,7 +22,6 @@ from ebmrepro.runs import carried
 PICTURES = "assets/results"  # where the site has the pictures of results
 SETTINGS = ROOT / "params.yaml"  # of this checkout, whatever results are looked at
 NOT_RUN = "not run here"
-VERDICTS = ("holds", "fails", "undecided", NOT_RUN)
 
 
 def result(suite: str, names: Sequence[str], measures: Sequence[str]) -> str:
@@ -203,7 +203,7 @@ def _cell(runs: Sequence[dict[str, Any]], measure: str, digits: int) -> str:
     values = [v for run in runs if (v := run["values"].get(measure)) is not None]
     if not values:
         return "not measured" if any(measure in run["values"] for run in runs) else "–"
-    found = interval(values)
+    found = interval(values, catalogue.scale(measure))
     bounds = numbers.bounds(found, digits)
     small = escape(f"{bounds} n = {found.n}".strip())
     return f"{numbers.number(found.mean, digits)}<br><small>{small}</small>"

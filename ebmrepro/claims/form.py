@@ -373,7 +373,7 @@ def scale(statistic: object) -> Scale:
         case Difference(a=a, b=b) if scale(a) == scale(b) == "logit":
             return "atanh"  # it lies from -1 to 1
         case Measure(measure=name):
-            return catalogue.SCALES.get(unit(name), "linear")
+            return "linear" if name in PLANNED_MEASURES else catalogue.scale(name)
     return "linear"
 
 

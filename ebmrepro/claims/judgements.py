@@ -68,7 +68,7 @@ def count(claims: Sequence[Claim], judged: Mapping[str, Sequence[Judgement]]) ->
 
     A check cannot fail without a bug and is counted apart. Of the findings, so many keep their
     verdict after Holm's correction for all of them (one wrong verdict in twenty such reports), and
-    at a false discovery rate of 5 %; the verdicts themselves are not changed by it.
+    at a false discovery rate of 2.5 %; the verdicts themselves are not changed by it.
     """
     pairs = [(claim, judgement) for claim in claims for judgement in judged[claim.id]]
     by_kind = {

@@ -1,91 +1,20 @@
-"""A few numbers, one per seed: where their mean lies, and how many seeds would tell.
-
-Student's t works on a scale on which the spread of the numbers does not depend on their size, and
-the interval is brought back from it, so that it never leaves what a number can be. Of fewer than
-three distinct values t knows nothing, and their range stands in its place.
-"""
+"""A few numbers, one per seed: how likely they are by chance, and how many seeds would tell."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
 from ebmrepro.metrics.catalogue import Scale
-from ebmrepro.metrics.interval import interval
+from ebmrepro.metrics.interval import TRANSFORMS, fits
 
 LEVEL = 0.95
 POWER = 0.8
 NORMAL = 1.959964  # of two sides, at LEVEL
 MOST_SEEDS = 10_000
-DISTINCT = 3  # values, for an interval by t
-
-
-class Transform(NamedTuple):
-    forward: Callable[[float], float]  # ValueError outside of its domain
-    backward: Callable[[float], float]
-    low: float  # what a number of this scale can be
-    high: float
-
-
-def _expit(x: float) -> float:
-    return float(special.expit(x))
-
-
-TRANSFORMS: dict[Scale, Transform] = {
-    "linear": Transform(float, float, -math.inf, math.inf),
-    "log": Transform(math.log, math.exp, 0, math.inf),
-    "logit": Transform(lambda x: math.log(x / (1 - x)) if x < 1 else math.log(0), _expit, 0, 1),
-    "atanh": Transform(math.atanh, math.tanh, -1, 1),
-}
-
-
-class Estimate(NamedTuple):
-    """The mean over seeds, taken on `scale`, and its interval; no bounds where n = 1."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
-    scale: Scale  # that was used
-    by: str  # "t" or "range"
-
-
-def estimate(values: Sequence[float], scale: Scale) -> Estimate:
-    """Of at least one finite number.
-
-    A number on the edge of its scale (a share of 1, a ratio of 0) has no place on it: then the
-    interval is taken as the numbers are, and cut where they cannot be.
-    """
-    low, high = TRANSFORMS[scale][2:]
-    used = scale if fits(scale, values) else "linear"
-    forward, backward = TRANSFORMS[used][:2]
-    told = interval([forward(value) for value in values], LEVEL)
-    mean = min(max(backward(told.mean), min(values)), max(values))  # but for rounding
-    if told.low is None or told.high is None:
-        return Estimate(mean, None, None, told.n, used, "t")
-    if len(set(values)) < DISTINCT and told.n >= DISTINCT:
-        return Estimate(mean, min(values), max(values), told.n, used, "range")
-    bottom, top = (min(max(_back(backward, e), low), high) for e in (told.low, told.high))
-    return Estimate(mean, bottom, top, told.n, used, "t")
-
-
-def _back(backward: Callable[[float], float], end: float) -> float:
-    try:
-        return backward(end)
-    except OverflowError:  # of exp
-        return math.inf
-
-
-def fits(scale: Scale, values: Sequence[float]) -> bool:
-    """Whether all numbers have a place on the scale."""
-    try:
-        return all(math.isfinite(TRANSFORMS[scale].forward(value)) for value in values)
-    except ValueError:
-        return False
 
 
 def p_value(values: Sequence[float], edge: float, scale: Scale) -> float:

@@ -110,8 +110,8 @@ def undecided(found: Sequence[Any], console: Console) -> None:
         )
     console.print(shown)
     console.print(
-        "? undecided, … not yet: trained for less of the budget than the claim asks for.\n"
-        "Seeds: more of all, for an interval that clears the threshold four times in five at the\n"
+        "? undecided, … not yet: trained for less of the budget than the claim asks for. "
+        "Seeds: more of all, for an interval that clears the threshold four times in five at the "
         "mean and spread seen. Hours: of one thread for all of them, as carried results record it."
     )
 

@@ -20,6 +20,7 @@ import numpy as np
 from ebmrepro.claims import form, measurements, statistics, wording
 from ebmrepro.claims.form import Claim, Test
 from ebmrepro.claims.measurements import Absent, Files, Missing
+from ebmrepro.metrics.interval import interval
 
 Verdict = Literal[
     "holds", "fails", "no material effect", "at ceiling", "undecided", "not yet", "not run here"
@@ -160,7 +161,7 @@ class _Judge:
             words |= {"n": len(known)}
             return self._decided(words, lacking, len(known), 1)
         scale = self.test.scale or form.scale(statistic)
-        found = statistics.estimate(known, scale)
+        found = interval(known, scale)
         words |= {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
         words |= {"scale": found.scale, **_effect(rule, known), "images": self._images(found.mean)}
         if found.by == "range":

@@ -21,7 +21,7 @@ Departures:
   `stall` is null, learning rates are constant.
 - The paper's networks are of the kind `conv3x3`; suites of small images have MLPs. G ends in tanh,
   which the paper does not name.
-- The suites `digits`, `mnist` and `fashion_mnist` are short: lambda_k is a hundred times the
+- The suites `digits`, `mnist` and `fashion_mnist` are small: lambda_k is a hundred times the
   paper's 0.001, the batch is 64 (the paper: 16), and G learns at 0.002, four times as fast as D at
   0.0005 (the paper: 0.0001, both).
 - Of our reading of its layers the three networks at 128 pixels have 20.8 million parameters, where

@@ -100,6 +100,11 @@ def _declared(path: Path) -> dict[str, Measure]:
 MEASURES = read()
 
 
+def scale(name: str) -> Scale:
+    """On which a measure spreads over seeds; KeyError as `describe`."""
+    return SCALES.get(describe(name).unit, "linear")
+
+
 def describe(name: str) -> Measure:
     """The measure of a name in metrics.json; KeyError with the nearest names if there is none."""
     if name in MEASURES and LAYER not in name:

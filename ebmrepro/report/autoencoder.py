@@ -12,6 +12,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
+from ebmrepro.metrics import catalogue
 from ebmrepro.networks import images
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Panel, Section
@@ -71,7 +72,10 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
 
 
 def _means(system: System, measures: Sequence[str], digits: int) -> Sequence[Cell]:
-    return [numbers.cell(system.values(m), digits, numbers.NOT_MEASURED) for m in measures]
+    return [
+        numbers.cell(system.values(m), digits, numbers.NOT_MEASURED, catalogue.scale(m))
+        for m in measures
+    ]
 
 
 def _epochs(system: System) -> str:

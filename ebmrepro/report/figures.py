@@ -22,6 +22,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ebmrepro.config.training import base
+from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report.blocks import Panel
 from ebmrepro.runs.results import Array
@@ -293,7 +294,9 @@ def ridges(title: str, rows: Sequence[Row], axis: str) -> Panel:
     return _rows(title, rows, axis, 2.9, row, (low, high), log)
 
 
-def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Sequence[Panel]:
+def dots(
+    title: str, rows: Sequence[Dots], axis: str, floor: float | None, scale: Scale = "linear"
+) -> Sequence[Panel]:
     """A row for each system: a dot per seed, the mean as a tick, the interval as a line.
 
     A row without values is left out, and the panel where there is none. `floor` is drawn as a
@@ -303,7 +306,7 @@ def dots(title: str, rows: Sequence[Dots], axis: str, floor: float | None) -> Se
     if not rows:
         return []
     values = np.concatenate([np.array(seeds) for _, _, seeds in rows])
-    intervals = [interval(seeds) for _, _, seeds in rows]
+    intervals = [interval(seeds, scale) for _, _, seeds in rows]
     log = wide([values], 12)
     floors = [floor] if floor is not None and (floor > 0 or not log) else []
     ends = [end for i in intervals for end in (i.low, i.high) if end is not None]

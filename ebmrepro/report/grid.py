@@ -35,11 +35,14 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 def _of(suite: Suite) -> Section:
     name = f"{slug(suite.name)}-grid"
     seeds = ",".join(str(grid.seed) for grid in suite.grids)
-    again = f"dvc exp run -S 'run.grids=[{suite.name}]' -S 'run.seeds=[{seeds}]'"
+    again = " ".join(
+        f"-S 'run.{key}=[{value}]'"
+        for key, value in (("suites", suite.name), ("grids", suite.name), ("seeds", seeds))
+    )
     stages = " ".join(f"grid@{suite.name}-{grid.seed}" for grid in suite.grids)
     first = suite.grids[0]
     said = ["introduction", "score", *([] if SQUARED in first.rows[0] else ["before"])]
-    opening = [*(WORDS.text(text) for text in said), Command(f"{again} {stages}")]
+    opening = [*(WORDS.text(text) for text in said), Command(f"dvc exp run {again} {stages}")]
     parts = WORDS.sections(
         name,
         scores=[*_tables(suite, name), *_histograms(suite, name)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ebmrepro.metrics import catalogue
+from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import Interval, interval
 from ebmrepro.report.blocks import Cell, Column, Table
@@ -18,21 +19,24 @@ NOT_APPLICABLE = "–"
 def over_seeds(system: System, measure: str) -> Interval | None:
     """Mean and interval over the seeds that have the measure, None where none has."""
     values = system.values(measure)
-    return interval(values) if values else None
+    return interval(values, catalogue.scale(measure)) if values else None
 
 
-def cell(values: Sequence[float], digits: int, missing: str = NOT_APPLICABLE) -> Cell:
+def cell(
+    values: Sequence[float], digits: int, missing: str = NOT_APPLICABLE, scale: Scale = "linear"
+) -> Cell:
     """Mean over seeds with its interval, which a number that no seed moves has not."""
     if not values:
         return Cell(missing)
-    found = interval(values)
+    found = interval(values, scale)
     small = bounds(found, digits) if min(values) < max(values) else ""
     return Cell(number(found.mean, digits), small)
 
 
 def mean(system: System, measure: str) -> Cell:
     """A measure of one system, to the decimals of the catalogue."""
-    return cell(system.values(measure), catalogue.describe(measure).digits, NOT_MEASURED)
+    digits, scale = catalogue.describe(measure).digits, catalogue.scale(measure)
+    return cell(system.values(measure), digits, NOT_MEASURED, scale)
 
 
 def measures(systems: Sequence[System]) -> Sequence[str]:

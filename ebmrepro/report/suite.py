@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ebmrepro.metrics import catalogue
 from ebmrepro.report import belief_network, curves, figures, galleries, numbers, published
 from ebmrepro.report.blocks import (
     Block,
@@ -94,7 +95,8 @@ def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
     for measure in there["scores"]:
         told, copies = numbers.column(measure), suite.rows[0].values(measure)
         rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
-        scores += figures.dots(told.title, rows, told.small, *(copies or [None]))
+        floor = copies[0] if copies else None
+        scores += figures.dots(told.title, rows, told.small, floor, catalogue.scale(measure))
     # The hash of the weights and what else is to be known, beside the numbers.
     named = ("inception", "kid:", "fid ")
     note = [line for line in numbers.protocol(suite) if line.startswith(named)]

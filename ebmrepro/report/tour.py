@@ -219,7 +219,7 @@ def _detection(asked: Asked) -> Sequence[Block]:
             (s.title, asked.colours.of(s.name), asked.tour.values(column.measure, s.name))
             for s in asked.suite.systems
         ]
-        panels += figures.dots(column.title, rows, "AUROC", 0.5)
+        panels += figures.dots(column.title, rows, "AUROC", 0.5, "logit")
     missing = [
         f"{kind}: {why}"
         for kind in kinds

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ebmrepro.claims import statistics
+from ebmrepro.metrics.interval import Interval, interval
 
 REPEATS = 1000
 
 
-def ends(found: statistics.Estimate) -> tuple[float, float]:
+def ends(found: Interval) -> tuple[float, float]:
     assert found.low is not None and found.high is not None
     return found.low, found.high
 
@@ -34,12 +35,12 @@ def coverage(draw: str, n: int) -> float:
                 values, scale, truth = rng.lognormal(0.5, 1, n), "linear", math.exp(1.0)
             case _:  # two values, equally likely
                 values, scale, truth = rng.integers(0, 2, n) + 1.0, "linear", 1.5
-        found = statistics.estimate(values.tolist(), scale)
+        found = interval(values.tolist(), scale)
         held += ends(found)[0] <= truth <= ends(found)[1]
     return held / REPEATS
 
 
-# What docs/guide/claims.md prints; two standard errors of a simulated share are 0.03.
+# What docs/decisions/claims.md prints; two standard errors of a simulated share are 0.03.
 COVERAGE = {
     "normal": {3: 0.95, 5: 0.95, 10: 0.95},
     "lognormal": {3: 0.95, 5: 0.95, 10: 0.95},
@@ -56,17 +57,17 @@ def test_intervals_cover_what_they_say(draw: str):
 
 
 def test_an_interval_never_leaves_what_a_number_can_be():
-    low, high = ends(statistics.estimate([0.9, 0.99, 0.999], "logit"))
+    low, high = ends(interval([0.9, 0.99, 0.999], "logit"))
     assert 0 < low < 0.9 and 0.999 < high < 1
-    at_the_bound = statistics.estimate([0.9, 1.0, 0.95], "logit")
+    at_the_bound = interval([0.9, 1.0, 0.95], "logit")
     assert at_the_bound.scale == "linear" and at_the_bound.high == 1
-    assert ends(statistics.estimate([0.1, 3.0, 50.0], "log"))[0] > 0
+    assert ends(interval([0.1, 3.0, 50.0], "log"))[0] > 0
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=2, max_size=6), st.floats(1e-3, 1e3))
 def test_a_ratio_and_its_inverse_tell_the_same(values: list[float], unit: float):
-    one = statistics.estimate([value * unit for value in values], "log")
-    other = statistics.estimate([1 / (value * unit) for value in values], "log")
+    one = interval([value * unit for value in values], "log")
+    other = interval([1 / (value * unit) for value in values], "log")
     assert one.mean == pytest.approx(1 / other.mean, rel=1e-6)
 
 

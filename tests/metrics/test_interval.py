@@ -22,13 +22,13 @@ def test_it_agrees_with_scipy_stats(n, level):
 
     x = np.random.default_rng(n).normal(5, 2, n)
     low, high = stats.t.interval(level, n - 1, loc=x.mean(), scale=stats.sem(x))
-    found = interval(x.tolist(), level)
+    found = interval(x.tolist(), level=level)
     assert (found.low, found.high) == (pytest.approx(low, rel=1e-9), pytest.approx(high, rel=1e-9))
 
 
 def test_it_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    found = [interval(rng.normal(1, 3, 4).tolist(), 0.9) for _ in range(4000)]
+    found = [interval(rng.normal(1, 3, 4).tolist(), level=0.9) for _ in range(4000)]
     covered = [i.low <= 1 <= i.high for i in found if i.low is not None and i.high is not None]
     assert np.mean(covered) == pytest.approx(0.9, abs=0.02)
 
@@ -38,7 +38,7 @@ def test_one_seed_has_a_mean_and_no_bounds():
 
 
 def test_equal_values_have_an_interval_of_no_width():
-    assert interval([2.0, 2.0, 2.0]) == Interval(2, 2, 2, 3)
+    assert interval([2.0, 2.0, 2.0]) == Interval(2, 2, 2, 3, by="range")
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), float("inf")])
@@ -65,3 +65,7 @@ def test_scipy_stats_is_not_imported():
         "sys.exit('scipy.stats' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_two_distinct_values_give_their_range():
+    assert interval([10.0, 10.0, 9.0]) == Interval(29 / 3, 9, 10, 3, by="range")
