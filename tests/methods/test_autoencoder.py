@@ -9,7 +9,6 @@ import torch
 
 from ebmrepro.methods.autoencoder import LinearRBM
 from ebmrepro.methods.base.method import Labelled
-from ebmrepro.networks import layers
 from ebmrepro.networks.images import to_uint8
 
 
@@ -205,19 +204,3 @@ def test_the_reconstructions_of_both_networks_are_images():
     assert list(found) == ["pretrained", "random"]
     assert all(x_hat.shape == x.shape and x_hat.abs().max() <= 1 for x_hat in found.values())
     torch.testing.assert_close(found["pretrained"], model.reconstruct(x))
-
-
-def test_small_weights_are_drawn_aside(monkeypatch: pytest.MonkeyPatch):
-    """The training goes on with the random numbers that it had without them."""
-    there, start = [], layers.start
-
-    def watched(network, rule):
-        found = start(network, rule)
-        there.append((rule, torch.get_rng_state()))
-        return found
-
-    monkeypatch.setattr(layers, "start", watched)
-    small.build("autoencoder")
-    (scratch, after_scratch), (aside, _) = there
-    assert (scratch, aside) == ("glorot", "small")
-    assert torch.equal(torch.get_rng_state(), after_scratch)

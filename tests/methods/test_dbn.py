@@ -9,7 +9,6 @@ import torch
 
 from ebmrepro.config.optimisers import SGD, Momentum
 from ebmrepro.methods.base.method import Labelled
-from ebmrepro.networks import layers
 from ebmrepro.networks.energies import RBM
 from ebmrepro.training.loop import Player
 
@@ -178,19 +177,3 @@ def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():
     free = model.chains(5)
     assert free.shape == (1, 5, 6) and free.isfinite().all()
     assert torch.equal(model.sample(4), before)
-
-
-def test_small_weights_are_drawn_aside(monkeypatch: pytest.MonkeyPatch):
-    """The training goes on with the random numbers that it had without them."""
-    there, start = [], layers.start
-
-    def watched(network, rule):
-        found = start(network, rule)
-        there.append((rule, torch.get_rng_state()))
-        return found
-
-    monkeypatch.setattr(layers, "start", watched)
-    small.build("dbn")
-    (scratch, after_scratch), (aside, _) = there
-    assert (scratch, aside) == ("glorot", "small")
-    assert torch.equal(torch.get_rng_state(), after_scratch)
