@@ -37,6 +37,9 @@ SCALES: dict[str, Scale] = {
     "share": "logit",
     "probability": "logit",
     "mean squared cosine": "logit",
+    **dict.fromkeys(("AUROC", "ECE", "mean probability"), "logit"),  # of the tour
+    **dict.fromkeys(("share of pairs", "share of sequences"), "logit"),
+    "tau": "atanh",
 }
 
 

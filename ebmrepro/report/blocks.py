@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ebmrepro.metrics.catalogue import SCALES, Scale
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -63,6 +65,11 @@ class Column:
     small: str = ""  # unit and direction
     measure: str = ""  # what its cells hold, where they are looked up by name
     digits: int = 3  # decimals of them
+
+    @property
+    def scale(self) -> Scale:
+        """On which its cells spread over seeds, by its unit."""
+        return SCALES.get(self.small.partition(";")[0], "linear")
 
 
 @dataclass(frozen=True)

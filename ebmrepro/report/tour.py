@@ -69,15 +69,19 @@ def _table(asked: Asked, key: str, columns: Sequence[Column] = ()) -> Sequence[B
     columns = columns or WORDS.columns(key)
     values = asked.tour.values
     rows = [
-        (label, [numbers.cell(values(known.get(c.measure, "")), c.digits) for c in columns])
+        (label, [_cell(values(known.get(c.measure, "")), c) for c in columns])
         for label, known in WORDS[key].get("baselines", {}).items()
     ]
     rows += [
-        (s.title, [numbers.cell(values(c.measure, s.name), c.digits) for c in columns])
+        (s.title, [_cell(values(c.measure, s.name), c) for c in columns])
         for s in asked.suite.systems
         if any(values(c.measure, s.name) for c in columns)
     ]
     return WORDS.table(key, rows, columns=columns, suite=asked.suite.title)
+
+
+def _cell(values: Sequence[float], column: Column) -> Cell:
+    return numbers.cell(values, column.digits, scale=column.scale)
 
 
 def _gallery(asked: Asked, key: str, tiles: Sequence[tuple[str, str]]) -> Sequence[Block]:
@@ -219,7 +223,7 @@ def _detection(asked: Asked) -> Sequence[Block]:
             (s.title, asked.colours.of(s.name), asked.tour.values(column.measure, s.name))
             for s in asked.suite.systems
         ]
-        panels += figures.dots(column.title, rows, "AUROC", 0.5, "logit")
+        panels += figures.dots(column.title, rows, "AUROC", 0.5, column.scale)
     missing = [
         f"{kind}: {why}"
         for kind in kinds

@@ -11,6 +11,8 @@ import made_up
 import pytest
 from rich.console import Console
 
+from ebmrepro.metrics.catalogue import Scale
+from ebmrepro.metrics.interval import interval
 from ebmrepro.report import page, terminal
 from ebmrepro.report.blocks import Figure, Gallery, Section, Table, Text
 from ebmrepro.report.gather import gather
@@ -55,7 +57,7 @@ def test_every_question_has_its_words_a_table_and_a_picture(root: Path):
 def test_a_number_on_the_page_is_the_mean_over_seeds_with_its_interval(root: Path):
     path = root / "results/digits/tour/metrics.json"
     values = json.loads(path.read_text())["values"]["tau_noise@ebgan"].values()
-    mean = sum(values) / 2
+    mean = interval([*values], "atanh").mean
     html = page.html(sections(root))
     assert f"{mean:.3f}" in html and "[" in html
     assert "how tau_noise is measured" in html
@@ -106,8 +108,13 @@ def test_the_terminal_says_what_the_page_says_in_80_columns(root: Path):
     terminal.show(sections(root), Console(file=out, width=80, no_color=True))
     said = out.getvalue()
     values = json.loads((root / "results/digits/tour/metrics.json").read_text())["values"]
-    for name in ("tau_noise@ebgan", "error_joint@dbn", "sample_distance_own@magan"):
-        mean = sum(values[name].values()) / 2
+    scales: dict[str, Scale] = {
+        "tau_noise@ebgan": "atanh",
+        "error_joint@dbn": "logit",
+        "sample_distance_own@magan": "linear",
+    }
+    for name, scale in scales.items():
+        mean = interval([*values[name].values()], scale).mean
         assert f"{mean:.3f}" in said, name
     assert "Where it does not:" in said
     assert "reports/figures/digits-tour-decision.png" in said
