@@ -81,6 +81,7 @@ def test_help_and_a_bare_command_are_answered_in_full(
     assert code == 2 and "check" in out + err and "sample" in out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "message"),
     [

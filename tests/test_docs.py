@@ -99,6 +99,7 @@ def test_every_page_is_in_the_navigation_and_every_entry_is_a_page():
     assert sorted(listed) == sorted(PAGES)
 
 
+@pytest.mark.slow
 def test_a_page_makes_a_browser_fetch_nothing_from_a_network(site: Path, pages: dict[str, Links]):
     for name, page in pages.items():
         assert page.fetched, name

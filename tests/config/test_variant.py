@@ -167,6 +167,7 @@ def test_a_layout_that_cannot_be_edited_is_refused(path: Path, indent: int | Non
     assert "\n" not in str(refused.value) and path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_file_or_exits_with_2(path: Path):
     command = [sys.executable, "-m", "ebmrepro", "variant", "digits", "ebgan", "x"]
 

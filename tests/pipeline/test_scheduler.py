@@ -16,6 +16,8 @@ import pytest
 
 from ebmrepro.pipeline import executors, repro
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(executors.__file__).with_name("scheduler.py")
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 PATIENCE = 300  # seconds after which a test gives up; none depends on how fast anything is

@@ -80,6 +80,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(project: Path):
     small_budget(project, 0.2)
     out = project / "models/digits/magan/0"
@@ -164,6 +165,7 @@ def test_a_checkpoint_of_other_data_or_code_is_never_picked_up(
         about.write_text(original)
 
 
+@pytest.mark.slow
 def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
     small_budget(project, 0.02)
     run_stage(project, "train", "digits", "dcgan", "1")
@@ -197,6 +199,7 @@ def test_weights_that_are_missing_damaged_or_of_another_network_are_named(
         models.restore("digits", "ebgan", 7, settings)
 
 
+@pytest.mark.slow
 def test_a_normalised_discriminator_is_scored_with_statistics_of_real_images(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ):

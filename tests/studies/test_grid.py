@@ -299,6 +299,7 @@ def test_a_training_that_diverges_is_said_to_and_draws_nothing():
 # Results ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_grid_killed_between_configurations_ends_as_one_that_nobody_disturbed(alone: Path):
     asked_for = with_grid(small())
     asked = workers.work("digits", 0, asked_for)
@@ -321,6 +322,7 @@ def test_a_grid_killed_between_configurations_ends_as_one_that_nobody_disturbed(
     assert tree(results.folder("digits", 0)) == whole
 
 
+@pytest.mark.slow
 def test_a_larger_draw_trains_only_what_it_adds(alone: Path):
     asked_for = with_grid(small())
     results.write("digits", 0, asked_for, Watch())

@@ -209,6 +209,7 @@ def test_a_stage_on_a_full_disk_stops_with_one_line_and_exit_code_2(project):
     assert list((project / "data").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_without_checkpoints_and_stops_where_its_result_does_not_fit(project):
     shipped = params.load(ROOT / "params.yaml").suite("digits").data
     data.prepare("digits", shipped, project / "data/digits")

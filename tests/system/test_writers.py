@@ -124,6 +124,7 @@ def note(folder: Path) -> Path:
     return folder / ".ebmrepro/running/digits-magan-0.pid"
 
 
+@pytest.mark.slow
 def test_two_repros_at_once_and_an_orphan_of_one_do_no_damage(project: Path):
     """The second one is turned away; of the first, only DVC is killed, and its child stops."""
     first = dvc(project, "repro")
@@ -165,6 +166,7 @@ def command(folder: Path, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_checkpoints_are_listed_and_pruned_when_nothing_can_use_them(project: Path):
     (line,) = command(project, "ls")
     assert line.startswith("no checkpoints")

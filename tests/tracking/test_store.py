@@ -202,6 +202,7 @@ def follower(script: str):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fails", "last"), [("0.2 < age < 0.8", "finished"), ("True", "")])
 def test_a_store_that_fails_again_and_again_is_warned_of_once(fails, last):
     child = follower(
@@ -222,6 +223,7 @@ def test_a_store_that_fails_again_and_again_is_warned_of_once(fails, last):
         assert out.endswith("['finished']\n")
 
 
+@pytest.mark.slow
 def test_a_store_that_hangs_holds_up_the_end_of_a_stage_no_longer_than_its_patience():
     child = follower(
         """
@@ -307,6 +309,7 @@ def listening(process: psutil.Process) -> set[str]:
     return {c.laddr.ip for c in found}
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_and_comes_back_misses_nothing_and_hears_this_machine_alone(
     fresh, server, monkeypatch
 ):

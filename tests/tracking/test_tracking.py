@@ -271,6 +271,7 @@ def test_a_long_curve_needs_several_calls_and_loses_no_point(root):
     assert points_in(root) == [10 * e for e in range(1, 1235)]
 
 
+@pytest.mark.slow
 def test_a_deleted_database_comes_back_from_the_files(root):
     other = Run("digits", "magan", 1)
     write_run(root)
@@ -440,6 +441,7 @@ def train(root, script, run=RUN, **environment):
     return python(textwrap.dedent(head) + textwrap.dedent(script), **environment)
 
 
+@pytest.mark.slow
 def test_a_training_is_seen_while_it_runs_and_finished_when_it_is(root):
     trainer = train(
         root,
@@ -462,6 +464,7 @@ def test_a_training_is_seen_while_it_runs_and_finished_when_it_is(root):
     assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
 
 
+@pytest.mark.slow
 def test_four_trainings_at_once_in_a_fresh_store_all_arrive_whole_with_their_ends(fresh):
     root = fresh
     script = """
@@ -498,6 +501,7 @@ def test_four_trainings_at_once_in_a_fresh_store_all_arrive_whole_with_their_end
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_costs_one_line(root):
     trainer = train(
         root,

@@ -65,6 +65,7 @@ def test_parameters_move_as_torchs_classes_move_them(name: str):
                 group["momentum"] = 0.5 if epoch < 2 else 0.9
 
 
+@pytest.mark.slow
 def test_making_one_does_not_import_the_compiler():
     code = (
         "import sys; import ebmrepro.runs.run; import small; "

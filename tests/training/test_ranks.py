@@ -199,6 +199,7 @@ def torchrun(folder: Path, name: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_torchrun_of_the_stage_command_stops_and_goes_on(tmp_path: Path):
     folder = trainings.project(tmp_path / "project", ["began"])
     whole = torchrun(folder, "began")
