@@ -21,6 +21,7 @@ ALLOWED: dict[str, tuple[str, Callable[[str], object]]] = {  # what it may hold:
     "EBMREPRO_COMPILE": SWITCH,
     "EBMREPRO_DATA_MIRROR": ("a folder that is there", lambda value: Path(value).is_dir()),
     "EBMREPRO_DEVICE": ("cpu, cuda, cuda:0, cuda:1, ...", DEVICE.fullmatch),
+    "EBMREPRO_GRAPHS": SWITCH,
     "EBMREPRO_INCEPTION_WEIGHTS": (
         "a file that is there",
         lambda value: Path(value).expanduser().is_file(),

@@ -101,6 +101,13 @@ class DBN(SampledByGibbs):
         """p(y | x) from `features(x)`, (N, K) -> (N, classes)."""
         return self.classifier[-1](features).softmax(1)
 
+    def phase(self, epoch):
+        age = epoch - self.greedy_epochs
+        return super().phase(epoch) if age < 0 else (age == 0, self._warms_up(age))
+
+    def _warms_up(self, age):
+        return age < min(self.hp.warmup_epochs, self.hp.finetune_epochs // 2)
+
     def step(self, x, epoch):
         v, y = visible(x.x), x.y
         if epoch < self.greedy_epochs:
@@ -110,8 +117,7 @@ class DBN(SampledByGibbs):
         if age == 0:
             self._watch_gradients(v, y)
         hidden = self.classifier[:-1](v)
-        warm_up = age < min(self.hp.warmup_epochs, self.hp.finetune_epochs // 2)
-        logits = self.classifier[-1](hidden.detach() if warm_up else hidden)
+        logits = self.classifier[-1](hidden.detach() if self._warms_up(age) else hidden)
         yield Turn("classifier", cross_entropy(logits, y), {"error/classifier": wrong(logits, y)})
 
         for start in ("scratch", "small") if self.hp.small_start else ("scratch",):

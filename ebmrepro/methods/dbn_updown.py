@@ -133,6 +133,9 @@ class DBNUpDown(SampledByGibbs):
         yield Turn("top", self.top.contrast(v_0, v_K, field), {"error/label": error})
         yield Turn("recognition", _surprise(self.recognition, sleep[::-1]))
 
+    def phase(self, epoch):
+        return super().phase(epoch) if epoch < self.greedy_epochs else ("K", self._K(epoch))
+
     def _K(self, epoch):
         parts = self.hp.gibbs_steps
         return parts[(epoch - self.greedy_epochs) * len(parts) // self.hp.updown_epochs]

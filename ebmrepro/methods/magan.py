@@ -99,6 +99,9 @@ class MAGAN(AutoEncoderGAN):
         fake = self.D(self.sample(len(x))).mean()
         yield Turn("G", fake, {"energy/fake": fake})  # L_G = D(G(z))
 
+    def phase(self, epoch):
+        return min(epoch - self.hp.pretrain_epochs, 1) if epoch >= self.hp.pretrain_epochs else -1
+
     def after_epoch(self, epoch, means):
         if epoch < self.hp.pretrain_epochs:
             return

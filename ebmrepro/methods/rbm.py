@@ -124,6 +124,10 @@ class RestrictedBoltzmann(SampledByGibbs):
         super().__init__(hp, shape, classes)
         self.rbms = nn.ModuleList(self.new_rbms(self.widths))
 
+    def phase(self, epoch):
+        layer, t = divmod(epoch, self.hp.rbm_epochs)
+        return layer, t if self.hp.rate == "falling" else t == 0
+
     def step(self, x, epoch):
         layer, t = divmod(epoch, self.hp.rbm_epochs)
         rbm, k = self.stack[layer], self.hp.cd_steps[layer]
@@ -131,9 +135,9 @@ class RestrictedBoltzmann(SampledByGibbs):
             v = bernoulli(self.bits(visible(x)))
             for below in self.stack[:layer]:
                 v = bernoulli(below.up(v))
-            # Its first step: no step leaves all of them at 0.
-            if self.hp.visible_bias == "log_odds" and t == 0 and not rbm.b.any():
-                rbm.b.copy_(partition_rbm.base_rates(v))
+            if self.hp.visible_bias == "log_odds" and t == 0:
+                # In its first step, before which all are 0; no step leaves them so.
+                rbm.b.copy_(torch.where(rbm.b.any(), rbm.b, partition_rbm.base_rates(v)))
             field = rbm.field(v)
             p_k = rbm.gibbs(v, k, sample_visible=True, field=field)
             v_k = bernoulli(p_k)

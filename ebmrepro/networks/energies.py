@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ebmrepro.config.types import Reduction
-from ebmrepro.networks.random import bernoulli
+from ebmrepro.networks.random import bernoulli, one_of
 
 
 def reconstruction_error(x: Tensor, x_hat: Tensor, reduction: Reduction) -> Tensor:
@@ -219,7 +219,7 @@ class LabelledRBM(RBM):
     def draw(self, p: Tensor) -> Tensor:
         """Features sampled one by one, the label group as one draw: its states are one-hot."""
         features, labels = self.part(p)
-        return self.join(bernoulli(features), torch.multinomial(labels, 1).squeeze(1))
+        return self.join(bernoulli(features), one_of(labels))
 
     def free_energies(self, features: Tensor) -> Tensor:
         """F(features, y) with each label y in turn, exact, (N, K) -> (N, classes)."""

@@ -26,6 +26,16 @@ def bernoulli(p: Tensor) -> Tensor:
     return torch.rand_like(p).lt_(p)
 
 
+def one_of(p: Tensor) -> Tensor:
+    """The number of a state, drawn with the probabilities of a row, (N, K) -> int64 (N,).
+
+    As torch's multinomial, but the host does not wait to see whether a row is a distribution.
+    """
+    u = torch.rand(len(p), 1, dtype=p.dtype, device=p.device)
+    below = p.cumsum(1) <= u * p.sum(1, keepdim=True)
+    return below.sum(1).clamp(max=p.shape[1] - 1)
+
+
 def fixed_bits(p: Tensor, seed: int) -> Tensor:
     """Bits that are 1 with probability p, multiples of 1/255, the same whenever a row comes again.
 
@@ -60,18 +70,10 @@ class WholeBatch(TorchFunctionMode):
             return _own(draw, like.shape, dtype=like.dtype, device=like.device, **kwargs)
         if func in (torch.bernoulli, torch.Tensor.bernoulli):
             (p,) = args
-            return (_uniform(p, p.shape) < p).to(p.dtype)
-        if func in (torch.multinomial, torch.Tensor.multinomial):
-            p, _ = args  # one draw a row is all that is asked for here
-            below = p.cumsum(1) <= _uniform(p, (len(p), 1)) * p.sum(1, keepdim=True)
-            return below.sum(1, keepdim=True).clamp(max=p.shape[1] - 1)
+            return (_own(torch.rand, p.shape, dtype=p.dtype, device=p.device) < p).to(p.dtype)
         return func(*args, **kwargs)
 
 
 def _own(draw: Callable[..., Tensor], size: Sequence[int], **kwargs: Any) -> Tensor:
     rows = size[0] * distributed.count()
     return draw((rows, *size[1:]), **kwargs)[distributed.rows(rows)]
-
-
-def _uniform(like: Tensor, size: Sequence[int]) -> Tensor:
-    return _own(torch.rand, size, dtype=like.dtype, device=like.device)

@@ -29,7 +29,7 @@ from ebmrepro.system import atomic, progress
 from ebmrepro.system.atomic import write_json
 from ebmrepro.system.locks import Lock
 from ebmrepro.system.signals import Stopped, Watch
-from ebmrepro.training import loop
+from ebmrepro.training import graphs, loop
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.finite import NotFinite
 from ebmrepro.training.loop import Training
@@ -118,8 +118,10 @@ def prepared(model: Method, x: np.ndarray, y: np.ndarray, block: Block, seed: in
     """The training of a method, as its block says, on images and labels of the whole split."""
     threads.fit(model)
     labels = y if model.labelled else None
-    batches = Batches(x, labels, block.batch_size, seed, device.device())
-    return Training(model, batches, block.optim, block.ema, block.precision, precision.compiler())
+    where = device.device()
+    batches = Batches(x, labels, block.batch_size, seed, where)
+    how = block.precision, precision.compiler(), graphs.recorder(where)
+    return Training(model, batches, block.optim, block.ema, *how)
 
 
 def _train(

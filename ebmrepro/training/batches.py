@@ -7,7 +7,7 @@ disk, and a thread reads one batch ahead. Either way the batches are the same, b
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -68,32 +68,58 @@ class Batches:
         stays = stays_there(images.nbytes, device)
         self._images = torch.from_numpy(np.array(images)).to(device) if stays else images
         self._labels = None if labels is None else torch.from_numpy(np.array(labels)).to(device)
+        # Where in which epoch it is: places in memory that stay, for a step that is replayed.
+        own = distributed.rows(size)
+        rows = torch.zeros(len(self), own.stop - own.start, dtype=torch.int64)
+        self._rows = rows.to(device)  # of each batch
+        self.position = torch.zeros(1, dtype=torch.int64, device=device)  # batches passed
+        self._ahead: Iterator[Tensor] | None = None
 
     def __len__(self) -> int:
         """Batches per epoch."""
         return self.count // self.size
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Images in [-1, 1], (size, C, H, W), and their labels, (size,), from batch `start` on."""
+    @property
+    def on_device(self) -> bool:
+        """Whether the whole data set is there."""
+        return isinstance(self._images, Tensor)
+
+    def begin(self, epoch: int, start: int = 0) -> None:
+        """Go to batch `start` of an epoch."""
         order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
-        rows, numbers = distributed.rows(self.size), range(start, len(self))
-        index = torch.from_numpy(order).to(self.device).split(self.size)
-        there = [index[i][rows] for i in numbers]
+        batches = order[: len(self) * self.size].reshape(len(self), self.size)
+        rows = batches[:, distributed.rows(self.size)]
+        self._rows.copy_(torch.from_numpy(rows))
+        self.position.fill_(start)
+        if not isinstance(self._images, Tensor):
+            self._ahead = _ahead(self._images, rows[start:], self.device)
+
+    def take(self) -> tuple[Tensor, Tensor | None]:
+        """The batch at `position`: images in [-1, 1], (size, C, H, W), and labels, (size,)."""
+        rows = self._rows.index_select(0, self.position)[0]
         if isinstance(self._images, Tensor):
-            whole = self._images
-            pictures = (whole.index_select(0, own) for own in there)
+            images = self._images.index_select(0, rows)
         else:
-            pictures = _ahead(
-                self._images, [order[i * self.size :][rows] for i in numbers], self.device
-            )
-        for own, images in zip(there, pictures, strict=True):
-            labels = None if self._labels is None else self._labels[own]
-            yield from_uint8(images), labels
+            assert self._ahead, "an epoch has begun"
+            images = next(self._ahead)
+        return from_uint8(images), None if self._labels is None else self._labels[rows]
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The batches of an epoch from `start` on, one after the other."""
+        self.begin(epoch, start)
+        try:
+            for _ in range(start, len(self)):
+                yield self.take()
+                self.position.add_(1)
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Read no more of the epoch."""
+        self._ahead = None
 
 
-def _ahead(
-    images: np.ndarray, batches: Sequence[np.ndarray], device: torch.device
-) -> Iterator[Tensor]:
+def _ahead(images: np.ndarray, batches: np.ndarray, device: torch.device) -> Iterator[Tensor]:
     """Batches of a mapped data set, each read by a thread while the one before is computed with.
 
     To a GPU they go through pinned memory, so that the host does not wait for a copy; torch's

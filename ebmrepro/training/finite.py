@@ -1,46 +1,77 @@
 """Whether all that a training computes is finite, without waiting for a GPU at each step.
 
-Values stay where they are until `look`, which alone waits for them and then names the first that
-was not finite. It stops a training and changes nothing in it.
+Of each value the device keeps the first step at which it was not finite, until `look`, which alone
+waits and then names the first of all. It stops a training and changes nothing in it.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ebmrepro.system.errors import UserError
 
+NEVER = 2**62  # a step that does not come
+
 
 class NotFinite(UserError):
     """Something in a training became NaN or infinite."""
 
 
+class _Kept(NamedTuple):
+    """Of the values of a step, in their order."""
+
+    whole: Tensor  # which of them count what is not finite, and have to be 0; bool (n,)
+    first: Tensor  # batch of the epoch at which one was not, int64 (n,)
+    value: Tensor  # what it was there, float32 (n,)
+
+
 class Finite:
-    """What a training has computed since the last look, in order; `name` opens the message."""
+    """What the steps of an epoch have computed; `name` opens the message."""
 
     def __init__(self, name: str):
         self.name = name
-        self._seen: list[tuple[int, str, Tensor, bool]] = []
+        self._seen: list[tuple[str, Tensor, bool]] = []  # in the step that is on its way
+        self._kept: dict[tuple[str, ...], _Kept] = {}  # by what a step computes
 
-    def see(self, step: int, what: str, value: Tensor, counts: bool = False) -> None:
+    def see(self, what: str, value: Tensor, counts: bool = False) -> None:
         """A scalar that has to be finite; or that `counts` what is not, and has to be 0."""
-        self._seen.append((step, what, value, counts))
+        self._seen.append((what, value, counts))
 
-    def look(self) -> None:
-        """Wait for what was seen and forget it.
+    def end_step(self, batch: Tensor) -> None:
+        """Keep what was seen in the step of a batch of the epoch, int64 (1,), on the device."""
+        names, values, counts = zip(*self._seen, strict=True) if self._seen else ((), (), ())
+        self._seen.clear()
+        if not names:
+            return
+        found = torch.stack([value.detach().float() for value in values])
+        if names not in self._kept:
+            where = found.device
+            self._kept[names] = _Kept(
+                torch.tensor(counts, device=where),
+                torch.full((len(names),), NEVER, device=where),
+                torch.zeros(len(names), device=where),
+            )
+        whole, first, value = self._kept[names]
+        bad = ~found.isfinite() | (whole & (found != 0))
+        value.copy_(torch.where(bad & (first == NEVER), found, value))
+        first.copy_(torch.where(bad, first.minimum(batch), first))
+
+    def look(self, before: int) -> None:
+        """Wait for what was kept; `before` is the number of steps before the epoch.
 
         Raises:
             NotFinite: something was not finite; its step and name are those of the first.
         """
-        seen, self._seen = self._seen, []
-        if not seen:
-            return
-        values = torch.stack([value.float() for _, _, value, _ in seen]).tolist()
-        for (step, what, _, counts), value in zip(seen, values, strict=True):
-            if counts and value:
-                raise NotFinite(f"{self.name}: {what} is not finite in step {step}")
-            if not math.isfinite(value):
-                raise NotFinite(f"{self.name}: {what} is {value} in step {step}")
+        bad = []
+        for names, kept in self._kept.items():
+            told = (part.tolist() for part in (kept.first, kept.whole, kept.value))
+            rows = enumerate(zip(*told, names, strict=True))
+            bad += [(batch, i, *row) for i, (batch, *row) in rows if batch != NEVER]
+        if bad:
+            batch, _, counts, value, what = min(bad)
+            told = "not finite" if counts and math.isfinite(value) else value
+            raise NotFinite(f"{self.name}: {what} is {told} in step {before + batch + 1}")

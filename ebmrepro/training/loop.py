@@ -8,7 +8,7 @@ what happens between two of them, saving, stopping, drawing, is the caller's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from ebmrepro.networks import distributed
 from ebmrepro.networks.conv3x3 import Vanishing
 from ebmrepro.networks.precision import prepare
 from ebmrepro.networks.random import WholeBatch
-from ebmrepro.training import batch_norm, optimisers
+from ebmrepro.training import batch_norm, graphs, optimisers
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.ema import Average
 from ebmrepro.training.finite import Finite, NotFinite
@@ -38,6 +38,14 @@ class Step(NamedTuple):
 
     terms: Mapping[str, Tensor]  # of its turns, and their losses; scalars on the device
     record: Record | None  # of the epoch that ends with it, see `Training.steps`
+
+
+class Taken(NamedTuple):
+    """What the turns of a step leave."""
+
+    terms: Mapping[str, Tensor]  # of them, and their losses; scalars on the device
+    added: Sequence[str]  # which sums they were added to
+    players: Sequence[str]  # who moved
 
 
 class Player:
@@ -62,7 +70,6 @@ class Player:
         self.optimiser.step()
         if self.average:
             self.average.add()
-        self.moved = True
         return not_finite
 
     def end_epoch(self) -> None:
@@ -90,7 +97,7 @@ class Training:
     """A method, its batches and its players: one run, from any step to its last.
 
     `ema` holds the decays of those players whose weights are averaged, see `ema.py`; for
-    `precision` and `compiler` see `networks/precision.py`.
+    `precision` and `compiler` see `networks/precision.py`, for `recorder` `graphs.py`.
     """
 
     def __init__(
@@ -101,6 +108,7 @@ class Training:
         ema: Mapping[str, float] | None = None,
         precision: Precision | None = None,
         compiler: str | None = None,
+        recorder: graphs.Recorder | None = None,
     ):
         self.method, self.batches = method, batches
         self._gpu = batches.device if batches.device.type == "cuda" else None
@@ -110,10 +118,11 @@ class Training:
         self.players = _players(method, optim, ema or {})
         self.epoch = 0  # epochs done
         self.position = 0  # iterations done in the epoch that has begun
-        self._sums: dict[str, Tensor] = {}  # of terms and losses over that epoch
-        self._counts: dict[str, int] = {}
+        self._sums: dict[str, Tensor] = {}  # of terms and losses over an epoch, where they stay
+        self._counts: dict[str, int] = {}  # of what the epoch that has begun has had so far
         self._finite = Finite(method.name)
         self._vanishing = [part for part in method.modules() if isinstance(part, Vanishing)]
+        self._replay = graphs.Replay(self, recorder) if recorder else None
 
     @property
     def step(self) -> int:
@@ -130,11 +139,16 @@ class Training:
             NotFinite: a term, a loss or a gradient was NaN or infinite; it and its step are named.
         """
         self.method.train()
+        take = self._replay.step if self._replay else self.device_step
         while self.epoch < self.method.epochs:
-            for x, y in self.batches.epoch(self.epoch, self.position):
-                terms = self._step(x if y is None else Labelled(x, y))
+            self.batches.begin(self.epoch, self.position)
+            while True:
+                taken = take()
+                self._count(taken)
                 ends = self.position == len(self.batches)
-                yield Step(terms, self._end_epoch() if ends else None)
+                yield Step(taken.terms, self._end_epoch() if ends else None)
+                if ends:
+                    break
 
     def epochs(self) -> Iterator[Record]:
         """The same, a record at a time."""
@@ -160,12 +174,11 @@ class Training:
         return {
             "epoch": self.epoch,
             "position": self.position,
-            "sums": self._sums,
+            "sums": {key: self._sums[key] for key in self._counts},
             "counts": self._counts,
             "method": self.method.state_dict(),
             "players": {name: player.state() for name, player in self.players.items()},
-            "random": torch.get_rng_state(),
-            "random_gpu": torch.cuda.get_rng_state(self._gpu) if self._gpu else None,
+            **self.random(),
             "threads": torch.get_num_threads(),
         }
 
@@ -173,16 +186,39 @@ class Training:
         """Go back to a `state`, in a training made from the same parameters."""
         self.epoch, self.position = state["epoch"], state["position"]
         where = self.batches.device
-        self._sums = {key: value.to(where) for key, value in state["sums"].items()}
+        for total in self._sums.values():
+            total.zero_()
+        for key, value in state["sums"].items():
+            self._sums.setdefault(key, torch.zeros_like(value, device=where)).copy_(value)
         self._counts = dict(state["counts"])
         self.method.load_state_dict(state["method"])
         for name, player in self.players.items():
             player.restore(state["players"][name])
         self._set_rates()
         torch.set_num_threads(state["threads"])
+        self.set_random(state)
+
+    def random(self) -> dict[str, Tensor | None]:
+        """States of the random generators."""
+        on_gpu = torch.cuda.get_rng_state(self._gpu) if self._gpu else None
+        return {"random": torch.get_rng_state(), "random_gpu": on_gpu}
+
+    def set_random(self, state: Mapping[str, Any]) -> None:
+        """Go back to `random`."""
         torch.set_rng_state(state["random"])
         if self._gpu:
             torch.cuda.set_rng_state(state["random_gpu"], self._gpu)
+
+    def memory(self) -> dict[str, Tensor]:
+        """All that steps change on the device, by name; places that stay."""
+        places = {f"sum of {key}": value for key, value in self._sums.items()}
+        places |= self.method.state_dict()
+        for name, player in self.players.items():
+            for i, moments in enumerate(player.optimiser.state):
+                places |= {f"{name}'s {key} {i}": moment for key, moment in moments.items()}
+            averages = player.average.values if player.average else []
+            places |= {f"{name}'s average {i}": value for i, value in enumerate(averages)}
+        return {**places, "position": self.batches.position}
 
     @torch.no_grad()
     def check(self) -> None:
@@ -193,40 +229,54 @@ class Training:
         Raises:
             NotFinite: one of them is NaN or infinite.
         """
-        self._finite.look()
+        self._look()
         remembered = {name for name, _ in self.method.named_buffers(recurse=False)}
-        values = dict(self.method.state_dict())
-        for name, player in self.players.items():
-            for i, moments in enumerate(player.optimiser.state):
-                values |= {f"{name}'s {key} {i}": moment for key, moment in moments.items()}
-        for name, value in values.items():
+        for name, value in self.memory().items():
             bad = value.isnan() if name in remembered else ~value.isfinite()
             if bad.any():
                 raise NotFinite(f"{self.method.name}: {name} is not finite after step {self.step}")
 
-    def _step(self, batch: Tensor | Labelled) -> dict[str, Tensor]:
+    def device_step(self) -> Taken:
+        """All of a step that happens on the device, and nothing that the host has to remember."""
+        x, y = self.batches.take()
         terms: dict[str, Tensor] = {}
+        added: list[str] = []
+        players: list[str] = []
         with WholeBatch() if distributed.count() > 1 else nullcontext():
-            for turn in self.method.step(batch, self.epoch):
+            for turn in self.method.step(x if y is None else Labelled(x, y), self.epoch):
                 taken = self._take(turn)
                 for key, value in taken.items():
-                    before = self._sums.get(key)
-                    self._sums[key] = value.clone() if before is None else before + value
-                    self._counts[key] = self._counts.get(key, 0) + 1
+                    self._sums.setdefault(key, torch.zeros_like(value)).add_(value)
+                added += taken
+                players += [] if turn.loss is None else [turn.player]
                 terms |= taken
         for part in self._vanishing:
             part.age()
+        self._finite.end_step(self.batches.position)
+        self.batches.position.add_(1)
+        return Taken(terms, added, players)
+
+    def _count(self, taken: Taken) -> None:
+        """What the host remembers of a step."""
+        for key in taken.added:
+            self._counts[key] = self._counts.get(key, 0) + 1
+        for name in taken.players:
+            self.players[name].moved = True
         self.position += 1
         if self.position % LOOK == 0:
-            self._finite.look()
-        return terms
+            self._look()
+
+    def _look(self) -> None:
+        self._finite.look(self.epoch * len(self.batches))
 
     def _end_epoch(self) -> Record:
-        self._finite.look()
-        counts = self._counts
-        own = torch.stack([value.float() / counts[key] for key, value in self._sums.items()])
-        means = dict(zip(self._sums, distributed.mean(own), strict=True))
-        self.position, self._sums, self._counts = 0, {}, {}
+        self._look()
+        own = torch.stack([self._sums[key].float() / n for key, n in self._counts.items()])
+        means = dict(zip(self._counts, distributed.mean(own), strict=True))
+        for total in self._sums.values():
+            total.zero_()
+        self.batches.end()
+        self.position, self._counts = 0, {}
         self.method.after_epoch(self.epoch, means)
         for player in self.players.values():
             player.end_epoch()
@@ -245,10 +295,9 @@ class Training:
 
     def _take(self, turn: Turn) -> dict[str, Tensor]:
         """Have a turn's player move; returns the turn's terms and its loss, detached."""
-        step = self.step + 1
         terms = {key: value.detach() for key, value in turn.terms.items()}
         for key, value in terms.items():
-            self._finite.see(step, key, value)
+            self._finite.see(key, value)
         if turn.loss is None:
             return terms
         if turn.player not in self.players:
@@ -257,9 +306,9 @@ class Training:
                 f"the optim block has {', '.join(self.players)}"
             )
         name, loss = f"loss/{turn.player}", turn.loss.detach()
-        self._finite.see(step, name, loss)
+        self._finite.see(name, loss)
         not_finite = self.players[turn.player].take(turn.loss)
-        self._finite.see(step, f"the gradient of {turn.player}", not_finite, counts=True)
+        self._finite.see(f"the gradient of {turn.player}", not_finite, counts=True)
         return {name: loss, **terms}
 
 

@@ -73,7 +73,8 @@ class Optimiser(ABC):
         """Take a saved state, one dictionary per parameter, onto the parameters' devices."""
         for parameter, own, saved in zip(self.parameters, self.state, state, strict=True):
             if saved:
-                own.update(self._start(parameter))
+                if not own:  # else it stays where it is, for a step that is replayed
+                    own.update(self._start(parameter))
                 for key, value in saved.items():
                     own[key].copy_(value)
 
@@ -83,6 +84,11 @@ class Optimiser(ABC):
 
     def end_epoch(self, age: int) -> None:  # noqa: B027, most have no schedule
         """Called after the player's `age`-th epoch of moves."""
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Those of the host that a step is made with, and that change."""
+        return (self.lr,)
 
 
 class _Moments(Optimiser):
@@ -94,16 +100,19 @@ class _Moments(Optimiser):
         super().__init__(parameters, spec)
         betas = {"beta1": spec.beta1, "beta2": spec.beta2}
         self.settings = {**betas, "eps": EPSILON, "weight_decay": 0.0}
+        self.on_gpu = self.parameters[0].device.type == "cuda"
         if isinstance(spec, Adam):
             self.rule, self.extra = adam, ([],)  # no maxima: amsgrad is off
             self.settings |= {"amsgrad": False, "maximize": False, "fused": True}
         else:
             self.rule, self.extra = adamax, ()
+            if self.on_gpu:  # its bias correction else is a number of the host
+                self.settings |= {"capturable": True, "foreach": True}
 
     def _start(self, parameter):
         zeros = torch.zeros_like
-        # The fused rule counts its steps on the device, the other on the host.
-        count = torch.zeros((), device=parameter.device if self.extra else "cpu")
+        # The fused rule counts its steps on the device; the other, on a CPU, on the host.
+        count = torch.zeros((), device=parameter.device if self.extra or self.on_gpu else "cpu")
         return {"step": count, "first": zeros(parameter), "second": zeros(parameter)}
 
     def _update(self, parameters, gradients, states):
@@ -124,6 +133,10 @@ class _Descent(Optimiser):
     def end_epoch(self, age):
         phase = self.spec.momentum
         self.momentum = phase.initial if age < phase.epochs else phase.final
+
+    @property
+    def numbers(self):
+        return self.lr, self.momentum
 
     def _start(self, parameter):
         return {"momentum": torch.zeros_like(parameter)}

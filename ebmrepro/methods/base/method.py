@@ -81,6 +81,10 @@ class Method(nn.Module, ABC):
     def step(self, x: Any, epoch: int) -> Iterator[Turn]:
         """One iteration of the paper's algorithm on a batch of data; `epoch` counts from 0."""
 
+    def phase(self, epoch: int) -> object:
+        """What `step` does with an epoch's number: epochs of equal phase have the same step."""
+        return None
+
     def after_epoch(self, epoch: int, means: Mapping[str, Tensor]) -> None:
         """Called with the epoch's means of all terms (0-d tensors, over all ranks)."""
 

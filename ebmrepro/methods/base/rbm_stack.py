@@ -63,6 +63,10 @@ class RBMStack(Method):
         """Probabilities of visible units as images, (N, V) in [0, 1] -> (N, C, H, W)."""
         return (v * 2 - 1).unflatten(1, self.shape)
 
+    def phase(self, epoch):
+        """The layer whose epoch it is; None once all are trained."""
+        return epoch // self.hp.rbm_epochs if epoch < self.greedy_epochs else None
+
     def player(self, layer: int) -> str:
         return f"rbms.{layer}"
 

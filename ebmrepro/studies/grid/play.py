@@ -30,6 +30,7 @@ from ebmrepro.networks.energies import AutoEncoder
 from ebmrepro.runs import models
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.system.signals import Stopped, Watch
+from ebmrepro.training import graphs
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.finite import NotFinite
 from ebmrepro.training.loop import Training
@@ -78,7 +79,7 @@ def play(
     batches = Batches(images, None, grid.batch_size, seed, device)
     epochs = math.ceil(steps / len(batches))
     model = build(chosen, grid, images.shape[1:], seed, epochs).to(device)
-    training = Training(model, batches, optimisers(chosen, grid))
+    training = Training(model, batches, optimisers(chosen, grid), recorder=graphs.recorder(device))
     count = layers.count(model)
     last: deque[torch.Tensor] = deque(maxlen=LOOK)
     try:
