@@ -27,6 +27,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("EBMREPRO_", "DVC_ROOT", "MLFLOW_TRACKING_URI")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("EBMREPRO_DEVICE", "cpu")  # its bytes are what tests know
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ from ebmrepro.methods.base.rbm_stack import (
 )
 from ebmrepro.networks.energies import LabelledRBM
 from ebmrepro.networks.layers import linear_layers
-from ebmrepro.networks.random import bernoulli
+from ebmrepro.networks.random import bernoulli, seeded
 
 PASSES = 20  # sampled passes up over which the paper averages log p(y | x)
 
@@ -176,8 +176,7 @@ class DBNUpDown(SampledByGibbs):
             scores = (-top.free_energies(h), -self.joint_free_energy(x), passes[0], averaged)
             return torch.stack([missed(each, y) for each in scores], 1)
 
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
+        with seeded(0, self.top.b.device):
             errors = of_each(mistakes, test).mean(0).tolist()
         kinds = ("greedy", "updown", "updown_sampled", "updown_averaged")
         return {f"error_{kind}": error for kind, error in zip(kinds, errors, strict=True)}

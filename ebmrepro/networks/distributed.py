@@ -45,6 +45,8 @@ def joined(device: torch.device) -> Iterator[None]:
     if count() == 1:
         yield
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # else objects would travel by the first GPU
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield

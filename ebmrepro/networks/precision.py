@@ -51,6 +51,7 @@ def multiply(precision: Precision | None) -> None:
     rounds = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = rounds
     torch.backends.cudnn.allow_tf32 = rounds
+    torch.backends.cudnn.deterministic = True  # else two runs of a seed differ in their last bits
 
 
 def prepare(module: nn.Module, precision: Precision | None, compiler: str | None = None) -> None:

@@ -8,7 +8,8 @@ that torch draws from probabilities itself are not a single process's, only as l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +17,14 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ebmrepro.networks import distributed
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """For the time of this context draws there, and on the CPU, are a seed's and leave no trace."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def bernoulli(p: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def code(rooms: Sequence[str]) -> dict[str, str]:
 
 def made_with() -> str:
     """What the bits of a training depend on besides its fingerprint, as the name of a folder."""
-    kind = device.device().type
+    where = device.device()
+    kind = "cpu"
+    if where.type == "cuda":  # its model too: kernels are chosen by it
+        kind = re.sub(r"\W+", "-", torch.cuda.get_device_name(where))
     processes = f"{distributed.count()}-ranks-" if distributed.count() > 1 else ""
     compiled = "compiled-" if precision.compiler() else ""
     return f"{processes}{compiled}{kind}-torch-{torch.__version__}"

@@ -14,6 +14,7 @@ from ebmrepro.config.params import Params
 from ebmrepro.methods.base import method
 from ebmrepro.methods.base.method import Labelled, Method
 from ebmrepro.networks import device, images, precision, running_statistics
+from ebmrepro.networks.random import seeded
 from ebmrepro.runs.layout import folder
 from ebmrepro.system.errors import UserError
 
@@ -93,8 +94,7 @@ def at_a_time(shape: Sequence[int]) -> int:
 def draw(model: Method, n: int, seed: int) -> np.ndarray:
     """`n` images of a method from a seed of their own, uint8 (n, C, H, W)."""
     batch = at_a_time(model.shape)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed, next(model.parameters()).device):
         sizes = (min(batch, n - drawn) for drawn in range(0, n, batch))
         return np.concatenate([images.to_uint8(model.sample(size)) for size in sizes])
 

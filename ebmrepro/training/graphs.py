@@ -74,6 +74,8 @@ class Replay:
             return self.training.device_step()
         assert self.recording and self.left
         self.recording.replay()
+        for name in self.left.players:
+            self.training.players[name].moved = True
         return self.left
 
     def _phase(self) -> object:

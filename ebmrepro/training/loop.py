@@ -70,6 +70,7 @@ class Player:
         self.optimiser.step()
         if self.average:
             self.average.add()
+        self.moved = True
         return not_finite
 
     def end_epoch(self) -> None:
@@ -260,8 +261,6 @@ class Training:
         """What the host remembers of a step."""
         for key in taken.added:
             self._counts[key] = self._counts.get(key, 0) + 1
-        for name in taken.players:
-            self.players[name].moved = True
         self.position += 1
         if self.position % LOOK == 0:
             self._look()

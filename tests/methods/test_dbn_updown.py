@@ -237,7 +237,9 @@ def test_one_iteration_moves_all_weights_as_the_papers_pseudocode_does():
         for _ in range(2):
             p = top.down(top.up(v).bernoulli())
             negpen = p[:, :-3].bernoulli()
-            neglab = torch.eye(3)[torch.multinomial(p[:, -3:], 1).squeeze(1)]
+            upto = p[:, -3:].cumsum(1)  # a label by the inverse of its distribution
+            u = torch.rand(8, 1) * upto[:, -1:]
+            neglab = torch.eye(3)[torch.searchsorted(upto, u, right=True).squeeze(1)]
             v = torch.cat([negpen, neglab], 1)
         sleeppen = v[:, :-3]
         sleephid = given(penhid, sleeppen).bernoulli()

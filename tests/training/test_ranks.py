@@ -127,7 +127,7 @@ def _drawn() -> list[np.ndarray]:
             torch.randn_like(p),
             p.bernoulli(),
             random.bernoulli(p),
-            torch.multinomial(torch.tensor([[1.0, 2.0, 1.0]]).expand(2000, 3), 1),
+            random.one_of(torch.tensor([[1.0, 2.0, 1.0]]).expand(2000, 3)),
         ]
     return [each.numpy() for each in found]
 
@@ -147,16 +147,16 @@ def test_ranks_draw_other_numbers_of_the_same_law():
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=5 * (0.25 / 4000) ** 0.5)
 
 
-def _bits() -> np.ndarray:
+def _states(rows: int = 20) -> list[np.ndarray]:
     torch.manual_seed(0)
+    p = torch.full((rows, 3), 0.3)
     with random.WholeBatch():
-        return random.bernoulli(torch.full((20, 3), 0.3)).numpy()
+        return [random.bernoulli(p).numpy(), random.one_of(p).numpy()]
 
 
-def test_ranks_share_the_bits_that_one_process_draws():
-    torch.manual_seed(0)
-    whole = random.bernoulli(torch.full((40, 3), 0.3)).numpy()
-    np.testing.assert_array_equal(np.concatenate(in_ranks(_bits)), whole)
+def test_ranks_share_the_bits_and_labels_that_one_process_draws():
+    for parts, whole in zip(zip(*in_ranks(_states), strict=True), _states(40), strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 def _normalised(x: torch.Tensor) -> list[Any]:

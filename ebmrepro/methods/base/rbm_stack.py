@@ -18,7 +18,7 @@ from ebmrepro.config.types import Epochs, Layers, Positive
 from ebmrepro.methods.base.method import Labelled, Method, Turn
 from ebmrepro.networks import layers
 from ebmrepro.networks.energies import RBM, LabelledRBM
-from ebmrepro.networks.random import bernoulli
+from ebmrepro.networks.random import bernoulli, seeded
 
 # Flag of the methods that are DBNs.
 IN_OWN_FEATURES = {
@@ -116,8 +116,7 @@ class SampledByGibbs(RBMStack):
     @torch.no_grad()
     def trace(self, top: RBM, n: int, clamp: Callable[[Tensor], Tensor]) -> Tensor:
         """F after each step of `n` chains from random bits, (n, steps); `clamp` changes each v."""
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
+        with seeded(0, top.b.device):
             v, free = clamp(_random_bits(top, n)), []
             for _ in range(self.hp.chain_steps):
                 v = clamp(top.draw(top.down(top.draw_hidden(top.field(v)))))

@@ -17,6 +17,7 @@ from ebmrepro.metrics import coverage, inception_score
 from ebmrepro.metrics.classification import error_rate
 from ebmrepro.metrics.modified_inception_score import modified_inception_score
 from ebmrepro.networks import images, layers
+from ebmrepro.networks.random import seeded
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Player
 
@@ -34,8 +35,7 @@ class Judge:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            with torch.random.fork_rng():
-                torch.manual_seed(asked.seed)
+            with seeded(asked.seed, torch.device("cpu")):
                 self.network = layers.encoder(spec, x.shape[1:], classes)
             _train(self.network, x, y, asked)
         finally:

@@ -122,7 +122,9 @@ def finish(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     # Started anew, not forked: a fork of a process in which torch has run may hang.
     context = multiprocessing.get_context("spawn")
-    count = min(max(2, len(os.sched_getaffinity(0))), len(left))  # by cores that it may use
+    # By cores that it may use; a GPU is not shared by processes, each with a context of its own.
+    cores = 1 if device.device().type == "cuda" else max(2, len(os.sched_getaffinity(0)))
+    count = min(cores, len(left))
     crew = [context.Process(target=_serve, args=(asked, left), daemon=True) for _ in range(count)]
     finished = _finished(asked, left, crew, watch)
     try:

@@ -22,6 +22,7 @@ from ebmrepro.config import tour
 from ebmrepro.data import corruptions, ood_images
 from ebmrepro.methods.base.abilities import AutoEncodes, Completes
 from ebmrepro.networks import device, images
+from ebmrepro.networks.random import seeded
 from ebmrepro.networks.samplers import Energy
 from ebmrepro.runs import models
 from ebmrepro.studies.tour.descent import descend
@@ -123,8 +124,7 @@ class Generation(Question):
 
         guesses = {"descent": self.halved.descend(model.energy, asked)[1]}
         if isinstance(model, Completes):
-            with torch.random.fork_rng():
-                torch.manual_seed(self.seed)
+            with seeded(self.seed, self.known.device):
                 guesses["gibbs"] = model.complete(self.halved.given, self.known)
         self.halved.judge(guesses, answer)
         answer.pictures["completion"] = self.halved.picture(*guesses.values())
