@@ -83,7 +83,11 @@ def give_energies(model: Any, *answers: list[float]) -> None:
     model.D.forward = lambda x: torch.tensor(next(given))
 
 
-def training(model: Method, name: str, seed: int = 0, **settings: Any) -> Training:
+def training(
+    model: Method, name: str, seed: int = 0, device: str = "cpu", **settings: Any
+) -> Training:
     images, labels = pictures()
-    batches = Batches(images, labels if model.labelled else None, 8, seed, torch.device("cpu"))
+    where, labels = torch.device(device), labels if model.labelled else None
+    batches = Batches(images, labels, 8, seed, where)
+    model.to(where)
     return Training(model, batches, shipped(name).optim, **settings)

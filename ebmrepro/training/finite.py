@@ -14,8 +14,6 @@ from torch import Tensor
 
 from ebmrepro.system.errors import UserError
 
-NEVER = 2**62  # a step that does not come
-
 
 class NotFinite(UserError):
     """Something in a training became NaN or infinite."""
@@ -25,7 +23,7 @@ class _Kept(NamedTuple):
     """Of the values of a step, in their order."""
 
     whole: Tensor  # which of them count what is not finite, and have to be 0; bool (n,)
-    first: Tensor  # batch of the epoch at which one was not, int64 (n,)
+    first: Tensor  # step of the epoch, from 1, at which one was not; 0 for none; int64 (n,)
     value: Tensor  # what it was there, float32 (n,)
 
 
@@ -52,13 +50,13 @@ class Finite:
             where = found.device
             self._kept[names] = _Kept(
                 torch.tensor(counts, device=where),
-                torch.full((len(names),), NEVER, device=where),
+                torch.zeros(len(names), dtype=torch.int64, device=where),
                 torch.zeros(len(names), device=where),
             )
         whole, first, value = self._kept[names]
-        bad = ~found.isfinite() | (whole & (found != 0))
-        value.copy_(torch.where(bad & (first == NEVER), found, value))
-        first.copy_(torch.where(bad, first.minimum(batch), first))
+        new = (~found.isfinite() | (whole & (found != 0))) & (first == 0)
+        value.copy_(torch.where(new, found, value))
+        first.copy_(torch.where(new, batch + 1, first))
 
     def look(self, before: int) -> None:
         """Wait for what was kept; `before` is the number of steps before the epoch.
@@ -70,8 +68,8 @@ class Finite:
         for names, kept in self._kept.items():
             told = (part.tolist() for part in (kept.first, kept.whole, kept.value))
             rows = enumerate(zip(*told, names, strict=True))
-            bad += [(batch, i, *row) for i, (batch, *row) in rows if batch != NEVER]
+            bad += [(step, i, *row) for i, (step, *row) in rows if step]
         if bad:
-            batch, _, counts, value, what = min(bad)
+            step, _, counts, value, what = min(bad)
             told = "not finite" if counts and math.isfinite(value) else value
-            raise NotFinite(f"{self.name}: {what} is {told} in step {before + batch + 1}")
+            raise NotFinite(f"{self.name}: {what} is {told} in step {before + step}")

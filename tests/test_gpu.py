@@ -1,0 +1,87 @@
+"""What only a GPU can show; `docs/guide/gpu.md` says what was shown without one."""
+
+from __future__ import annotations
+
+import pytest
+import small
+import torch
+
+from ebmrepro.networks.random import one_of
+from ebmrepro.training import graphs
+from ebmrepro.training.loop import Training
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+GPU = torch.device("cuda")
+
+
+def made(name: str, recorded: bool) -> Training:
+    recorder = graphs.recorder(GPU) if recorded else None
+    training = small.training(small.build(name), name, device="cuda", recorder=recorder)
+    torch.manual_seed(3)
+    return training
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_recorded_steps_are_those_of_steps(name: str):
+    trainings = [made(name, recorded) for recorded in (False, True)]
+    for training in trainings:
+        torch.manual_seed(3)
+        list(training.epochs())
+    plain, replayed = (training.memory() for training in trainings)
+    for key, value in plain.items():
+        torch.testing.assert_close(replayed[key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_every_step_can_be_recorded(name: str, capsys: pytest.CaptureFixture[str]):
+    list(made(name, recorded=True).epochs())
+    assert "without CUDA graphs" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_step_waits_for_nothing(name: str, recorded: bool):
+    training = made(name, recorded)
+    steps = training.steps()
+    for _ in range(graphs.FIRST + 1):
+        next(steps)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        while training.position < len(training.batches) - 1:
+            next(steps)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_training_goes_on_from_a_saved_step_as_if_it_had_not_stopped(name: str):
+    whole, half = made(name, recorded=True), made(name, recorded=True)
+    expected = list(whole.epochs())
+    torch.manual_seed(3)
+    steps = half.steps()
+    for _ in range(len(half.batches) + 2):
+        next(steps)
+    state = half.state()
+    again = made(name, recorded=True)
+    again.restore(state)
+    assert list(again.epochs())[-1] == pytest.approx(expected[-1], rel=1e-3, abs=1e-4)
+
+
+def test_adamax_corrects_its_bias_as_on_a_cpu():
+    weights = []
+    for device in ("cpu", "cuda"):
+        training = small.training(small.build("magan"), "magan", device=device)
+        player, draws = training.players["D"], torch.Generator().manual_seed(0)
+        for _ in range(20):
+            noise = [torch.randn(p.shape, generator=draws) for p in player.parameters]
+            pairs = zip(player.parameters, noise, strict=True)
+            player.take(torch.stack([(p * n.to(device)).sum() for p, n in pairs]).sum())
+        weights.append([p.detach().cpu() for p in player.parameters])
+    for on_cpu, on_gpu in zip(*weights, strict=True):
+        torch.testing.assert_close(on_gpu, on_cpu)
+
+
+def test_states_are_drawn_with_their_probabilities():
+    p = torch.tensor([[1.0, 2.0, 1.0]], device=GPU).expand(40_000, 3)
+    shares = one_of(p).bincount(minlength=3).cpu() / len(p)
+    torch.testing.assert_close(shares, torch.tensor([0.25, 0.5, 0.25]), rtol=0, atol=0.015)
