@@ -29,7 +29,7 @@ def price(claim: Claim, parts: Sequence[Part], files: Files) -> Price | None:
         return None
     if any(part.needed is None and part.n > 1 for part in opened):
         return Price(None, None, None)
-    seeds = max(part.needed or claim.seeds[files.suite] for part in opened)
+    seeds = max([claim.seeds[files.suite], *(part.needed or 0 for part in opened)])
     short = any(part.verdict == "not yet" for part in opened)
     more = seeds if short else max(seeds - min(map(_trained, opened)), 0)
     each = [_hours(name, claim, files, whole=short) for name in names]

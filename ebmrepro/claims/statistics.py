@@ -38,7 +38,8 @@ def seeds_needed(values: Sequence[float], edge: float, scale: Scale) -> int | No
 
     def power(n: int) -> float:
         critical = special.stdtrit(n - 1, (1 + LEVEL) / 2)
-        return 1 - float(special.nctdtr(n - 1, distance * math.sqrt(n) / spread, critical))
+        below = float(special.nctdtr(n - 1, distance * math.sqrt(n) / spread, critical))
+        return 1 - below if math.isfinite(below) else 1  # NaN of some that are far off
 
     if not spread or power(2) >= POWER:
         return 2

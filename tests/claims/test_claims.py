@@ -344,6 +344,10 @@ def test_the_price_is_seeds_and_hours_of_what_is_missing(tmp_path: Path):
     assert found.price == price.Price(10, 7, 7.0)
     whole = asked.model_copy(update={"least": form.Least(fraction=1.0)})
     assert judged(tmp_path, whole).price == price.Price(3, 3, 6.0)
+    measure(tmp_path, "began", [1.0, 1.01, 0.99])
+    trained(tmp_path, "began", 0.5, 300)
+    five = claim(test_of(SCORE, ABOVE), seeds=5)
+    assert judged(tmp_path, five).price == price.Price(5, 2, 2.0), "as many as are declared"
 
 
 def test_checks_are_counted_apart_and_corrections_never_add_a_finding(tmp_path: Path):
