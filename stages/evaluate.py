@@ -14,7 +14,7 @@ def main(suite: str, name: str) -> None:
     settings.block(suite, name)
     from ebmrepro.evaluation import evaluate, reference
 
-    extract = reference.Extractor(suite, settings)
+    extract = reference.Extractor(suite, settings, kept=True)
     for seed in settings.run.seeds:
         values = evaluate.evaluate(suite, name, seed, settings, extract)["values"]
         typer.echo(

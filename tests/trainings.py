@@ -146,7 +146,7 @@ def evaluate(name: str, seed: int = 0) -> None:
 
     settings = params.load()
     reference.reference(SUITE, settings)
-    extract = reference.Extractor(SUITE, settings)
+    extract = reference.Extractor(SUITE, settings, kept=True)
     evaluate.evaluate(SUITE, name, seed, settings, extract)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ebmrepro import data
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.data import files
+from ebmrepro.evaluation import kept
 from ebmrepro.metrics import catalogue, fid, inception, measurement, statistics_file
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
@@ -26,6 +27,7 @@ from ebmrepro.system import atomic, progress
 from ebmrepro.system.errors import UserError
 
 PUBLISHED = "published.npz"
+ALONE = "kept-inception.npz"
 
 
 def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
@@ -44,9 +46,9 @@ def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
         return {"fid_reason": reason}
     wanted = settings.inception
     split = wanted.split if wanted else settings.split
-    kept: dict[str, Any] = {}
+    told_of: dict[str, Any] = {}
     if wanted and wanted.statistics:
-        kept["published"] = _copy_published(wanted.statistics, out / PUBLISHED)
+        told_of["published"] = _copy_published(wanted.statistics, out / PUBLISHED)
     most = {split: wanted.images if wanted else None}
     if wanted:
         other = settings.split if split == "train" else "train"
@@ -55,11 +57,15 @@ def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
         chosen, told = spaced(_images(suite, name), images)
         found = _features(chosen, weights, f"{suite} {name}")
         statistics_file.save(out / _file(name), found.features)
-        kept.setdefault("images", {})[name] = told
+        told_of.setdefault("images", {})[name] = told
+    sha256 = inception.digest(weights)
+    if wanted:
+        alone = kept.find(*_real(out, settings, split, told_of), settings)
+        kept.save(out / ALONE, *alone, sha256)
     return {
         "inception": {
-            **kept,
-            "sha256": inception.digest(weights),
+            **told_of,
+            "sha256": sha256,
             "images_sha256": _images_sha256(suite, split),
             "split": split,
             "channels": _images(suite, split).shape[1],
@@ -105,29 +111,39 @@ def measure(
 
 
 def _compare(
-    fake: Features, place: Path, kept: Mapping[str, Any], settings: Evaluate
+    fake: Features, place: Path, about: Mapping[str, Any], settings: Evaluate
 ) -> Measurement:
-    file, width = place / _file(kept["split"]), inception.DIMENSIONS
-    real = Features(
-        "inception",
-        results.arrays(file)["features"] if settings.inception else np.empty((0, width), "f4"),
-        np.empty((0, inception.CLASSES), "f4"),
-        fitted=statistics_file.load(file, width),
-        published=statistics_file.load(place / PUBLISHED, width) if "published" in kept else None,
-    )
-    told = Measurement(protocol=_protocol(kept))
+    real, known = _real(place, settings, about["split"], about)
+    told = Measurement(protocol=_protocol(about))
     if not settings.inception:  # such a suite asks for `fid` alone
         return fid.of_features(real, fake, settings) | told
-    seen, unseen = (
-        real if split == kept["split"] else _kept(place / _file(split))
-        for split in ("train", settings.split)
-    )
-    known = Known(seen, unseen, kept["images"]["train"])
+    real, known = kept.load(place / ALONE, real, known, about["sha256"])
     return (
         measurement.measure("of_features", real, fake, settings)
         | measurement.measure("of_training", known, fake, settings)
         | told
     )
+
+
+def _real(
+    place: Path, settings: Evaluate, split: str, about: Mapping[str, Any]
+) -> tuple[Features, Known]:
+    """Of the images that generated ones are compared with, and of those that a copy would be of."""
+    file, width = place / _file(split), inception.DIMENSIONS
+    real = Features(
+        "inception",
+        results.arrays(file)["features"] if settings.inception else np.empty((0, width), "f4"),
+        np.empty((0, inception.CLASSES), "f4"),
+        fitted=statistics_file.load(file, width),
+        published=statistics_file.load(place / PUBLISHED, width) if "published" in about else None,
+    )
+    if not settings.inception:
+        return real, Known(real, real, "")
+    seen, unseen = (
+        real if other == split else _kept(place / _file(other))
+        for other in ("train", settings.split)
+    )
+    return real, Known(seen, unseen, about["images"]["train"])
 
 
 def _kept(file: Path) -> Features:

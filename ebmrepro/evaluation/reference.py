@@ -17,7 +17,7 @@ from ebmrepro import data
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.params import Params
 from ebmrepro.data import ood_images
-from ebmrepro.evaluation import in_inception
+from ebmrepro.evaluation import in_inception, kept
 from ebmrepro.methods.base.abilities import Extracts
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement, measure
@@ -28,6 +28,7 @@ from ebmrepro.system import atomic
 
 REAL = 64  # real images that the report shows, the first of their split ...
 COLUMNS = 8  # ... in a grid
+AT_A_TIME = 1000  # feature vectors that are classified
 SEEN = 60_000  # training images among which a copy is looked for, at most: all of MNIST
 
 
@@ -46,19 +47,21 @@ class Classifier:
     def __call__(self, pictures: np.ndarray) -> Features:
         """uint8 (N, C, H, W) -> features in the last hidden layer."""
         features = models.in_batches(self.dbn.features, pictures)
-        classify = self.dbn.classify(torch.from_numpy(features).to(device.device()))
-        return Features("dbn", features, classify.cpu().numpy())
+        parts = (part.to(device.device()) for part in torch.from_numpy(features).split(AT_A_TIME))
+        classified = np.concatenate([self.dbn.classify(part).cpu().numpy() for part in parts])
+        return Features("dbn", features, classified)
 
 
 class Extractor:
     """The DBN of the run's first seed and, where there is one, that of the second beside it.
 
     How far distances in the two differ says how much of a distance is the extractor's. What they
-    make of real images is kept.
+    make of real images is kept; what can be known of these alone is found, or read from what the
+    stage `reference` has `kept` of it.
     """
 
-    def __init__(self, suite: str, settings: Params):
-        self.suite, self.wanted = suite, settings.suites[suite].evaluate
+    def __init__(self, suite: str, settings: Params, *, kept: bool = False):
+        self.suite, self.wanted, self.kept = suite, settings.suites[suite].evaluate, kept
         first, *others = settings.run.seeds
         self.first = Classifier(suite, first, settings)
         trained = [seed for seed in others[:1] if _weights(suite, seed).exists()]
@@ -73,16 +76,32 @@ class Extractor:
         return data.read(Path("data") / self.suite, split)[0]
 
     @cached_property
+    def _of_real(self) -> tuple[Features, Known]:
+        real = self(self.images(self.wanted.split))
+        seen, told = in_inception.spaced(self.images("train"), SEEN)
+        held_out, _ = in_inception.spaced(real.features, self.wanted.generated)
+        known = Known(self.first(seen), replace(real, features=held_out), told)
+        if self.kept:
+            return kept.load(self._file, real, known, self.first.sha256)
+        return kept.find(real, known, self.wanted)
+
+    @property
     def real(self) -> Features:
         """Of the images that generated ones are compared with."""
-        return self(self.images(self.wanted.split))
+        return self._of_real[0]
 
-    @cached_property
+    @property
     def known(self) -> Known:
         """Of the training images, which a copy would be of, and of images nobody has seen."""
-        seen, told = in_inception.spaced(self.images("train"), SEEN)
-        held_out, _ = in_inception.spaced(self.real.features, self.wanted.generated)
-        return Known(self.first(seen), replace(self.real, features=held_out), told)
+        return self._of_real[1]
+
+    @property
+    def _file(self) -> Path:
+        return Path("reference") / self.suite / "kept-dbn.npz"
+
+    def keep(self) -> None:
+        """Write reference/<suite>/kept-dbn.npz."""
+        kept.save(self._file, self.real, self.known, self.first.sha256)
 
     @property
     def protocol(self) -> dict[str, str]:
@@ -114,8 +133,8 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     """What real images are in the Inception network, and what is no system's: rows that stand in
     every table, measured as systems are, so that nobody takes a copy for a good image.
 
-    Writes reference/<suite>/: reference.json, and inception-<split>.npz where the weights are at
-    hand; and results/<suite>/reference/, what a report needs of all this and of the data, without
+    Writes reference/<suite>/: reference.json, kept-dbn.npz, and inception-<split>.npz and
+    kept-inception.npz where the weights are at hand; and results/<suite>/reference/, what a report needs of all this and of the data, without
     them.
     """
     out = Path("reference") / suite
@@ -123,6 +142,7 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     wanted = settings.suites[suite].evaluate
     card = in_inception.keep(suite, wanted, out)
     extract = Extractor(suite, settings)
+    extract.keep()
     real, rows = extract.images(wanted.split), _rows(extract.images("train"), wanted)
     measured = {row: extract.measure(pictures, card) for row, pictures in rows.items()}
     measured |= in_inception.held_out(suite, wanted, out, card)

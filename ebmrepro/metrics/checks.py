@@ -1,16 +1,26 @@
 """What the measures accept: arrays of the stated shape, finite, as float64. The rest is refused."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Matrix = NDArray[np.float32] | Array
+A = TypeVar("A", bound=Matrix)
 
 ROW_SUM_TOLERANCE = 1e-3  # a softmax in half precision is off by less
 
 
 def matrix(what: str, values: ArrayLike, rows: int = 1) -> Array:
     """`values` as (N, K) float64; ValueError if N < `rows`, K = 0, or a value is not finite."""
-    out = np.asarray(values, dtype=np.float64)
+    return features(what, np.asarray(values, dtype=np.float64), rows).astype(np.float64, copy=False)
+
+
+def features(what: str, values: ArrayLike, rows: int = 1) -> Matrix:
+    """As `matrix`, but what is float32 stays so: of 60,000 images, features are large."""
+    single = getattr(values, "dtype", None) == np.float32
+    out = np.require(values, np.float32 if single else np.float64, ["C", "W"])
     if out.ndim != 2 or out.shape[1] == 0:
         raise ValueError(f"{what}: shape {out.shape}, expected (N, K)")
     return _finite(what, out, rows, "rows")
@@ -36,7 +46,7 @@ def probabilities(what: str, values: ArrayLike) -> Array:
     return p
 
 
-def same_width(a: Array, b: Array) -> None:
+def same_width(a: Matrix, b: Matrix) -> None:
     """ValueError if two (N, K) arrays differ in K: their features are not of one extractor."""
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"features of {a.shape[1]} and of {b.shape[1]} dimensions do not compare")
@@ -56,7 +66,7 @@ def whole(what: str, value: int, low: int, high: int) -> int:
     return value
 
 
-def _finite(what: str, values: Array, least: int, entries: str) -> Array:
+def _finite(what: str, values: A, least: int, entries: str) -> A:
     if len(values) < least:
         raise ValueError(f"{what}: {len(values)} {entries}, at least {least} needed")
     bad = ~np.isfinite(values)

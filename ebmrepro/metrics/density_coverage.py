@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ebmrepro.config.evaluation import Evaluate
-from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics import checks, flags, meeting
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
-from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import centred, kth, squared_distances
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -50,9 +47,6 @@ MEASURES = {
     ),
 }
 
-Flags = NDArray[np.bool_]
-EDGE = 1e-9  # of a squared radius: nearer to the edge of a ball than rounding tells
-
 
 class DensityCoverage(NamedTuple):
     density: float  # at least 0
@@ -70,35 +64,11 @@ def density_coverage(real: ArrayLike, fake: ArrayLike, k: int) -> DensityCoverag
     have density 1 of themselves, which the paper expects of equal distributions; and a fake covers
     the image that it equals. ValueError if a value is not finite, the widths differ, or k >= N.
     """
-    x = checks.matrix("real features", real, rows=2)
-    x, y = centred(x, checks.matrix("fake features", fake))
+    x = checks.features("real features", real, rows=2)
+    y = checks.features("fake features", fake)
+    checks.same_width(x, y)
     checks.whole("k", k, 1, len(x) - 1)
-    radii, at_edge = _balls(x, k)
-    held, covered = 0.0, np.zeros(len(x), dtype=bool)
-    for _, distances in squared_distances(y, x):
-        inside, edge = _places(distances, radii)
-        held += inside.sum() + (edge * at_edge).sum()
-        covered |= (inside | (distances == 0)).any(axis=0)
-    return DensityCoverage(float(held) / (k * len(y)), float(covered.mean()))
-
-
-def _balls(x: Array, k: int) -> tuple[Array, Array]:
-    """Squared radii (N,), and what a point on the edge of each ball counts, (N,)."""
-    radii, at_edge = [], []
-    for start, distances in squared_distances(x, x):
-        found = kth(distances, start, k)
-        inside, edge = _places(distances, found[:, None])
-        point = found == 0  # a ball without an inside: its centre, which is no neighbour, is edge
-        left = k - (inside.sum(axis=1) + ~point)
-        radii.append(found)
-        at_edge.append(left / (edge.sum(axis=1) + point))
-    return np.concatenate(radii), np.concatenate(at_edge)
-
-
-def _places(distances: Array, radii: Array) -> tuple[Flags, Flags]:
-    """Which squared distances are inside their balls, and which on the edge."""
-    inside = distances < radii * (1 - EDGE)
-    return inside, ~inside & (distances <= radii * (1 + EDGE))
+    return DensityCoverage(*meeting.of_arrays(x, y, k)[2:])
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
@@ -107,6 +77,6 @@ def of_features(real: Features, fake: Features, settings: Evaluate) -> Measureme
     if count <= k:
         reason = f"{count:,} real images have no neighbour number {k}"
         return Measurement(dict.fromkeys(names), dict.fromkeys(names, reason))
-    found = density_coverage(real.features, fake.features, k)
+    found = meeting.between(real, fake, k)[2:]
     flag = flags.few(min(count, len(fake.features)))
     return Measurement(dict(zip(names, found, strict=True)), flags=dict.fromkeys(names, flag))

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ebmrepro.metrics import checks
+from ebmrepro.metrics.balls import Balls
 from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.distances import Points
 
 SYMMETRY_TOLERANCE = 1e-6  # of the largest entry; a covariance is symmetric up to rounding
 
@@ -49,7 +51,7 @@ def fit_gaussian(features: ArrayLike) -> Gaussian:
     return Gaussian(mean, centred.T @ centred / (len(x) - 1), len(x))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Of a set of images in one extractor: (N, K) float32, and class probabilities (N, classes)."""
 
@@ -59,10 +61,16 @@ class Features:
     fitted: Gaussian | None = None  # to the features, where it is known already
     published: Gaussian | None = None  # of the real images, by others
     second: Gaussian | None = None  # of the same images in the features of another seed's DBN
+    around: Balls | None = None  # to neighbours, where known already
+    within: float | None = None  # mean of the kernel distance's kernel over pairs, likewise
 
     @cached_property
     def gaussian(self) -> Gaussian:
         return self.fitted or fit_gaussian(self.features)
+
+    @cached_property
+    def points(self) -> Points:
+        return Points.of(checks.features("features", self.features, rows=2))
 
     def named(self, dbn: str, inception: str) -> str:
         """The one that is a measure's name in this extractor's features."""

@@ -3,15 +3,17 @@
 Binkowski et al., *Demystifying MMD GANs* (2018), arXiv:1801.01401.
 """
 
-import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
-from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.checks import Matrix
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
+from ebmrepro.networks import device
 
 MEASURES = {
     "kid": Measure(
@@ -31,7 +33,7 @@ MEASURES = {
     ),
 }
 
-BLOCK = 1024  # rows of the kernel matrix held at once; no effect on the value beyond rounding
+BLOCK = 1024  # rows and columns held at once of the kernel matrix; no effect beyond rounding
 
 
 def kernel_distance(real: ArrayLike, fake: ArrayLike) -> float:
@@ -44,32 +46,45 @@ def kernel_distance(real: ArrayLike, fake: ArrayLike) -> float:
     (100 of 1,000): the same expectation, a larger variance, a number that depends on the draw.
     ValueError if a value is not finite, the widths differ, or either side has under 2 rows.
     """
-    x = checks.matrix("real features", real, rows=2)
-    y = checks.matrix("fake features", fake, rows=2)
+    x = checks.features("real features", real, rows=2)
+    y = checks.features("fake features", fake, rows=2)
     checks.same_width(x, y)
-    within = _mean_off_diagonal(x) + _mean_off_diagonal(y)
-    return within - 2 * _kernel_sum(x, y) / (len(x) * len(y))
+    return _distance(x, y, within(x))
 
 
-def _mean_off_diagonal(x: Array) -> float:
-    own = _cubic((x * x).sum(axis=1), x.shape[1]).sum()
-    return (_kernel_sum(x, x) - float(own)) / (len(x) * (len(x) - 1))
+def within(x: Matrix) -> float:
+    """Mean of the kernel over pairs of different ones of features (N, K)."""
+    parts = _on_device(x).split(BLOCK)
+    total = torch.zeros((), dtype=torch.float64, device=parts[0].device)
+    for i, part in enumerate(parts):
+        own = _kernel(part, part)
+        total += own.sum() - own.diagonal().sum()
+        for other in parts[i + 1 :]:
+            total += 2 * _kernel(part, other).sum()
+    return total.item() / (len(x) * (len(x) - 1))
 
 
-def _kernel_sum(x: Array, y: Array) -> float:
-    rows = range(0, len(x), BLOCK)
-    return sum(float(_cubic(x[i : i + BLOCK] @ y.T, x.shape[1]).sum()) for i in rows)
+def _distance(x: Matrix, y: Matrix, within_x: float) -> float:
+    parts, others = (_on_device(points).split(BLOCK) for points in (x, y))
+    across = sum(_kernel(part, other).sum() for part in parts for other in others)
+    return within_x + within(y) - 2 * float(across) / (len(x) * len(y))
 
 
-def _cubic(dot: Array, width: int) -> Array:
-    t = dot / width + 1
-    return np.multiply(t * t, t)
+def _on_device(x: Matrix) -> Tensor:
+    return torch.from_numpy(x).to(device.device())
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    t = (x.double() @ y.double().T).div_(x.shape[1]).add_(1)
+    return t.square().mul_(t)
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
     name = real.named(dbn="kd_dbn", inception="kid")
+    x = checks.features("real features", real.features, rows=2)
+    y = checks.features("fake features", fake.features, rows=2)
     return Measurement(
-        {name: kernel_distance(real.features, fake.features)},
+        {name: _distance(x, y, within(x) if real.within is None else real.within)},
         flags={name: flags.few(min(len(real.features), len(fake.features)))},
         protocol={"kid": "all images at once, not a mean over random subsets"}
         if name == "kid"

@@ -12,13 +12,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks, flags
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
 from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import centred, squared_distances
+from ebmrepro.metrics.distances import Points, nearest, neighbours
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -64,6 +65,13 @@ class Near(NamedTuple):
     authentic: float  # share that is further from it than it is from its own nearest other one
 
 
+class Real(NamedTuple):
+    """What is known of real images alone."""
+
+    apart: Array  # of training images: squared distance to the nearest other one, (N,)
+    fair: Near  # held-out images: what images are like that nobody can have copied
+
+
 @dataclass(frozen=True, eq=False)
 class Known:
     """Real images that copies are told by, in one extractor's features."""
@@ -71,26 +79,35 @@ class Known:
     seen: Features  # of training images
     held_out: Features  # of images that no training saw
     told: str  # how many training images, and which
+    kept: Real | None = None  # where known already
 
     @cached_property
-    def fair(self) -> Near:
-        """What images are like that nobody can have copied."""
-        return near(self.seen.features, self.held_out.features)
+    def real(self) -> Real:
+        if self.kept:
+            return self.kept
+        apart = own_nearest(self.seen.points)
+        return Real(apart, _near(self.seen.points, self.held_out.features, apart))
+
+    def near(self, points: Features) -> Near:
+        return _near(self.seen.points, points.features, self.real.apart)
 
 
 def near(seen: ArrayLike, points: ArrayLike) -> Near:
     """Of training features (N, K). A point that ties with a neighbour is not authentic, so a copy
     of a training image that occurs twice is none. ValueError if a value is not finite or N < 2."""
-    x = checks.matrix("training features", seen, rows=2)
-    x, y = centred(x, checks.matrix("features", points))
-    found = [(d.min(axis=1), d.argmin(axis=1)) for _, d in squared_distances(y, x)]
-    distances, places = map(np.concatenate, zip(*found, strict=True))
-    hit, which = np.unique(places, return_inverse=True)
-    apart = []
-    for start, d in squared_distances(x[hit], x):
-        d[np.arange(len(d)), hit[start : start + len(d)]] = np.inf
-        apart.append(d.min(axis=1))
-    return Near(distances, float((distances > np.concatenate(apart)[which]).mean()))
+    x = Points.of(checks.features("training features", seen, rows=2))
+    return _near(x, points, own_nearest(x))
+
+
+def own_nearest(x: Points) -> Array:
+    """Squared distance of each of a set to its nearest other one, (N,)."""
+    return torch.cat([pairs.squared[at] for at, pairs in neighbours(x, 1)]).cpu().numpy()
+
+
+def _near(x: Points, points: ArrayLike, apart: Array) -> Near:
+    distances, places = nearest(x.beside(checks.features("features", points)), x)
+    squared = distances.cpu().numpy()
+    return Near(squared, float((squared > apart[places.cpu().numpy()]).mean()))
 
 
 def copying(fake: Array, held_out: Array) -> float:
@@ -112,7 +129,7 @@ def least(m: int, n: int) -> float:
 
 
 def of_training(known: Known, fake: Features, settings: Evaluate) -> Measurement:
-    fair, found = known.fair, near(known.seen.features, fake.features)
+    fair, found = known.real.fair, known.near(fake)
     m, n = len(fake.features), len(known.held_out.features)
     z = copying(found.distances, fair.distances)
     copies = found.authentic <= fair.authentic / 2 or z <= min(CHANCE, least(m, n) / 2)

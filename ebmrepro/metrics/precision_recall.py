@@ -6,14 +6,11 @@ arXiv:1904.06991.
 
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ebmrepro.config.evaluation import Evaluate
-from ebmrepro.metrics import checks, flags
+from ebmrepro.metrics import checks, flags, meeting
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
-from ebmrepro.metrics.checks import Array
-from ebmrepro.metrics.distances import centred, squared_distances, to_neighbour
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 
@@ -67,17 +64,11 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int) -> PrecisionRecal
     N, M and k; the paper takes k = 3 and N = M. ValueError if a value is not finite, the widths
     differ, or a set has no k-th neighbour (k >= N or k >= M).
     """
-    x = checks.matrix("real features", real, rows=2)
-    x, y = centred(x, checks.matrix("fake features", fake, rows=2))
+    x = checks.features("real features", real, rows=2)
+    y = checks.features("fake features", fake, rows=2)
+    checks.same_width(x, y)
     checks.whole("k", k, 1, min(len(x), len(y)) - 1)
-    return PrecisionRecall(precision=_share_on(x, y, k), recall=_share_on(y, x, k))
-
-
-def _share_on(manifold: Array, points: Array, k: int) -> float:
-    """Share of `points` within the k-nearest-neighbour balls of `manifold`."""
-    radii = to_neighbour(manifold, k)
-    hits = [(d <= radii).any(axis=1) for _, d in squared_distances(points, manifold)]
-    return float(np.concatenate(hits).mean())
+    return PrecisionRecall(*meeting.of_arrays(x, y, k)[:2])
 
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
@@ -90,7 +81,7 @@ def of_features(real: Features, fake: Features, settings: Evaluate) -> Measureme
         protocol={subject: f"k = {k}"},
     )
     if count > k:
-        shares = precision_recall(real.features, fake.features, k)
+        shares = meeting.between(real, fake, k)[:2]
         found.values = dict(zip(names, shares, strict=True))
     else:
         found.reasons = dict.fromkeys(names, f"{count:,} images have no neighbour number {k}")

@@ -117,7 +117,7 @@ def test_real_images_are_looked_at_once(seen: list[int], tmp_path: Path):
     for _ in range(3):
         measured(tmp_path, asked(), about)
     assert seen == [40, 20, 30, 30, 30]
-    kept = {"inception-test.npz", "inception-train.npz"}
+    kept = {"inception-test.npz", "inception-train.npz", "kept-inception.npz"}
     assert {path.name for path in tmp_path.glob("*.npz")} == kept
 
 

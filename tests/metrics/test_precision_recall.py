@@ -36,7 +36,7 @@ def test_blocks_do_not_change_it(monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), rng.normal(0.5, 1, size=(41, 3))
     expected = precision_recall(x, y, 3)
-    monkeypatch.setattr(distances, "BLOCK", 7)
+    monkeypatch.setattr(distances, "HELD", 130)
     assert precision_recall(x, y, 3) == expected
 
 
