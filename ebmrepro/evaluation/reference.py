@@ -134,8 +134,8 @@ def reference(suite: str, settings: Params) -> dict[str, Any]:
     every table, measured as systems are, so that nobody takes a copy for a good image.
 
     Writes reference/<suite>/: reference.json, kept-dbn.npz, and inception-<split>.npz and
-    kept-inception.npz where the weights are at hand; and results/<suite>/reference/, what a report needs of all this and of the data, without
-    them.
+    kept-inception.npz where the weights are at hand; and results/<suite>/reference/, what a report
+    needs of all this and of the data, without them.
     """
     out = Path("reference") / suite
     out.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,14 @@
 """What the measures accept: arrays of the stated shape, finite, as float64. The rest is refused."""
 
-from typing import TypeVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[np.float64]
 Matrix = NDArray[np.float32] | Array
@@ -46,7 +51,7 @@ def probabilities(what: str, values: ArrayLike) -> Array:
     return p
 
 
-def same_width(a: Matrix, b: Matrix) -> None:
+def same_width(a: Matrix | Tensor, b: Matrix) -> None:
     """ValueError if two (N, K) arrays differ in K: their features are not of one extractor."""
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"features of {a.shape[1]} and of {b.shape[1]} dimensions do not compare")

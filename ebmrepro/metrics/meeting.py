@@ -30,11 +30,9 @@ def of_arrays(real: Matrix, fake: Matrix, k: int) -> Meeting:
 
 @lru_cache(maxsize=1)  # for two files: what they measure comes of one pass
 def between(real: Features, fake: Features, k: int) -> Meeting:
-    known = real.around is not None and real.around.k == k
     y = checks.features("fake features", fake.features)
-    return _meet(
-        real.points, real.points.beside(y), real.around if known else balls(real.points, k)
-    )
+    around = real.around if real.around and real.around.k == k else balls(real.points, k)
+    return _meet(real.points, real.points.beside(y), around)
 
 
 def _meet(x: Points, y: Points, real: Balls) -> Meeting:
