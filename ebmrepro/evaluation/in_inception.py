@@ -21,7 +21,7 @@ from ebmrepro.metrics import catalogue, fid, inception, measurement, statistics_
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.memorisation import Known
-from ebmrepro.networks import device
+from ebmrepro.networks import device, threads
 from ebmrepro.runs import results
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.errors import UserError
@@ -183,7 +183,8 @@ def _features(images: np.ndarray, weights: Path, label: str) -> Features:
     where = device.device()
     batch = inception.BATCH[where.type]
     show = partial(progress.follow, label=f"Inception features, {label}", unit="batches")
-    return inception.inception_features(images, weights, batch, str(where), follow=show)
+    with threads.given():
+        return inception.inception_features(images, weights, batch, str(where), follow=show)
 
 
 def spaced(images: np.ndarray, most: int | None) -> tuple[np.ndarray, str]:

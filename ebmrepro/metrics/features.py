@@ -1,5 +1,6 @@
 """What a network says of a set of images, which measures are taken on."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -9,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ebmrepro.metrics import checks
 from ebmrepro.metrics.balls import Balls
-from ebmrepro.metrics.checks import Array
+from ebmrepro.metrics.checks import Array, Matrix
 from ebmrepro.metrics.distances import Points
 
+BLOCK = 4096  # features held in float64; no effect beyond rounding
 SYMMETRY_TOLERANCE = 1e-6  # of the largest entry; a covariance is symmetric up to rounding
 
 
@@ -45,10 +47,21 @@ def fit_gaussian(features: ArrayLike) -> Gaussian:
 
     ValueError if a value is not finite or N < 2.
     """
-    x = checks.matrix("features", features, rows=2)
-    mean = x.mean(axis=0)
-    centred = x - mean
-    return Gaussian(mean, centred.T @ centred / (len(x) - 1), len(x))
+    x = checks.features("features", features, rows=2)
+    return next(fit_gaussians(x, [len(x)]))
+
+
+def fit_gaussians(x: Matrix, parts: Sequence[int]) -> Iterator[Gaussian]:
+    """Of the first so many features, ascending numbers from 2 to N: each row is summed once."""
+    centre = x.mean(axis=0, dtype=np.float64)  # about which sums lose nothing to cancellation
+    total, products, start = np.zeros_like(centre), np.zeros((len(centre), len(centre))), 0
+    for n in parts:
+        for i in range(start, n, BLOCK):
+            centred = x[i : min(i + BLOCK, n)] - centre
+            total += centred.sum(axis=0)
+            products += centred.T @ centred
+        start, mean = n, total / n
+        yield Gaussian(centre + mean, (products - n * np.outer(mean, mean)) / (n - 1), n)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.metrics import checks
 from ebmrepro.metrics.catalogue import DBN, INCEPTION, Measure
-from ebmrepro.metrics.features import Features, Gaussian, fit_gaussian
+from ebmrepro.metrics.features import Features, Gaussian, fit_gaussians
 from ebmrepro.metrics.fid import frechet_distance
 from ebmrepro.metrics.measurement import Measurement
 
@@ -61,12 +61,12 @@ def at_infinity(features: ArrayLike, real: Gaussian) -> float:
     In squared units of the features; it may be a little under 0. ValueError if a value is not
     finite, the widths differ, or N < 8 K.
     """
-    x = checks.matrix("features", features)
+    x = checks.features("features", features)
     parts = counts(*x.shape)
     if not parts:
         least = 2 * FEATURES * x.shape[1]
         raise ValueError(f"features: {len(x)} rows of {x.shape[1]}, at least {least} needed")
-    return intercept(parts, [frechet_distance(fit_gaussian(x[:n]), real) for n in parts])
+    return intercept(parts, [frechet_distance(part, real) for part in fit_gaussians(x, parts)])
 
 
 def intercept(parts: ArrayLike, distances: ArrayLike) -> float:

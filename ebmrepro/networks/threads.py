@@ -4,11 +4,15 @@ Sums are split among threads, so the last bits of results follow from their numb
 the size of a network, and neither from the machine nor from what else runs on it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
 SMALL = 1_000_000  # parameters under which one thread is faster than two
+GIVEN = torch.get_num_threads()  # before any of this
 
 
 def one() -> None:
@@ -25,6 +29,18 @@ def fit(network: nn.Module) -> None:
     """Compute with one thread from now on if the network is small; else with what is set."""
     if is_small(network):
         one()
+
+
+@contextmanager
+def given() -> Iterator[None]:
+    """Compute in torch with as many threads as the process was given: for a large network that is
+    met where small ones compute with one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(GIVEN)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_small(network: nn.Module) -> bool:

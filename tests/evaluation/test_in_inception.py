@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ebmrepro.config import declarations, params
 from ebmrepro.config.evaluation import Evaluate, InInception
@@ -24,6 +25,7 @@ from ebmrepro.metrics import (
 )
 from ebmrepro.metrics.features import Features, fit_gaussian
 from ebmrepro.metrics.measurement import Measurement
+from ebmrepro.networks import threads
 from ebmrepro.system.errors import UserError
 
 DIMENSIONS, OUTPUTS = 6, 5
@@ -64,6 +66,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     weights.write_bytes(b"weights")
 
     def features(images, path, batch, device, follow):
+        assert torch.get_num_threads() == threads.GIVEN
         assert path == weights and batch == inception.BATCH[device]
         calls.append(len(images))
         assert list(follow([0, 1], 2)) == [0, 1]
@@ -110,6 +113,19 @@ def test_values_are_those_of_the_measures_on_the_features(seen: list[int], tmp_p
     assert set(found.reasons) == {"fid_infinity"}
     assert found.flags["kid"] == "only 30 images: a rough estimate"
     assert found.flags["inception_score"] == "only 15 images: a rough estimate"
+
+
+def test_the_network_has_all_threads_where_a_small_classifier_has_one(
+    seen: list[int], tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(threads, "GIVEN", 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        in_inception.keep("made_up", ASKED, tmp_path)
+        assert seen == [20] and torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_real_images_are_looked_at_once(seen: list[int], tmp_path: Path):

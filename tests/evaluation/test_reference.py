@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from ebmrepro.config import declarations, params
-from ebmrepro.evaluation import in_inception, reference
-from ebmrepro.metrics import fid
+from ebmrepro.evaluation import in_inception, kept, reference
+from ebmrepro.metrics import fid, memorisation
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.flags import COPIES
+from ebmrepro.system.errors import UserError
 
 SHIPPED = params.load(declarations.METHODS.parents[1] / "params.yaml")
 RANDOM = np.random.default_rng(0)
@@ -117,6 +118,29 @@ def test_real_images_are_looked_at_once(project: params.Params):
         extract.measure(SPLITS["test"][:100], NONE)
     first: Any = extract.first
     assert sorted(first.calls) == [100, 100, 100, 397, 1400]
+
+
+def test_what_was_kept_of_real_images_gives_the_measures_that_finding_it_gives(
+    project: params.Params, monkeypatch: pytest.MonkeyPatch
+):
+    found = reference.Extractor("digits", project).measure(SPLITS["test"][:300], NONE)
+    reference.reference("digits", project)
+    for room, name in ((memorisation, "own_nearest"), (kept, "find")):  # is not done again
+        monkeypatch.setattr(room, name, None)
+    extract = reference.Extractor("digits", project, kept=True)
+    assert extract.measure(SPLITS["test"][:300], NONE) == found
+
+
+def test_what_was_kept_of_other_images_or_features_is_refused(
+    project: params.Params, monkeypatch: pytest.MonkeyPatch
+):
+    reference.reference("digits", project)
+    other = project.model_copy(update={"run": project.run.model_copy(update={"seeds": [4]})})
+    with pytest.raises(UserError, match=r"kept-dbn\.npz: .* of another extractor .* SHA-256 4444"):
+        reference.Extractor("digits", other, kept=True).measure(SPLITS["test"], NONE)
+    monkeypatch.setitem(SPLITS, "train", SPLITS["train"][:1000])
+    with pytest.raises(UserError, match="run the stage `reference` again"):
+        reference.Extractor("digits", project, kept=True).measure(SPLITS["test"], NONE)
 
 
 @pytest.mark.parametrize("seeds", [[3], [3, 9]])  # no second seed, and one that was not trained

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ebmrepro.metrics import fid_infinity
-from ebmrepro.metrics.features import Features, Gaussian, fit_gaussian
+from ebmrepro.metrics.features import Features, Gaussian, fit_gaussian, fit_gaussians
 from ebmrepro.metrics.fid import frechet_distance
 from ebmrepro.metrics.fid_infinity import at_infinity, counts, intercept
 
@@ -47,6 +47,17 @@ def test_samples_of_different_size_agree_where_plain_distances_do_not():
     found = [np.mean([at_infinity(x, TRUTH) for x in s]) for s in (small, large)]
     assert plain[0] > 8 * plain[1]
     assert abs(found[0] - found[1]) < (plain[0] - plain[1]) / 5
+
+
+def test_parts_are_fitted_in_one_pass_as_each_is_by_itself(monkeypatch: pytest.MonkeyPatch):
+    x = 40 + 3 * np.random.default_rng(1).normal(size=(300, WIDTH)).astype(np.float32)
+    parts = [2, 70, 71, 300]
+    for block in (4096, 64):
+        monkeypatch.setattr("ebmrepro.metrics.features.BLOCK", block)
+        for n, found in zip(parts, fit_gaussians(x, parts), strict=True):
+            assert found.count == n
+            assert found.mean == pytest.approx(x[:n].astype(float).mean(axis=0), rel=1e-12)
+            assert found.covariance == pytest.approx(np.cov(x[:n].T.astype(float)), abs=1e-11)
 
 
 def features(n: int) -> Features:
