@@ -54,20 +54,30 @@ class Points:
     @classmethod
     def of(cls, features: Matrix) -> Points:
         """Of finite features, on their own main axes."""
-        x = torch.from_numpy(features).to(device.device())
-        sample = x[:: -(-len(x) // SAMPLE)].double()
+        sample = torch.from_numpy(features[:: -(-len(features) // SAMPLE)]).double()
         centre = sample.mean(0)
-        sample = sample - centre
-        axes = torch.linalg.qr(sample[: min(AXES, x.shape[1])].T).Q
+        sample = sample - centre  # not in place: it may be the caller's memory
+        axes = torch.linalg.qr(sample[: min(AXES, len(centre))].T).Q
         for _ in range(TURNS):
             axes = torch.linalg.qr(sample.T @ (sample @ axes)).Q
-        return cls(x, _sketches(x, centre, axes), centre, axes)
+        where = device.device()
+        return cls._on(torch.from_numpy(features).to(where), centre.to(where), axes.to(where))
 
     def beside(self, features: Matrix) -> Points:
         """Others, on the same axes. ValueError if they are of another width."""
         checks.same_width(self.features, features)
         y = torch.from_numpy(features).to(self.features.device)
-        return Points(y, _sketches(y, self.centre, self.axes), self.centre, self.axes)
+        return self._on(y, self.centre, self.axes)
+
+    @classmethod
+    def _on(cls, features: Tensor, centre: Tensor, axes: Tensor) -> Points:
+        found = []
+        for part in features.split(max(1, HELD // len(centre))):
+            apart = part - centre
+            on_axes = apart @ axes
+            rest = (apart.square().sum(1) - on_axes.square().sum(1)).clamp(min=0).sqrt()
+            found.append(torch.cat([on_axes, rest[:, None]], 1))
+        return cls(features, torch.cat(found).to(SKETCH[features.device.type]), centre, axes)
 
     @cached_property
     def centred(self) -> Tensor:
@@ -84,16 +94,6 @@ class Points:
 
     def __getitem__(self, rows: slice) -> Points:
         return Points(self.features[rows], self.sketches[rows], self.centre, self.axes)
-
-
-def _sketches(features: Tensor, centre: Tensor, axes: Tensor) -> Tensor:
-    found = []
-    for part in features.split(max(1, HELD // len(centre))):
-        apart = part - centre
-        on_axes = apart @ axes
-        rest = (apart.square().sum(1) - on_axes.square().sum(1)).clamp(min=0).sqrt()
-        found.append(torch.cat([on_axes, rest[:, None]], 1).to(SKETCH[features.device.type]))
-    return torch.cat(found)
 
 
 def nearest(y: Points, x: Points) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,13 @@ def others(x: np.ndarray) -> np.ndarray:
     return np.concatenate([near, x[:3], 50 * near[:3]])
 
 
+def test_features_stay_as_they_are(x: np.ndarray):
+    before = x.copy()
+    points = Points.of(x)
+    nearest(points.beside(x), points)
+    assert np.array_equal(x, before)
+
+
 @pytest.mark.usefixtures("_held")
 def test_the_nearest_is_that_of_all_pairs(x: np.ndarray):
     points, y = Points.of(x), others(x)
