@@ -24,10 +24,8 @@ def balls(x: Points, k: int) -> Balls:
     inside, edge = torch.zeros_like(radii), torch.zeros_like(radii)
     for at, near in neighbours(x, k):
         radii[near.rows[at]] = near.squared[at]
-        for count, where in zip(
-            (inside, edge), places(near.squared, radii[near.rows]), strict=True
-        ):
-            count += near.rows[where].bincount(minlength=len(x))
+        for count, some in zip((inside, edge), places(near.squared, radii[near.rows]), strict=True):
+            count.index_add_(0, near.rows, some.double())
     # A ball without an inside: its centre, which is no neighbour, is edge.
     point = (radii == 0).double()
     at_edge = (k - inside - (1 - point)) / (edge + point)

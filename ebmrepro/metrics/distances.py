@@ -116,14 +116,14 @@ def _neighbours(y: Points, x: Points, k: int, *, own: bool) -> Iterator[tuple[Te
             least.diagonal(start).fill_(torch.inf)
         part = y[start : start + len(least)]
         guess = least.topk(k, largest=False).indices if k > 1 else least.argmin(1, keepdim=True)
-        rows = torch.arange(len(least), device=least.device).repeat_interleave(k)
+        every = torch.arange(len(least), device=least.device)
+        rows = every.repeat_interleave(k)
         far = _squared(part, x, rows, guess.flatten()).view(-1, k).amax(1)
         near = _exact(part, x, least, least <= _reach(far, least)[:, None])
         order = near.squared.argsort(stable=True)
         order = order[near.rows[order].argsort(stable=True)]
         near = Pairs(*(part[order] for part in near))
-        first = near.rows.bincount(minlength=len(least)).cumsum(0).roll(1)
-        first[0] = 0
+        first = torch.searchsorted(near.rows, every)
         yield first + k - 1, near._replace(rows=near.rows + start)
 
 
