@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import small
 import torch
 
+from ebmrepro.metrics import kid, meeting, memorisation
 from ebmrepro.networks.random import one_of
 from ebmrepro.training import graphs
 from ebmrepro.training.loop import Training
@@ -85,3 +87,19 @@ def test_states_are_drawn_with_their_probabilities():
     p = torch.tensor([[1.0, 2.0, 1.0]], device=GPU).expand(40_000, 3)
     shares = one_of(p).bincount(minlength=3).cpu() / len(p)
     torch.testing.assert_close(shares, torch.tensor([0.25, 0.5, 0.25]), rtol=0, atol=0.015)
+
+
+@pytest.mark.parametrize("copied", [0, 300])  # the whole set: distances as products too
+def test_measures_of_features_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch, copied: int):
+    numbers = np.random.default_rng(0)
+    axes = numbers.normal(size=(10, 200))
+    low = (numbers.normal(size=(n, 10)) @ axes for n in (500, 300))
+    real, fake = (part + numbers.normal(size=part.shape) / 3 for part in low)
+    fake[:copied] = real[0]
+    found = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("EBMREPRO_DEVICE", device)
+        near = memorisation.near(real, fake)
+        values = (*meeting.of_arrays(real, fake, 3), kid.kernel_distance(real, fake))
+        found.append([*values, near.authentic, *near.distances])
+    assert found[1] == pytest.approx(found[0], rel=1e-9)

@@ -1,4 +1,6 @@
-"""What the measures accept: arrays of the stated shape, finite, as float64. The rest is refused."""
+"""What the measures accept: arrays of the stated shape, finite. The rest is refused. They become
+float64; features, which are large, may be float32.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ def matrix(what: str, values: ArrayLike, rows: int = 1) -> Array:
 
 
 def features(what: str, values: ArrayLike, rows: int = 1) -> Matrix:
-    """As `matrix`, but what is float32 stays so: of 60,000 images, features are large."""
+    """As `matrix`, but what is float32 stays so; for torch, which shares its memory."""
     single = getattr(values, "dtype", None) == np.float32
     out = np.require(values, np.float32 if single else np.float64, ["C", "W"])
     if out.ndim != 2 or out.shape[1] == 0:
