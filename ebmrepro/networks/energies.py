@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ebmrepro.config.types import Reduction
+from ebmrepro.networks.products import affine, product
 from ebmrepro.networks.random import bernoulli, one_of
 
 
@@ -71,11 +72,24 @@ class AutoEncoder(nn.Module):
 class RBM(nn.Module):
     """Binary-binary RBM, E(v, h) = - v'Wh - b'v - c'h; v may be real in [0, 1] (probabilities)."""
 
+    # See `precision.py`: whether products are rounded, and W for them where it is to be kept.
+    rounded = False
+    kept: list[Tensor] | None = None
+
     def __init__(self, visible: int, hidden: int, std: float):
         super().__init__()
         self.W = nn.Parameter(torch.randn(visible, hidden) * std)
         self.b = nn.Parameter(torch.zeros(visible))
         self.c = nn.Parameter(torch.zeros(hidden))
+
+    @property
+    def factor(self) -> Tensor:
+        """W as a factor: where it is to be kept, the same copy in bfloat16 each time."""
+        if self.kept is None or torch.is_grad_enabled():
+            return self.W
+        if not self.kept:
+            self.kept.append(self.W.bfloat16())
+        return self.kept[0]
 
     def forward(self, v: Tensor) -> Tensor:
         """Free energy F(v) = - b'v - sum_j log(1 + exp(c_j + W_j'v)), (N, V) -> (N,)."""
@@ -83,7 +97,7 @@ class RBM(nn.Module):
 
     def field(self, v: Tensor) -> Tensor:
         """Input of the hidden units, v W + c, (N, V) -> (N, H)."""
-        return torch.addmm(self.c, v, self.W)
+        return affine(v, self.factor, self.c, self.rounded)
 
     def free_energy(self, v: Tensor, field: Tensor) -> Tensor:
         """F(v) where the field of v is known already, (N, V) and (N, H) -> (N,)."""
@@ -103,7 +117,7 @@ class RBM(nn.Module):
 
     def down(self, h: Tensor) -> Tensor:
         """p(v = 1 | h), (N, H) -> (N, V)."""
-        return F.linear(h, self.W, self.b).sigmoid()
+        return affine(h, self.factor.T, self.b, self.rounded).sigmoid()
 
     def draw(self, p: Tensor) -> Tensor:
         """Visible units sampled from their probabilities, (N, V) -> (N, V) of 0 and 1."""
@@ -191,7 +205,8 @@ class _Contrast(torch.autograd.Function):
         states = torch.cat([v, v_k])
         hidden = torch.cat([ctx.rbm.expected(field) * -of, ctx.rbm.expected(field_k) * of_k])
         of_b = of_k * v_k.sum(0) - of * v.sum(0)
-        return None, states.T @ hidden, of_b, hidden.sum(0), None, None, None
+        of_W = product(states.T, hidden, ctx.rbm.rounded)
+        return None, of_W, of_b, hidden.sum(0), None, None, None
 
 
 class LabelledRBM(RBM):
@@ -213,7 +228,7 @@ class LabelledRBM(RBM):
 
     def down(self, h: Tensor) -> Tensor:
         """p(feature = 1 | h) beside p(label | h), the latter a softmax, (N, H) -> (N, V)."""
-        features, labels = self.part(F.linear(h, self.W, self.b))
+        features, labels = self.part(affine(h, self.factor.T, self.b, self.rounded))
         return torch.cat([features.sigmoid(), labels.softmax(1)], dim=1)
 
     def draw(self, p: Tensor) -> Tensor:
@@ -224,7 +239,7 @@ class LabelledRBM(RBM):
     def free_energies(self, features: Tensor) -> Tensor:
         """F(features, y) with each label y in turn, exact, (N, K) -> (N, classes)."""
         n = self.classes
-        field = features @ self.W[:-n] + self.c
+        field = product(features, self.factor[:-n], self.rounded) + self.c
         hidden = torch.stack([F.softplus(field + row).sum(1) for row in self.W[-n:]], dim=1)
         return -(features @ self.b[:-n])[:, None] - self.b[-n:] - hidden
 

@@ -3,19 +3,25 @@ memory, and compiled or not. A method's file knows nothing of it.
 
 Networks are the outermost sequences of layers, which `layers.py` makes. All that a method computes
 around them, energies, losses, distances of codes, its state, is float32 as it is written, and so
-are weights, gradients and what optimisers remember. RBMs are no sequences of layers and stay
-float32 as well.
+are weights, gradients and what optimisers remember. In RBMs, and in the networks that they are
+unrolled into, products alone are in bfloat16: states and statistics, and all that lies between two
+products, are float32.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ebmrepro.config.types import Precision
 from ebmrepro.networks import distributed
+from ebmrepro.networks.energies import RBM
+from ebmrepro.networks.layers import linear_layers
+from ebmrepro.networks.products import affine
 from ebmrepro.system.errors import UserError
 
 KINDS_OF_CALL = 64  # of one network that are compiled: with and without gradient, by batch size
@@ -63,9 +69,11 @@ def prepare(module: nn.Module, precision: Precision | None, compiler: str | None
     for network in networks(module):
         channels_last(network)
         if precision == "bf16":
-            _lower(network)
+            _round(network) if _unrolled(network) else _lower(network)
         if compiler:
             _compile(network, compiler)
+    if precision == "bf16":
+        _round_rbms(module)
 
 
 def channels_last(network: nn.Module) -> None:
@@ -84,6 +92,47 @@ def _lower(network: nn.Sequential) -> None:
             return exact(x).float()
 
     network.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _unrolled(network: nn.Sequential) -> bool:
+    """Whether it is what RBMs are unrolled into, which their methods take layer by layer."""
+    return all(isinstance(part, nn.Linear | nn.Sigmoid) for part in network)
+
+
+def _round(network: nn.Sequential) -> None:
+    """Multiply in bfloat16 and keep all that lies between two products in float32."""
+    for layer in linear_layers(network):
+
+        def forward(x: Tensor, layer: nn.Linear = layer) -> Tensor:
+            return affine(x, layer.weight.T, layer.bias, rounded=True)
+
+        layer.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _round_rbms(method: nn.Module) -> None:
+    """Multiply in bfloat16 in a method's RBMs, whose weights are rounded once for all products up
+    to a turn: they move after it.
+    """
+    rbms = [part for part in method.modules() if isinstance(part, RBM)]
+    for rbm in rbms:
+        rbm.rounded = True
+    exact: Callable[..., Iterator[Any]] | None = getattr(method, "step", None)
+    if not rbms or exact is None:
+        return
+
+    def step(*given: Any) -> Iterator[Any]:
+        turns = exact(*given)
+        while True:
+            for rbm in rbms:
+                rbm.kept = []
+            turn = next(turns, None)
+            for rbm in rbms:
+                rbm.kept = None
+            if turn is None:
+                return
+            yield turn
+
+    method.step = step  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _compile(network: nn.Sequential, compiler: str) -> None:

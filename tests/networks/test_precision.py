@@ -1,6 +1,7 @@
 """Networks in another precision, in another order in memory, and compiled: the same method."""
 
 import copy
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -13,11 +14,13 @@ from torch import nn
 from ebmrepro.config import types
 from ebmrepro.methods.base.method import Method
 from ebmrepro.networks import precision
+from ebmrepro.networks.energies import RBM
 from ebmrepro.system import errors
 from ebmrepro.training import batch_norm
 from ebmrepro.training.loop import Record
 
 NETS = {"normed": small.NORMED, "conv3x3": small.CONV3X3}
+OF_RBMS = [name for name in small.METHODS if name not in small.GANS]
 
 
 def trained(name: str, net: dict[str, Any], **settings: Any) -> tuple[Method, list[Record]]:
@@ -49,15 +52,17 @@ def test_networks_are_the_outermost_sequences_of_layers():
     assert precision.networks(small.build("rbm")) == []
 
 
-@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
-@pytest.mark.parametrize("name", small.GANS)
+@pytest.mark.parametrize(
+    ("name", "net"),
+    [*itertools.product(small.GANS, NETS.values()), *((name, small.MLP) for name in OF_RBMS)],
+)
 def test_bfloat16_moves_every_player_and_leaves_all_but_the_layers_in_float32(name: str, net: Any):
     start = {k: v.clone() for k, v in small.build(name, net).state_dict().items()}
     (_, exact), (model, rough) = trained(name, net), trained(name, net, precision="bf16")
     assert rough != exact
     assert rough[0] == pytest.approx(exact[0], rel=0.05, abs=0.05)  # bfloat16 has 8 bits
     state = model.state_dict()
-    assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float32}
+    assert [v.dtype for v in state.values()] == [v.dtype for v in start.values()]
     moved = {
         k.partition(".")[0] for k, _ in model.named_parameters() if (state[k] != start[k]).any()
     }
@@ -75,6 +80,41 @@ def test_layers_see_bfloat16_where_a_block_asks_for_it():
             layer.register_forward_hook(lambda *call: seen.append(call[2].dtype))
     model.D(model.sample(2))
     assert len(seen) > 3 and set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("name", OF_RBMS)
+def test_between_the_products_of_rbms_and_of_what_they_become_all_is_float32(name: str):
+    model = small.build(name)
+    training = small.training(model, name, precision="bf16")
+    rbms = [part for part in model.modules() if isinstance(part, RBM)]
+    assert rbms and all(rbm.rounded for rbm in rbms)
+    layers = [part for part in model.modules() if isinstance(part, nn.Linear)]
+    seen: list[torch.dtype] = []
+    for layer in layers:
+        layer.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+        x = torch.full((1, layer.in_features), 1 + 2.0**-10)  # it is rounded to 1
+        assert torch.equal(layer(x), layer(torch.ones_like(x)))
+    for rbm in rbms:
+        v = torch.full((1, len(rbm.b)), 1 + 2.0**-10)
+        assert torch.equal(rbm.field(v), rbm.field(torch.ones_like(v)))
+        assert rbm.gibbs(v, 2, sample_visible=False).dtype == rbm.field(v).dtype == torch.float32
+    list(training.epochs())
+    assert set(seen) <= {torch.float32}
+
+
+@pytest.mark.parametrize("name", OF_RBMS)
+def test_weights_that_are_rounded_once_a_turn_are_those_that_the_turn_begins_with(name: str):
+    ends = []
+    for keep in (True, False):
+        model = small.build(name)
+        training = small.training(model, name, precision="bf16")
+        if not keep:
+            del model.step  # the class's own: each product rounds its factors itself
+        list(training.epochs())
+        assert all(part.kept is None for part in model.modules() if isinstance(part, RBM))
+        ends.append(model.state_dict())
+    for key, value in ends[0].items():
+        assert torch.equal(value, ends[1][key]), key
 
 
 def test_tf32_is_a_setting_of_gpus_that_is_off_unless_a_block_asks_for_it():
