@@ -23,6 +23,7 @@ from ebmrepro.config import declarations, params
 from ebmrepro.config.training import Block, base, scaled
 from ebmrepro.config.types import Precision
 from ebmrepro.methods.base import method
+from ebmrepro.methods.base.abilities import Diagnoses
 from ebmrepro.methods.base.rbm_stack import RBMStack, visible
 from ebmrepro.metrics.interval import interval
 from ebmrepro.networks.energies import LabelledRBM
@@ -80,8 +81,9 @@ def trained(suite: str, name: str, block: Block, seed: int) -> dict[str, float]:
     exact.load_state_dict(model.state_dict())
     splits = [models.Split(suite, split) for split in ("train", "test")]
     torch.manual_seed(seed)
+    assert isinstance(exact, RBMStack) and isinstance(exact, Diagnoses)
     found = exact.diagnose(*splits)
-    if isinstance(exact, RBMStack) and not isinstance(exact.stack[-1], LabelledRBM):
+    if not isinstance(exact.stack[-1], LabelledRBM):
         found[GREEDY] = _reconstruction(exact, visible(torch.cat([x for x, _ in splits[1]])))
     return {
         key: value * (100 if key.startswith("error") else 1)

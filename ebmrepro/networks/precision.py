@@ -11,7 +11,7 @@ products, are float32.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -116,9 +116,9 @@ def _round_rbms(method: nn.Module) -> None:
     rbms = [part for part in method.modules() if isinstance(part, RBM)]
     for rbm in rbms:
         rbm.rounded = True
-    exact: Callable[..., Iterator[Any]] | None = getattr(method, "step", None)
-    if not rbms or exact is None:
+    if not rbms:
         return
+    exact: Any = method.step
 
     def step(*given: Any) -> Iterator[Any]:
         turns = exact(*given)
@@ -132,7 +132,7 @@ def _round_rbms(method: nn.Module) -> None:
                 return
             yield turn
 
-    method.step = step  # pyright: ignore[reportAttributeAccessIssue]
+    method.step = step  # pyright: ignore[reportArgumentType]
 
 
 def _compile(network: nn.Sequential, compiler: str) -> None:
