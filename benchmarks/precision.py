@@ -50,7 +50,7 @@ def blocks(suite: str, part: float) -> Iterator[tuple[str, Block]]:
     known = params.load(identity.PACKAGE.parent / "params.yaml")
     mnist = known.suite("mnist")
     if suite == "mnist":
-        rungs = [(0.5, 0.005), (0.9, 0.001), (1.0, 0.0001)]
+        rungs = [(0.5, 0.005), (0.9, 0.001), (1.0, 0.0001)]  # 1,500 temperatures
         ais = {"temperatures": [{"up_to": top, "step": step} for top, step in rungs]}
         likelihood = mnist.block("rbm__cd1").hparams.likelihood.model_dump()
         likelihood["ais"] |= ais | {"burn_in": 500}
