@@ -111,14 +111,8 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
                 _save_rows(partial / f"{name}.npy", images, places)
                 np.save(partial / f"{name}_labels.npy", labels)
                 stored = np.load(partial / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                dataset["splits"][name] = {
-                    "count": len(labels),
-                    "per_class": per_class(labels, dataset),
-                    "sha256": sha256(stored),
-                    "labels_sha256": sha256(labels),
-                }
-            text = json.dumps(dataset, indent=1, sort_keys=True, ensure_ascii=False)
-            (partial / DATASET).write_text(text + "\n", encoding="utf-8")
+                dataset["splits"][name] = card(stored, labels, dataset)
+            (partial / DATASET).write_text(in_words(dataset), encoding="utf-8")
     return dataset
 
 
@@ -180,6 +174,21 @@ def describe(folder: str | Path) -> dict[str, Any]:
         raise DataError(f"{path}: no such file; the data stage makes it (`dvc repro`)") from None
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from None
+
+
+def card(images: np.ndarray, labels: np.ndarray, dataset: dict[str, Any]) -> dict[str, Any]:
+    """What `dataset.json` says of a split."""
+    return {
+        "count": len(labels),
+        "per_class": per_class(labels, dataset),
+        "sha256": sha256(images),
+        "labels_sha256": sha256(labels),
+    }
+
+
+def in_words(dataset: dict[str, Any]) -> str:
+    """The text of `dataset.json`."""
+    return json.dumps(dataset, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def per_class(labels: np.ndarray, dataset: dict[str, Any]) -> list[int]:

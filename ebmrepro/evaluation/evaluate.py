@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def evaluate(
         measured |= measure("of_chains", model.chains(CHAINS))
     if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
-    card, budget = results.document(trained / "run.json"), _budget(suite, name, settings)
+    card = results.document(trained / "run.json")
+    budget = _budget(suite, name, settings, card.get("images"))
     measured.protocol |= {"trained": _trained(budget), **normalised}
     metrics = {
         "suite": suite,
@@ -111,21 +113,36 @@ def _of_the_files(
     )
 
 
-def _budget(suite: str, name: str, settings: Params) -> dict[str, Any]:
-    """How much of the epochs in params.yaml was run: the part, and by key (run, of how many)."""
+def _budget(
+    suite: str, name: str, settings: Params, images: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """How much of the epochs in params.yaml was run: the part, and by key (run, of how many).
+
+    An epoch over a part of the training images, where `images` says so, is that part of an epoch.
+    """
     whole, run = settings.suite(suite).block(name), settings.block(suite, name)
     epochs = {
         key: {"run": getattr(run.hparams, key), "of": getattr(whole.hparams, key)}
         for key, field in type(whole.hparams).model_fields.items()
         if any(isinstance(mark, _EPOCHS) for mark in field.metadata)
     }
-    return {"epoch_fraction": settings.suite(suite).budget * whole.epoch_fraction, "epochs": epochs}
+    fraction = settings.suite(suite).budget * whole.epoch_fraction
+    if images is None:
+        return {"epoch_fraction": fraction, "epochs": epochs}
+    fraction *= images["run"] / images["of"]
+    return {"epoch_fraction": fraction, "epochs": epochs, "images": images}
 
 
 def _trained(part: dict[str, Any]) -> str:
     counts = [f"{n['run']:,} of {n['of']:,} {key}" for key, n in sorted(part["epochs"].items())]
     told = ", ".join(counts).replace("_", " ") or "no epochs"
-    return f"{told} in params.yaml (budget x epoch_fraction = {part['epoch_fraction']:g})"
+    share, images = part["epoch_fraction"], part.get("images")
+    if images is None:
+        return f"{told} in params.yaml (budget x epoch_fraction = {share:g})"
+    return (
+        f"{told} in params.yaml, over a part of the data: {images['run']:,} of {images['of']:,} "
+        f"training images (budget x epoch_fraction x part = {share:g})"
+    )
 
 
 @torch.no_grad()

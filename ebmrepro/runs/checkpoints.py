@@ -30,8 +30,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Self
 
-from rich.filesize import decimal
-
 from ebmrepro.runs.carried import duration
 from ebmrepro.system import atomic
 from ebmrepro.system.locks import Lock
@@ -157,6 +155,11 @@ def stored(root: Path) -> list[Stored]:
     return sorted(found, key=lambda each: [str(each.about.get(k, "")) for k in _WHOSE])
 
 
+def portable(each: Stored) -> list[Path]:
+    """The files with which another machine of its kind goes on: the newest, and whose it is."""
+    return [each.folder / "about.json", *(path for _, path in _saved(each.folder)[-1:])]
+
+
 def remove(each: Stored) -> None:
     """Remove checkpoints from the disk, unless a process holds them: then it raises locks.Busy."""
     with Lock(each.folder.parent, f"the checkpoint {each.fingerprint[:8]}"):
@@ -167,6 +170,8 @@ def remove(each: Stored) -> None:
 
 def in_words(each: Stored) -> str:
     """One line for a person: whose, how far, how old, how large, made with what, held by whom."""
+    from rich.filesize import decimal  # which a training on a bare machine has not
+
     about = each.about
     whose = " ".join(str(about.get(key, "?")) for key in _WHOSE[:2])
     words = [f"{whose} seed {about.get('seed', '?')}"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,15 +24,22 @@ SCHEMA = 3  # of a checkpoint
 ROOMS = ("config/training.py", "methods/base", "networks", "runs", "training")
 
 
-def fingerprint(suite: str, name: str, seed: int, settings: Params) -> str:
-    """Identity of a training: its resolved parameters, seed, data and code, as hex."""
+def fingerprint(
+    suite: str, name: str, seed: int, settings: Params, splits: Mapping[str, Any] | None = None
+) -> str:
+    """Identity of a training: its resolved parameters, seed, data and code, as hex.
+
+    `splits` is what dataset.json says of them; that of data/<suite> is read if none.
+    """
     block = settings.block(suite, name)
+    if splits is None:
+        splits = data.describe(Path("data") / suite)["splits"]
     return params.digest(
         {
             "schema": SCHEMA,
             "run": [suite, name, seed],
             "params": block.model_dump(),
-            "data": data.describe(Path("data") / suite)["splits"],
+            "data": splits,
             "code": code([*ROOMS, f"methods/{training.base(name)}.py"]),
         }
     )

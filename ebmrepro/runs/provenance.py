@@ -34,7 +34,7 @@ def write_provenance(identity: str, started: datetime, seconds: float, shown: in
             "started": started.isoformat(timespec="seconds"),
             "stage": os.environ.get("DVC_STAGE"),
             "experiment": os.environ.get("DVC_EXP_NAME"),
-            "commit": _commit(),
+            "commit": commit(),
             "versions": {
                 "ebmrepro": __version__,
                 "python": platform.python_version(),
@@ -45,7 +45,8 @@ def write_provenance(identity: str, started: datetime, seconds: float, shown: in
     )
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """That of the repository, and whether it is as committed; None without git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd=root())

@@ -73,6 +73,8 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
         "fingerprint": identity,
         "params": block.model_dump(),
     }
+    if part := data.describe(Path("data") / suite).get("part"):
+        card["images"] = part  # how many of how many training images, of an offloaded part
     # Two locks, because two trainings may share a folder with other parameters, or parameters with
     # another folder (an experiment's). The checkpoints last until the results are written, and
     # nobody else writes before that.

@@ -1,0 +1,134 @@
+"""What run.py does on the bare machine: the parts of the sitting, and what comes home of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ebmrepro import data
+from ebmrepro.config import environment
+from ebmrepro.pipeline.offload import parts, trainings
+from ebmrepro.pipeline.offload.cargo import Cargo
+from ebmrepro.pipeline.offload.parts import DONE, Part, Told
+from ebmrepro.pipeline.offload.trainings import Training
+from ebmrepro.runs import checkpoints, layout, results
+from ebmrepro.system import atomic
+from ebmrepro.system.errors import UserError
+
+RESERVE = 0.05  # of the seconds, at the end: last checkpoints are saved and put on board
+REPORT, LOG, PACK = "report.json", "log.txt", "pack.json"
+
+
+def main(here: str, arguments: Sequence[str]) -> None:
+    """Run the parts of the pack in its folder `here`; arguments are those of run.py."""
+    began = time.monotonic()
+    asked = _arguments(arguments)
+    out = Path(asked.out).absolute() if asked.out else Path(here) / "home"
+    os.chdir(here)
+    try:
+        environment.check(os.environ)
+        Sitting(json.loads(Path(PACK).read_text()), out, began, asked.seconds).hold()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="run.py", allow_abbrev=False)
+    parser.add_argument("--seconds", type=float, default=540, help="that all may take (540)")
+    parser.add_argument("--out", help="folder to be taken home (home/ beside run.py)")
+    asked = parser.parse_args(arguments)
+    if not asked.seconds > 0:
+        parser.error(f"--seconds: found {asked.seconds:g}; allowed is a number above 0")
+    return asked
+
+
+class Sitting:
+    """Some minutes at a machine.
+
+    Args:
+        pack: what pack.json says.
+        out: where to put what goes home.
+        began: on `time.monotonic`, from which the seconds count.
+    """
+
+    def __init__(self, pack: dict[str, Any], out: Path, began: float, seconds: float):
+        self.chosen = [Training(*training) for training in pack["trainings"]]
+        self.out, self.began, self.seconds = out, began, seconds
+        self.reserve = max(2.0, RESERVE * seconds)
+        self.cargo = Cargo(out, pack["size"])
+        self.told: dict[str, Told] = {}
+
+    def hold(self) -> None:
+        self.cargo.add(Path(), [Path(PACK)], "record-pack.json", {})
+        for suite in dict.fromkeys(training.suite for training in self.chosen):
+            unpack(Path("data") / suite)
+        end = self.began + self.seconds - self.reserve
+        try:
+            parts.play(self._parts(), end, self.told, self._run, self._write)
+        finally:  # also when somebody interrupts
+            for training in self.chosen:
+                if trainings.is_put_aside(self.told.get(training.label)):
+                    self._load(training, "put aside", _checkpoint)
+            self._write()
+        done = sum(told.how == DONE for told in self.told.values())
+        print(f"{done} of {len(self.told)} parts done; `ebmrepro offload take` wants {self.out}")
+
+    def _parts(self) -> Iterator[Part]:
+        """What ends well is put on board before the next is begun."""
+        labels = {training.label: training for training in self.chosen}
+        for part in trainings.schedule(self.chosen, self.told):
+            yield part
+            if part.name in labels and self.told[part.name].how == DONE:
+                self._load(labels[part.name], "trained", _results)
+
+    def _run(self, part: Part, deadline: float, cell: Callable[[str, Any], None]) -> str:
+        how = parts.alone(part, deadline, cell, self.reserve / 2, self.out / LOG)
+        print(f"{time.monotonic() - self.began:6.1f} s  {part.name}: {how}", flush=True)
+        return how
+
+    def _write(self) -> None:
+        told = {name: asdict(part) for name, part in self.told.items()}
+        atomic.write_json(self.out / REPORT, {"seconds": self.seconds, "parts": told})
+
+    def _load(
+        self, training: Training, state: str, files: Callable[[Training, str], list[Path]]
+    ) -> None:
+        told = self.told[training.label]
+        fingerprint = told.cells["fingerprint"]
+        record = {"training": training, "state": state, "fingerprint": fingerprint}
+        name = f"record-{'-'.join(map(str, training))}.json"
+        if not self.cargo.add(Path(), files(training, fingerprint), name, record):
+            told.how += f"; left behind: more than the {self.cargo.limit:,} bytes that go home"
+            print(f"{training.label}: {told.how}", flush=True)
+
+
+def _results(training: Training, fingerprint: str) -> list[Path]:
+    found = [path for path in layout.folder(*training).rglob("*") if path.is_file()]
+    return [*found, trainings.provenance(fingerprint)]
+
+
+def _checkpoint(training: Training, fingerprint: str) -> list[Path]:
+    """The newest of each machine that the training was on."""
+    stored = [each for each in checkpoints.stored(Path()) if each.fingerprint == fingerprint]
+    return [file for each in stored for file in checkpoints.portable(each)]
+
+
+def unpack(folder: Path) -> None:
+    """The training images of a suite, from the compressed file beside its folder."""
+    if folder.exists():
+        return
+    packed = results.arrays(folder.with_suffix(".npz"))
+    with atomic.atomic_folder(folder) as partial:
+        np.save(partial / "train.npy", packed["images"])
+        np.save(partial / "train_labels.npy", packed["labels"])
+        (partial / data.DATASET).write_text(str(packed["about"]), encoding="utf-8")

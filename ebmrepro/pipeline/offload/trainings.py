@@ -1,0 +1,111 @@
+"""The part that trains: the stages' own function, with a deadline between any two steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ebmrepro import data
+from ebmrepro.config import params
+from ebmrepro.pipeline.offload.parts import Cell, Part, Told
+from ebmrepro.runs import identity, layout, models, results, run
+from ebmrepro.runs.checkpoints import Checkpoints
+from ebmrepro.system.signals import Watch
+
+SETTLE = 2.0  # seconds from the first step on that say nothing of the speed: a GPU warms up
+LOOK = 5.0  # seconds after them, from which the end of the training is foreseen
+SPARE = 1.25  # by how much it may be foreseen too late: phases of a training differ in speed
+ASIDE = 75  # exit code of a training that was put aside
+
+
+class Training(NamedTuple):
+    """One training of the pack."""
+
+    suite: str
+    name: str
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.suite} {self.name} seed {self.seed}"
+
+
+class Deadline(Watch):
+    """Stops a training at its deadline, or as soon as it is foreseen to end long after it.
+
+    Args:
+        deadline: on `clock`.
+        steps: left of the training; none: it is worth going on with though it will not end.
+    """
+
+    def __init__(
+        self, deadline: float, steps: int | None, clock: Callable[[], float] = time.monotonic
+    ):
+        super().__init__()
+        self.deadline, self.steps, self.clock = deadline, steps, clock
+        self.taken = 0
+        self.first: float | None = None  # when the first step had been taken
+        self.settled: tuple[float, int] | None = None  # when the speed counts from; steps by then
+
+    def reason(self) -> tuple[str, int] | None:
+        """Asked once after every step."""
+        now, self.taken = self.clock(), self.taken + 1
+        if self.first is None:
+            self.first = now
+        if self.settled is None and now - self.first >= SETTLE:
+            self.settled = now, self.taken
+        if now >= self.deadline:
+            return "at its deadline", ASIDE
+        if self.steps and self.settled and now - self.settled[0] >= LOOK:
+            speed = (self.taken - self.settled[1]) / (now - self.settled[0])
+            left = (self.steps - self.taken) / speed if speed else float("inf")
+            if left > SPARE * (self.deadline - now):
+                return f"because it would take {left:.0f} s more and has less", ASIDE
+        return super().reason()
+
+
+def train(training: Training, to_the_end: bool, deadline: float) -> Iterator[Cell]:
+    """Train, or go on; raises signals.Stopped with a checkpoint saved where it does not fit."""
+    settings = params.load()
+    about = data.describe(Path("data") / training.suite)
+    method = models.untrained(*training, settings)
+    block = settings.block(training.suite, training.name)
+    steps = method.epochs * (about["splits"]["train"]["count"] // block.batch_size)
+    name = identity.fingerprint(*training, settings)
+    yield "fingerprint", name
+    if has_ended(training, name):  # in an earlier sitting
+        yield "steps", steps
+        return
+    before = Checkpoints(layout.root(), name, identity.made_with(), training.label).newest()
+    left = steps - (before[0] if before else 0)
+    watch = Deadline(deadline, left if to_the_end else None)
+    yield "steps before", steps - left
+    run.train_one(*training, settings, watch)
+    yield "steps", steps
+
+
+def schedule(trainings: list[Training], told: Mapping[str, Told]) -> Iterator[Part]:
+    """All that fit, the most worth first; then what is left of the time goes to those begun."""
+    for training in trainings:
+        yield Part(training.label, partial(train, training, True))
+    for training in trainings:
+        if is_put_aside(told.get(training.label)):
+            yield Part(training.label, partial(train, training, False))
+
+
+def has_ended(training: Training, fingerprint: str) -> bool:
+    """Whether all of it is there; provenance is what a training writes last."""
+    card = results.known(results.document, layout.folder(*training) / "run.json") or {}
+    return card.get("fingerprint") == fingerprint and provenance(fingerprint).exists()
+
+
+def provenance(fingerprint: str) -> Path:
+    return Path(".ebmrepro") / "provenance" / f"{fingerprint}.json"
+
+
+def is_put_aside(told: Told | None) -> bool:
+    """Whether a training was begun and has its checkpoint to go on from."""
+    return told is not None and "steps before" in told.cells and ": stopped " in told.how
