@@ -17,7 +17,7 @@ from ebmrepro.system.signals import Watch
 
 SETTLE = 2.0  # seconds from the first step on that say nothing of the speed: a GPU warms up
 LOOK = 5.0  # seconds after them, from which the end of the training is foreseen
-SPARE = 1.25  # by how much it may be foreseen too late: phases of a training differ in speed
+SPARE = 0.25  # of its time, by which it may be foreseen too late: phases differ in speed
 ASIDE = 75  # exit code of a training that was put aside
 
 
@@ -62,7 +62,7 @@ class Deadline(Watch):
         if self.steps and self.settled and now - self.settled[0] >= LOOK:
             speed = (self.taken - self.settled[1]) / (now - self.settled[0])
             left = (self.steps - self.taken) / speed if speed else float("inf")
-            if left > SPARE * (self.deadline - now):
+            if left > self.deadline - now + SPARE * (self.deadline - self.first):
                 return f"because it would take {left:.0f} s more and has less", ASIDE
         return super().reason()
 
