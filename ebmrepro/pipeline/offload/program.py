@@ -18,6 +18,7 @@ from ebmrepro import data
 from ebmrepro.config import environment
 from ebmrepro.pipeline.offload import parts, trainings
 from ebmrepro.pipeline.offload.cargo import Cargo
+from ebmrepro.pipeline.offload.measures import ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, Part, Told
 from ebmrepro.pipeline.offload.trainings import Training
 from ebmrepro.runs import checkpoints, layout, results
@@ -25,6 +26,12 @@ from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 
 RESERVE = 0.05  # of the seconds, at the end: last checkpoints are saved and put on board
+MEASURES = {  # what is looked at before trainings, and the part of all seconds that it may take
+    "ceilings": (ceilings.ceilings, 25 / 540),
+    "proofs": (proofs.proofs, 40 / 540),
+    "parity": (parity.parity, 30 / 540),
+    "speed": (speed.speed, 70 / 540),
+}
 REPORT, LOG, PACK = "report.json", "log.txt", "pack.json"
 
 
@@ -36,7 +43,7 @@ def main(here: str, arguments: Sequence[str]) -> None:
     os.chdir(here)
     try:
         environment.check(os.environ)
-        Sitting(json.loads(Path(PACK).read_text()), out, began, asked.seconds).hold()
+        Sitting(json.loads(Path(PACK).read_text()), out, began, asked.seconds).hold(asked.measure)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -45,6 +52,7 @@ def main(here: str, arguments: Sequence[str]) -> None:
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.py", allow_abbrev=False)
     parser.add_argument("--seconds", type=float, default=540, help="that all may take (540)")
+    parser.add_argument("--measure", action="store_true", help="look at the machine first")
     parser.add_argument("--out", help="folder to be taken home (home/ beside run.py)")
     asked = parser.parse_args(arguments)
     if not asked.seconds > 0:
@@ -68,13 +76,13 @@ class Sitting:
         self.cargo = Cargo(out, pack["size"])
         self.told: dict[str, Told] = {}
 
-    def hold(self) -> None:
+    def hold(self, measure: bool) -> None:
         self.cargo.add(Path(), [Path(PACK)], "record-pack.json", {})
         for suite in dict.fromkeys(training.suite for training in self.chosen):
             unpack(Path("data") / suite)
         end = self.began + self.seconds - self.reserve
         try:
-            parts.play(self._parts(), end, self.told, self._run, self._write)
+            parts.play(self._parts(measure), end, self.told, self._run, self._write)
         finally:  # also when somebody interrupts
             for training in self.chosen:
                 if trainings.is_put_aside(self.told.get(training.label)):
@@ -83,8 +91,10 @@ class Sitting:
         done = sum(told.how == DONE for told in self.told.values())
         print(f"{done} of {len(self.told)} parts done; `ebmrepro offload take` wants {self.out}")
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self, measure: bool) -> Iterator[Part]:
         """What ends well is put on board before the next is begun."""
+        for name, (work, share) in MEASURES.items() if measure else ():
+            yield Part(name, work, share * self.seconds)
         labels = {training.label: training for training in self.chosen}
         for part in trainings.schedule(self.chosen, self.told):
             yield part
