@@ -25,7 +25,7 @@ from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Step, Training
 
 PRECISIONS: Mapping[str, Precision | None] = {"float32": None, "tf32": "tf32", "bf16": "bf16"}
-EAGER = {"EBMREPRO_GRAPHS": "off"}  # no whole step as one CUDA graph, which is what a GPU does else
+EAGER = {"EBMREPRO_GRAPHS": "off"}  # one kernel at a time; else a GPU replays whole steps
 CLASSES = 10
 DRY = 4  # images in a batch on a CPU, where these figures mean nothing
 BATCHES = 16  # in an epoch of noise
@@ -112,8 +112,9 @@ class _Exact:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, Any]]:
-        return ((x.double(), y) for x, y in self._batches.epoch(epoch, start))
+    def take(self) -> tuple[torch.Tensor, Any]:
+        x, y = self._batches.take()
+        return x.double(), y
 
 
 def stepping(training: Training, epoch: int) -> Iterator[Step]:

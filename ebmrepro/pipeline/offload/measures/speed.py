@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
 
@@ -60,15 +62,16 @@ def measured(case: Case, name: str, ceiling: float) -> dict[str, Any]:
     return found
 
 
-def step(training: Training, epoch: int, operations: float, ceiling: float) -> dict[str, float]:
+def step(training: Training, epoch: int, operations: float, ceiling: float) -> dict[str, Any]:
     """Milliseconds, images a second, share of the ceiling, and memory at the most.
 
     `operations` are the floating-point ones of a step's products, `ceiling` those of a second.
     """
     if cases.is_gpu():
         torch.cuda.reset_peak_memory_stats()
-    taken = cases.stepping(training, epoch)
-    took = cases.seconds(lambda: next(taken))
+    taken, said = cases.stepping(training, epoch), io.StringIO()
+    with redirect_stdout(said):
+        took = cases.seconds(lambda: next(taken))
     found = {
         "ms": 1e3 * took,
         "images_per_second": training.batches.size / took,
@@ -76,7 +79,10 @@ def step(training: Training, epoch: int, operations: float, ceiling: float) -> d
     }
     if cases.is_gpu():
         found["memory_mb"] = torch.cuda.max_memory_allocated(device.device()) / 1e6
-    return {key: float(f"{value:.4g}") for key, value in found.items()}
+    rounded: dict[str, Any] = {key: float(f"{value:.4g}") for key, value in found.items()}
+    if said.getvalue():  # why it is taken without a graph
+        rounded["said"] = said.getvalue().strip()
+    return rounded
 
 
 def products(training: Training, epoch: int) -> float:
