@@ -302,6 +302,27 @@ def test_a_gpu_that_is_not_there_is_no_failure(monkeypatch: pytest.MonkeyPatch):
     assert gpu.measure(quick=True) == {"gpu": None} and gpu.bars({"gpu": None}) == []
 
 
+def test_what_a_pack_measured_on_a_gpu_is_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    step = {"ms": 0.25, "images_per_second": 256000.0, "share": 0.125, "memory_mb": 300.0}
+    cells = {
+        "ceilings": {"machine": {"name": "H100"}, "matmul bf16, TFLOP/s": 700.0},
+        "proofs": {"steps, resumes: dbn": {"well": True}, "no wait: dbn": {"failed": "waits"}},
+        "speed": {"began float32": {"batch": 64, "epoch 9, eager": step}, "x": {"failed": "full"}},
+    }
+    path = tmp_path / ".ebmrepro/offload/report.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"parts": {name: {"cells": c} for name, c in cells.items()}}))
+    page = gpu.page(gpu.measure(quick=True))
+    assert "On H100." in page and "| matmul bf16, TFLOP/s | 700 |" in page
+    assert "1 of 2 checks of the methods are well" in page and "- no wait: dbn: waits" in page
+    row = "| began float32 | 64 | epoch 9, eager | 0.250 | 256,000 | 12.5 % | 300 |"
+    assert row in page and "| x |  |  | full |" in page
+
+
 def test_a_sitting_trains_what_the_grid_would_and_says_what_all_of_it_takes():
     found = gpu.sitting(1, 2, torch.device("cpu"))
     assert len(found["milliseconds"]) == 1 and found["milliseconds"][0] > 0

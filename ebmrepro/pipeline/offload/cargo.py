@@ -23,6 +23,7 @@ from ebmrepro.system.errors import UserError
 
 PIECE = 15 << 20  # bytes; the files that come back from some machines have at most 16 MiB
 STEM = "home."
+REPORT = "report.json"  # beside the pieces: what became of each part, and what it found
 RECORD = re.compile(r"record-[a-z0-9_-]+\.json")
 HEX, WORD = "[0-9a-f]{64}", r"[\w+-][\w.+-]*"
 ALLOWED = re.compile(  # what may be written; anything else in the archive is refused

@@ -6,6 +6,7 @@ process that has torch imported and has touched no GPU.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import sys
@@ -63,12 +64,19 @@ def play(
         if deadline - began >= LEAST:
 
             def cell(key: str, value: Any, now: Told = now) -> None:
-                now.cells[key] = value
+                now.cells[key] = _in_json(value)
                 write()
 
             now.how = run(part, deadline, cell)
             now.seconds = round(now.seconds + clock() - began, 2)
         write()
+
+
+def _in_json(value: Any) -> Any:
+    """What JSON has no number for, as a word."""
+    if isinstance(value, dict):
+        return {key: _in_json(each) for key, each in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def alone(

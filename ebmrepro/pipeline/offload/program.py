@@ -16,7 +16,7 @@ import numpy as np
 
 from ebmrepro import data
 from ebmrepro.config import environment
-from ebmrepro.pipeline.offload import parts, trainings
+from ebmrepro.pipeline.offload import cargo, parts, trainings
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.pipeline.offload.measures import ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, Part, Told
@@ -32,7 +32,7 @@ MEASURES = {  # what is looked at before trainings, and the part of all seconds 
     "parity": (parity.parity, 30 / 540),
     "speed": (speed.speed, 70 / 540),
 }
-REPORT, LOG, PACK = "report.json", "log.txt", "pack.json"
+LOG, PACK = "log.txt", "pack.json"
 
 
 def main(here: str, arguments: Sequence[str]) -> None:
@@ -108,7 +108,7 @@ class Sitting:
 
     def _write(self) -> None:
         told = {name: asdict(part) for name, part in self.told.items()}
-        atomic.write_json(self.out / REPORT, {"seconds": self.seconds, "parts": told})
+        atomic.write_json(self.out / cargo.REPORT, {"seconds": self.seconds, "parts": told})
 
     def _load(
         self, training: Training, state: str, files: Callable[[Training, str], list[Path]]

@@ -19,6 +19,8 @@ from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.locks import Lock
 
+KEPT = Path(".ebmrepro/offload/report.json")
+
 
 def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
     """A line on each training that came home, and whether all is well with it.
@@ -34,6 +36,10 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
     home = folder / "home" if (folder / "home").is_dir() else folder
     with tempfile.TemporaryDirectory() as place:
         into = Path(place)
+        if (home / cargo.REPORT).exists():  # of what was measured there, for `ebmrepro bench`
+            kept = layout.root() / KEPT
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_json(kept, results.document(home / cargo.REPORT))
         records = [record for record in cargo.unload(home, into) if "training" in record]
         about = results.document(into / "pack.json")
         stages: list[str] = []
