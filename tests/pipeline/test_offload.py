@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.evaluation import evaluate
-from ebmrepro.pipeline.offload import cargo, pack, parts, start, take
+from ebmrepro.pipeline.offload import cargo, pack, parts, program, start, take
 from ebmrepro.pipeline.offload import trainings as offloaded
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.pipeline.offload.parts import DONE, NO_TIME, Part, Told
@@ -190,6 +190,18 @@ def test_the_part_has_each_class_in_its_share(here: Path):
     assert dataset["splits"]["test"] == whole["splits"]["test"]
     with pytest.raises(UserError, match="--images: found 1438; data/digits has 1 to 1437"):
         pack.training_images("digits", 1438)
+
+
+def test_images_that_changed_on_the_way_are_not_trained_on(here: Path):
+    dataset, x, y = pack.training_images("digits", 500)
+    about = np.array(data.in_words(dataset))
+    np.savez_compressed("there.npz", images=x, labels=y[::-1], about=about)
+    with pytest.raises(UserError, match=r"there\.npz: labels: found sha256"):
+        program.unpack(Path("there"))
+    np.savez_compressed("there.npz", images=x, labels=y, about=about)
+    program.unpack(Path("there"))
+    for found, packed_ in zip(data.read("there", "train"), (x, y), strict=True):
+        assert np.array_equal(found, packed_)
 
 
 def test_a_pack_that_is_too_large_says_what_fits_and_leaves_nothing(

@@ -85,7 +85,8 @@ class Sitting:
             parts.play(self._parts(measure), end, self.told, self._run, self._write)
         finally:  # also when somebody interrupts
             for training in self.chosen:
-                if trainings.is_put_aside(self.told.get(training.label)):
+                told = self.told.get(training.label)
+                if told and told.how != DONE and "fingerprint" in told.cells:
                     self._load(training, "put aside", _checkpoint)
             self._write()
         done = sum(told.how == DONE for told in self.told.values())
@@ -115,9 +116,11 @@ class Sitting:
     ) -> None:
         told = self.told[training.label]
         fingerprint = told.cells["fingerprint"]
+        if not (found := files(training, fingerprint)):  # it failed before its first checkpoint
+            return
         record = {"training": training, "state": state, "fingerprint": fingerprint}
         name = f"record-{'-'.join(map(str, training))}.json"
-        if not self.cargo.add(Path(), files(training, fingerprint), name, record):
+        if not self.cargo.add(Path(), found, name, record):
             told.how += f"; left behind: more than the {self.cargo.limit:,} bytes that go home"
             print(f"{training.label}: {told.how}", flush=True)
 
@@ -134,11 +137,21 @@ def _checkpoint(training: Training, fingerprint: str) -> list[Path]:
 
 
 def unpack(folder: Path) -> None:
-    """The training images of a suite, from the compressed file beside its folder."""
+    """The training images of a suite, from the compressed file beside its folder.
+
+    Raises:
+        UserError: they are not those that were packed.
+    """
     if folder.exists():
         return
-    packed = results.arrays(folder.with_suffix(".npz"))
+    place = folder.with_suffix(".npz")
+    packed = results.arrays(place)
+    about = json.loads(str(packed["about"]))
+    split = about["splits"]["train"]
+    for key, wanted in (("images", split["sha256"]), ("labels", split["labels_sha256"])):
+        if (found := data.sha256(packed[key])) != wanted:
+            raise UserError(f"{place}: {key}: found sha256 {found[:12]}, want {wanted[:12]}")
     with atomic.atomic_folder(folder) as partial:
         np.save(partial / "train.npy", packed["images"])
         np.save(partial / "train_labels.npy", packed["labels"])
-        (partial / data.DATASET).write_text(str(packed["about"]), encoding="utf-8")
+        (partial / data.DATASET).write_text(data.in_words(about), encoding="utf-8")

@@ -44,7 +44,8 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
         about = results.document(into / "pack.json")
         stages: list[str] = []
         for record in records:
-            training = Training(*map(str, record["training"][:2]), int(record["training"][2]))
+            suite, name, seed = record["training"]
+            training = Training(str(suite), str(name), int(seed))
             if problem := _differs(training, record["fingerprint"], into, about, settings):
                 yield f"{training.label}: left alone, {problem}", False
             elif record["state"] == "trained":

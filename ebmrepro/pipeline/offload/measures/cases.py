@@ -51,8 +51,8 @@ def cases(settings: Params) -> list[Case]:
     found: dict[tuple[str, tuple[int, int, int]], Case] = {}
     for name, suite in settings.suites.items():
         shape = image_shape(suite.data)
-        for _, system, block in suite.blocks if shape else ():
-            if system == base(system):
+        for _, system, block in suite.blocks:
+            if shape and system == base(system):
                 found.setdefault((system, shape), Case(name, system, block, shape))
     return sorted(found.values(), key=lambda case: math.prod(case.shape))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -25,7 +25,9 @@ ADAMAX_STEPS = 200
 
 def proofs(deadline: float) -> Iterator[Cell]:
     found = cases.smallest(params.load())
-    work = {f"steps, resumes: {case.label}": partial(resumes, case) for case in found}
+    work: dict[str, Callable[[], Any]] = {
+        f"steps, resumes: {case.label}": partial(resumes, case) for case in found
+    }
     work["Adamax against float64"] = adamax
     if cases.is_gpu():
         work |= {f"recorded steps: {case.label}": partial(recorded, case) for case in found}
