@@ -128,6 +128,7 @@ def home(project: Path, bare: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return shutil.copytree(folder / "home", elsewhere / "home")
 
 
+@pytest.mark.slow
 def test_a_pack_on_a_bare_machine_gives_the_bytes_of_the_stages(
     here: Path, stages: Path, home: Path
 ):
@@ -223,6 +224,7 @@ def test_a_folder_that_is_no_pack_is_left_alone(here: Path):
         packed("data")
 
 
+@pytest.mark.slow
 def test_other_parameters_than_those_here_are_not_taken(here: Path, home: Path):
     tree = trainings.read_params(here)
     tree["digits"]["methods"]["ebgan"]["batch_size"] = 64
@@ -397,6 +399,7 @@ def test_a_training_is_stopped_at_its_deadline_or_when_it_cannot_make_it():
     assert watched(100, None, 100) == "at its deadline"  # to be gone on with
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_or_hangs_is_named(tmp_path: Path):
     code = """
 import os, sys, time
