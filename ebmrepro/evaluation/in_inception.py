@@ -34,8 +34,8 @@ def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
     """Write inception-<split>.npz of the real images to `out`; returns lines of reference.json.
 
     They say under `inception` what the file was made from, or under `fid_reason` why there is none.
-    A suite that asks for more than `fid` has a second such file, of another split: whether an image
-    is a copy is told from training images and others.
+    A suite that asks for more than `fid` has such files of training images and of others too:
+    whether an image is a copy is told from both.
     Published statistics that are wanted are copied beside it, for `evaluate` asks no mirror.
 
     Raises:
@@ -51,8 +51,8 @@ def keep(suite: str, settings: Evaluate, out: Path) -> dict[str, Any]:
         told_of["published"] = _copy_published(wanted.statistics, out / PUBLISHED)
     most = {split: wanted.images if wanted else None}
     if wanted:
-        other = settings.split if split == "train" else "train"
-        most[other] = wanted.images if other == "train" else settings.generated
+        others = {"train": wanted.images, settings.split: settings.generated}
+        most |= {name: images for name, images in others.items() if name != split}
     for name, images in most.items():
         chosen, told = spaced(_images(suite, name), images)
         found = _features(chosen, weights, f"{suite} {name}")

@@ -77,8 +77,8 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(inception, "inception_features", features)
     monkeypatch.setattr(inception, "DIMENSIONS", DIMENSIONS)
     monkeypatch.setattr(in_inception.data, "read", lambda _, split: (SPLITS[split], None))
-    hashes = {"splits": {split: {"sha256": f"{split} of now"} for split in SPLITS}}
-    monkeypatch.setattr(in_inception.data, "describe", lambda _: hashes)
+    hashes = {split: {"sha256": f"{split} of now"} for split in (*SPLITS, "validation")}
+    monkeypatch.setattr(in_inception.data, "describe", lambda _: {"splits": hashes})
     return calls
 
 
@@ -259,3 +259,10 @@ def test_images_without_a_kth_neighbour_have_no_precision_and_recall(
     assert found.values["precision_inception"] is None
     assert found.reasons["recall_inception"] == "3 images have no neighbour number 3"
     assert found.values["kid"] is not None
+
+
+def test_all_three_splits_may_be_different_ones(seen: list[int], tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(SPLITS, "validation", pictures(16, 4))
+    about = in_inception.keep("made_up", asked(split="validation"), tmp_path)
+    assert set(about["inception"]["images"]) == {"validation", "train", "test"}
+    assert set(measured(tmp_path, asked(split="validation"), about).values) == ALL
