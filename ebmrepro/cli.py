@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ebmrepro.config import documents, environment, optimisers, params
+from ebmrepro.pipeline.campaign import commands as campaign
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import atomic, errors, signals
@@ -26,6 +27,7 @@ app.add_typer(track_app, name="track")
 checkpoints_app = typer.Typer(no_args_is_help=True, help="Look after what killed trainings left.")
 app.add_typer(checkpoints_app, name="checkpoints")
 app.add_typer(offload.app, name="offload")
+app.command()(campaign.campaign)
 
 Suite = Annotated[str, typer.Argument(help="A suite of params.yaml.")]
 TrainedSeed = Annotated[

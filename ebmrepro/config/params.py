@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from ebmrepro.config.campaign import Campaign
 from ebmrepro.config.data import Data, image_shape
 from ebmrepro.config.declarations import (
     available_methods,
@@ -17,7 +18,16 @@ from ebmrepro.config.declarations import (
     hparams_class,
     source_facts,
 )
-from ebmrepro.config.documents import ParamsError, Strict, dotted, known, nearest, read_yaml, rule
+from ebmrepro.config.documents import (
+    ParamsError,
+    Strict,
+    dotted,
+    known,
+    nearest,
+    read_yaml,
+    rule,
+    shown,
+)
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.grid import Grid
 from ebmrepro.config.networks import AnyNet, misfit
@@ -27,7 +37,8 @@ from ebmrepro.config.training import Block, base, scaled
 from ebmrepro.config.types import NAME, NOT_A_NAME, Once, PositiveFraction, Seeds, Some
 from ebmrepro.config.validation import validate
 
-OWN = ("run", "fundamentals")  # blocks at the top of params.yaml; all others are suites
+NEEDED = ("run", "fundamentals")  # blocks at the top of params.yaml
+OWN = (*NEEDED, "campaign")  # which may be there; all others are suites
 
 
 class Suite(Strict):
@@ -98,6 +109,7 @@ class Params(Strict):
     run: Run
     fundamentals: Fundamentals
     suites: dict[str, Suite]
+    campaign: dict[str, Campaign]  # suite -> what is trained of it for days
 
     def suite(self, name: str) -> Suite:
         return self.suites[known(name, self.suites, "params.yaml", "suite")]
@@ -131,7 +143,7 @@ def load(path: str | Path = "params.yaml") -> Params:
 
 def check(tree: Mapping[str, Any], path: Path) -> Params:
     """What stands in the file, as parameters; `load` says what is raised."""
-    for name in OWN:
+    for name in NEEDED:
         if name not in tree:
             raise ParamsError(f"{path}: {name}: this key is missing at the top")
     run = validate(Run, tree["run"], path, ("run",))
@@ -143,8 +155,16 @@ def check(tree: Mapping[str, Any], path: Path) -> Params:
         name: _with_hparams(validate(Suite, block, path, (name,)), path, name)
         for name, block in blocks.items()
     }
-    params = Params(run=run, fundamentals=fundamentals, suites=suites)
+    asked = tree.get("campaign", {})
+    if not isinstance(asked, Mapping):
+        raise ParamsError(f"{path}: campaign: found {shown(asked)}; allowed is a block of suites")
+    campaign = {
+        name: validate(Campaign, block, path, ("campaign", str(name)))
+        for name, block in asked.items()
+    }
+    params = Params(run=run, fundamentals=fundamentals, suites=suites, campaign=campaign)
     _check_run(params, path)
+    _check_campaign(params, path)
     return params
 
 
@@ -184,6 +204,19 @@ def _check_run(params: Params, path: Path) -> None:
         for other in suite.tour.others:
             others = [n for n in params.suites if n != name]
             known(other, others, f"{path}: {name}.tour.others", "suite")
+
+
+def _check_campaign(params: Params, path: Path) -> None:
+    for suite, asked in params.campaign.items():
+        place = f"{path}: campaign"
+        known(suite, params.suites, place, "suite")
+        if suite in params.run.suites:
+            raise ParamsError(
+                f"{place}.{suite}: run.suites names this suite, so `dvc repro` trains it; a "
+                "campaign is of others"
+            )
+        for name in asked.systems:
+            known(name, ["dbn", *params.suites[suite].methods], f"{place}.{suite}.systems", "block")
 
 
 def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:

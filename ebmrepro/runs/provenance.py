@@ -15,6 +15,8 @@ from ebmrepro.networks import device, distributed, precision
 from ebmrepro.runs.layout import root
 from ebmrepro.system.atomic import write_json
 
+MADE = (":!results", ":!reports", ":!dvc.lock")  # by what is committed, and not the other way
+
 
 def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
     """After a resume, `started` and `seconds` are those of the part that ended the run."""
@@ -46,10 +48,18 @@ def write_provenance(identity: str, started: datetime, seconds: float, shown: in
 
 
 def commit() -> str | None:
-    """That of the repository, and whether it is as committed; None without git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=root())
-    except OSError:  # no git
+    """That of the repository, and whether what a result follows from is as committed; None without
+    git. Results themselves may differ: what is measured meanwhile is written beside them.
+    """
+    head = _git("rev-parse", "HEAD")
+    if not head:
         return None
-    return done.stdout.strip() or None
+    return f"{head}-dirty" if _git("status", "--porcelain", "-uno", "--", ".", *MADE) else head
+
+
+def _git(*command: str) -> str:
+    try:
+        done = subprocess.run(["git", *command], capture_output=True, text=True, cwd=root())
+    except OSError:  # no git
+        return ""
+    return done.stdout.strip()

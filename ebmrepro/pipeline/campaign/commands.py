@@ -1,0 +1,60 @@
+"""`ebmrepro campaign`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ebmrepro.config import documents, params
+from ebmrepro.config.params import Params
+from ebmrepro.system.errors import UserError
+from ebmrepro.system.signals import Watch
+
+
+def campaign(
+    one: Annotated[
+        str | None, typer.Argument(metavar="[SUITE/SYSTEM/SEED]", help="This one alone, here.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at once, of one thread each.")] = 2,
+    dry: Annotated[bool, typer.Option("--dry", help="Say what there is, begin nothing.")] = False,
+    note: Annotated[
+        str, typer.Option(help="What a reader of the times should know, kept with new trainings.")
+    ] = "",
+) -> None:
+    """Train for days what `campaign` of params.yaml lists, in its order, and carry each result.
+
+    What is carried at the length that is asked for is passed over; what was stopped goes on. Every
+    training is niced, and as it ends it is measured into results/ with what it ran on. Commit
+    first: results say whether the code they come from was.
+    """
+    watch, settings = Watch(), params.load()
+    if not settings.campaign:
+        raise UserError("params.yaml: campaign: this key is missing; it lists trainings")
+    from ebmrepro.pipeline.campaign import drive, plan
+
+    if dry:
+        there = plan.items(Path(), settings)
+        for item in there:
+            typer.echo(item.in_words.rstrip())
+        typer.echo(plan.in_words(there, jobs))
+    elif one is not None:
+        _alone(one, settings, note, watch)
+    elif not drive.drive(settings, jobs, note, watch, typer.echo):
+        raise typer.Exit(1)
+
+
+def _alone(one: str, settings: Params, note: str, watch: Watch) -> None:
+    from ebmrepro.pipeline.campaign import plan
+
+    every = {
+        "/".join(map(str, training)): training
+        for suite in settings.campaign
+        for training in plan.trainings(suite, settings)
+    }
+    training = every[documents.known(one, every, "params.yaml: campaign", "training")]
+    from ebmrepro.pipeline.campaign import item
+
+    for line in item.finish(training, settings, note, watch):
+        typer.echo(line)

@@ -1,0 +1,171 @@
+"""A campaign: trainings for days, of suites that `run` does not name, until each is carried."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trainings
+
+from ebmrepro.config import params
+from ebmrepro.config.documents import ParamsError
+from ebmrepro.pipeline.campaign import plan
+from ebmrepro.runs import results
+
+ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
+ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A suite of which `run` knows nothing, `again`, beside the digits."""
+    folder = trainings.project(tmp_path / "p", ["ebgan"])
+    tree = trainings.read_params(folder)
+    write(folder, tree | {"again": tree["digits"], "campaign": {"again": ASKED}})
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def write(folder: Path, tree: Any) -> None:
+    """As JSON, which is YAML, and keeps the order."""
+    (folder / "params.yaml").write_text(json.dumps(tree))
+
+
+def items() -> list[plan.Item]:
+    return plan.items(Path(), params.load())
+
+
+def carry(name: str, seed: int, fraction: float, seconds: float) -> None:
+    """A result of another machine, with what it ran on."""
+    place = Path("results/again") / name / str(seed)
+    place.mkdir(parents=True)
+    card = {"fingerprint": f"{name}{seed}", "budget": {"epoch_fraction": fraction}}
+    (place / "metrics.json").write_text(json.dumps(card))
+    path = Path("results/again/provenance.json")
+    told = json.loads(path.read_text()) if path.exists() else {"trainings": {}}
+    entry = {"fingerprint": f"{name}{seed}", "seconds_in_all": seconds}
+    told["trainings"].setdefault(name, {})[str(seed)] = entry
+    path.write_text(json.dumps(told))
+
+
+def run(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    environment = os.environ | {"EBMREPRO_TRACKING": "off", **options}
+    command = [sys.executable, "-m", "ebmrepro", "campaign", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+
+
+def test_trainings_come_in_the_order_of_the_file(project: Path):
+    assert [item.training.label for item in items()] == ORDER
+    assert {item.state for item in items()} == {plan.TO_DO} and items()[0].left is None
+
+
+def test_what_is_carried_at_the_length_asked_for_is_passed_over(project: Path):
+    part = 0.05 * params.load().suites["again"].methods["ebgan"].epoch_fraction
+    carry("ebgan", 0, part, 60)
+    carry("ebgan", 1, part / 2, 90)  # half of it: again, and whole
+    first, second, *_ = items()
+    assert (first.state, second.state) == (plan.CARRIED, plan.TO_DO)
+    assert (first.left, second.left) == (0, (60 + 2 * 90) / 2)
+    assert "1 of 4 carried; about 0.0 h to go, and 2 trainings of unknown" in plan.in_words(
+        items(), 2
+    )
+
+
+def test_a_result_that_changed_since_is_not_carried(project: Path):
+    carry("ebgan", 0, 1.0, 60)
+    Path("results/again/ebgan/0/metrics.json").write_text('{"fingerprint": "another"}')
+    assert items()[0].state == plan.TO_DO
+
+
+def test_the_weights_of_a_judge_are_needed_although_its_result_is_carried(project: Path):
+    for seed in (0, 1):
+        carry("dbn", seed, 1.0, 60)
+    assert [item.state for item in items()[2:]] == [plan.WEIGHTS, plan.WEIGHTS]
+    weights = Path("models/again/dbn/0/model.safetensors")
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert [item.state for item in items()[2:]] == [plan.CARRIED, plan.WEIGHTS]
+
+
+@pytest.mark.parametrize(
+    ("campaign", "place"),
+    [
+        ({"digits": ASKED}, "campaign.digits: run.suites names this suite"),
+        ({"agian": ASKED}, "campaign: no suite 'agian'"),
+        ({"again": ASKED | {"systems": {"ebgna": 1}}}, "campaign.again.systems: no block 'ebgna'"),
+        ({"again": ASKED | {"systems": {"ebgan": 4}}}, "campaign.again.systems.ebgan: found 4"),
+        ({"again": ASKED | {"seeds": [1, 1]}}, "campaign.again.seeds"),
+        ({"again": {"seeds": [0]}}, "campaign.again.systems: this key is missing"),
+        ({"again": 3}, "campaign.again"),
+        (3, "campaign: found 3"),
+        ({"3": ASKED}, "campaign: no suite '3'"),
+    ],
+)
+def test_a_wrong_campaign_is_one_line(project: Path, campaign: object, place: str):
+    write(project, trainings.read_params(project) | {"campaign": campaign})
+    with pytest.raises(ParamsError) as caught:
+        params.load()
+    assert place in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_all_is_trained_measured_and_carried_and_then_nothing_is_left(project: Path):
+    done = run("--jobs", "2", "--note", "in a test")
+    said, _ = done.communicate(timeout=300)
+    assert done.returncode == 0 and "4 of 4 carried" in said.splitlines()[-1], said
+    told = results.document(Path("results/again/provenance.json"))["trainings"]
+    assert {name: sorted(own) for name, own in told.items()} == {
+        "dbn": ["0", "1"],
+        "ebgan": ["0", "1"],
+    }
+    assert told["ebgan"]["0"]["note"] == "in a test"
+    cards = [
+        results.document(Path(f"results/again/{name}/{seed}/metrics.json"))
+        for name in ("ebgan", "dbn")
+        for seed in (0, 1)
+    ]
+    # All in the features of the two judges, whoever was trained first.
+    assert len({card["protocol"]["extractor_sha256"] for card in cards}) == 1
+    assert len({card["protocol"]["second_extractor_sha256"] for card in cards}) == 1
+    again = run("again/ebgan/0")
+    assert again.communicate(timeout=60)[0] == "again ebgan seed 0: trained\n"
+    # What was trained from the digits' own block is byte for byte what the stage makes.
+    trainings.train(project, "ebgan")
+    own, other = (
+        Path(f"models/{suite}/ebgan/0/model.safetensors") for suite in ("again", "digits")
+    )
+    assert own.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
+    tree = trainings.read_params(project)
+    tree["again"]["budget"] = 1.0
+    write(project, tree)
+    campaign = run("--jobs", "1", EBMREPRO_CHECKPOINT_SECONDS="600")
+    curves = Path("models/again/ebgan/0/curves.csv")
+    while not curves.exists() or len(curves.read_text().splitlines()) < 2:
+        assert campaign.poll() is None
+        time.sleep(0.05)
+    campaign.send_signal(signal.SIGTERM)
+    said, _ = campaign.communicate(timeout=60)
+    assert campaign.returncode == 143 and "the same command goes on" in said.splitlines()[-1]
+    assert items()[0].state == plan.BEGUN and 0 < items()[0].done < 1
+
+
+@pytest.mark.slow
+def test_one_that_fails_is_named_and_holds_up_no_other(project: Path):
+    Path("models/again").mkdir(parents=True)
+    Path("models/again/ebgan").write_text("in the way")
+    campaign = run("--jobs", "2")
+    said, _ = campaign.communicate(timeout=300)
+    assert campaign.returncode == 1 and "2 of 4 carried" in said.splitlines()[-1]
+    (told, _) = [line for line in said.splitlines() if "(exit 2;" in line]
+    assert told.startswith("again ebgan seed") and ".log" in told
