@@ -83,8 +83,10 @@ def params(
                 "variants": variants,
                 "seeds": list(seeds),
                 "grids": [],
+                "classifiers": [],
             },
             "fundamentals": PLANE,
+            "campaign": {},
             "suites": {name: block for name in (suite, *others)},
         }
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ebmrepro.config.campaign import Campaign
+from ebmrepro.config.classifiers import Classifiers
 from ebmrepro.config.data import Data, image_shape
 from ebmrepro.config.declarations import (
     available_methods,
@@ -49,6 +50,7 @@ class Suite(Strict):
     tour: Tour
     methods: dict[str, Block]
     grid: Grid | None = None  # the key is left out where a suite has none
+    classifiers: Classifiers | None = None  # likewise
 
     def block(self, name: str) -> Block:
         return self.dbn if name == "dbn" else self.methods[name]
@@ -93,6 +95,7 @@ class Run(Strict):
     variants: Annotated[list[str], Once]
     seeds: Seeds
     grids: Annotated[list[str], Once]  # suites whose `grid` is run
+    classifiers: Annotated[list[str], Once]  # suites whose `classifiers` are
 
     @property
     def names(self) -> list[str]:
@@ -114,14 +117,18 @@ class Params(Strict):
     def suite(self, name: str) -> Suite:
         return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
-    @property
-    def grids(self) -> dict[str, Grid]:
-        """Suite -> its grid, where it has one."""
-        return {name: suite.grid for name, suite in self.suites.items() if suite.grid}
-
     def grid(self, suite: str) -> Grid:
         """The grid of a suite; ParamsError where it has none."""
-        return self.grids[known(suite, self.grids, "params.yaml", "suite with a grid")]
+        return self._part(suite, "grid", "params.yaml")
+
+    def classifiers(self, suite: str) -> Classifiers:
+        """What its DBN's errors are held against; ParamsError where there is nothing."""
+        return self._part(suite, "classifiers", "params.yaml")
+
+    def _part(self, suite: str, key: str, place: str) -> Any:
+        """A block that a suite may have."""
+        there = {name: part for name, one in self.suites.items() if (part := getattr(one, key))}
+        return there[known(suite, there, place, f"suite with `{key}`")]
 
     def block(self, suite: str, name: str) -> Block:
         """The block of one system with its epochs times the suite's budget and its own fraction."""
@@ -198,8 +205,9 @@ def _check_run(params: Params, path: Path) -> None:
                         f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
                         "run.variants names of the form <method>__<variant>"
                     )
-    for suite in run.grids:
-        known(suite, params.grids, f"{path}: run.grids", "suite with a grid")
+    for key, suites in (("grid", run.grids), ("classifiers", run.classifiers)):
+        for suite in suites:
+            params._part(suite, key, f"{path}: run.{key.removesuffix('s')}s")
     for name, suite in params.suites.items():
         for other in suite.tour.others:
             others = [n for n in params.suites if n != name]

@@ -41,6 +41,7 @@ ENTRY = {
     "evaluate": ["evaluation.evaluate", "methods.dbn"],
     "evaluate_variant": ["evaluation.evaluate", "methods.began"],
     "evaluate_dbn": ["evaluation.evaluate", "methods.dbn"],
+    "classifiers": ["studies.classifiers"],
     "grid": ["studies.grid.results"],
     "fundamentals": ["studies.plane.measure", "studies.plane.film"],
     "tour": ["studies.tour", "methods.dbn_updown"],
@@ -121,7 +122,7 @@ EDITS = {
     "studies/tour/ranking.py": {"tour"},
     "system/progress.py": set(),
     "tracking/store.py": set(),
-    "training/loop.py": {"fundamentals", "pretrain", "train", "train_variant"},
+    "training/loop.py": {"classifiers", "fundamentals", "pretrain", "train", "train_variant"},
 }
 
 

@@ -155,7 +155,7 @@ def test_the_sweep_is_figure_9s():
         (
             "  grids: []",
             "  grids: [digits]",
-            "run.grids: no suite with a grid 'digits'; there are m",
+            "run.grids: no suite with `grid` 'digits'; there are m",
         ),
     ],
 )

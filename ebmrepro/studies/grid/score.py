@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
 
 from ebmrepro import data
 from ebmrepro.config.grid import GridClassifier
@@ -16,10 +14,9 @@ from ebmrepro.config.networks import MLP
 from ebmrepro.metrics import coverage, inception_score
 from ebmrepro.metrics.classification import error_rate
 from ebmrepro.metrics.modified_inception_score import modified_inception_score
-from ebmrepro.networks import images, layers
+from ebmrepro.networks import layers
 from ebmrepro.networks.random import seeded
-from ebmrepro.training.batches import Batches
-from ebmrepro.training.loop import Player
+from ebmrepro.training import classifier
 
 
 class Judge:
@@ -37,7 +34,9 @@ class Judge:
         try:
             with seeded(asked.seed, torch.device("cpu")):
                 self.network = layers.encoder(spec, x.shape[1:], classes)
-            _train(self.network, x, y, asked)
+            how = {"epochs": asked.epochs, "batch_size": asked.batch_size, "seed": asked.seed}
+            for _ in classifier.train(self.network, x, y, asked.optim, **how):
+                pass
         finally:
             torch.set_num_threads(threads)
         self.error = error_rate(self.log_probabilities(test_x).argmax(1), test_y)
@@ -47,8 +46,7 @@ class Judge:
     @torch.no_grad()
     def log_probabilities(self, pictures: np.ndarray) -> np.ndarray:
         """log p(y|x) of uint8 (N, C, H, W), float64 (N, classes)."""
-        parts = (pictures[i : i + 1000] for i in range(0, len(pictures), 1000))
-        logits = torch.cat([self.network(images.from_uint8(part)) for part in parts])
+        logits = classifier.logits(self.network, pictures)
         return logits.double().log_softmax(1).numpy()
 
     def scores(self, pictures: np.ndarray) -> dict[str, float]:
@@ -63,13 +61,3 @@ class Judge:
             "inception_score": inception_score.inception_score(np.exp(log_p), splits=1)[0],
             "classes": int(np.count_nonzero(histogram)),
         }
-
-
-def _train(network: nn.Sequential, x: np.ndarray, y: np.ndarray, asked: GridClassifier) -> None:
-    batches = Batches(x, y, asked.batch_size, asked.seed, torch.device("cpu"))
-    player = Player(network, asked.optim)
-    for epoch in range(asked.epochs):
-        for pictures, labels in batches.epoch(epoch):
-            assert labels is not None
-            player.take(cross_entropy(network(pictures), labels))
-        player.end_epoch()
