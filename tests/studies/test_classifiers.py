@@ -40,7 +40,7 @@ def test_the_nearest_in_l2_is_not_the_nearest_in_l3():
 @pytest.mark.parametrize("p", classifiers.NORMS.values())
 def test_neighbours_are_scikit_learns(split, p: float):
     train, test = split
-    voter = KNeighborsClassifier(1, p=p, algorithm="brute")
+    voter = KNeighborsClassifier(1, p=int(p), algorithm="brute")
     voter.fit(train[0].reshape(400, -1), train[1])
     expected = (voter.predict(test[0].reshape(len(test[0]), -1)) != test[1]).mean()
     assert classifiers.nearest(train, test, p) == pytest.approx(expected)

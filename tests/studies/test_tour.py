@@ -195,7 +195,9 @@ def project(
     block = {n: suite.block(n).model_copy(update={"hparams": hp[n]}) for n in names}
     dbn = suite.dbn.model_copy(update={"hparams": hp["dbn"]})
     suite = suite.model_copy(update={"tour": asked, "methods": block, "dbn": dbn})
-    run = params.Run(suites=["digits"], methods=names, variants=[], grids=[], seeds=[0, 1])
+    run = params.Run(
+        suites=["digits"], methods=names, variants=[], grids=[], classifiers=[], seeds=[0, 1]
+    )
     monkeypatch.setattr(data, "load_source", lambda name: Made)
     data.prepare("digits", suite.data.model_copy(update={"test": 60}), "data/digits")
     for name in run.names:
