@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config.documents import ParamsError, compose, known, parse, read_text, shown
-from ebmrepro.config.params import check
+from ebmrepro.config.params import OWN, check
 from ebmrepro.config.types import NAME, NOT_A_NAME
 from ebmrepro.system.atomic import atomic_write
 
@@ -36,7 +36,7 @@ def write(
     text = read_text(path)
     tree = parse(text, path)
     check(tree, path)
-    suites = [key for key in tree if key not in ("run", "fundamentals")]
+    suites = [key for key in tree if key not in OWN]
     methods = tree[known(suite, suites, str(path), "suite")]["methods"]
     own = ["dbn", *(each for each in methods if "__" not in each)]
     known(method, own, f"{path}: {suite}.methods", "method")

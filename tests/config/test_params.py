@@ -235,9 +235,11 @@ def test_the_file_is_short_enough_for_people():
     assert len(lines) <= 2600
     assert all(len(line.partition("  #")[0]) <= 80 for line in lines if line.strip()[:1] != "#")
     digits = TEXT[TEXT.index("\ndigits:\n") : TEXT.index("\n# MNIST at")]
-    assert digits.count("\n") <= 260
+    assert digits.count("\n") <= 280
     top = documents.compose(TEXT, "params.yaml")
-    for suite, block in top.value[2:]:
+    for suite, block in top.value:
+        if suite.value in params.OWN:
+            continue
         (methods,) = (value for key, value in block.value if key.value == "methods")
         for name, system in methods.value:
             lines = variant.end_of(system).line - name.start_mark.line + 1
