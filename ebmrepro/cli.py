@@ -345,7 +345,7 @@ def tour(
     classes = len(known["classes"])
     timed = timing.search(classes, decision.lengths, decision.brute_force)
     terminal.show([answers.times(timed)], console)
-    console.print(f"Pictures: reports/index.html#tour, results/{name}/tour/", style="bold")
+    console.print(f"Pictures: reports/pages/tour.html, results/{name}/tour/", style="bold")
 
 
 @data_app.command("check")

@@ -12,7 +12,7 @@ from ebmrepro.tracking import follower
 
 
 def main() -> None:
-    """Write reports/: index.html, results.md, *.json, overview.png, figures, plots."""
+    """Write reports/: index.html, pages, results.md, *.json, figures, tables, plots."""
     settings = params.load()
     # Brings MLflow up to date on all runs: evaluations, and trainings too short to be followed.
     with follower.following(Path(), list(settings.run.trainings)):

@@ -364,14 +364,17 @@ def reports(tmp_path_factory) -> tuple[dict[str, bytes], dict[str, bytes]]:
 
 
 def test_no_name_becomes_a_part_of_the_page(reports):
-    plain, page = (files["index.html"].decode() for files in reports)
+    both = ([text for name, text in files.items() if name.endswith(".html")] for files in reports)
+    plain, page = (b"".join(pages).decode() for pages in both)
+    own = r"(\.\./)?((figures|pages|tables)/)?\w[\w-]*\.\w+(#[\w-]+)?"
     found = Page(page).found
     assert {tag for tag, _ in found} <= {tag for tag, _ in Page(plain).found} | {"ol"}
     for tag, attributes in found:
         assert not [key for key in attributes if key.startswith("on")], (tag, attributes)
         for key in ("src", "href"):
             link = attributes.get(key) or "#"
-            assert link.startswith(("#", "data:image/png;", "data:,")), link
+            safe = link.startswith(("#", "data:image/png;", "data:,"))
+            assert safe or re.fullmatch(own, link, re.ASCII), link
     assert "&lt;script&gt;" in page and "{{ 7 * 7 }}" in page
 
 
@@ -400,7 +403,7 @@ def test_no_name_becomes_a_part_of_a_figure(reports):
 
 def test_no_name_leads_a_file_out_of_the_reports_folder(reports):
     for name in reports[1]:
-        assert re.fullmatch(r"(figures/|plots/)?\w[\w-]*\.\w+", name, re.ASCII), name
+        assert re.fullmatch(r"((figures|pages|plots|tables)/)?\w[\w-]*\.\w+", name, re.ASCII), name
     assert report.file_name("began__../../x") == "began__------x"
 
 

@@ -204,6 +204,7 @@ def _cell(runs: Sequence[dict[str, Any]], measure: str, digits: int) -> str:
     if not values:
         return "not measured" if any(measure in run["values"] for run in runs) else "–"
     found = interval(values, catalogue.scale(measure))
+    digits = numbers.decimals(found, digits)
     bounds = numbers.bounds(found, digits)
     small = escape(f"{bounds} n = {found.n}".strip())
     return f"{numbers.number(found.mean, digits)}<br><small>{small}</small>"

@@ -70,20 +70,21 @@ def rule(rule: form.Rule, smallest: float | None = None) -> str:
 
 
 def estimate(mean: float | None, low: float | None, high: float | None, values: Values) -> str:
-    """`0.0123 [0.0110, 0.0136], n = 5`: two figures of the half-width decide the decimals. Of fewer
-    seeds than FEW, each stands there by itself: `0.0123 (0.0110, 0.0121, 0.0137), n = 3`."""
+    """`0.0123 [0.0110, 0.0136], n = 5`: two figures of the half-width or three of the mean, as
+    is less, decide the decimals. Of fewer seeds than FEW, each stands there by itself:
+    `0.0123 (0.0110, 0.0121, 0.0137), n = 3`."""
     if mean is None:
         return ""
     half = None if low is None or high is None else (high - low) / 2
     known = [value for value in values.values() if value is not None]
     if half is not None and not math.isfinite(half):
         half = None
-    decimals = _decimals(half, 2) if half else _decimals(mean, 3)
-    text = number(mean, decimals)
+    places = min(decimals(half, 2), decimals(mean, 3)) if half and mean else decimals(mean, 3)
+    text = number(mean, places)
     if 1 < len(known) < FEW:
-        return f"{text} ({', '.join(number(v, decimals) for v in known)}), n = {len(known)}"
+        return f"{text} ({', '.join(number(v, places) for v in known)}), n = {len(known)}"
     if low is not None and high is not None:
-        text += f" [{number(low, decimals)}, {number(high, decimals)}]"
+        text += f" [{number(low, places)}, {number(high, places)}]"
     return f"{text}, n = {len(known)}"
 
 
@@ -109,7 +110,7 @@ def effect(size: float | None, unit: str) -> str:
         case "of tolerance" if size is not None:
             return f"{100 * size:.0f} % of tolerance"
         case "g" | "ρ" if size is not None:
-            return f"{unit} = {number(size, _decimals(size, 2))}"
+            return f"{unit} = {number(size, decimals(size, 2))}"
     return ""
 
 
@@ -121,7 +122,8 @@ def number(value: float, decimals: int) -> str:
     return text.replace("-", "−")
 
 
-def _decimals(size: float, figures: int) -> int:
+def decimals(size: float, figures: int) -> int:
+    """Decimals that print a number of this size with so many significant figures."""
     if not size:
         return 0
     return min(max(figures - 1 - math.floor(math.log10(abs(size))), 0), 8)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ebmrepro.config.params import Params
-from ebmrepro.report import claims, figures, markdown, numbers, page, plane
+from ebmrepro.report import claims, figures, front, markdown, numbers, page, plane
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import Suite, System, gather
 from ebmrepro.report.sections import WORDS, sections
@@ -25,11 +25,11 @@ __all__ = ["write"]
 
 
 def write(params: Params, root: Path, into: Path) -> Path:
-    """Render the report of `params.run` from the files under `root`, and return the page's path.
+    """Render the report of `params.run` from the files under `root`, and return its front page.
 
     The verdicts are those of claims.json in `into`; without it the report has no claims. `into`
-    gets index.html, results.md, summary.json, overview.png, figures/ and plots/; the two folders
-    are emptied first, so that a figure of an earlier run does not stay.
+    gets index.html, pages/, results.md, summary.json, overview.png, figures/, tables/ and plots/;
+    the folders are emptied first, so that a figure of an earlier run does not stay.
 
     Raises:
         UserError: a result file is there and cannot be read.
@@ -38,11 +38,14 @@ def write(params: Params, root: Path, into: Path) -> Path:
     suites = gather(root, params)
     told = claims.read(into / "claims.json")
     content = sections(suites, told, plane.read(root, params.fundamentals))
-    for folder in (into / "figures", into / "plots"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    for name, data in page.files(content):
-        _put(into / "figures" / name, data)
+    first = front.section(suites, told, content)
+    for name in ("figures", "pages", "plots", "tables"):
+        shutil.rmtree(into / name, ignore_errors=True)
+        (into / name).mkdir(parents=True)
+    for name, data in page.files([first, *content]):
+        _put(into / name, data)
+    for name, html in page.pages(content, first).items():
+        _put(into / name, html.encode())
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
             path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
@@ -51,8 +54,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
     _put(into / "overview.png", overview.png)
     atomic.write_json(into / "summary.json", _summary(suites))
     _put(into / "results.md", markdown.markdown(content).encode())
-    _put(into / "index.html", page.html(content).encode())
-    return into / "index.html"
+    return into / page.FRONT
 
 
 def file_name(text: str) -> str:

@@ -15,7 +15,7 @@ from matplotlib.textpath import TextPath
 from ebmrepro.metrics import catalogue
 from ebmrepro.networks import images
 from ebmrepro.report import figures, numbers
-from ebmrepro.report.blocks import Block, Cell, Panel, Section
+from ebmrepro.report.blocks import Block, Cell, Panel, Section, slug
 from ebmrepro.report.figures import FONT, INK, MUTED, PALETTE
 from ebmrepro.report.gather import Array, Suite, System
 from ebmrepro.report.words import Words
@@ -37,7 +37,7 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 
 def _of_suite(suite: Suite) -> Sequence[Block]:
     systems = [system for system in suite.systems if system.values(WORDS["errors"]["measures"][0])]
-    at = f"{suite.name}-deep"
+    at = f"{slug(suite.name)}-deep"
     learning = [panel for system in systems for panel in _learning(system)]
     rebuilt = [
         Panel(f"{system.title}, seed {run.seed}", partial(_rows, run.rebuilt), 2.1, left=1.0)
@@ -58,7 +58,7 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
         return []
     told = WORDS["errors"]
     paper, measures = told["published"], told["measures"]
-    published = [numbers.cell([paper[m]] if m in paper else [], 2) for m in measures]
+    published = [Cell(numbers.number(paper[m], 2) if m in paper else "–") for m in measures]
     rows = [(paper["network"], [*published, Cell(paper["epochs"]), Cell(numbers.NOT_APPLICABLE)])]
     rows += [
         (
@@ -97,7 +97,8 @@ def _learning(system: System) -> Sequence[Panel]:
         for measure, label in WORDS["learning"]["levels"].items()
         if (found := numbers.over_seeds(system, measure)) is not None
     ]
-    title, lines = f"{system.title}: error over fine-tuning", figures.starts(PALETTE[2], *ways)
+    title = f"{system.title}: error over fine-tuning"
+    lines = figures.starts(figures.colour(system.name), *ways)
     x, y = "epoch of fine-tuning", "squared error per image"
     return [figures.over_epochs(title, lines, x, y, levels, log=True)]
 

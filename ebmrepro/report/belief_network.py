@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ebmrepro.networks import images
 from ebmrepro.report import figures, galleries, numbers, pictures, published
 from ebmrepro.report.blocks import Block, Panel
-from ebmrepro.report.figures import INK, Colours, Line
+from ebmrepro.report.figures import INK, Line
 from ebmrepro.report.gather import SHOWN, Suite, System
 from ebmrepro.report.words import Words
 
@@ -19,11 +19,11 @@ WORDS = Words("belief_network")
 DEPTH = "hparams.layers"  # what variants differ in that differ in depth
 
 
-def blocks(suite: Suite, colours: Colours) -> Sequence[Block]:
+def blocks(suite: Suite) -> Sequence[Block]:
     """Of the system with a classifier, then of the one with labels in its top RBM."""
     shown: list[Block] = []
     if (system := _first(suite, "classifier")) is not None:
-        colour = colours.of(system.name)
+        colour = figures.colour(system.name)
         shown += [
             *_filters(suite, system),
             *_fine_tuning(system, colour),
@@ -34,7 +34,7 @@ def blocks(suite: Suite, colours: Colours) -> Sequence[Block]:
     if (system := _first(suite, "labels")) is not None:
         shown += [
             *_drawn_labels(suite, system),
-            *_learning_labels(system, colours.of(system.name)),
+            *_learning_labels(system, figures.colour(system.name)),
             *_table("inference", suite, system),
         ]
     return shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,7 @@ class Gallery(Captioned):
 @dataclass(frozen=True)
 class Link:
     text: str
-    href: str = ""  # a place on the page (`#slug`) or a file beside it; none: plain text
+    href: str = ""  # a place in the report (`#slug`) or a file, from reports/; none: plain text
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,48 @@ class Judged:
     judgement: Told
     source: str
     trail: Sequence[tuple[str, Sequence[Link]]]  # from the verdict to numbers, figure, command, run
+    provenance: Link  # where it says on what carried numbers were made
 
 
 @dataclass(frozen=True)
 class Verdicts(Block):
     title: str
     rows: Sequence[Judged]
+
+
+@dataclass(frozen=True)
+class Counts(Block):
+    """How many verdicts there are of each kind, as a bar that is also the legend of the marks."""
+
+    counts: Sequence[tuple[str, int]]  # verdict, how many
+
+
+@dataclass(frozen=True)
+class Finding(Block):
+    """What a claim came to: a sentence, its number and what that is a number of."""
+
+    verdict: str
+    where: str
+    text: str
+    number: str
+    of: str
+    link: Link
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim in a matrix: its address, its name, its sentence, a verdict for each column."""
+
+    anchor: str
+    link: Link
+    claim: str
+    marks: Sequence[tuple[str, Link]]  # ("", ...) where the suite cannot decide it
+
+
+@dataclass(frozen=True)
+class Matrix(Block):
+    columns: Sequence[str]
+    groups: Sequence[tuple[str, Sequence[Row]]]  # a paper and its claims
 
 
 @dataclass(frozen=True)
@@ -159,19 +195,24 @@ class Links(Block):
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, its blocks and its subsections; `slug` is its address on the page."""
+    """A heading, its blocks and its subsections; `slug` is its address in the report."""
 
     slug: str
     title: str
     blocks: Sequence[Block] = ()
     sections: Sequence[Section] = ()
-    folded: bool = False  # shown as a heading that opens
+    folded: bool = False  # shown as a heading that opens; of a page: paths tried, no results
 
     @property
     def places(self) -> Mapping[str, str]:
         """Address -> title, of itself and of all it holds, which are told with its own title."""
         parts = [place for part in self.sections for place in part.places.items()]
         return {self.slug: self.title, **{at: f"{self.title}: {title}" for at, title in parts}}
+
+    def every_block(self) -> Iterator[Block]:
+        yield from self.blocks
+        for part in self.sections:
+            yield from part.every_block()
 
 
 def slug(text: str) -> str:

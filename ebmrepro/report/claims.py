@@ -79,8 +79,8 @@ def anchor(claim: Told, index: int, judgement: Told) -> str:
 
 
 def where(judgement: Told) -> str:
-    """The suite, and how its numbers came here."""
-    return ", ".join(filter(None, (judgement["suite"], judgement["carried"])))
+    """The suite, and whether its numbers are carried."""
+    return judgement["suite"] + (", carried" if judgement["carried"] else "")
 
 
 def source(claim: Told) -> str:
@@ -89,8 +89,10 @@ def source(claim: Told) -> str:
 
 def _rows(claim: Told, suites: Sequence[str], there: Mapping[str, str]) -> Sequence[Judged]:
     return [
-        Judged(anchor(claim, i, j), claim, j, source(claim), _trail(claim, j, there))
+        Judged(anchor(claim, i, j), claim, j, source(claim), _trail(claim, j, there), link)
         for i, j in enumerate(shown(claim, suites))
+        for at in [f"{slug(j['suite'])}-provenance"]
+        for link in [Link("carried", f"#{at}" if at in there else "")]
     ]
 
 
@@ -114,7 +116,6 @@ def _trail(
         lines.extend(("Protocol", [Link(line)]) for line in part["protocol"])
     places = [at for at in (claim["shown"], f"{slug(suite)}-{claim['shown']}") if at in there]
     lines += [
-        ("Carried", [Link(judgement["carried"])]),
         ("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]),
         ("Figure", [Link(there[at], f"#{at}") for at in places[:1]]),
     ]

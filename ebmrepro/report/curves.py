@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.blocks import Block, Column, Figure, Panel
-from ebmrepro.report.figures import INK, MUTED, Colours, Line
-from ebmrepro.report.gather import Array, Suite, System
+from ebmrepro.report.figures import INK, MUTED, Line
+from ebmrepro.report.gather import Array, Run, Suite, System
 from ebmrepro.report.words import Words
 
 WORDS = Words("curves")
@@ -25,27 +27,66 @@ def _expected(key: str, of: Sequence[str]) -> str:
 # Over training ---------------------------------------------------------------------------------
 
 
-def energies(suite: Suite, colours: Colours) -> Sequence[Block]:
+def energies(suite: Suite) -> Sequence[Block]:
     systems = suite.with_curve(*ENERGIES)
-    panels = [_energy(system, colours) for system in systems]
+    panels = [_energy(system) for system in systems]
     expected = _expected("energies", [s.base for s in systems])
     return WORDS.figure("energies", panels, expected=expected)
 
 
-def comparison(suite: Suite, colours: Colours) -> Sequence[Block]:
-    """The systems whose energies the lecture shows side by side, where all of them are there."""
-    compared = WORDS["comparison"]["systems"]
-    there = {s.name: s for s in suite.with_curve(*ENERGIES) if s.name in compared}
-    if len(there) < len(compared):
+def comparison(suite: Suite) -> Sequence[Block]:
+    """The lecture's two figures, energy of real and of generated images, all systems in one unit;
+    nothing where only one method can be brought to it."""
+    told, shape = WORDS["comparison"], suite.dataset.get("shape", ())
+    pixels = math.prod(shape)
+    systems = [
+        s
+        for s in suite.with_curve(*ENERGIES)
+        if s.name in told["systems"] and s.numbers.get("hparams.reduction") in ("norm", "sum_sq")
+    ]
+    if not shape or len({s.base for s in systems}) < 2:
         return []
-    panels = [_energy(there[name], colours) for name in compared]
-    titles = " against ".join(panel.title for panel in panels)
-    return WORDS.figure("comparison", panels, systems=titles)
+    panels = []
+    for part in told["panels"]:
+        lines = [
+            line._replace(curves=[_per_pixel(s, c, pixels) for c in line.curves])
+            for s in systems
+            for line in [_line(s, s.curves(part["column"]))]
+        ]
+        levels = [
+            (float(_per_pixel(s, np.array(m), pixels)), told["margin"])
+            for s in systems
+            if s.method and (m := s.number("hparams.margin")) and part["column"] == ENERGIES[1]
+        ]
+        drawn = (lines, "epoch", told["axis"], levels)
+        panels.append(figures.over_epochs(part["title"], *drawn, named=False))
+    excess = [x for s in systems for run in s.runs if (x := _excess(s, run)) is not None]
+    larger = f"{100 * np.mean(excess):.1f} %" if excess else told["unknown"]
+    return WORDS.figure("comparison", panels, pixels=pixels, excess=larger)
 
 
-def _energy(system: System, colours: Colours) -> Panel:
+def _per_pixel(system: System, energy: Array, pixels: int) -> Array:
+    """Root mean square error per pixel, of an image's L2 norm or sum of squares."""
+    if system.numbers["hparams.reduction"] == "norm":
+        return energy / math.sqrt(pixels)
+    return np.sqrt(energy / pixels)
+
+
+def _excess(system: System, run: Run) -> float | None:
+    """How much larger the root of a mean of squares is than the mean of roots, on test images."""
+    if system.numbers["hparams.reduction"] == "norm" or "test" not in run.energies:
+        return None
+    energies = run.energies["test"]
+    return math.sqrt(energies.mean()) / float(np.sqrt(energies).mean()) - 1
+
+
+def _line(system: System, curves: Sequence[Array]) -> Line:
+    return Line(curves, figures.colour(system.name), system.title, figures.dash(system.name))
+
+
+def _energy(system: System) -> Panel:
     real, fake = map(system.curves, ENERGIES)
-    lines = [Line(real, INK, "real"), Line(fake, colours.of(system.name), "generated")]
+    lines = [Line(real, INK, "real"), Line(fake, figures.colour(system.name), "generated")]
     margin = system.number("hparams.margin")
     levels = [] if margin is None else [(margin, "margin m")]
     axis = words.energy_axis(system.numbers.get("hparams.reduction"))
@@ -53,17 +94,14 @@ def _energy(system: System, colours: Colours) -> Panel:
     return figures.over_epochs(system.title, lines, "epoch", axis, levels, named=False, log=log)
 
 
-def control(suite: Suite, colours: Colours) -> Sequence[Block]:
-    def line(system: System, curves: Sequence[Array]) -> Line:
-        return Line(curves, colours.of(system.name), system.title, colours.dash(system.name))
-
+def control(suite: Suite) -> Sequence[Block]:
     panels, told, systems = [], WORDS["ratio"], suite.with_curve(*ENERGIES)
     if gammas := {s.name: gamma for s in systems if (gamma := s.number(told["number"]))}:
-        lines = [line(system, _ratios(system)) for system in systems if system.name in gammas]
+        lines = [_line(system, _ratios(system)) for system in systems if system.name in gammas]
         levels = [(gamma, f"γ = {gamma:g}") for gamma in sorted({*gammas.values()})]
         panels.append(figures.over_epochs(told["title"], lines, "epoch", told["axis"], levels))
     for told in WORDS["control"]["panels"]:
-        lines = [line(s, s.curves(told["column"])) for s in suite.with_curve(told["column"])]
+        lines = [_line(s, s.curves(told["column"])) for s in suite.with_curve(told["column"])]
         if lines:
             log = figures.wide([curve for own in lines for curve in own.curves], 50)
             panels += [figures.over_epochs(told["title"], lines, "epoch", told["axis"], log=log)]
@@ -80,10 +118,10 @@ def _ratios(system: System) -> Sequence[Array]:
 # After training --------------------------------------------------------------------------------
 
 
-def histograms(suite: Suite, colours: Colours) -> Sequence[Block]:
+def histograms(suite: Suite) -> Sequence[Block]:
     panels = []
     for system in suite.systems:
-        shade = {"generated": colours.of(system.name), "train": INK, "test": INK}
+        shade = {"generated": figures.colour(system.name), "train": INK, "test": INK}
         rows = [
             (label, shade.get(kind, MUTED), seeds)
             for kind, label in words.NAMES["image_sets"].items()
@@ -96,7 +134,7 @@ def histograms(suite: Suite, colours: Colours) -> Sequence[Block]:
     return WORDS.figure("histograms", panels)
 
 
-def sweeps(suite: Suite, colours: Colours) -> Sequence[Block]:
+def sweeps(suite: Suite) -> Sequence[Block]:
     """A figure for each number of a method that variants change alone."""
     found: list[Block] = []
     for system in suite.generators:
@@ -107,7 +145,7 @@ def sweeps(suite: Suite, colours: Colours) -> Sequence[Block]:
         for key, family in keys.items():
             if all(s.number(key) is not None for s in [system, *family]):
                 ordered = sorted([system, *family], key=lambda s: s.number(key) or 0.0)
-                found.extend(_sweep(ordered, key, colours.of(system.name)))
+                found.extend(_sweep(ordered, key, figures.colour(system.name)))
     return found
 
 

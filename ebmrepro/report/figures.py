@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
-from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,16 +24,20 @@ from ebmrepro.config.training import base
 from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report.blocks import Panel
+from ebmrepro.report.words import NAMES
 from ebmrepro.runs.results import Array
 
 INK = "#1c2024"
 MUTED = "#7a828b"
 RULE = "#dfe3e7"
-# Okabe and Ito's palette, told apart with every kind of colour vision, with violet in the place of
-# yellow, which is unreadable on white. Systems take them in the order of params.yaml.
-PALETTE = ("#cc79a6", "#e69e00", "#0072b1", "#56b4e8", "#d55e01", "#009e74", "#8061c9")
-IN_THE_DARK = ("#e08fbd", "#f0b33c", "#4aa8e8", "#8fd0f5", "#ff8a4a", "#2fc79a", "#b09af0")
-DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+PALETTE, IN_THE_DARK = zip(*NAMES["palette"].values(), strict=True)
+DASHES = (  # of variants; a method's line is whole
+    (0, (4, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (5, 1.2, 1.2, 1.2)),
+    (0, (6, 1.2, 1, 1.2, 1, 1.2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
 
 WIDTH = 4.2  # inches, of a panel
 RIGHT, TOP, BOTTOM = 0.12, 0.32, 0.5  # inches, of a panel's margins: laying out by hand is fast
@@ -49,21 +52,17 @@ STYLE: dict[Any, Any] = dict(
 )
 
 
-class Colours:
-    """A colour for each method and a dash for each of its variants, the same in every figure."""
+def colour(name: str) -> str:
+    """That of a system's method, by names.yaml; one that is not there has one by its letters."""
+    method = base(name)
+    light, _ = NAMES["palette"].get(NAMES["colours"].get(method), (None, None))
+    return light or PALETTE[sum(method.encode()) % len(PALETTE)]
 
-    def __init__(self, names: Sequence[str]) -> None:
-        families: dict[str, list[str]] = {}
-        for name in names:
-            families.setdefault(base(name), []).append(name)
-        self._colour = dict(zip(families, cycle(PALETTE), strict=False))
-        self._dash = {n: d for own in families.values() for n, d in zip(own, cycle(DASHES))}
 
-    def of(self, name: str) -> str:
-        return self._colour[base(name)]
-
-    def dash(self, name: str) -> Any:
-        return self._dash[name]
+def dash(name: str) -> Any:
+    """What tells a variant from its method, whatever else is in the figure."""
+    _, _, variant = name.partition("__")
+    return DASHES[sum(variant.encode()) % len(DASHES)] if variant else "-"
 
 
 def inline(panel: Panel, salt: str) -> str:
@@ -248,7 +247,7 @@ def finish(ax: Axes, x: str, y: str, *, legend: bool = True, log: bool = False) 
         log_axis(ax.yaxis)
     ax.margins(x=0.02)
     if legend:
-        ax.legend(loc="best", handlelength=1.6, borderaxespad=0.2)
+        ax.legend(loc="best", handlelength=2.4, borderaxespad=0.2)
 
 
 def log_axis(axis: Any) -> None:

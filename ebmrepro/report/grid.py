@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from ebmrepro.metrics.separation import auroc
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, Tile, slug
-from ebmrepro.report.figures import MUTED
+from ebmrepro.report.figures import INK, MUTED
 from ebmrepro.report.gather import Array, Grid, Suite
 from ebmrepro.report.words import Words
 
 WORDS = Words("grid")
 TITLES: dict[str, str] = WORDS["kinds"]
 GAN, EBGAN, EBGAN_PT = TITLES
-COLOURS = dict(zip(TITLES, figures.PALETTE, strict=False))
+COLOURS = dict(zip(TITLES, map(figures.colour, ("dcgan", "ebgan", "ebgan_pt")), strict=True))
 DEPTHS = {depth["title"]: depth.get("layers", math.inf) for depth in WORDS["depths"]}
 BINS = 20
 SQUARED = "score_squared"  # a column; where it is not there, `score` is squared
@@ -229,7 +229,7 @@ def _draw_margins(ax: Axes, grids: Sequence[Grid], *, energies: bool) -> None:
     """I' of every seed against the margin, or both energies, beside the margin itself."""
     lines = [("score", COLOURS[EBGAN], "")]
     if energies:
-        lines = [("real", figures.PALETTE[2], "data"), ("fake", figures.PALETTE[4], "samples")]
+        lines = [("real", INK, "data"), ("fake", COLOURS[EBGAN], "samples")]
     for grid in grids:
         first, m = grid is grids[0], _column(grid, "margin")
         for key, colour, label in lines:

@@ -8,9 +8,9 @@ from functools import partial
 from matplotlib.axes import Axes
 
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import numbers
+from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, slug
-from ebmrepro.report.figures import INK, MUTED, PALETTE
+from ebmrepro.report.figures import INK, MUTED
 from ebmrepro.report.gather import Run, Suite, System
 from ebmrepro.report.words import Words
 
@@ -28,6 +28,7 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 
 
 def _of(suite: Suite, systems: Sequence[System]) -> Section:
+    at = slug(suite.name)
     names = " ".join(system.name for system in systems)
     again = f"for s in {names}; do python stages/evaluate.py {suite.name} $s; done"
     height = 1.1 + 0.45 * len(systems)
@@ -35,13 +36,13 @@ def _of(suite: Suite, systems: Sequence[System]) -> Section:
     blocks = [
         WORDS.text("introduction"),
         WORDS.text("caution"),
-        *_table(systems),
-        *WORDS.figure("figure", [panel], slug(suite.name)),
-        *_against_exact(systems),
+        *_table(systems, at),
+        *WORDS.figure("figure", [panel], at),
+        *_against_exact(systems, at),
         Command(again),
     ]
     heading = WORDS["title"].format(suite=suite.title)
-    return Section(f"{slug(suite.name)}-likelihoods", heading, blocks)
+    return Section(f"{at}-likelihoods", heading, blocks)
 
 
 def title(system: System) -> str:
@@ -62,7 +63,7 @@ def published(system: System) -> float | None:
     return next(paper, None)
 
 
-def _table(systems: Sequence[System]) -> Sequence[Block]:
+def _table(systems: Sequence[System], at: str) -> Sequence[Block]:
     notes: list[str] = []
     rows = []
     for system in systems:
@@ -80,7 +81,7 @@ def _table(systems: Sequence[System]) -> Sequence[Block]:
             numbers.seeds(system),
         ]
         rows.append((title(system), cells))
-    return WORDS.table("likelihoods", rows, notes=notes)
+    return WORDS.table("likelihoods", rows, at, notes=notes)
 
 
 def _interval_of_ais(system: System, name: str) -> str:
@@ -100,7 +101,8 @@ def _nats(value: float) -> str:
 def _dots(systems: Sequence[System], ax: Axes) -> None:
     for y, system in enumerate(systems):
         found = system.values(measure(system))
-        ax.plot(found, [y] * len(found), "o", color=PALETTE[2], markersize=5, alpha=0.8)
+        colour = figures.colour(system.name)
+        ax.plot(found, [y] * len(found), "o", color=colour, markersize=5, alpha=0.8)
         if (paper := published(system)) is not None:
             ax.plot([paper, paper], [y - 0.3, y + 0.3], color=INK)
     labels = [title(system).replace(" hidden units, ", " hidden\n") for system in systems]
@@ -111,20 +113,21 @@ def _dots(systems: Sequence[System], ax: Axes) -> None:
     ax.set_xlabel("nats per image", color=MUTED)
 
 
-def _against_exact(systems: Sequence[System]) -> Sequence[Block]:
+def _against_exact(systems: Sequence[System], at: str) -> Sequence[Block]:
     rows = [
         (f"{title(system)}, seed {run.seed}", _trials(run))
         for system in systems
         for run in system.measured
         if run.value("log_z_exact") is not None
     ]
-    return WORDS.table("ais", rows)
+    return WORDS.table("ais", rows, at)
 
 
 def _trials(run: Run) -> Sequence[Cell]:
     def cell(name: str) -> Cell:
-        values = [] if (value := run.value(name)) is None else [value]
-        return numbers.cell(values, catalogue.describe(name).digits, numbers.NOT_MEASURED)
+        if (value := run.value(name)) is None:
+            return Cell(numbers.NOT_MEASURED)
+        return Cell(numbers.number(value, catalogue.describe(name).digits))
 
     low, high = (cell(f"log_z_{end}").main for end in ("low", "high"))
     return [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from ebmrepro.claims import wording
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.flags import COPIES
@@ -29,6 +31,7 @@ def cell(
     if not values:
         return Cell(missing)
     found = interval(values, scale)
+    digits = decimals(found, digits)
     small = bounds(found, digits) if min(values) < max(values) else ""
     return Cell(number(found.mean, digits), small)
 
@@ -51,6 +54,15 @@ def number(value: float, digits: int) -> str:
     if value and not float(text.replace(",", "")):
         text = f"{value:.1e}"
     return text.replace("-", "−")
+
+
+def decimals(found: Interval, most: int) -> int:
+    """Three figures of the mean or two of the interval's half-width, whichever is less, decide."""
+    if found.mean:
+        most = min(most, wording.decimals(found.mean, 3))
+    if found.low is not None and found.high is not None and found.low < found.high < math.inf:
+        most = min(most, wording.decimals((found.high - found.low) / 2, 2))
+    return most
 
 
 def bounds(found: Interval, digits: int) -> str:
@@ -142,12 +154,12 @@ def protocol(suite: Suite) -> Sequence[str]:
 
 
 def _cell(system: System, measure: str, notes: list[str], best: bool) -> Cell:
-    digits = catalogue.describe(measure).digits
     found = over_seeds(system, measure)
     cited = tuple(cite(notes, remark) for remark in _remarks(system, measure))
     if found is None:
         applies = any(measure in run.measurement.values for run in system.measured)
         return Cell(NOT_MEASURED if applies else NOT_APPLICABLE, notes=cited)
+    digits = decimals(found, catalogue.describe(measure).digits)
     small = bounds(found, digits)
     if found.n != len(system.measured):
         small = f"{small} n = {found.n}".strip()

@@ -1,9 +1,13 @@
-"""Sections as one self-contained page of HTML, and the figures as files."""
+"""Sections as pages of HTML that link to each other, and what can be taken along from them."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,13 +15,17 @@ from markupsafe import Markup
 
 from ebmrepro.claims.form import MARKS
 from ebmrepro.report import figures, numbers
-from ebmrepro.report.blocks import Animation, Block, Figure, Gallery, Panel, Section
+from ebmrepro.report.blocks import Animation, Figure, Gallery, Panel, Section, Table, Verdicts
 
-TEMPLATE = "page.html.j2"
+FRONT = "index.html"
+QUIET = (numbers.NOT_RUN, numbers.NOT_MEASURED, numbers.NOT_APPLICABLE)
 
 
-def html(sections: Sequence[Section]) -> str:
-    """The page. Whatever comes from params.yaml or a result is escaped; nothing is fetched."""
+def pages(sections: Sequence[Section], front: Section | None = None) -> dict[str, str]:
+    """Path under reports/ -> HTML: the front page, if there is one, and a page for each section.
+
+    Whatever comes from params.yaml or a result is escaped; nothing is fetched.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -26,34 +34,40 @@ def html(sections: Sequence[Section]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"svg": _svg, "data_uri": _data_uri}
     pairs = zip(figures.PALETTE, figures.IN_THE_DARK, strict=True)
     colours = {f"c{i}": pair for i, pair in enumerate(pairs)}  # as figures.variables calls them
-    quiet = (numbers.NOT_RUN, numbers.NOT_MEASURED, numbers.NOT_APPLICABLE)
-    page = environment.get_template(TEMPLATE)
-    return page.render(sections=sections, colours=colours, quiet=quiet, marks=MARKS)
+    environment.globals |= {"colours": colours, "quiet": QUIET, "marks": MARKS}
+    environment.globals["contents"] = sections
+    environment.filters |= {"svg": _svg, "data_uri": _data_uri}
+    environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
+    homes = {at: _path(section) for section in sections for at in _addresses(section)}
+    found = {_path(section): ("page.html.j2", section) for section in sections}
+    if front is not None:
+        found[FRONT] = ("front.html.j2", front)
+    return {
+        path: environment.get_template(template).render(page=section, at=partial(_at, path, homes))
+        for path, (template, section) in found.items()
+    }
 
 
-def files(sections: Sequence[Section]) -> Iterator[tuple[str, bytes]]:
-    """(file name, bytes) of every figure, as PNG and as SVG, and of every animation."""
-    for block in _blocks(sections):
-        if isinstance(block, Figure):
-            drawn = figures.files(block.panels, block.name)
-        elif isinstance(block, Gallery) and block.sheet:
-            rows = [block.sheet[i : i + 4] for i in range(0, len(block.sheet), 4)]
-            drawn = figures.sheet(rows, block.name)
-        elif isinstance(block, Animation):
-            drawn = {"webp": block.webp}
-        else:
-            continue
-        for ending, data in drawn.items():
-            yield f"{block.name}.{ending}", data
+def _path(section: Section) -> str:
+    return f"pages/{section.slug}.html"
 
 
-def _blocks(sections: Sequence[Section]) -> Iterator[Block]:
-    for section in sections:
-        yield from section.blocks
-        yield from _blocks(section.sections)
+def _addresses(section: Section) -> Iterator[str]:
+    yield from section.places
+    for block in section.every_block():
+        if isinstance(block, Verdicts):
+            yield from (row.anchor for row in block.rows)
+
+
+def _at(path: str, homes: Mapping[str, str], href: str) -> str:
+    """A link as the page at `path` has it; `homes` are the pages of addresses."""
+    up = "../" * path.count("/")
+    if not href.startswith("#"):
+        return up + href
+    home = homes.get(href[1:], path)
+    return href if home == path else up + home + href
 
 
 def _svg(panel: Panel, figure: str, index: int) -> Markup:
@@ -64,3 +78,45 @@ def _svg(panel: Panel, figure: str, index: int) -> Markup:
 def _data_uri(picture: bytes) -> str:
     kind = "webp" if picture.startswith(b"RIFF") else "png"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+# To take along ---------------------------------------------------------------------------------
+
+
+def files(sections: Sequence[Section]) -> Iterator[tuple[str, bytes]]:
+    """(path under reports/, bytes): figures as PNG and as SVG, animations, tables as CSV."""
+    for block in (block for section in sections for block in section.every_block()):
+        match block:
+            case Figure():
+                drawn = figures.files(block.panels, block.name)
+            case Gallery() if block.sheet:
+                rows = [block.sheet[i : i + 4] for i in range(0, len(block.sheet), 4)]
+                drawn = figures.sheet(rows, block.name)
+            case Animation():
+                drawn = {"webp": block.webp}
+            case Table():
+                yield f"tables/{block.name}.csv", _csv(block).encode()
+                continue
+            case _:
+                continue
+        for ending, data in drawn.items():
+            yield f"figures/{block.name}.{ending}", data
+
+
+def _csv(table: Table) -> str:
+    """As printed, with a column of its own for what stands under the numbers, if anything does."""
+    headings = [", ".join(filter(None, (c.title, c.small))) for c in table.columns]
+    columns = [[table.corner, *(label for label, _ in table.rows)]]
+    for i, heading in enumerate(headings):
+        cells = [row[i] for _, row in table.rows]
+        columns.append([heading, *(_plain(cell.main) for cell in cells)])
+        if any(cell.small for cell in cells):
+            columns.append([f"{heading}: below", *(_plain(cell.small) for cell in cells)])
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(zip(*columns, strict=True))
+    return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """Numbers as programs read them."""
+    return re.sub(r"(?<=\d),(?=\d{3}\b)", "", text).replace("−", "-")

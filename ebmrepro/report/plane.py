@@ -79,7 +79,7 @@ def section(found: Found | None) -> Section:
         SLUG,
         surfaces=[WORDS.text("surfaces"), *(_gallery(found, name) for name in film.TITLES)],
         training=_training(found),
-        likelihood=WORDS.table("likelihood", _likelihood(found)),
+        likelihood=WORDS.table("likelihood", _likelihood(found), SLUG),
         ratio=_ratio(found),
         sampling=_sampling(found),
         z=_cost(found),
@@ -176,7 +176,7 @@ def _ratio(found: Found) -> Sequence[Block]:
             worst = max((v for name in names for v in found.values(name)), default=0.0)
             cells.append(Cell(f"{worst:.0e}" if worst else "0"))
         rows.append((title, [*cells, *found.cells(median, way=way)]))
-    return WORDS.table("ratio", rows, columns=[*exact, *median])
+    return WORDS.table("ratio", rows, SLUG, [*exact, *median])
 
 
 # Sampling --------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def _steps(found: Found) -> Sequence[Block]:
     rows = [(f"{step:g}", found.cells(columns, i=i)) for i, step in steps]
     floor = numbers.cell(found.values("tv_step@exact"), 3)
     rows.append(("exact draws", [floor, floor, Cell(numbers.NOT_APPLICABLE)]))
-    return WORDS.table("steps", rows)
+    return WORDS.table("steps", rows, SLUG)
 
 
 # Z ---------------------------------------------------------------------------------------------
@@ -260,13 +260,13 @@ def _cost(found: Found) -> Sequence[Block]:
     ]
     columns = {key: WORDS.columns(key) for key in ("cost_table", "annealed")}
     by_dimension = [(str(d), found.cells(columns["cost_table"], d=d)) for d in found.dimensions]
-    energies = _energies(*film.WAYS)
+    annealed = [(t, found.cells(columns["annealed"], **e)) for t, e in _energies(*film.WAYS)]
     return [
         WORDS.text("cost"),
         *WORDS.figure("costs", panels, SLUG),
-        *WORDS.table("cost_table", by_dimension),
-        *WORDS.table("far", _far(found), last=found.dimensions[-1]),
-        *WORDS.table("annealed", [(t, found.cells(columns["annealed"], **e)) for t, e in energies]),
+        *WORDS.table("cost_table", by_dimension, SLUG),
+        *WORDS.table("far", _far(found), SLUG, last=found.dimensions[-1]),
+        *WORDS.table("annealed", annealed, SLUG),
     ]
 
 

@@ -53,7 +53,7 @@ def _rows(
             Cell(here, f"{part['statistic']}; to hold: {part['rule']}"),
             Cell(f"{MARKS[part['verdict']]} {part['verdict']}"),
             Cell(share(behind)),
-            Cell(*hardware(runs)),
+            timed(runs, notes),
             Cell(protocol or numbers.NOT_APPLICABLE),
             Cell(str(numbers.cite(notes, judgement["command"]))),
         ]
@@ -73,6 +73,14 @@ def share(systems: Sequence[System]) -> str:
 def part(run: Run) -> float | None:
     """Share of the epochs that a measured run was trained for; None where it does not say."""
     return (run.measured or {}).get("budget", {}).get("epoch_fraction")
+
+
+def timed(runs: Sequence[Run], notes: list[str]) -> Cell:
+    """How long these trainings took, with a note on what machine."""
+    machine, told = hardware(runs)
+    time, _, rest = told.partition("; ")
+    note = numbers.cite(notes, "; ".join(filter(None, (machine, rest))))
+    return Cell(time or numbers.NOT_APPLICABLE, notes=(note,))
 
 
 def hardware(runs: Sequence[Run]) -> tuple[str, str]:

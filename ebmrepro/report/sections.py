@@ -23,7 +23,7 @@ from ebmrepro.report import (
     tour,
     words,
 )
-from ebmrepro.report.blocks import Block, Cell, Command, Picture, Section, Table, Text, Told
+from ebmrepro.report.blocks import Block, Cell, Command, Picture, Section, Table, Text, Told, slug
 from ebmrepro.report.gather import Suite
 from ebmrepro.report.suite import of_suite
 from ebmrepro.report.words import Words
@@ -78,14 +78,14 @@ def summary(suites: Sequence[Suite]) -> Section:
     methods = words.NAMES["methods"]
     what = [f"{s.title}: {methods.get(s.base, 'a method')}." for s in systems.values()]
     run = [suite for suite in suites if not suite.carried]
-    blocks: list[Block] = [Text(WORDS["introduction"], what), *map(_ran, suites)]
+    blocks: list[Block] = [Text(WORDS["introduction"], what), *map(ran, suites)]
     for suite in run:
         blocks += [_headline(suite), *_classifier_note(suite), *_fid_note(suite)]
     blocks += [_overview(run), WORDS.text("regenerate"), Command("make repro")]
     return Section("summary", "Summary", blocks)
 
 
-def _ran(suite: Suite) -> Text:
+def ran(suite: Suite) -> Text:
     runs = [run for system in suite.systems for run in system.runs]
     seeds = sorted({run.seed for run in runs})
     how = ""
@@ -110,7 +110,7 @@ def _headline(suite: Suite) -> Table:
     columns = numbers.chosen(suite.systems, wanted) or wanted[:1]
     if any(system.values("fid") for system in suite.systems):
         columns = ["fid", *columns]
-    heading = WORDS.heading("headline", suite=suite.title)
+    heading = WORDS.heading("headline", slug(suite.name), suite=suite.title)
     return numbers.table(heading, suite.systems, columns, suite.rows)
 
 
@@ -130,7 +130,7 @@ def _classifier_note(suite: Suite) -> Sequence[Block]:
     for system in suite.systems:
         for measure in WORDS["classifier"]["measures"]:
             if (found := numbers.over_seeds(system, measure)) is not None:
-                digits = catalogue.describe(measure).digits
+                digits = numbers.decimals(found, catalogue.describe(measure).digits)
                 value = f"{numbers.number(found.mean, digits)} {numbers.bounds(found, digits)}"
                 told.append(f"{numbers.column(measure).title.lower()} {value.strip()}")
     note = WORDS["classifier"]["note"].format(suite=suite.title, errors="; ".join(told))

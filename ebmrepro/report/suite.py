@@ -20,7 +20,6 @@ from ebmrepro.report.blocks import (
     Told,
     slug,
 )
-from ebmrepro.report.figures import Colours
 from ebmrepro.report.gather import SHOWN, Run, Suite
 from ebmrepro.report.words import Words
 
@@ -31,31 +30,52 @@ MEASURES = Words("measures")
 
 def of_suite(suite: Suite, judged: Sequence[Told] = ()) -> Section:
     """All there is of one suite; `judged` are the claims, for the numbers that papers print."""
-    colours = Colours([system.name for system in suite.systems])
     top = slug(suite.name) or "suite"
-    opening: list[Block] = []
-    if suite.carried:
-        opening.append(WORDS.text("carried", suite=suite.name))
-        opening.append(Command(f"ebmrepro carry {suite.name}"))
+    tried = _tried(suite)
+    share = published.share(suite.systems)
+    opening: list[Block] = [Text(WORDS["tried"]["text"].format(share=share))] if tried else []
     if suite.dataset:
         opening.append(Text(f"{suite.dataset['name']}. Licence: {suite.dataset['licence']}."))
     parts = WORDS.sections(
         top,
         published=published.rows(suite, judged) if suite.carried else [],
         samples=samples(suite),
-        quality=quality(suite, colours),
-        energies=[*curves.comparison(suite, colours), *curves.energies(suite, colours)],
-        control=curves.control(suite, colours),
-        histograms=curves.histograms(suite, colours),
-        dbn=belief_network.blocks(suite, colours),
-        variants=[*curves.sweeps(suite, colours), *variants(suite)],
+        quality=quality(suite),
+        energies=[*curves.comparison(suite), *curves.energies(suite)],
+        control=curves.control(suite),
+        histograms=curves.histograms(suite),
+        dbn=belief_network.blocks(suite),
+        variants=[*curves.sweeps(suite), *variants(suite)],
         progress=progress(suite),
         measures=tables(suite),
         trainings=trainings(suite),
         protocol=protocol(suite),
     )
-    named = [replace(part, blocks=[_named(top, block) for block in part.blocks]) for part in parts]
-    return Section(top, suite.title, opening, named)
+    named = [
+        replace(part, blocks=[_named(top, b) for b in part.blocks], folded=part.folded or tried)
+        for part in [*_provenance(suite, top, share), *parts]
+    ]
+    return Section(top, suite.title, opening, named, folded=tried)
+
+
+def _tried(suite: Suite) -> bool:
+    """Whether it is carried and its trainings ran for next to nothing."""
+    shares = [published.part(run) or 0 for system in suite.systems for run in system.measured]
+    return suite.carried and sum(shares) < WORDS["tried"]["below"] * len(shares)
+
+
+def _provenance(suite: Suite, top: str, share: str) -> Sequence[Section]:
+    """One line on what carried results were made with, the rest behind it."""
+    if not suite.carried:
+        return []
+    machine, time = published.hardware([run for system in suite.systems for run in system.runs])
+    blocks = [
+        WORDS.text("machine", machine=machine, time=time),
+        WORDS.text("carried", suite=suite.name),
+        Command(f"ebmrepro carry {suite.name}"),
+    ]
+    title = WORDS["badge"].format(share=share)
+    return [Section(f"{top}-provenance", title, blocks, folded=True)]
 
 
 def _named(suite: str, block: Block) -> Block:
@@ -87,14 +107,14 @@ def progress(suite: Suite) -> Sequence[Block]:
 # Measures --------------------------------------------------------------------------------------
 
 
-def quality(suite: Suite, colours: Colours) -> Sequence[Block]:
+def quality(suite: Suite) -> Sequence[Block]:
     there = {
         key: numbers.chosen(suite.systems, WORDS[key]["measures"]) for key in ("scores", *TABLED)
     }
     scores = []
     for measure in there["scores"]:
         told, copies = numbers.column(measure), suite.rows[0].values(measure)
-        rows = [(s.title, colours.of(s.name), s.values(measure)) for s in suite.systems]
+        rows = [(s.title, figures.colour(s.name), s.values(measure)) for s in suite.systems]
         floor = copies[0] if copies else None
         scores += figures.dots(told.title, rows, told.small, floor, catalogue.scale(measure))
     # The hash of the weights and what else is to be known, beside the numbers.
@@ -160,10 +180,11 @@ def _shown(value: object) -> str:
 
 
 def trainings(suite: Suite) -> Sequence[Block]:
+    notes: list[str] = []
     rows = [
         (
             f"{system.title}, seed {run.seed}",
-            [*_training(run.training), *(_on(run) if suite.carried else [])],
+            [*_training(run.training), *(_on(run, notes) if suite.carried else [])],
         )
         for system in suite.systems
         for run in system.runs
@@ -172,7 +193,7 @@ def trainings(suite: Suite) -> Sequence[Block]:
     if suite.carried:
         columns += WORDS.columns("carried_trainings")
         times = f" {WORDS['carried_trainings']['times']}"
-    return WORDS.table("trainings", rows, columns=columns, times=times)
+    return WORDS.table("trainings", rows, columns=columns, notes=notes, times=times)
 
 
 def _training(told: Any) -> Sequence[Cell]:
@@ -183,12 +204,12 @@ def _training(told: Any) -> Sequence[Cell]:
     return [*map(Cell, (epochs, steps, players, told["fingerprint"][:12]))]
 
 
-def _on(run: Run) -> Sequence[Cell]:
+def _on(run: Run, notes: list[str]) -> Sequence[Cell]:
     """What a carried training ran on."""
     share, known = published.part(run), run.provenance or {}
     return [
         Cell(f"{100 * share:.3g} %" if share else numbers.NOT_APPLICABLE),
-        Cell(*published.hardware([run])),
+        published.timed([run], notes),
         Cell(_short(known.get("commit"))),
     ]
 

@@ -43,7 +43,7 @@ def _block(block: blocks.Block, console: Console) -> None:
             place = f"reports/figures/{block.name}.png"
             console.print(f"Picture: {escape(f'{block.title}, {place}')}", style="dim")
         case blocks.Gallery() | blocks.Picture():
-            console.print(f"Pictures in reports/index.html: {escape(block.title)}", style="dim")
+            console.print(f"Pictures in reports/pages/: {escape(block.title)}", style="dim")
 
 
 def _table(table: blocks.Table, shown: slice) -> Table:

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ebmrepro.report import figures, numbers
-from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text, Tile
-from ebmrepro.report.figures import INK, MUTED, Colours
+from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text, Tile, slug
+from ebmrepro.report.figures import INK, MUTED
 from ebmrepro.report.gather import Suite, System, Tour
 from ebmrepro.report.words import Words
 
@@ -27,7 +27,6 @@ class Asked(NamedTuple):
 
     suite: Suite
     tour: Tour
-    colours: Colours
 
     def systems(self, measure: str) -> Sequence[System]:
         return [s for s in self.suite.systems if self.tour.values(measure, s.name)]
@@ -35,16 +34,12 @@ class Asked(NamedTuple):
     @property
     def at(self) -> str:
         """Figures of all suites lie in one folder."""
-        return f"{self.suite.name}-tour"
+        return f"{slug(self.suite.name)}-tour"
 
 
 def section(suites: Sequence[Suite]) -> Sequence[Section]:
     """One section over all suites that have been asked; none where none has."""
-    asked = [
-        Asked(suite, suite.tour, Colours([s.name for s in suite.systems]))
-        for suite in suites
-        if suite.tour is not None
-    ]
+    asked = [Asked(suite, suite.tour) for suite in suites if suite.tour is not None]
     if not asked:
         return []
     questions = {
@@ -77,7 +72,7 @@ def _table(asked: Asked, key: str, columns: Sequence[Column] = ()) -> Sequence[B
         for s in asked.suite.systems
         if any(values(c.measure, s.name) for c in columns)
     ]
-    return WORDS.table(key, rows, columns=columns, suite=asked.suite.title)
+    return WORDS.table(key, rows, asked.at, columns, suite=asked.suite.title)
 
 
 def _cell(values: Sequence[float], column: Column) -> Cell:
@@ -95,7 +90,7 @@ def _protocol(asked: Asked) -> Sequence[Block]:
     protocol = asked.tour.measured["protocol"]
     told = {name.partition("@")[0]: sentence for name, sentence in protocol.items()}
     rows = [(measure, [Cell(sentence)]) for measure, sentence in sorted(told.items())]
-    return WORDS.table("protocol", rows, suite=asked.suite.title)
+    return WORDS.table("protocol", rows, asked.at, suite=asked.suite.title)
 
 
 # Decision --------------------------------------------------------------------------------------
@@ -194,7 +189,7 @@ def _rise(asked: Asked, kind: str, axis: str, legend: bool, ax: Axes) -> None:
     amounts = asked.tour.arrays[f"amounts_{kind}"]
     for system in asked.systems(f"tau_{kind}"):
         curves = np.stack(asked.tour.seeds(f"rise_{kind}", system.name))
-        colour, dash = asked.colours.of(system.name), asked.colours.dash(system.name)
+        colour, dash = figures.colour(system.name), figures.dash(system.name)
         ax.fill_between(amounts, curves.min(0), curves.max(0), color=colour, alpha=0.15, lw=0)
         ax.plot(amounts, curves.mean(0), color=colour, linestyle=dash, label=system.title)
     figures.level(ax, 0, "")
@@ -220,7 +215,7 @@ def _detection(asked: Asked) -> Sequence[Block]:
     panels: list[Panel] = []
     for column in columns:
         rows = [
-            (s.title, asked.colours.of(s.name), asked.tour.values(column.measure, s.name))
+            (s.title, figures.colour(s.name), asked.tour.values(column.measure, s.name))
             for s in asked.suite.systems
         ]
         panels += figures.dots(column.title, rows, "AUROC", 0.5, column.scale)
@@ -251,7 +246,7 @@ def _conditional(asked: Asked) -> Sequence[Block]:
 
 def _reliability(asked: Asked, system: System, ax: Axes) -> None:
     ax.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
-    ways = (("raw", "T = 1", INK, "o"), ("scaled", "fitted T", asked.colours.of(system.name), "s"))
+    ways = (("raw", "T = 1", INK, "o"), ("scaled", "fitted T", figures.colour(system.name), "s"))
     for how, label, colour, mark in ways:
         seeds = np.stack(asked.tour.seeds(f"reliability_{how}", system.name))  # (seeds, 3, bins)
         count = seeds[:, 2].sum(axis=0)

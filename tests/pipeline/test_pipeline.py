@@ -297,7 +297,7 @@ def test_a_new_method_takes_one_file_and_one_block(copy: Project):
     assert not {stage for stage in ran if stage.startswith("train@")} - {"train@digits-mean-0"}
     metrics = json.loads((copy.folder / "results/digits/mean/0/metrics.json").read_text())
     assert metrics["values"]["auroc_noise"] > 0.9  # noise is further from the mean than digits are
-    assert "mean" in (copy.folder / "reports/index.html").read_text()
+    assert ">MEAN<" in (copy.folder / "reports/pages/digits.html").read_text()
 
 
 def test_a_wrong_parameter_stops_before_any_work(copy: Project):

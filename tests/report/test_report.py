@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import posixpath
 import re
 import shutil
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.gather import gather
 from ebmrepro.report.markdown import markdown
-from ebmrepro.report.page import html
+from ebmrepro.report.page import FRONT, pages
 from ebmrepro.report.sections import sections
 from ebmrepro.system.errors import UserError
 
@@ -43,9 +44,9 @@ def written(
 
 
 def told(root: Path, settings: Params) -> tuple[str, str]:
-    """The page and its Markdown, without the files of figures, which take most of the time."""
+    """The pages and their Markdown, without the files of figures, which take most of the time."""
     content = sections(gather(root, settings))
-    return html(content), markdown(content)
+    return "".join(pages(content).values()), markdown(content)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def files(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def page(files: dict[str, bytes]) -> str:
-    return files["index.html"].decode()
+    """All pages but the front page, one after the other, the summary first."""
+    names = sorted(files, key=lambda name: (name != "pages/summary.html", name))
+    return "".join(files[name].decode() for name in names if name.startswith("pages/"))
 
 
 @pytest.fixture
@@ -137,7 +140,8 @@ def test_a_missing_run_reads_not_run_here(small: tuple[Path, Params]) -> None:
 def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
     files = written(tmp_path, made_up.params())
     assert "0 of 24 trainings measured" in files["results.md"].decode()
-    assert files["index.html"].decode().count(numbers.NOT_RUN) > len(made_up.params().run.names)
+    page = files["pages/digits.html"].decode()
+    assert page.count(numbers.NOT_RUN) > len(made_up.params().run.names)
 
 
 def test_a_value_that_was_not_measured_shows_its_reason(page: str, files: dict[str, bytes]) -> None:
@@ -170,11 +174,11 @@ def test_numbers_in_inception_features_stand_with_the_hash_of_the_weights(
     named, rows = table.partition("The numbers in Inception features")[::2]
     assert "| Real images of another split | 3.50 | –" in named
     row = next(line for line in named.splitlines() if line.startswith("| MAGAN"))
-    assert all(number in row for number in ("31.25", "5.50", "0.25", "0.0125", "0.625", "0.375"))
+    assert all(number in row for number in ("31.2", "5.50", "0.25", "0.0125", "0.625", "0.375"))
     assert "- inception sha256: 6726825d...\n- kid: all images at once\n" in rows
     assert results.count("Precision, Inception features") == 2  # and in the glossary, nowhere else
     headline = results.partition("the numbers to look at first")[2].partition("MAGAN")[2]
-    assert headline.split("|")[1].startswith(" 31.25")
+    assert headline.split("|")[1].startswith(" 31.2")
 
 
 def test_what_is_no_system_stands_above_the_systems_with_its_flags(page: str) -> None:
@@ -267,45 +271,76 @@ def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
     settings = made_up.params("<b>", ["ebgan", "<i>$x$"], ["<i>$x$__|y|"], (0,))
     made_up.results(tmp_path, settings)
     files = written(tmp_path, settings)
-    for name in ("index.html", "results.md"):
+    for name in ("index.html", "pages/b.html", "results.md"):
         text = files[name].decode().lower()
         assert "<b>" not in text
         assert "<i>" not in text
         assert "&lt;b&gt;" in text
+        assert name == "results.md" or Elements(files[name].decode()).open == []
     assert "\\|y\\|" in files["results.md"].decode()
-    assert Elements(files["index.html"].decode()).open == []
-    assert all(re.fullmatch(r"(figures|plots)/[\w.-]+|[\w.]+", name) for name in files)
+    assert all(re.fullmatch(r"(figures|pages|plots|tables)/[\w.-]+|[\w.]+", n) for n in files)
 
 
-def test_the_page_fetches_nothing(page: str) -> None:
-    elements = Elements(page)
-    assert elements.open == []
-    assert not [tag for tag, _ in elements.found if tag in ("script", "iframe", "object")]
-    for tag, attributes in elements.found:
-        for key in ("src", "href", "xlink:href", "srcset"):
-            allowed = ("#", "data:", "../results/", "../models/") if tag == "a" else ("#", "data:")
-            assert (attributes.get(key) or "#").startswith(allowed)
-    assert "url(http" not in page
-    assert "@import" not in page
+def html(files: dict[str, bytes]) -> dict[str, str]:
+    return {name: text.decode() for name, text in files.items() if name.endswith(".html")}
 
 
-def test_every_entry_of_the_contents_leads_somewhere_once(page: str) -> None:
-    contents = re.search(r"<nav.*?</nav>", page, re.S)
-    assert contents
-    ids = [
-        a["id"] for tag, a in Elements(page).found if tag in ("section", "details") and "id" in a
-    ]
-    links = [(a["href"] or "")[1:] for tag, a in Elements(contents[0]).found if tag == "a"]
-    assert sorted(ids, key=str) == sorted(links)
-    assert len(set(ids)) == len(ids)
+def test_no_page_fetches_anything(files: dict[str, bytes]) -> None:
+    for page in html(files).values():
+        elements = Elements(page)
+        assert elements.open == []
+        assert not [tag for tag, _ in elements.found if tag in ("script", "iframe", "object")]
+        for tag, attributes in elements.found:
+            for key in ("src", "href", "xlink:href", "srcset"):
+                there = attributes.get(key) or "#"
+                assert ":" not in there or there.startswith("data:")
+                assert tag == "a" or there.startswith(("#", "data:"))
+        assert "url(http" not in page
+        assert "@import" not in page
 
 
-def test_no_link_within_the_page_leads_nowhere(page: str) -> None:
-    elements = Elements(page).found
-    ids = [a["id"] for _, a in elements if "id" in a]
-    targets = {a["href"] for tag, a in elements if tag == "a"}
-    assert {t[1:] for t in targets if t and t.startswith("#")} <= set(ids)
-    assert len(set(ids)) == len(ids)
+def test_every_part_of_a_page_is_in_its_contents_once(files: dict[str, bytes]) -> None:
+    for name, page in html(files).items():
+        contents = re.search(r"<nav.*?</nav>", page, re.S)
+        assert contents
+        if name != FRONT:
+            found = Elements(page).found
+            own = ("main", "section", "details")
+            ids = [f"#{a['id']}" for tag, a in found if tag in own and "id" in a]
+            links = [a["href"] or "" for tag, a in Elements(contents[0]).found if tag == "a"]
+            assert sorted(ids) == sorted(link for link in links if link.startswith("#"))
+            assert len({*links}) == len(links) - 1, "the front page alone stands there twice"
+
+
+def test_no_link_leads_nowhere(files: dict[str, bytes]) -> None:
+    ids = {
+        name: [a["id"] for _, a in Elements(t).found if "id" in a]
+        for name, t in html(files).items()
+    }
+    assert all(len({*own}) == len(own) for own in ids.values())
+    for name, page in html(files).items():
+        for target in {a["href"] or "" for tag, a in Elements(page).found if tag == "a"}:
+            path, _, anchor = target.partition("#")
+            to = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+            assert to in files or to.startswith("../results/"), (name, target)
+            assert not anchor or anchor in ids[to], (name, target)
+
+
+def test_what_the_former_page_had_at_its_top_is_found_from_the_front_page(
+    files: dict[str, bytes],
+) -> None:
+    ids = {a["id"] for _, a in Elements(html(files)[FRONT]).found if "id" in a}
+    assert {"digits", "tour" if "pages/tour.html" in files else "plane", "claims", "lecture"} <= ids
+
+
+def test_tables_can_be_taken_along_as_numbers(files: dict[str, bytes]) -> None:
+    rows = list(csv.DictReader(files["tables/digits-quality.csv"].decode().splitlines()))
+    magan = next(row for row in rows if row["System"] == "MAGAN")
+    distance = "Fréchet distance, DBN features, squared distance; lower is better"
+    low, high = json.loads(magan[f"{distance}: below"])
+    assert low < float(magan[distance]) < high
+    tables = sum(page.count("<table><thead>") for page in html(files).values())
+    assert tables <= sum(name.startswith("tables/") for name in files)
 
 
 def test_every_claim_is_on_the_page_with_its_verdict_numbers_command_and_run(
@@ -320,8 +355,8 @@ def test_every_claim_is_on_the_page_with_its_verdict_numbers_command_and_run(
     assert row
     for text in (
         '<span class="verdict verdict-',
-        'href="../results/digits/ebgan/0/metrics.json"',
-        'href="#digits-histograms"',
+        'href="../../results/digits/ebgan/0/metrics.json"',
+        'href="../pages/digits.html#digits-histograms"',
         "dvc repro evaluate@digits-ebgan",
         "experiment ebmrepro/digits, runs ebgan-0, ebgan-1, ebgan-2",
     ):
@@ -332,9 +367,9 @@ def test_every_part_of_the_lecture_has_its_claims_and_figures(page: str) -> None
     for topic in form.TOPICS:
         part = re.search(rf'<section id="lecture-{topic}">.*?</section>', page, re.S)
         assert part, topic
-        assert 'href="#claim-' in part[0], topic
+        assert 'href="../pages/claims.html#claim-' in part[0], topic
     began = re.search(r'<section id="lecture-began">.*?</section>', page, re.S)
-    assert began and 'href="#digits-control"' in began[0]
+    assert began and 'href="../pages/digits.html#digits-control"' in began[0]
 
 
 def test_a_report_without_verdicts_has_no_claims(small: tuple[Path, Params]) -> None:
@@ -358,9 +393,8 @@ def test_every_figure_is_there_as_svg_and_as_png(files: dict[str, bytes]) -> Non
     stems = {name.rpartition(".")[0] for name in names}
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png")}
     parts = "samples scores comparison energies control histograms dbn-filters dbn-fine-tuning"
-    assert stems == {
-        f"digits-{part}" for part in [*parts.split(), "dbn-gradients", "sweep-began-gamma"]
-    }
+    of_suite = {f"digits-{p}" for p in [*parts.split(), "dbn-gradients", "sweep-began-gamma"]}
+    assert stems == {"front-digits-samples", *of_suite}
 
 
 def test_figures_on_the_page_take_their_colours_from_it(page: str) -> None:
