@@ -85,6 +85,7 @@ def params(
                 "grids": [],
                 "classifiers": [],
             },
+            "campaign": {},
             "fundamentals": PLANE,
             "campaign": {},
             "suites": {name: block for name in (suite, *others)},

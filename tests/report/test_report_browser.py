@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import made_up
 import pytest
@@ -53,14 +54,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def opened(
-    browser: Browser, path: Path, width: int = 1280, scheme: str = "light"
+    browser: Browser, path: Path, width: int = 1280, scheme: Literal["light", "dark"] = "light"
 ) -> Iterator[Page]:
     """A page that asked for nothing besides itself and met no error."""
     seen: list[str] = []
-    page = browser.new_page(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.on("pageerror", lambda error: seen.append(str(error)))
     page.on("request", lambda request: seen.append(request.url))
     page.goto(path.as_uri())
@@ -81,7 +79,8 @@ def test_the_front_page_is_short_light_and_as_wide_as_the_screen(
     assert path.stat().st_size < 1_500_000
     with opened(browser, path) as page:
         assert size(page, "Height") <= 6000
-    for scheme in ("light", "dark"):
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
         with opened(browser, path, 390, scheme) as page:
             assert size(page, "Width") == 390
             assert size(page, "Height") <= 9000

@@ -84,7 +84,7 @@ def test_a_likelihood_stands_beside_the_papers_with_both_of_its_intervals(whole:
     assert one[0][0] == "−86.34"
     assert one[1][0] == "−91.5" and one[1][1].startswith("[")
     assert one[2][0] == "[−91.80, −91.00]", "the interval of AIS is the mean over seeds of its ends"
-    assert [main for main, _ in one[3:]] == ["−89.5", "40.0", "0.25", "1.040", "14,501", "2"]
+    assert [main for main, _ in one[3:]] == ["−89.5", "40.0", "0.25", "1.04", "14,501", "2"]
     assert rows["RBM, 20 hidden units, CD-25"][0][0] == "–", "the paper's is not for this one"
 
 
