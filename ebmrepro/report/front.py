@@ -141,13 +141,14 @@ def _finding(told: Told, judged: Judged) -> Iterator[Finding]:
     if part["mean"] is None:
         return
     times = told.get("times", 1)
-    mean, *ends = (None if (v := part[k]) is None else times * v for k in ("mean", "low", "high"))
-    low, high = sorted(ends) if None not in ends else (None, None)
+    ends = sorted(times * part[end] for end in ("low", "high") if part[end] is not None)
+    low, high = ends if len(ends) == 2 else (None, None)
     values = {seed: None if v is None else times * v for seed, v in part["values"].items()}
     text = told["says"].get(judgement["verdict"], claim["claim"])
     link = Link(claim["id"], judged.address(claim, judgement["suite"]))
-    number = wording.estimate(mean, low, high, values)
-    yield Finding(judgement["verdict"], claims.where(judgement), text, number, told["of"], link)
+    number = wording.estimate(times * part["mean"], low, high, values)
+    of = told["of"].format(paper=claim["published_in_words"])
+    yield Finding(judgement["verdict"], claims.where(judgement), text, number, of, link)
 
 
 # Published numbers -----------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def _published(judged: Judged) -> Sequence[Block]:
     rows = [row for row in rows if row.part["mean"] / row.paper > 0]
     if not rows:
         return []
-    panel = Panel("", partial(_forest, rows), 0.8 + 0.44 * len(rows), left=0.1)
+    panel = Panel("", partial(_forest, rows), 0.8 + 0.48 * len(rows), left=0.1)
     figure = WORDS.figure("published", [panel], "front")
     told = WORDS["published"]["unmeasured"].format(numbers="; ".join(lacking))
     return [*figure, Text(told)] if lacking else figure
@@ -200,8 +201,8 @@ def _forest(rows: Sequence[Held], ax: Axes) -> None:
         share = "" if part["fraction"] is None else f", {100 * part['fraction']:.3g} % of epochs"
         numbers = f"paper {printed}, here {ours.rstrip(',')}, n = {len(known)}{share}"
         for text, at, colour, size in (
-            (label, y - 0.55, INK, 8.5),
-            (numbers, y - 0.27, MUTED, 7.5),
+            (label, y - 0.56, INK, 9.5),
+            (numbers, y - 0.27, MUTED, 8.5),
         ):
             where = {"transform": ax.get_yaxis_transform(), "va": "center", "color": colour}
             ax.text(0.01, at, text, fontsize=size, **where)
@@ -263,9 +264,12 @@ def _sheet(told: Told, suite: Suite) -> Sequence[Block]:
     own = {s.name: s for s in suite.systems}
     systems = [own[name] for name in told["systems"] if name in own]
     sheet = [("Real", galleries.real(suite, SHOWN, ACROSS))]
-    sheet += [(s.title, galleries.generated(s, SHOWN, ACROSS)) for s in systems]
+    for system in systems:
+        share = published.share([system])
+        label = system.title if share == "100 %" else f"{system.title}, {share}"
+        sheet.append((label, galleries.generated(system, SHOWN, ACROSS)))
     at = f"front-{slug(suite.name)}"
-    facts = {"shown": SHOWN, "suite": _suite(suite.name), "share": published.share(systems)}
+    facts = {"shown": SHOWN, "suite": _suite(suite.name)}
     return WORDS.gallery("samples", galleries.tiles(sheet), at, sheet, **facts)
 
 

@@ -231,7 +231,8 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
     for panel in (panel for figure in drawn for panel in figure.panels):
         panel.draw(Canvas().add_subplot())
     told = [b for part in section.sections for b in part.blocks if not isinstance(b, Figure)]
-    text = page.html([replace(section, sections=[replace(section.sections[0], blocks=told)])])
+    part = replace(section.sections[0], blocks=told)
+    text = "".join(page.pages([replace(section, sections=[part])]).values())
     elements = Elements(text)
     assert elements.open == []
     assert text.count("data:image/webp;base64,") == 4
