@@ -87,7 +87,6 @@ def params(
             },
             "campaign": {},
             "fundamentals": PLANE,
-            "campaign": {},
             "suites": {name: block for name in (suite, *others)},
         }
     )

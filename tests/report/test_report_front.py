@@ -126,11 +126,7 @@ def test_two_energies_are_overlaid_in_one_unit():
     pair = suite(
         "digits",
         system("ebgan", run(curves=norm), reduction="norm", margin=2.0),
-        system(
-            "magan",
-            run(curves=square, energies={"test": np.array([4.0, 16.0])}),
-            reduction="sum_sq",
-        ),
+        system("magan", run(curves=square, energies=ended), reduction="sum_sq"),
     )
     (figure,) = curves.comparison(pair)
     assert isinstance(figure, Figure)
