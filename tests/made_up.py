@@ -85,8 +85,8 @@ def params(
                 "grids": [],
                 "classifiers": [],
             },
-            "campaign": {},
             "fundamentals": PLANE,
+            "campaign": {},
             "suites": {name: block for name in (suite, *others)},
         }
     )

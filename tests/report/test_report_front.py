@@ -141,7 +141,7 @@ def test_two_energies_are_overlaid_in_one_unit():
     assert curves.comparison(alone) == curves.comparison(other) == []
 
 
-def drawn(panel: Panel) -> list[float]:
+def drawn(panel: Panel) -> list[Any]:
     """The last height of each line, in the order of drawing."""
     from matplotlib.figure import Figure as Canvas
 
