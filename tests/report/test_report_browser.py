@@ -15,6 +15,7 @@ from ebmrepro import report
 from ebmrepro.claims import claims_file, judgements
 from ebmrepro.config import params
 from ebmrepro.report import front
+from ebmrepro.report.blocks import Animation, Figure, Gallery, Table
 from ebmrepro.report.claims import read
 from ebmrepro.report.gather import gather
 from ebmrepro.report.page import FRONT, pages
@@ -50,6 +51,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, page in pages(content, front.section(suites, told, content)).items():
         (into / name).write_text(page)
     return into
+
+
+def test_no_two_files_to_take_along_have_one_name():
+    suites, plain = gather(ROOT, SHIPPED), (Table, Figure, Animation)
+    content = sections(suites, read(ROOT / "reports" / "claims.json"))
+    names = [
+        (isinstance(block, Table), block.name)
+        for section in content
+        for block in section.every_block()
+        if isinstance(block, plain) or (isinstance(block, Gallery) and block.sheet)
+    ]
+    assert len({*names}) == len(names) > 100
 
 
 @contextmanager
