@@ -8,7 +8,18 @@ from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.optimisers import Adam
-from ebmrepro.config.types import Count, Fraction, Layers, Levels, Positive, Seeds, Several
+from ebmrepro.config.types import (
+    Count,
+    Fraction,
+    Layers,
+    Levels,
+    NonNegative,
+    Positive,
+    Rising,
+    Seeds,
+    Several,
+    Some,
+)
 
 
 class Ring(Strict):
@@ -92,16 +103,21 @@ class Likelihood(Strict):
     grid: Count  # points per axis
 
 
-class Margin(Strict):
-    """EBGAN's loss."""
+class Game(Strict):
+    """A generator against an auto-encoder."""
 
     steps: Count
-    batch_size: Count
+    batch_size: Several
     D: Adam
     G: Adam
-    margin: Positive
     code: Count
     z: Count
+
+
+class Margin(Game):
+    """EBGAN's loss."""
+
+    margin: Positive
 
 
 class PlaneTraining(Strict):
@@ -141,6 +157,42 @@ class Partition(Strict):
     ais: PlaneAIS
 
 
+class Gammas(Game):
+    gamma: Annotated[Levels, Rising]
+    lambda_k: Positive
+
+
+class Margins(Game):
+    margins: Annotated[Levels, Rising]
+
+
+class Weights(Margin):
+    pt_weights: Annotated[list[NonNegative], Some, Rising]
+
+
+class Dials(Strict):
+    """Games on the ring in which one number takes several values."""
+
+    seeds: Seeds
+    moments: Count  # of a curve
+    points: Several  # of G, looked at and kept
+    began: Gammas
+    ebgan: Margins
+    ebgan_pt: Weights
+
+    @rule
+    def _moments_in_steps(self):
+        for name in ("began", "ebgan", "ebgan_pt"):
+            game = getattr(self, name)
+            per_moment = game.steps // self.moments * game.batch_size
+            if per_moment < self.points:
+                raise ValueError(
+                    f"points: found {self.points}; {name} makes {per_moment} in each of "
+                    f"{self.moments} moments of {game.steps} steps"
+                )
+        return self
+
+
 class Film(Strict):
     frames: Several
     points: Count
@@ -164,6 +216,7 @@ class Fundamentals(Strict):
     ais: PlaneAIS
     partition: Partition
     film: Film
+    dials: Dials
 
     @rule
     def _bins_fit(self):

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 from ebmrepro.config.params import Params
-from ebmrepro.report import claims, figures, front, markdown, numbers, page, plane
+from ebmrepro.report import (
+    claims,
+    figures,
+    front,
+    landscape,
+    markdown,
+    numbers,
+    page,
+    plane,
+)
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import Suite, System, gather
 from ebmrepro.report.sections import WORDS, sections
@@ -28,8 +37,8 @@ def write(params: Params, root: Path, into: Path) -> Path:
     """Render the report of `params.run` from the files under `root`, and return its front page.
 
     The verdicts are those of claims.json in `into`; without it the report has no claims. `into`
-    gets index.html, pages/, results.md, summary.json, overview.png, figures/, tables/ and plots/;
-    the folders are emptied first, so that a figure of an earlier run does not stay.
+    gets index.html, pages/, landscape.html, results.md, summary.json, overview.png, figures/, tables/
+    and plots/; the folders are emptied first, so that a figure of an earlier run does not stay.
 
     Raises:
         UserError: a result file is there and cannot be read.
@@ -37,7 +46,8 @@ def write(params: Params, root: Path, into: Path) -> Path:
     """
     suites = gather(root, params)
     told = claims.read(into / "claims.json")
-    content = sections(suites, told, plane.read(root, params.fundamentals))
+    seen = plane.read(root, params.fundamentals)
+    content = sections(suites, told, seen)
     first = front.section(suites, told, content)
     for name in ("figures", "pages", "plots", "tables"):
         shutil.rmtree(into / name, ignore_errors=True)
@@ -54,6 +64,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
     _put(into / "overview.png", overview.png)
     atomic.write_json(into / "summary.json", _summary(suites))
     _put(into / "results.md", markdown.markdown(content).encode())
+    _put(into / "landscape.html", landscape.html(seen).encode())
     return into / page.FRONT
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from small_plane import SHIPPED, SMALL, asked
 
-from ebmrepro.config import documents, params
-from ebmrepro.config.plane import Fundamentals
+from ebmrepro.config import documents
 from ebmrepro.networks.samplers import Draws
-from ebmrepro.studies.plane import cost, densities, train
+from ebmrepro.studies.plane import cost, densities, dials, train
 from ebmrepro.studies.plane.energies import Plain, Stack
 from ebmrepro.studies.plane.exact import Exact, total_variation
 from ebmrepro.studies.plane.learning import follow
@@ -22,46 +21,7 @@ from ebmrepro.studies.plane.members import Measured, Plane, stream
 from ebmrepro.studies.plane.partition import Grid
 from ebmrepro.system.errors import UserError
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = params.load(ROOT / "params.yaml").fundamentals
 ALL = densities.make(SHIPPED.densities)
-
-
-def asked(**changes: Any) -> Fundamentals:
-    """The shipped numbers with `changes` by dotted key."""
-    tree = SHIPPED.model_dump()
-    for key, value in changes.items():
-        *path, last = key.split("__")
-        block = tree
-        for part in path:
-            block = block[part]
-        block[last] = value
-    return Fundamentals.model_validate(tree)
-
-
-SMALL = asked(
-    seeds=[0, 1],
-    train=200,
-    held_out=100,
-    training__cd__steps=12,
-    training__cd__langevin_steps=2,
-    training__ml__steps=12,
-    training__ebgan__steps=12,
-    grid=64,
-    sampling__chains=20,
-    sampling__moves=4,
-    sampling__every=1,
-    sampling__ring_chains=20,
-    sampling__ring_moves=4,
-    ais__chains=10,
-    ais__temperatures=5,
-    partition__dimensions=2,
-    partition__ais__chains=10,
-    partition__ais__temperatures=5,
-    film__frames=3,
-    film__points=5,
-    film__moves=1,
-)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -167,6 +127,44 @@ def test_a_promise_that_no_grid_keeps_is_refused(monkeypatch: pytest.MonkeyPatch
         cost.smallest(lambda x: x.square().sum(-1), 0.0, 3.0, 2, 0.01)
 
 
+def test_a_networks_numbers_are_its_weights_and_biases_in_order():
+    energy = Plain(Stack([2, 3, 1], 2.0, Draws([5, 6])), SHIPPED.domain)
+    numbers, x = energy.net.numbers(1), torch.tensor([[0.5, -1.0]])
+    first, bias, last, end = numbers.split([6, 3, 3, 1])
+    by_hand = torch.tanh(x @ first.view(2, 3) + bias) @ last.view(3, 1) + end
+    assert by_hand.item() == pytest.approx(energy(x)[1].item(), abs=1e-6)
+
+
+def test_the_pulling_away_term_without_weight_is_the_margins_game(found: Measured):
+    """Same seeds, points and noise: weight 0 at a margin is that margin, bit for bit."""
+    i = SMALL.dials.ebgan.margins.index(SMALL.dials.ebgan_pt.margin)
+    j = SMALL.dials.ebgan_pt.pt_weights.index(0.0)
+    assert SMALL.dials.ebgan.steps == SMALL.dials.ebgan_pt.steps
+    for name in ("real", "fake"):
+        margin, pt = (found.arrays[f"dial/{dial}/{name}"] for dial in ("margin", "pt_weight"))
+        assert (margin[i] == pt[j]).all()
+
+
+def test_k_follows_its_equation_within_its_bounds():
+    spec = SMALL.dials.began
+    ring, gamma = ALL["ring"], torch.tensor([0.1, 1.0])
+    data = ring.sample(100, torch.Generator().manual_seed(0)).expand(2, -1, -1)
+    k = torch.zeros(2)
+    for state in dials.began(data, Draws([0, 0]), gamma, 5.0, spec, SMALL):
+        balance = gamma * state.terms["real"] - state.terms["fake"]
+        k = (k + 5.0 * balance).clamp(0, 1)
+        assert torch.equal(state.terms["k"], k)
+
+
+def test_a_valley_is_visited_by_two_points_in_a_hundred():
+    ring = densities.make(SHIPPED.densities)["ring"]
+    assert isinstance(ring, densities.Ring)
+    points = torch.zeros(1, 100, 2)  # the ring's centre is no valley
+    points[0, :2], points[0, 2:3], points[0, 3:63] = (ring.centres[i] for i in (0, 1, 2))
+    visited, near = dials.visits(points, ring)
+    assert (visited.item(), near.item()) == (2, pytest.approx(0.63))
+
+
 def test_every_use_of_chance_has_a_stream_of_its_own():
     seeds = {stream(use, name, 0) for use in ("train", "ml", "cd") for name in ALL}
     assert len(seeds) == 12
@@ -224,7 +222,8 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
     (tmp_path / "generated/fundamentals").mkdir(parents=True)
     write_json(tmp_path / "results/fundamentals/metrics.json", found.document())
     found.save(tmp_path / "generated/fundamentals/arrays.npz")
-    film.write(found.training, found.sliding, SMALL, tmp_path / "generated/fundamentals")
+    made, stills = tmp_path / "generated/fundamentals", tmp_path / "results/fundamentals"
+    film.write(found.training, found.sliding, SMALL, made, stills)
     section = plane.section(plane.read(tmp_path, SMALL))
     drawn = [b for part in section.sections for b in part.blocks if isinstance(b, Figure)]
     assert len(drawn) == 4

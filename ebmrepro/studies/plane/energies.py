@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,9 +37,19 @@ class Stack(nn.Module):
             self.biases.append(nn.Parameter(shift if i == 0 else torch.zeros_like(shift)))
 
     def forward(self, x: Tensor) -> Tensor:
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+        return self.upto(x, len(self.weights))
+
+    def upto(self, x: Tensor, layers: int) -> Tensor:
+        """What the first so many layers make of x, before any tanh of the last of them."""
+        pairs = zip(self.weights, self.biases, strict=True)
+        for i, (weight, bias) in enumerate(islice(pairs, layers)):
             x = torch.baddbmm(bias, torch.tanh(x) if i else x, weight)
         return x
+
+    def numbers(self, member: int) -> Tensor:
+        """All of one member's, (K,): layer by layer, its weights (in, out), then its biases."""
+        pairs = zip(self.weights, self.biases, strict=True)
+        return torch.cat([part[member].flatten() for pair in pairs for part in pair])
 
 
 class PlaneEnergy(nn.Module):

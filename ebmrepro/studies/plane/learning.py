@@ -13,6 +13,7 @@ from ebmrepro.networks import samplers
 from ebmrepro.studies.plane import partition, train
 from ebmrepro.studies.plane.energies import PlaneEnergy
 from ebmrepro.studies.plane.exact import Exact
+from ebmrepro.studies.plane.film import Array
 from ebmrepro.studies.plane.members import SHIFT, Measured, Plane, array, picture
 from ebmrepro.studies.plane.partition import Grid
 
@@ -44,6 +45,7 @@ def follow(
     draws = plane.draws(f"film {way}")
     x = train.scattered(draws, film.points, plane.asked)
     curve: list[Tensor] = []
+    networks: dict[str, list[Array]] = {name: [] for name in plane.first}
     energy = next(training)  # one object, that moves on as the training does
     for step, _ in enumerate(chain([energy], training)):
         if step == 0 and way == "ml":
@@ -52,6 +54,8 @@ def follow(
             energies = exact.energies(energy)
             out.training[len(curve)] |= plane.scene(way, energies, x)
             curve.append(exact.kl(energies))
+            for name, i in plane.first.items():
+                networks[name].append(array(energy.net.numbers(i)))
             moves = samplers.langevin(energy, x, plane.asked.sampling.step, draws)
             x = samplers.after(film.moves, moves)
     out.arrays[f"steps/{way}"] = np.array(due, dtype=np.float64)
@@ -59,6 +63,7 @@ def follow(
         own = torch.stack(curve)[:, i : i + len(plane.asked.seeds)]
         out.arrays[f"kl/{name}/{way}"] = array(own.T)
         out.arrays[f"points/{name}/{way}"] = array(x[i])
+        out.arrays[f"network/{name}/{way}"] = np.stack(networks[name])  # (frames, K)
     return energy
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.networks import threads
-from ebmrepro.studies.plane import cost, learning, sampling, train
+from ebmrepro.studies.plane import cost, dials, learning, sampling, train
 from ebmrepro.studies.plane.energies import PlaneEnergy
 from ebmrepro.studies.plane.members import Measured, Plane
 
@@ -37,6 +37,8 @@ def measure(asked: Fundamentals, say: Callable[[str], None]) -> Measured:
         sampling.error(plane, out, trained["ml"])
         sampling.steps(plane, out)
         sampling.slide(plane, out, trained["ml"])
+    say("dials: gamma, margin, weight of the pulling-away term")
+    dials.turn(plane, out)
     say("Z by grid and by annealed importance sampling, in more dimensions")
     cost.by_dimension(plane, out)
     return out

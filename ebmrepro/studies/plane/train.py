@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmrepro.config.optimisers import Adam
-from ebmrepro.config.plane import Chains, Fundamentals, Likelihood, Margin
+from ebmrepro.config.plane import Chains, Fundamentals, Game, Likelihood, Margin
 from ebmrepro.networks import samplers
 from ebmrepro.networks.samplers import Draws
 from ebmrepro.studies.plane.energies import Plain, PlaneEnergy, Reconstruction, Stack
@@ -36,7 +36,7 @@ from ebmrepro.studies.plane.partition import Grid
 from ebmrepro.training import optimisers
 
 
-class _Descent:
+class Descent:
     """Adam with a rate that falls to 0, linearly over `steps` moves."""
 
     def __init__(self, network: nn.Module, spec: Adam, steps: int):
@@ -51,7 +51,7 @@ class _Descent:
         self.rule.step()
 
 
-def _batch(data: Tensor, n: int, draws: Draws) -> Tensor:
+def batch(data: Tensor, n: int, draws: Draws) -> Tensor:
     """n points of each member's data, (M, N, 2) -> (M, n, 2)."""
     chosen = draws.indices(data.shape[1], n)
     return data.gather(1, chosen[..., None].expand(-1, -1, 2))
@@ -66,11 +66,11 @@ def contrastive_divergence(
 ) -> Iterator[PlaneEnergy]:
     """The energy before training and after every step; one object, that moves on."""
     E = _plain(draws, asked)
-    descend = _Descent(E, spec.optim, spec.steps)
+    descend = Descent(E, spec.optim, spec.steps)
     chains = scattered(draws, spec.batch_size, asked)
     yield E
     for _ in range(spec.steps):
-        x = _batch(data, spec.batch_size, draws)
+        x = batch(data, spec.batch_size, draws)
         anew = draws.uniform(spec.batch_size, 1) < spec.restart
         chains = torch.where(anew, scattered(draws, spec.batch_size, asked), chains)
         moves = samplers.langevin(E, chains, spec.langevin_step, draws)
@@ -89,12 +89,12 @@ def maximum_likelihood(
     hide between its points.
     """
     E = _plain(draws, asked)
-    descend = _Descent(E, spec.optim, spec.steps)
+    descend = Descent(E, spec.optim, spec.steps)
     grid = Grid(asked.domain.half, spec.grid, 2)
     points, cell = grid.points(), 2 * grid.half / grid.k
     yield E
     for _ in range(spec.steps):
-        x = _batch(data, spec.batch_size, draws)
+        x = batch(data, spec.batch_size, draws)
         shifted = points + (draws.uniform(1, 2) - 0.5) * cell
         real, everywhere = E(torch.cat([x, shifted], 1)).split([spec.batch_size, len(grid)], 1)
         log_z = (-everywhere).logsumexp(1) + grid.log_cell
@@ -104,20 +104,27 @@ def maximum_likelihood(
 
 def margin(data: Tensor, draws: Draws, spec: Margin, asked: Fundamentals) -> Iterator[PlaneEnergy]:
     """The same, down EBGAN's losses, against a generator that learns beside the energy."""
-    hidden, spread = asked.network.hidden, asked.network.spread
-    auto_encoder = Stack([2, hidden[0], spec.code, hidden[0], 2], spread, draws)
-    D = Reconstruction(auto_encoder, asked.domain)
-    G = Stack([spec.z, *hidden, 2], spread, draws)
-    down_D, down_G = _Descent(D, spec.D, spec.steps), _Descent(G, spec.G, spec.steps)
+    D, G, down_D, down_G = players(draws, spec, asked)
     yield D
     for _ in range(spec.steps):
-        x, z = _batch(data, spec.batch_size, draws), draws.normal(spec.batch_size, spec.z)
+        x, z = batch(data, spec.batch_size, draws), draws.normal(spec.batch_size, spec.z)
         x_g = asked.domain.wall * torch.tanh(G(z))
         real, fake = D.inside(torch.cat([x, x_g.detach()], 1)).split(spec.batch_size, 1)
         hinge = (spec.margin - fake).clamp_min(0)
         down_D((real.mean(1) + hinge.mean(1)).sum())  # L_D = D(x) + [m - D(G(z))]^+
         down_G(D.inside(x_g).mean(1).sum())  # L_G = D(G(z))
         yield D
+
+
+def players(
+    draws: Draws, spec: Game, asked: Fundamentals
+) -> tuple[Reconstruction, Stack, Descent, Descent]:
+    """D, an auto-encoder whose error is the energy, and G, z -> points; and what moves each."""
+    hidden, spread = asked.network.hidden, asked.network.spread
+    auto_encoder = Stack([2, hidden[0], spec.code, hidden[0], 2], spread, draws)
+    D = Reconstruction(auto_encoder, asked.domain)
+    G = Stack([spec.z, *hidden, 2], spread, draws)
+    return D, G, Descent(D, spec.D, spec.steps), Descent(G, spec.G, spec.steps)
 
 
 def scattered(draws: Draws, n: int, asked: Fundamentals) -> Tensor:

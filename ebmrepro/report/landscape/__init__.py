@@ -1,0 +1,127 @@
+"""The plane's energies as a page to play with: reports/landscape.html.
+
+One file without a server and a network. It holds the networks' numbers themselves, so what a
+reader turns, and what points slide down, is the trained energy and no picture of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ebmrepro.report import figures
+from ebmrepro.report.plane import Found
+from ebmrepro.report.words import Words
+from ebmrepro.runs.results import Array
+from ebmrepro.studies.plane import film
+
+HERE = Path(__file__).parent
+WORDS = Words("landscape")
+SCRIPTS = ("energy.js", "surface.js", "chart.js", "widgets.js")
+DATA = 300  # points of the data, to lay on the surface
+DRAWN = 150  # points of G
+
+
+def html(found: Found | None) -> str:
+    """The page, of the plane's first seed and of all seeds of its dials.
+
+    Where the stage has not run, or its arrays are older than the dials, it says so.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    there = found is not None and "dial/seeds" in found.arrays
+    told = json.dumps(data(found), separators=(",", ":"), allow_nan=False) if there else ""
+    return environment.get_template("page.html.j2").render(
+        words=WORDS,
+        asked=found.asked if there else None,
+        real=figures.PALETTE[2],
+        fake=figures.PALETTE[4],
+        data=Markup(told.replace("<", "\\u003c")),
+        scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
+    )
+
+
+def data(found: Found) -> Mapping[str, Any]:
+    """What the scripts read. Arrays are base64 of little-endian float32."""
+    asked, arrays = found.asked, found.arrays
+    plain = [2, *asked.network.hidden, 1]
+    kinds = {"cd": plain, "ml": plain, "ebgan": _auto_encoder(found, asked.training.ebgan.code)}
+    return {
+        "domain": asked.domain.model_dump(),
+        "sampling": {"points": asked.film.points, "step": asked.film.descent_step},
+        "shades": film.SHADES,
+        "densities": {
+            name: {"title": title, "data": _packed(arrays[f"points/{name}/true"][:DATA])}
+            for name, title in film.TITLES.items()
+        },
+        "ways": {
+            way: {
+                "title": title,
+                "top": top,
+                "widths": kinds[way],
+                "steps": [int(step) for step in arrays[f"steps/{way}"]],
+                "networks": {d: _packed(arrays[f"network/{d}/{way}"]) for d in film.TITLES},
+                "kl": {d: _rounded(arrays[f"kl/{d}/{way}"][0]) for d in film.TITLES},
+            }
+            for way, (title, top) in film.training_rows(asked).items()
+        },
+        "dials": {name: _dial(found, name) for name in WORDS["dials"]},
+    }
+
+
+def _dial(found: Found, name: str) -> Mapping[str, Any]:
+    """Its values with, for each, curves over training, the end, D of the first seed, G's points."""
+    told, arrays, at = WORDS["dials"][name], found.arrays, f"dial/{name}"
+    game = getattr(found.asked.dials, told["game"])
+    values = [float(f"{value:g}") for value in arrays[f"{at}/values"]]
+    curves = {term: arrays[f"{at}/{term}"] for term in told["terms"]}
+    curves["ratio"] = arrays[f"{at}/fake"] / np.maximum(arrays[f"{at}/real"], 1e-9)
+    moments = curves["ratio"].shape[-1]
+    return {
+        "symbol": told["symbol"],
+        "values": values,
+        "steps": _rounded(np.arange(1, moments + 1) * (game.steps // moments)),
+        "panels": told["panels"],
+        "curves": {
+            term: [
+                {"mean": _rounded(c.mean(0)), "low": _rounded(c.min(0)), "high": _rounded(c.max(0))}
+                for c in curve
+            ]
+            for term, curve in curves.items()
+        },
+        "ends": {
+            measure: [list(found.values(f"{measure}_{value:g}@{name}")) for value in values]
+            for measure in ("valleys", "near")
+        },
+        "of": found.asked.densities.ring.modes,
+        "widths": _auto_encoder(found, game.code),
+        "networks": [_packed(arrays[f"{at}/network/{i}"]) for i in range(len(values))],
+        "points": [_packed(arrays[f"{at}/points/{i}"][-DRAWN:]) for i in range(len(values))],
+    }
+
+
+def _auto_encoder(found: Found, code: int) -> Sequence[int]:
+    wide = found.asked.network.hidden[0]
+    return [2, wide, code, wide, 2]
+
+
+def _packed(array: Array) -> str:
+    return base64.b64encode(np.ascontiguousarray(array, dtype="<f4").tobytes()).decode()
+
+
+def _rounded(array: Array) -> Sequence[float]:
+    """To four digits; what is not finite, as 0."""
+    return [float(f"{value:.4g}") if np.isfinite(value) else 0.0 for value in array]
