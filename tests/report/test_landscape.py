@@ -1,4 +1,4 @@
-"""The page to play with: its arithmetic is Python's, its widgets do what they say, it needs nobody."""
+"""The page to play with: its arithmetic is Python's, its widgets do what they say, offline."""
 
 from __future__ import annotations
 

@@ -95,13 +95,7 @@ def _dial(found: Found, name: str) -> Mapping[str, Any]:
         "values": values,
         "steps": _rounded(np.arange(1, moments + 1) * (game.steps // moments)),
         "panels": told["panels"],
-        "curves": {
-            term: [
-                {"mean": _rounded(c.mean(0)), "low": _rounded(c.min(0)), "high": _rounded(c.max(0))}
-                for c in curve
-            ]
-            for term, curve in curves.items()
-        },
+        "curves": {term: [_band(own) for own in curve] for term, curve in curves.items()},
         "ends": {
             measure: [list(found.values(f"{measure}_{value:g}@{name}")) for value in values]
             for measure in ("valleys", "near")
@@ -111,6 +105,12 @@ def _dial(found: Found, name: str) -> Mapping[str, Any]:
         "networks": [_packed(arrays[f"{at}/network/{i}"]) for i in range(len(values))],
         "points": [_packed(arrays[f"{at}/points/{i}"][-DRAWN:]) for i in range(len(values))],
     }
+
+
+def _band(curves: Array) -> Mapping[str, Sequence[float]]:
+    """Of curves of several seeds, (seeds, moments)."""
+    parts = {"mean": curves.mean(0), "low": curves.min(0), "high": curves.max(0)}
+    return {name: _rounded(part) for name, part in parts.items()}
 
 
 def _auto_encoder(found: Found, code: int) -> Sequence[int]:

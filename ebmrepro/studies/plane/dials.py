@@ -48,7 +48,7 @@ class Dial(NamedTuple):
 
 
 def turn(plane: Plane, out: Measured) -> None:
-    """Curves, points and energies of every value; how many valleys, and how near, from each seed."""
+    """Curves, points and energies of every value; from each seed the valleys that G visits."""
     asked = plane.asked.dials
     ring = densities.make(plane.asked.densities)["ring"]
     assert isinstance(ring, Ring)
@@ -158,7 +158,7 @@ def _record(plane: Plane, out: Measured, dial: Dial, ring: Ring) -> None:
 
 
 def visits(points: Tensor, ring: Ring) -> tuple[Tensor, Tensor]:
-    """How many valleys have a SHARE of the points, and the share in any, (M, N, 2) -> (M,) twice."""
+    """How many valleys have a SHARE of points, and the share in any, (M, N, 2) -> (M,) twice."""
     distance, which = (points[:, :, None] - ring.centres).norm(dim=-1).min(-1)
     inside = distance < WITHIN * ring.sd
     each = torch.stack([((which == i) & inside).double().mean(1) for i in range(len(ring.centres))])
