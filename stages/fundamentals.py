@@ -11,7 +11,7 @@ from ebmrepro.config import params
 
 
 def main() -> None:
-    """Write results/fundamentals: numbers, stills; generated/fundamentals: arrays and films."""
+    """Write results/fundamentals: numbers; and generated/fundamentals: arrays and animations."""
     block = params.load().fundamentals
     from ebmrepro.runs import layout
     from ebmrepro.studies.plane import film, measure
@@ -25,7 +25,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     atomic.write_json(results / "metrics.json", measured.document())
     measured.save(generated / "arrays.npz")
-    film.write(measured.training, measured.sliding, block, generated, results)
+    film.write(measured.training, measured.sliding, block, generated)
     atomic.write_json(provenance / "fundamentals.json", {"seconds": measured.seconds})
     typer.echo(f"results/fundamentals: {len(measured.values)} values over seeds")
 

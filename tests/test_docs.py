@@ -11,11 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
+import drawn
 import markers
 import mathml
 import measured
 import pytest
 import source
+from playwright.sync_api import Browser
 from ruamel.yaml import YAML
 
 from ebmrepro.config import declarations, params
@@ -24,6 +26,7 @@ from ebmrepro.metrics.interval import interval
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md")}
+NOTEBOOKS = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.ipynb")]
 METHODS = declarations.available_methods()
 
 
@@ -83,7 +86,10 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[str, Links]:
     found = {p.relative_to(site).as_posix(): Links(p.read_text()) for p in site.rglob("*.html")}
-    assert len(found) == len(PAGES) + 1  # and 404.html
+    made = drawn.page() is not None  # the page to play with, which `make repro` makes
+    assert len(found) == len(PAGES) + len(NOTEBOOKS) + 1 + made  # and 404.html
+    for page in found.values():
+        page.fetched = [address for address in page.fetched if not address.startswith("data:")]
     return found
 
 
@@ -96,13 +102,13 @@ def test_every_page_is_in_the_navigation_and_every_entry_is_a_page():
 
     configuration = YAML(typ="safe", pure=True).load((ROOT / "mkdocs.yml").read_text())
     listed = entries(configuration["nav"])
-    assert sorted(listed) == sorted(PAGES)
+    assert sorted(listed) == sorted([*PAGES, *NOTEBOOKS])
 
 
 @pytest.mark.slow
 def test_a_page_makes_a_browser_fetch_nothing_from_a_network(site: Path, pages: dict[str, Links]):
     for name, page in pages.items():
-        assert page.fetched, name
+        assert page.fetched or name == drawn.INTERACTIVE, name
         outside = [a for a in page.fetched if re.match(r"([a-z]+:)?//", a)]
         assert outside == [], name
         missing = [a for a in page.fetched if not (site / name).parent.joinpath(a).exists()]
@@ -267,6 +273,81 @@ def test_verdicts_show_sentence_published_ours_and_verdict(made_up: Path):
     assert "verdicts: 1 holds, 1 fails, 1 not run here" in measured.topic("ebgan")
     with pytest.raises(source.MarkerError, match="no claim of paper 'bgan'"):
         measured.verdicts("bgan")
+
+
+def test_a_number_in_a_sentence_is_the_mean_over_seeds_with_its_interval(made_up: Path):
+    found = interval([1.0, 2.0, 3.0], "log")
+    assert measured.value("digits/ebgan", "fd_dbn").startswith(
+        f"{found.mean:.3g} \\[{found.low:.3g}"
+    )
+    assert measured.value("digits/ebgan", "fid") == "*not run here*"
+    assert measured.value("digits/magan", "fd_dbn") == "*not run here*"
+    (made_up / "results/plane").mkdir()
+    tree = {"values": {"z": {"0": -1234567.0, "1": -1234567.0}}}
+    (made_up / "results/plane/metrics.json").write_text(json.dumps(tree))
+    assert measured.value("plane", "z") == "−1,234,567"
+    with pytest.raises(source.MarkerError, match="no measure 'fd_dnb'"):
+        measured.value("digits/ebgan", "fd_dnb")
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((0.5, 1.4, 2.6), "higher than"),
+        ((1.5, 2.6, 3.4), "lower than"),
+        ((1.5, 1.5, 3.1), "not told apart from"),
+    ],
+)
+def test_how_two_stand_is_said_by_their_difference_seed_by_seed(
+    made_up: Path, others: tuple[float, ...], said: str
+):
+    for seed, value in enumerate(others):
+        folder = made_up / "results/digits/magan" / str(seed)
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps({"values": {"fd_dbn": value}}))
+    assert measured.beside("digits/ebgan", "fd_dbn", "digits/magan", "fd_dbn") == said
+
+
+def test_a_figure_of_the_report_that_is_not_there_is_refused_by_name():
+    with pytest.raises(source.MarkerError, match="the report has no digits-energis"):
+        drawn.figure("digits-energis")
+    with pytest.raises(source.MarkerError, match="digits-energies has no 'EBGANN'"):
+        drawn.figure("digits-energies", ["EBGANN"])
+
+
+def test_every_part_of_the_lecture_has_a_finding_with_a_number_a_figure_and_a_command():
+    parts = re.split(r"^## \d+\. .*$", PAGES["lecture.md"], flags=re.MULTILINE)[1:]
+    assert len(parts) == 11
+    for part in parts:
+        part = part.partition("\n## ")[0]
+        finding, _, rest = part.partition("{: .finding }")
+        assert rest and "{{ value(" in finding and "{{ figure(" in rest and "**Run:**" in rest
+
+
+def test_a_notebook_is_in_git_without_what_it_printed():
+    for name in NOTEBOOKS:
+        cells = json.loads((DOCS / name).read_text())["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert code and all(c["outputs"] == [] and c["execution_count"] is None for c in code)
+
+
+@pytest.mark.slow
+def test_the_notebook_of_the_lecture_draws_three_figures(site: Path):
+    page = (site / "lecture-figures.html").read_text()
+    assert page.count('class="jp-RenderedImage ') == 3
+
+
+@pytest.mark.slow
+def test_the_lecture_opens_in_a_browser_in_the_dark_and_on_a_phone(site: Path, browser: Browser):
+    for name in ("lecture", "lecture-figures"):
+        opened = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        wrong: list[str] = []
+        opened.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
+        opened.on("requestfailed", lambda asked, wrong=wrong: wrong.append(asked.url))
+        opened.goto((site / f"{name}.html").as_uri())
+        assert wrong == []
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+        opened.close()
 
 
 def test_a_document_shows_its_values_and_how_they_were_taken(made_up: Path):

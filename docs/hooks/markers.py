@@ -1,20 +1,22 @@
-"""A line `{{ name(...) }}` of a page becomes what the function of that name makes of the project.
+"""A marker `{{ name(...) }}` of a page becomes what the function of that name makes of the project.
 
-`code`, `block`, `symbols` and `departures` show the source; `result`, `samples`, `measures` and
-`document` what was measured; `verdicts` and `topic` what that says of the claims. One that cannot
-be resolved stops the build.
+On a line of their own `code`, `block`, `symbols` and `departures` show the source; `result`,
+`samples`, `measures` and `document` what was measured; `verdicts` and `topic` what that says of the
+claims; `figure` what the report draws. In a sentence `value` is a number, and `beside` says how two
+stand to each other. One that cannot be resolved stops the build.
 """
 
 import ast
 import inspect
 import re
 
+import drawn
 import measured
 import source
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
-MARKER = re.compile(r"^\{\{ *(?P<name>\w+)\((?P<arguments>.*)\) *\}\}$", re.MULTILINE)
+MARKER = re.compile(r"(?<!`)\{\{ *(?P<name>\w+)\((?P<arguments>[^{}\n]*)\) *\}\}")
 MAKERS = {
     maker.__name__: maker
     for maker in (
@@ -28,6 +30,11 @@ MAKERS = {
         measured.topic,
         measured.document,
         measured.measures,
+        measured.value,
+        measured.beside,
+        drawn.figure,
+        drawn.interactive,
+        drawn.report,
     )
 }
 
@@ -36,6 +43,8 @@ def on_files(files, /, *, config):
     """Pictures of results are files of the site like those under docs/."""
     for address, path in measured.pictures():
         files.append(File.generated(config, address, abs_src_path=str(path)))
+    if (text := drawn.page()) is not None:
+        files.append(File.generated(config, drawn.INTERACTIVE, content=text))
     return files
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,10 @@ def verdicts(*papers: str) -> str:
     Raises:
         MarkerError: the file has no claim of one of them.
     """
-    return _claims("paper", papers)
+    if not (claims := _told("paper", papers)):
+        return f"*Verdicts: {NOT_RUN}.*"
+    table = ["| claim | published | ours | verdict |", "| :-- | :-- | :-- | :-- |"]
+    return "\n".join([*table, *(row for claim in claims for row in _rows(claim))])
 
 
 def topic(name: str) -> str:
@@ -82,12 +85,21 @@ def topic(name: str) -> str:
     Raises:
         MarkerError: the file has no claim of that part.
     """
-    table = _claims("topic", (name,))
-    if not table.startswith("|"):
-        return table
-    found = re.findall(r"\| \**([a-z ]+)\**<br>[^|]*\|$", table, re.MULTILINE)
-    counts = ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict)))
-    return f'??? abstract "Claims and verdicts: {counts}"\n\n{textwrap.indent(table, "    ")}'
+    if not (claims := _told("topic", (name,))):
+        return f"*Verdicts: {NOT_RUN}.*"
+    table, counts = ["| claim | verdict |", "| :-- | :-- |"], Counter[str]()
+    for claim in claims:
+        judged = [j for j in claim["judgements"] if j["verdict"] != NOT_RUN]
+        said = [f"**{j['verdict']}** on {escape(j['suite'])}" for j in judged] or [NOT_RUN]
+        table.append(f"| {escape(claim['claim'])} | {', '.join(said)} |")
+        counts.update([j["verdict"] for j in judged] or [NOT_RUN])
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    return _folded(f"Claims and verdicts: {told}", table)
+
+
+def _folded(title: str, lines: Sequence[str]) -> str:
+    """What opens under a title."""
+    return f'??? abstract "{title}"\n\n{textwrap.indent(chr(10).join(lines), "    ")}'
 
 
 def document(path: str, names: Sequence[str]) -> str:
@@ -109,7 +121,65 @@ def document(path: str, names: Sequence[str]) -> str:
         ours = _mean(values) if values else escape(found["reasons"].get(name, "not measured"))
         table.append(f"| `{name}`<br><small>{told}</small> | {ours} |")
     note = f"Mean over training seeds, 95 % interval in brackets. From `{path}`."
-    return "\n".join([*table, "", f"<small>{note}</small>"])
+    title = "Numbers, and how each was measured"
+    return _folded(title, [*table, "", f"<small>{note}</small>"])
+
+
+def value(place: str, name: str) -> str:
+    """A measured number in a sentence, with its 95 % interval over seeds.
+
+    `place` is a folder of results/: of a system (`digits/ebgan`), or of a stage with one document.
+
+    Raises:
+        MarkerError: a measure of a system is not in the catalogue.
+    """
+    by_seed = _by_seed(place, name)
+    if not by_seed:
+        return f"*{NOT_RUN}*"
+    known = catalogue.MEASURES.get(name)
+    found = interval([*by_seed.values()], catalogue.scale(name) if known else "linear")
+    parts = [found.mean, found.low, found.high]
+    mean, *ends = ("" if p is None else _brief(p) for p in parts)
+    spread = f" \\[{ends[0]}, {ends[1]}\\]" if all(ends) and ends[0] != ends[1] else ""
+    return f"{mean}{spread}"
+
+
+def beside(place: str, name: str, other: str, measure: str) -> str:
+    """`lower than`, `higher than`, or `not told apart from`: by the paired difference over seeds.
+
+    Raises:
+        MarkerError: a measure of a system is not in the catalogue.
+    """
+    one, two = _by_seed(place, name), _by_seed(other, measure)
+    differences = [one[seed] - two[seed] for seed in one if seed in two]
+    if not differences:
+        return f"*{NOT_RUN}* beside"
+    found = interval(differences)
+    if found.low is None or found.high is None or found.low <= 0 <= found.high:
+        return "not told apart from"
+    return "higher than" if found.low > 0 else "lower than"
+
+
+def _by_seed(place: str, name: str) -> dict[str, float]:
+    """What was measured, seed by seed; nothing where it was not."""
+    folder, runs = ROOT / "results" / place, _folders(*place.split("/")) if "/" in place else []
+    if runs:
+        if name not in catalogue.MEASURES:
+            raise MarkerError(f"no measure {name!r} in the catalogue")
+        texts = {run.name: json.loads((run / "metrics.json").read_text("utf-8")) for run in runs}
+        values = {seed: text["values"].get(name) for seed, text in texts.items()}
+    else:
+        file = folder / "metrics.json"
+        found = json.loads(file.read_text("utf-8"))["values"] if file.is_file() else {}
+        values = found.get(name, {})
+    return {seed: number for seed, number in values.items() if number is not None}
+
+
+def _brief(number: float) -> str:
+    """Three significant digits, without an exponent, with a real minus sign."""
+    text = f"{number:.3g}"
+    text = f"{number:,.0f}" if "e+" in text else text
+    return text.replace("-", "−")
 
 
 def pictures() -> Iterator[tuple[str, Path]]:
@@ -151,20 +221,17 @@ def _runs(suite: str, name: str) -> Sequence[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in texts]
 
 
-def _claims(key: str, wanted: Sequence[str]) -> str:
+def _told(key: str, wanted: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """The claims of these papers or parts of the lecture; none where none was judged."""
     path = ROOT / "reports" / "claims.json"
     if not path.is_file():
-        return f"*Verdicts: {NOT_RUN}.*"
+        return []
     found = json.loads(path.read_text(encoding="utf-8"))["claims"]
     known = sorted({claim[key] for claim in found if claim[key]})
     for name in wanted:
         if name not in known:
             raise MarkerError(f"no claim of {key} {name!r}; there are {', '.join(known)}")
-    table = ["| claim | published | ours | verdict |", "| :-- | :-- | :-- | :-- |"]
-    for claim in found:
-        if claim[key] in wanted:
-            table += _rows(claim)
-    return "\n".join(table)
+    return [claim for claim in found if claim[key] in wanted]
 
 
 def _rows(claim: dict[str, Any]) -> Iterator[str]:

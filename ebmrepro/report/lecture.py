@@ -49,4 +49,5 @@ def section(
         links = (Links("Claims", items), Links("Where to look", places))
         blocks = [Text(part.text), *(block for block in links if block.items)]
         parts.append(Section(f"lecture-{part.topic}", part.title, blocks))
-    return Section("lecture", WORDS["title"], [WORDS.text("introduction")], parts)
+    pages = Links("Elsewhere", [("", Link(text, to)) for text, to in WORDS["pages"].items()])
+    return Section("lecture", WORDS["title"], [WORDS.text("introduction"), pages], parts)

@@ -67,8 +67,7 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
     path, made = root / "results/fundamentals/metrics.json", root / "generated/fundamentals"
     if not (path.exists() and (made / "arrays.npz").exists()):
         return None
-    pictures = (p for folder in (made, path.parent) for p in sorted(folder.glob("*.webp")))
-    films = {path.stem: path.read_bytes() for path in pictures}
+    films = {path.stem: path.read_bytes() for path in sorted(made.glob("*.webp"))}
     return Found(asked, results.document(path), results.arrays(made / "arrays.npz"), films)
 
 

@@ -32,7 +32,7 @@ def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         folder.mkdir(parents=True)
     write_json(results / "metrics.json", found.document())
     found.save(made / "arrays.npz")
-    film.write(found.training, found.sliding, SMALL, made, results)
+    film.write(found.training, found.sliding, SMALL, made)
     seen = plane.read(root, SMALL)
     assert seen is not None
     (root / "landscape.html").write_text(landscape.html(seen), encoding="utf-8")

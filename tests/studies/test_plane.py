@@ -222,8 +222,7 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
     (tmp_path / "generated/fundamentals").mkdir(parents=True)
     write_json(tmp_path / "results/fundamentals/metrics.json", found.document())
     found.save(tmp_path / "generated/fundamentals/arrays.npz")
-    made, stills = tmp_path / "generated/fundamentals", tmp_path / "results/fundamentals"
-    film.write(found.training, found.sliding, SMALL, made, stills)
+    film.write(found.training, found.sliding, SMALL, tmp_path / "generated/fundamentals")
     section = plane.section(plane.read(tmp_path, SMALL))
     drawn = [b for part in section.sections for b in part.blocks if isinstance(b, Figure)]
     assert len(drawn) == 4

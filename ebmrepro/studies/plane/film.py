@@ -102,9 +102,8 @@ def write(
     sliding: Sequence[Mapping[tuple[str, str], Scene]],
     asked: Fundamentals,
     into: Path,
-    stills: Path,
 ) -> None:
-    """Both films of the plane into one folder, and the last picture of each into another."""
+    """Both films of the plane, and the last picture of each for who wants no movement."""
     domain, wall = asked.domain.half, asked.domain.wall
     for name, scenes, rows in (
         ("training", training, training_rows(asked)),
@@ -118,7 +117,7 @@ def write(
         shown = [FRAME] * len(others) + [HOLD]
         film = {"save_all": True, "append_images": others, "duration": shown, "loop": 0}
         first.save(into / f"{name}.webp", quality=70, method=3, **film)
-        sheets[-1].save(stills / f"{name}-last.webp", quality=80, method=3)
+        sheets[-1].save(into / f"{name}-last.webp", quality=80, method=3)
 
 
 def training_rows(asked: Fundamentals) -> dict[str, tuple[str, float]]:
