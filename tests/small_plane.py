@@ -49,7 +49,7 @@ SMALL = asked(
     dials__seeds=[0, 1],
     dials__moments=2,
     dials__points=100,
-    dials__began__steps=4,
-    dials__ebgan__steps=4,
-    dials__ebgan_pt__steps=4,
+    dials__gamma__steps=4,
+    dials__margin__steps=4,
+    dials__pt_weight__steps=4,
 )

@@ -158,16 +158,16 @@ class Partition(Strict):
 
 
 class Gammas(Game):
-    gamma: Annotated[Levels, Rising]
+    values: Annotated[Levels, Rising]
     lambda_k: Positive
 
 
 class Margins(Game):
-    margins: Annotated[Levels, Rising]
+    values: Annotated[Levels, Rising]
 
 
 class Weights(Margin):
-    pt_weights: Annotated[list[NonNegative], Some, Rising]
+    values: Annotated[list[NonNegative], Some, Rising]
 
 
 class Dials(Strict):
@@ -176,13 +176,13 @@ class Dials(Strict):
     seeds: Seeds
     moments: Count  # of a curve
     points: Several  # of G, looked at and kept
-    began: Gammas
-    ebgan: Margins
-    ebgan_pt: Weights
+    gamma: Gammas  # of BEGAN
+    margin: Margins  # of EBGAN
+    pt_weight: Weights  # of the pulling-away term, at one margin
 
     @rule
     def _moments_in_steps(self):
-        for name in ("began", "ebgan", "ebgan_pt"):
+        for name in ("gamma", "margin", "pt_weight"):
             game = getattr(self, name)
             per_moment = game.steps // self.moments * game.batch_size
             if per_moment < self.points:

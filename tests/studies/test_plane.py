@@ -137,16 +137,16 @@ def test_a_networks_numbers_are_its_weights_and_biases_in_order():
 
 def test_the_pulling_away_term_without_weight_is_the_margins_game(found: Measured):
     """Same seeds, points and noise: weight 0 at a margin is that margin, bit for bit."""
-    i = SMALL.dials.ebgan.margins.index(SMALL.dials.ebgan_pt.margin)
-    j = SMALL.dials.ebgan_pt.pt_weights.index(0.0)
-    assert SMALL.dials.ebgan.steps == SMALL.dials.ebgan_pt.steps
+    i = SMALL.dials.margin.values.index(SMALL.dials.pt_weight.margin)
+    j = SMALL.dials.pt_weight.values.index(0.0)
+    assert SMALL.dials.margin.steps == SMALL.dials.pt_weight.steps
     for name in ("real", "fake"):
         margin, pt = (found.arrays[f"dial/{dial}/{name}"] for dial in ("margin", "pt_weight"))
         assert (margin[i] == pt[j]).all()
 
 
 def test_k_follows_its_equation_within_its_bounds():
-    spec = SMALL.dials.began
+    spec = SMALL.dials.gamma
     ring, gamma = ALL["ring"], torch.tensor([0.1, 1.0])
     data = ring.sample(100, torch.Generator().manual_seed(0)).expand(2, -1, -1)
     k = torch.zeros(2)

@@ -42,7 +42,7 @@ def html(found: Found | None) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    there = found is not None and "dial/seeds" in found.arrays
+    there = found is not None and "dial/gamma/real" in found.arrays
     told = json.dumps(data(found), separators=(",", ":"), allow_nan=False) if there else ""
     return environment.get_template("page.html.j2").render(
         words=WORDS,
@@ -85,8 +85,8 @@ def data(found: Found) -> Mapping[str, Any]:
 def _dial(found: Found, name: str) -> Mapping[str, Any]:
     """Its values with, for each, curves over training, the end, D of the first seed, G's points."""
     told, arrays, at = WORDS["dials"][name], found.arrays, f"dial/{name}"
-    game = getattr(found.asked.dials, told["game"])
-    values = [float(f"{value:g}") for value in arrays[f"{at}/values"]]
+    game = getattr(found.asked.dials, name)
+    values = game.values
     curves = {term: arrays[f"{at}/{term}"] for term in told["terms"]}
     curves["ratio"] = arrays[f"{at}/fake"] / np.maximum(arrays[f"{at}/real"], 1e-9)
     moments = curves["ratio"].shape[-1]

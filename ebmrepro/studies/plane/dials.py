@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ebmrepro.config.plane import Fundamentals, Game
+from ebmrepro.config.plane import Fundamentals, Game, Gammas, Margins, Weights
 from ebmrepro.networks.samplers import Draws
 from ebmrepro.studies.plane import densities, train
 from ebmrepro.studies.plane.densities import Ring
@@ -39,52 +39,44 @@ class State(NamedTuple):
 
 
 class Dial(NamedTuple):
-    """A number to turn and the values that it takes."""
+    """A number to turn, as params.yaml calls it, and the game in which it takes its values."""
 
     name: str
-    values: list[float]
-    game: Game
+    game: Gammas | Margins | Weights
     play: Iterator[State]
 
 
 def turn(plane: Plane, out: Measured) -> None:
     """Curves, points and energies of every value; from each seed the valleys that G visits."""
-    asked = plane.asked.dials
     ring = densities.make(plane.asked.densities)["ring"]
     assert isinstance(ring, Ring)
     for dial in _dials(plane.asked, ring):
         with out.timed(f"dial {dial.name}"):
             _record(plane, out, dial, ring)
-        out.arrays[f"dial/{dial.name}/values"] = array(torch.tensor(dial.values))
-    out.arrays["dial/seeds"] = array(torch.tensor(asked.seeds))
 
 
 def _dials(asked: Fundamentals, ring: Ring) -> Iterator[Dial]:
     dials = asked.dials
 
     def members(values: list[float]) -> tuple[Tensor, Draws, Tensor]:
-        """Data, draws and values of each value from each seed; a seed's are those of all values."""
+        """Data, draws and number of each value from each seed; a seed's are those of all values."""
         each = [torch.Generator().manual_seed(stream("dial data", s)) for s in dials.seeds]
-        data = torch.stack([ring.sample(asked.train, g) for g in each])
+        data = torch.stack([ring.sample(asked.train, g) for g in each]).repeat(len(values), 1, 1)
         draws = Draws([stream("dial", seed) for _ in values for seed in dials.seeds])
-        return (
-            data.repeat(len(values), 1, 1),
-            draws,
-            torch.tensor(values).repeat_interleave(len(dials.seeds)),
-        )
+        return data, draws, torch.tensor(values).repeat_interleave(len(dials.seeds))
 
-    data, draws, gamma = members(dials.began.gamma)
-    play = began(data, draws, gamma, dials.began.lambda_k, dials.began, asked)
-    yield Dial("gamma", dials.began.gamma, dials.began, play)
+    game = dials.gamma
+    data, draws, gamma = members(game.values)
+    yield Dial("gamma", game, began(data, draws, gamma, game.lambda_k, game, asked))
 
-    data, draws, m = members(dials.ebgan.margins)
-    play = ebgan(data, draws, m, torch.zeros_like(m), dials.ebgan, asked)
-    yield Dial("margin", dials.ebgan.margins, dials.ebgan, play)
+    game = dials.margin
+    data, draws, m = members(game.values)
+    yield Dial("margin", game, ebgan(data, draws, m, torch.zeros_like(m), game, asked))
 
-    data, draws, weight = members(dials.ebgan_pt.pt_weights)
-    m = torch.full_like(weight, dials.ebgan_pt.margin)
-    play = ebgan(data, draws, m, weight, dials.ebgan_pt, asked)
-    yield Dial("pt_weight", dials.ebgan_pt.pt_weights, dials.ebgan_pt, play)
+    game = dials.pt_weight
+    data, draws, weight = members(game.values)
+    m = torch.full_like(weight, game.margin)
+    yield Dial("pt_weight", game, ebgan(data, draws, m, weight, game, asked))
 
 
 def began(
@@ -128,7 +120,8 @@ def ebgan(
 
 def _record(plane: Plane, out: Measured, dial: Dial, ring: Ring) -> None:
     """Play to the end. A curve's point is a mean over the steps since the one before."""
-    asked, (values, seeds) = plane.asked.dials, (len(dial.values), len(plane.asked.dials.seeds))
+    asked = plane.asked.dials
+    values, seeds = len(dial.game.values), len(asked.seeds)
     part = dial.game.steps // asked.moments
     window: list[State] = []
     curves: dict[str, list[Tensor]] = {}
@@ -149,7 +142,7 @@ def _record(plane: Plane, out: Measured, dial: Dial, ring: Ring) -> None:
     visited, near = visits(points, ring)
     measures = {"valleys": visited, "near": near, **{n: c[-1] for n, c in curves.items()}}
     for measure, found in measures.items():
-        for value, own in zip(dial.values, found.reshape(values, seeds), strict=True):
+        for value, own in zip(dial.game.values, found.reshape(values, seeds), strict=True):
             name = f"{measure}_{value:g}@{dial.name}"
             out.values[name] = dict(zip(map(str, asked.seeds), map(float, own), strict=True))
             out.protocol[name] = plane.protocol(
