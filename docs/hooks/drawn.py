@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from source import ROOT, MarkerError, escape
@@ -99,7 +99,7 @@ def _captioned(section: Section) -> Iterator[Captioned]:
         yield from _captioned(part)
 
 
-def _chosen(name: str, shown: Sequence[str], there: dict[str, object]) -> Sequence[str]:
+def _chosen(name: str, shown: Sequence[str], there: Mapping[str, object]) -> Sequence[str]:
     for title in shown:
         if title not in there:
             raise MarkerError(f"figure: {name} has no {title!r}; there are {', '.join(there)}")

@@ -42,11 +42,11 @@ def html(found: Found | None) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    there = found is not None and "dial/gamma/real" in found.arrays
-    told = json.dumps(data(found), separators=(",", ":"), allow_nan=False) if there else ""
+    there = found if found and "dial/gamma/real" in found.arrays else None
+    told = json.dumps(data(there), separators=(",", ":"), allow_nan=False) if there else ""
     return environment.get_template("page.html.j2").render(
         words=WORDS,
-        asked=found.asked if there else None,
+        asked=there.asked if there else None,
         real=figures.PALETTE[2],
         fake=figures.PALETTE[4],
         data=Markup(told.replace("<", "\\u003c")),

@@ -197,10 +197,10 @@ class Dials {
     get("value-value").textContent = digits(value);
     get("value").setAttribute("aria-valuetext", `${dial.symbol} = ${digits(value)}`);
     const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
-    const { valleys, near } = dial.ends, own = valleys[at];
+    const { valleys, near } = dial.ends, own = valleys[at], [low, high] = [Math.min(...own), Math.max(...own)];
+    const spread = low < high ? `${low} to ${high} over ${own.length} seeds` : `from each of ${own.length} seeds`;
     get("ends").textContent =
-      `${dial.symbol} = ${digits(value)}: G visits ${digits(mean(own))} of ${dial.of} valleys ` +
-      `(${Math.min(...own)} to ${Math.max(...own)} over ${own.length} seeds); ` +
+      `${dial.symbol} = ${digits(value)}: G visits ${digits(mean(own))} of ${dial.of} valleys (${spread}); ` +
       `${Math.round(100 * mean(near[at]))} % of its points lie in one.`;
     this.draw(at, value);
   }

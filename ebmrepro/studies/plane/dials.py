@@ -124,6 +124,7 @@ def _record(plane: Plane, out: Measured, dial: Dial, ring: Ring) -> None:
     values, seeds = len(dial.game.values), len(asked.seeds)
     part = dial.game.steps // asked.moments
     window: list[State] = []
+    last: list[State] = []
     curves: dict[str, list[Tensor]] = {}
     for step, state in enumerate(dial.play, start=1):
         window.append(state)
