@@ -37,8 +37,8 @@ def write(params: Params, root: Path, into: Path) -> Path:
     """Render the report of `params.run` from the files under `root`, and return its front page.
 
     The verdicts are those of claims.json in `into`; without it the report has no claims. `into`
-    gets index.html, pages/, landscape.html, results.md, summary.json, overview.png, figures/, tables/
-    and plots/; the folders are emptied first, so that a figure of an earlier run does not stay.
+    gets index.html, pages/, landscape.html, results.md, summary.json, overview.png, figures/,
+    tables/ and plots/; the folders are emptied first, so that no earlier figure stays.
 
     Raises:
         UserError: a result file is there and cannot be read.
