@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import shlex
 import subprocess
@@ -13,13 +14,14 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from ebmrepro import __version__
 from ebmrepro.config import documents, environment, optimisers, params
 from ebmrepro.pipeline.campaign import commands as campaign
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import atomic, errors, signals
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
 track_app = typer.Typer(no_args_is_help=True, help="Bring MLflow in line with the result files.")
 app.add_typer(data_app, name="data")
@@ -52,6 +54,8 @@ def run(command: typer.Typer) -> NoReturn:
         program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
         typed = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
         message = " ".join(error.format_message().split()).removesuffix(".")
+        if not message:  # a bare command, which its help has answered
+            sys.exit(2)
         line, code = f"{typed}: {message}; --help says what is allowed", 2
     except OSError as error:
         line, code = atomic.refused(error) or "", 2
@@ -64,6 +68,19 @@ def run(command: typer.Typer) -> NoReturn:
 def main() -> NoReturn:
     """`ebmrepro` as people type it."""
     run(app)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say it and leave.")] = False,
+) -> None:
+    """Energy-based generative models, reproduced: what people type besides `dvc repro`."""
+    if version:
+        typer.echo(f"ebmrepro {__version__}")
+    elif not context.invoked_subcommand:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -93,33 +110,11 @@ def check(
         f"{len(run.seeds)} seeds; {trainings} trainings"
     )
     typer.echo(f"{claims_file.FILE} is right: {len(claims)} claims")
-    if dry is not None and not _rehearsed(dry, settings):
-        raise typer.Exit(1)
+    if dry is not None:
+        from ebmrepro.pipeline import dry_run
 
-
-def _rehearsed(suite: str, settings: params.Params) -> bool:
-    """Print what each training of a suite would take; whether all of them gave an answer."""
-    from ebmrepro.pipeline import dry_run
-    from ebmrepro.runs.carried import duration
-
-    images = dry_run.images(suite, settings)
-    typer.echo(f"data/{suite}: {images.status}")
-    systems = ["dbn", *settings.suite(suite).methods]
-    width, answered = max(map(len, systems)), 0
-    head = f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory"
-    typer.echo(head)
-    for one in dry_run.rehearse(suite, systems, images):
-        if isinstance(one, str):
-            typer.echo(one, err=True)
-            continue
-        answered += 1
-        steps = "?" if one.steps is None else f"{one.steps:,}"
-        whole = "?" if one.seconds is None else duration(one.seconds)
-        typer.echo(
-            f"{one.system:<{width}}  {one.parameters:>10,} {steps:>9} "
-            f"{1000 * one.seconds_per_step:>5.0f} ms  {whole:>12}  {one.peak / 2**30:>4.1f} GiB"
-        )
-    return answered == len(systems)
+        if not dry_run.show(dry, settings):
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -137,6 +132,39 @@ def variant(
     from ebmrepro.config import variant as variants
 
     typer.echo(variants.write(suite, method, name, changes))
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="SUITE/SYSTEM, or that @REVISION.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same, or a revision or experiment.")],
+) -> None:
+    """Hold two systems against each other: parameters, measures seed by seed, curves, images.
+
+    Such as: ebmrepro compare digits/ebgan digits/ebgan__no_hinge. A page has it too, with curves.
+    """
+    from ebmrepro.pipeline import answers
+
+    answers.compare(a, b)
+
+
+@app.command()
+def ablate(
+    suite: Suite,
+    method: Annotated[str, typer.Argument(help="A method or variant of the suite, or dbn.")],
+    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...")],
+) -> None:
+    """Run a system with other numbers, all seeds, and compare; params.yaml stays as it is.
+
+    Such as: ebmrepro ablate digits magan hparams.margin_moves=false. Both systems are run as one
+    DVC experiment, in a workspace of its own; what was trained before comes from its cache.
+    """
+    from ebmrepro.pipeline import ablation, answers
+
+    planned = ablation.plan(suite, method, changes)
+    ablation.run(planned, Path())
+    a, b = (f"{suite}/{name}@{planned.name}" for name in (planned.system, planned.variant))
+    answers.compare(a, b, planned.name)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -195,7 +223,10 @@ def show_claims(
     stated = claims_file.load(settings)
     ids, place = [claim.id for claim in stated], "ebmrepro claims"
     if name is not None:
-        documents.known(name, ids, place, "claim")
+        if name not in ids:  # too many to list
+            near = ", ".join(difflib.get_close_matches(name, ids, 3, 0.4))
+            hint = f"did you mean {near}?" if near else f"`{place}` lists them"
+            raise errors.UserError(f"{place}: no claim {documents.shown(name)}; {hint}")
         stated = [claim for claim in stated if claim.id == name]
     for value, allowed, option in (
         (suite, [*form.SUITES, *settings.suites, "fundamentals"], "suite"),
@@ -210,6 +241,8 @@ def show_claims(
     elif undecided:
         rows = terminal.rows(judged, suite, paper, terminal.OPEN)
         terminal.undecided(rows, Console())
+    elif not (suite or paper or verdict):
+        terminal.overview(judged, Console())
     else:
         terminal.summary(judged, Console())
         rows = terminal.rows(judged, suite, paper, [verdict] if verdict else VERDICTS)
@@ -261,11 +294,13 @@ def sample(
     seed = settings.run.seeds[0] if seed is None else seed
     _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
     from ebmrepro.networks import images
+    from ebmrepro.report import pictures
     from ebmrepro.runs import models
 
     drawn = models.draw(models.restore(suite, method, seed, settings), number, draw)
-    images.save_png(out, images.grid(drawn, columns=10))
-    typer.echo(f"{out}: {number} images of {method}, {suite}, seed {seed}")
+    told = f"{number} images of {method}, {suite}, seed {seed}"
+    images.save_png(out, pictures.labelled(images.grid(drawn, min(number, 10)), told))
+    typer.echo(f"{out}: {told}")
 
 
 @app.command()
@@ -294,13 +329,17 @@ def interpolate(
     seed = settings.run.seeds[0] if seed is None else seed
     _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
     from ebmrepro.evaluation import interpolation
+    from ebmrepro.networks import images
+    from ebmrepro.report import pictures
 
     optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
     trained = (suite, method, seed)
     error = interpolation.write(out, trained, settings, rows, between, steps, optim, draw)
+    told = f"paths through z of {method}, {suite}, seed {seed}"
+    images.save_png(out, pictures.paths(pictures.read(out), told, rows, between))
     typer.echo(
-        f"{out}: {suite} {method}, seed {seed}; {rows} rows each to mirror images, to other "
-        f"images and between draws; mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
+        f"{out}: {told}; {rows} rows each to mirror images, to other images and between draws; "
+        f"mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
     )
 
 
@@ -322,30 +361,9 @@ def tour(
     Reads what the stage `tour` has left; asks the trained models where it has left nothing.
     """
     settings = params.load()
-    name = suite or settings.run.suites[0]
-    decision = settings.suite(name).tour.decision
-    run = settings.run.model_copy(update={"suites": [name]})
-    settings = settings.model_copy(update={"run": run})
-    if not (Path("results") / name / "tour" / "metrics.json").exists():
-        from ebmrepro.studies import tour as questions
+    from ebmrepro.pipeline import answers
 
-        questions.write(name, settings)
-    from rich.console import Console
-
-    from ebmrepro import data
-    from ebmrepro.report import terminal
-    from ebmrepro.report import tour as answers
-    from ebmrepro.report.gather import gather
-    from ebmrepro.studies.tour import timing
-
-    console = Console()
-    results = next(each for each in gather(Path(), settings) if each.name == name)
-    terminal.show(answers.section([results]), console)
-    known = results.dataset or data.describe(Path("data") / name)  # a clone may have no data
-    classes = len(known["classes"])
-    timed = timing.search(classes, decision.lengths, decision.brute_force)
-    terminal.show([answers.times(timed)], console)
-    console.print(f"Pictures: reports/pages/tour.html, results/{name}/tour/", style="bold")
+    answers.tour(suite or settings.run.suites[0], settings)
 
 
 @data_app.command("check")

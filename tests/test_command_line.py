@@ -205,7 +205,7 @@ def test_a_wrong_file_is_refused_as_fast_as_a_right_one(tmp_path: Path):
     assert done.returncode == 2
     assert done.stderr == (
         "params.yaml: digits.bugdet: unknown key; allowed are budget, data, dbn, evaluate, "
-        "tour, methods, grid; did you mean 'budget'?\n"
+        "tour, methods; optional: grid, classifiers; did you mean 'budget'?\n"
     )
     used = end.children_user + end.children_system - start.children_user - start.children_system
     assert used < 2
@@ -221,3 +221,41 @@ def test_a_trained_model_is_that_of_the_runs_first_seed(
     for seed, asked in ((first, ()), (9, ("--seed", "9"))):
         _, _, err = answer(capfd, monkeypatch, command, "digits", "ebgan", *asked)
         assert f"models/digits/ebgan/{seed}/model.safetensors: no such file" in err
+
+
+def test_the_version_is_said_without_a_command(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from ebmrepro import __version__
+
+    assert answer(capfd, monkeypatch, "--version") == (0, f"ebmrepro {__version__}\n", "")
+
+
+def test_claims_fit_a_terminal_with_the_count_of_everything_first(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = answer(capfd, monkeypatch, "claims")
+    lines = out.splitlines()
+    assert code == 0 and len(lines) <= 100 and max(map(len, lines)) <= 80
+    assert "claims on their suites" in lines[0] and "began-ratio-is-gamma" in out
+
+
+def test_a_picture_is_600_pixels_wide_with_its_labels_whatever_the_size_of_its_images():
+    import numpy as np
+
+    from ebmrepro.networks import images
+    from ebmrepro.report import pictures
+
+    for shape in ((20, 1, 8, 8), (3, 3, 64, 64), (1, 1, 8, 8)):
+        grid = images.grid(np.zeros(shape, np.uint8), 10 if shape[0] > 9 else shape[0])
+        shown = pictures.labelled(grid, "20 images")
+        scale = -(-pictures.SMALLEST // grid.shape[1])
+        assert shown.shape[1] >= pictures.SMALLEST and shown.shape[0] > scale * grid.shape[0]
+        top = shown[: pictures.LINE]
+        assert (top == 0).any() and (top == 255).any()  # black words on white
+        inside = shown[-pictures.GAP - scale * grid.shape[0] : -pictures.GAP]
+        inside = inside[::scale, pictures.GAP :: scale][:, : grid.shape[1]]
+        assert (inside[..., 0] == (grid if grid.ndim == 2 else grid[..., 0])).all()
+    paths = pictures.paths(images.grid(np.zeros((12, 1, 8, 8), np.uint8), 4), "x", 1, 2)
+    assert paths.shape[1] > pictures.SMALLEST

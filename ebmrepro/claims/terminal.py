@@ -19,6 +19,8 @@ Block = Mapping[str, Any]  # a claim or a judgement of claims.json
 
 COLOURS = {verdict: colour for verdict, (_, colour) in WORDS["verdicts"].items()}
 OPEN = ("undecided", "not yet")
+UNRUN = "not run here"
+WIDEST = 30  # letters of an id in the overview
 
 
 def rows(
@@ -44,6 +46,38 @@ def rows(
         for judgement in shown(claim)
         if paper in (None, claim["paper"]) and judgement["verdict"] in verdicts
     ]
+
+
+def overview(document: Block, console: Console) -> None:
+    """The count of everything, then a line for each claim that was judged, with a mark by suite."""
+    summary(document, console)
+    judged = [
+        (claim, own)
+        for claim in document["claims"]
+        if (own := [j for j in claim["judgements"] if j["verdict"] != UNRUN])
+    ]
+    suites = list(dict.fromkeys(j["suite"] for _, own in judged for j in own))
+    shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for suite in suites:
+        shown.add_column(suite[:2], width=2, no_wrap=True)
+    shown.add_column("claim", width=WIDEST, no_wrap=True)
+    shown.add_column("here", no_wrap=True)
+    for paper in dict.fromkeys(claim["paper"] for claim, _ in judged):
+        shown.add_row(*("" for _ in suites), Text(paper, style="bold"))
+        for claim, own in judged:
+            if claim["paper"] == paper:
+                marks = {j["suite"]: _mark(j["verdict"]) for j in own}
+                estimates = (part["estimate_in_words"] for j in own for part in j["parts"])
+                here = Text(next(filter(None, estimates), ""))
+                shown.add_row(*(marks.get(s, "") for s in suites), Text(claim["id"]), here)
+    console.print(shown)
+    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict != UNRUN)
+    console.print(Text(f"{legend}. Here: on the first suite, of {', '.join(suites)}."))
+    if unrun := len(document["claims"]) - len(judged):
+        console.print(Text(f"{unrun} more need suites that are not run: --verdict '{UNRUN}'."))
+    console.print(
+        Text("One whole: ebmrepro claims ID. With sentences: --suite, --paper, --verdict.")
+    )
 
 
 def table(found: Sequence[Any], console: Console) -> None:
@@ -163,6 +197,10 @@ def _changed(claim: Block) -> str:
 
 def _verdict(verdict: str) -> Text:
     return Text(f"{MARKS[verdict]} {verdict}", style=COLOURS[verdict])
+
+
+def _mark(verdict: str) -> Text:
+    return Text(MARKS[verdict], style=COLOURS[verdict])
 
 
 def _here(judgement: Block) -> Iterator[str]:

@@ -50,10 +50,13 @@ def _told(model: type[Any], error: Any) -> tuple[list[str], str]:
     kind, found = error["type"], error["input"]
     keys, there = _walk(model, error["loc"])
     if kind in ("missing", "extra_forbidden"):
-        allowed = ", ".join(beside := list(_walk(model, error["loc"][:-1])[1].model_fields))
+        fields = _walk(model, error["loc"][:-1])[1].model_fields
+        needed = ", ".join(key for key, field in fields.items() if field.is_required())
+        optional = ", ".join(key for key, field in fields.items() if not field.is_required())
+        more = optional and f"; optional: {optional}"
         if kind == "missing":
-            return keys, f"this key is missing; needed are {allowed}"
-        return keys, f"unknown key; allowed are {allowed}{nearest(keys[-1], beside)}"
+            return keys, f"this key is missing; needed are {needed}{more}"
+        return keys, f"unknown key; allowed are {needed}{more}{nearest(keys[-1], fields)}"
     if kind.startswith("union_tag"):
         key = error["ctx"]["discriminator"].strip("'")
         members = typing.get_args(there)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,10 @@ def write(
         raise ParamsError(f"{path}: {suite}.methods.{new}: a block of this name stands there")
 
     before = tree[suite]["dbn"] if method == "dbn" else methods[method]
-    methods[new] = copy.deepcopy(before)
+    methods[new] = changed(before, changes, f"{path}: {suite}.{method}")
     block, column = _block(text, path, suite, method)
     for keys, value in map(_pair, changes):
-        _set(methods[new], keys, parse(f"value: {value}", f"{'.'.join(keys)}={value}")["value"])
         block = _replaced(block, keys, value)
-    if methods[new] == before:
-        raise ParamsError(f"{path}: {suite}.{method}: has these values already")
     block = re.sub(r"\w+", new, block, count=1)
     run = tree["run"]
     everywhere = all(new in tree[each]["methods"] for each in run["suites"])
@@ -77,6 +74,16 @@ def write(
     if lists:
         return f"{told}, and listed under run.variants"
     return f"{told}; run it by -S 'run.suites=[{suite}]' -S 'run.variants=[{new}]'"
+
+
+def changed(before: Mapping[str, Any], changes: Sequence[str], where: str) -> dict[str, Any]:
+    """A block with other values, each a KEY=VALUE; ParamsError where nothing is another."""
+    block = copy.deepcopy(dict(before))
+    for keys, value in map(_pair, changes):
+        _set(block, keys, parse(f"value: {value}", f"{'.'.join(keys)}={value}")["value"])
+    if block == before:
+        raise ParamsError(f"{where}: has these values already")
+    return block
 
 
 def end_of(node: Any) -> Any:

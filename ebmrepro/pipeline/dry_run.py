@@ -23,6 +23,7 @@ from ebmrepro.config import declarations, params
 from ebmrepro.config.data import image_shape
 from ebmrepro.config.params import Params
 from ebmrepro.data.check import verify
+from ebmrepro.runs.carried import duration
 from ebmrepro.system.errors import UserError
 
 MOMENTS = 4  # of a training, evenly spread over its epochs
@@ -141,3 +142,24 @@ def _some(suite: str, like: Images, count: int) -> tuple[np.ndarray, np.ndarray]
     rng = np.random.default_rng(0)
     shape = (count, *like.shape)
     return rng.integers(0, 256, shape, dtype=np.uint8), np.arange(count) % like.classes
+
+
+def show(suite: str, settings: Params) -> bool:
+    """Print what each training of a suite would take; whether all of them gave an answer."""
+    found = images(suite, settings)
+    print(f"data/{suite}: {found.status}")
+    systems = ["dbn", *settings.suite(suite).methods]
+    width, answered = max(map(len, systems)), 0
+    print(f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory")
+    for one in rehearse(suite, systems, found):
+        if isinstance(one, str):
+            print(one, file=sys.stderr)
+            continue
+        answered += 1
+        steps = "?" if one.steps is None else f"{one.steps:,}"
+        whole = "?" if one.seconds is None else duration(one.seconds)
+        print(
+            f"{one.system:<{width}}  {one.parameters:>10,} {steps:>9} "
+            f"{1000 * one.seconds_per_step:>5.0f} ms  {whole:>12}  {one.peak / 2**30:>4.1f} GiB"
+        )
+    return answered == len(systems)

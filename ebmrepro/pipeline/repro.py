@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ebmrepro.system.errors import UserError
 
@@ -38,34 +40,51 @@ def repro(
         command = [sys.executable, "-P", str(Path(__file__).with_name("scheduler.py"))]
         command += [] if jobs is None else ["--jobs", str(jobs)]
         command += [] if scheduler is None else ["--scheduler", scheduler]
-    with _warm(root, _environment(jobs)) as environment:
-        dvc = subprocess.Popen([*command, *arguments], cwd=root, env=environment)
-
-        def pass_on(number: int, _: object) -> None:
-            # Ctrl-C reaches dvc by itself: the terminal sends it to everyone.
-            if number != signal.SIGINT:
-                dvc.send_signal(number)
-
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, pass_on)
-        status = dvc.wait()
-        return 128 - status if status < 0 else status
+    with warm(root, environment(jobs)) as around:
+        return attended([*command, *arguments], root, around)
 
 
-def _environment(jobs: int | None) -> dict[str, str]:
+def attended(
+    command: Sequence[str], root: Path, environment: Mapping[str, str], hushed: str = ""
+) -> int:
+    """Run a command to its end, with the signals that come meanwhile; its exit status.
+
+    With `hushed`, a pattern, what it says goes to stderr, but for lines in which that is found.
+    """
+    streams: dict[str, Any] = {}
+    if hushed:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, cwd=root, env=environment, **streams)
+
+    def pass_on(number: int, _: object) -> None:
+        # Ctrl-C reaches it by itself: the terminal sends it to everyone.
+        if number != signal.SIGINT:
+            process.send_signal(number)
+
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, pass_on)
+    for line in process.stdout or ():
+        if not re.search(hushed, line):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+    status = process.wait()
+    return 128 - status if status < 0 else status
+
+
+def environment(jobs: int | None) -> dict[str, str]:
     """What DVC, the stages and the server that they are forked from are started in."""
     # Whatever `python` a stage is started with is the one of this environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = {**os.environ, "PATH": path}
+    around = {**os.environ, "PATH": path}
     if jobs is not None and jobs > 1:
         # Stages side by side may have more threads than there are cores: those that wait shall
         # sleep. The server needs it too, for a fork goes on with the OpenMP that it has loaded.
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return environment
+        around.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return around
 
 
 @contextlib.contextmanager
-def _warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+def warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The environment in which stages find a server to be forked from; see forkserver.py."""
     if not sys.platform.startswith("linux"):  # elsewhere a Unix socket has no messages
         yield environment

@@ -24,6 +24,7 @@ from ebmrepro.report import (
     numbers,
     page,
     plane,
+    uncommitted,
 )
 from ebmrepro.report.blocks import Picture, slug
 from ebmrepro.report.gather import Suite, System, gather
@@ -54,7 +55,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
         (into / name).mkdir(parents=True)
     for name, data in page.files([first, *content]):
         _put(into / name, data)
-    for name, html in page.pages(content, first).items():
+    for name, html in page.pages(content, first, uncommitted.find(root)).items():
         _put(into / name, html.encode())
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):

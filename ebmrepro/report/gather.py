@@ -202,6 +202,16 @@ def _carried(root: Path, params: Params, name: str) -> Suite:
     return replace(suite, systems=_systems(runs, {n: _ran_with(own) for n, own in runs.items()}))
 
 
+def measured(root: Path, suite: str, name: str) -> tuple[Suite, System]:
+    """One system with every seed that results/ holds of it, and its suite without systems.
+
+    Its numbers are those that it was run with, whatever params.yaml says by now.
+    """
+    found = _suite(root, suite, {})
+    runs = [_run(root, found, name, seed) for seed in carried.systems(root, suite)[name]]
+    return found, System(name, words.system(name), base(name), _ran_with(runs), [], runs)
+
+
 def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
     """A suite without its systems; `evaluate` is for where its reference is not there."""
     place = root / "results" / name / "reference"

@@ -16,16 +16,39 @@ from markupsafe import Markup
 from ebmrepro.claims.form import MARKS
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Animation, Figure, Gallery, Panel, Section, Table, Verdicts
+from ebmrepro.report.uncommitted import Uncommitted
 
 FRONT = "index.html"
 QUIET = (numbers.NOT_RUN, numbers.NOT_MEASURED, numbers.NOT_APPLICABLE)
 
 
-def pages(sections: Sequence[Section], front: Section | None = None) -> dict[str, str]:
+def pages(
+    sections: Sequence[Section], front: Section | None = None, unlike: Uncommitted | None = None
+) -> dict[str, str]:
     """Path under reports/ -> HTML: the front page, if there is one, and a page for each section.
 
-    Whatever comes from params.yaml or a result is escaped; nothing is fetched.
+    Each says what it is `unlike` the last commit in.
     """
+    environment = _environment()
+    environment.globals |= {"contents": sections, "uncommitted": unlike}
+    homes = {at: _path(section) for section in sections for at in _addresses(section)}
+    found = {_path(section): ("page.html.j2", section) for section in sections}
+    if front is not None:
+        found[FRONT] = ("front.html.j2", front)
+    return {
+        path: environment.get_template(template).render(page=section, at=partial(_at, path, homes))
+        for path, (template, section) in found.items()
+    }
+
+
+def alone(title: str, sections: Sequence[Section], beside: str) -> str:
+    """A page that belongs to no report; what can be taken along lies in the folder `beside` it."""
+    page = _environment().get_template("alone.html.j2")
+    return page.render(title=title, sections=sections, at=lambda href: f"{beside}/{href}")
+
+
+def _environment() -> Environment:
+    """Whatever comes from params.yaml or a result is escaped; nothing is fetched."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -37,17 +60,9 @@ def pages(sections: Sequence[Section], front: Section | None = None) -> dict[str
     pairs = zip(figures.PALETTE, figures.IN_THE_DARK, strict=True)
     colours = {f"c{i}": pair for i, pair in enumerate(pairs)}  # as figures.variables calls them
     environment.globals |= {"colours": colours, "quiet": QUIET, "marks": MARKS}
-    environment.globals["contents"] = sections
     environment.filters |= {"svg": _svg, "data_uri": _data_uri}
     environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
-    homes = {at: _path(section) for section in sections for at in _addresses(section)}
-    found = {_path(section): ("page.html.j2", section) for section in sections}
-    if front is not None:
-        found[FRONT] = ("front.html.j2", front)
-    return {
-        path: environment.get_template(template).render(page=section, at=partial(_at, path, homes))
-        for path, (template, section) in found.items()
-    }
+    return environment
 
 
 def _path(section: Section) -> str:

@@ -811,4 +811,4 @@ def test_the_command_line_refuses_an_unknown_name_in_one_line():
     done = command("began-ratio-is-gama")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert done.stderr.endswith("did you mean 'began-ratio-is-gamma'?\n")
+    assert "did you mean began-ratio-is-gamma, " in done.stderr and len(done.stderr) < 200

@@ -311,11 +311,11 @@ def test_a_stage_has_the_threads_that_dvc_would_give_it(tmp_path: Path):
 def test_threads_that_wait_sleep_where_stages_run_side_by_side(monkeypatch: pytest.MonkeyPatch):
     """Also in the server, of whose OpenMP a fork has a copy."""
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert repro._environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert "OMP_WAIT_POLICY" not in repro._environment(1)
-    assert "OMP_WAIT_POLICY" not in repro._environment(None)
+    assert repro.environment(2)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in repro.environment(1)
+    assert "OMP_WAIT_POLICY" not in repro.environment(None)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert repro._environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert repro.environment(2)["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_each_job_has_a_gpu_and_several_share_them_evenly(

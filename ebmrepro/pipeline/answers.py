@@ -1,0 +1,52 @@
+"""What a command prints that several rooms have to answer together."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from ebmrepro import data
+from ebmrepro.config.params import Params
+from ebmrepro.pipeline import sides
+from ebmrepro.report import compared, compared_terminal, comparison, terminal
+from ebmrepro.report import tour as questions
+from ebmrepro.report.gather import gather
+
+
+def compare(a: str, b: str, name: str = "") -> None:
+    """Print what two words name side by side, and write its page.
+
+    Raises:
+        UserError: a word names nothing, or the two have nothing to compare.
+    """
+    with tempfile.TemporaryDirectory(prefix="ebmrepro-") as into:
+        found = [comparison.of(*pair) for pair in sides.pairs(a, b, Path(), Path(into))]
+    console = Console()
+    for each in found:
+        compared_terminal.show(each, console)
+    page = compared.write(found, (a, b), Path(), name)
+    console.print(f"Curves and images: {page}", style="bold", soft_wrap=True)
+
+
+def tour(name: str, settings: Params) -> None:
+    """Print the answers of a suite's methods, asking them where the stage has not."""
+    decision = settings.suite(name).tour.decision
+    run = settings.run.model_copy(update={"suites": [name]})
+    settings = settings.model_copy(update={"run": run})
+    if not (Path("results") / name / "tour" / "metrics.json").exists():
+        from ebmrepro.studies import tour as asked  # torch
+
+        asked.write(name, settings)
+    from ebmrepro.studies.tour import timing
+
+    console = Console()
+    results = next(each for each in gather(Path(), settings) if each.name == name)
+    told = dataclasses.replace(results, systems=results.generators)  # variants are on the page
+    terminal.show(questions.section([told]), console)
+    known = results.dataset or data.describe(Path("data") / name)  # a clone may have no data
+    timed = timing.search(len(known["classes"]), decision.lengths, decision.brute_force)
+    terminal.show([questions.times(timed)], console)
+    console.print("Variants, 95 % intervals and pictures: reports/pages/tour.html", style="bold")

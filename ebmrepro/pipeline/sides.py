@@ -1,0 +1,126 @@
+"""What `ebmrepro compare` holds against each other: results here, of a revision or an experiment.
+
+    digits/magan            a system's results, as they stand in this folder
+    digits/magan@NAME       the same of a revision of git, or of a DVC experiment by its name
+    NAME, workspace         everything there; what differs from the other side is compared
+
+A stage's results are files in git, and so are those of an experiment, so that nothing is checked
+out: they are read from git into a folder that is removed afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ebmrepro.config.documents import known, nearest, shown
+from ebmrepro.config.training import base
+from ebmrepro.runs import carried, layout
+from ebmrepro.system import git
+from ebmrepro.system.errors import UserError
+
+HERE = "workspace"
+FORM = re.compile(r"([a-z]\w*)/([a-z]\w*)(?:@(.+))?")
+
+
+class Side(NamedTuple):
+    """A system's results."""
+
+    root: Path  # of the results/ that hold them
+    place: str  # a revision or experiment as it was named; empty for this folder
+    suite: str
+    system: str
+
+    @property
+    def name(self) -> str:
+        """As it can be typed again."""
+        return f"{self.suite}/{self.system}" + (f"@{self.place}" if self.place else "")
+
+
+class _Place(NamedTuple):
+    """All results of a revision, or of this folder, and the system of them that was asked for."""
+
+    root: Path
+    place: str
+    suite: str = ""
+    system: str = ""
+
+    def side(self, suite: str, system: str) -> Side:
+        """One system of it; UserError where it has no results."""
+        where = f"results/{suite}{self.place and f' at {self.place}'}"
+        known(system, carried.systems(self.root, suite), where, "results of")
+        return Side(self.root, self.place, suite, system)
+
+
+def pairs(a: str, b: str, root: Path, into: Path) -> list[tuple[Side, Side]]:
+    """The systems that two words name, side by side; `into` takes what is read from git.
+
+    Raises:
+        UserError: a word names nothing, or two things that have nothing to compare.
+    """
+    first, second = (_place(said, root, into) for said in (a, b))
+    if first.suite and second.suite and first.suite != second.suite:
+        raise UserError(
+            f"{a}, {b}: found two suites; allowed are systems of one, on the same images"
+        )
+    if suite := first.suite or second.suite:
+        one, other = first.system or second.system, second.system or first.system
+        return [(first.side(suite, one), second.side(suite, other))]
+    found = [pair for suite in _suites(second.root) for pair in _differing(first, second, suite)]
+    if not found:
+        raise UserError(f"{a}, {b}: every result that both have is the same; nothing to compare")
+    return found
+
+
+def _place(said: str, root: Path, into: Path) -> _Place:
+    named = FORM.fullmatch(said)
+    if named and (root / "results" / named[1]).is_dir():
+        place = _read(named[3], root, into) if named[3] else _Place(root, "")
+        return place._replace(suite=named[1], system=named[2])
+    return _read(said, root, into)
+
+
+def _read(revision: str, root: Path, into: Path) -> _Place:
+    """The results of a revision or experiment, out of git."""
+    if revision == HERE:
+        return _Place(root, "")
+    experiments = git.experiments(root)
+    commit = experiments.get(revision, [""])[0] or git.commit(root, revision)
+    if not commit:
+        listed = ", ".join(experiments) or "none"
+        raise UserError(
+            f"{shown(revision)}: no such system (SUITE/SYSTEM), revision of git or experiment; "
+            f"experiments are {listed}{nearest(revision, experiments)}"
+        )
+    folder = into / commit
+    if not folder.exists():
+        packed = git.ask(root, "archive", "--format=tar", commit, "results")
+        if packed is None:
+            raise UserError(f"{shown(revision)}: this revision holds no results/")
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+    return _Place(folder, revision)
+
+
+def _suites(root: Path) -> Sequence[str]:
+    return sorted(path.name for path in (root / "results").iterdir() if path.is_dir())
+
+
+def _differing(a: _Place, b: _Place, suite: str) -> list[tuple[Side, Side]]:
+    """Systems whose measures differ, and variants that only b has, each held to its method."""
+    ours, theirs = (carried.systems(each.root, suite) for each in (a, b))
+    found = []
+    for name, seeds in theirs.items():
+        files = [layout.results(suite, name, seed) / "metrics.json" for seed in seeds]
+        if name not in ours:
+            if base(name) != name and base(name) in theirs:
+                found.append((b.side(suite, base(name)), b.side(suite, name)))
+        elif seeds != ours[name] or any(
+            (a.root / file).read_bytes() != (b.root / file).read_bytes() for file in files
+        ):
+            found.append((a.side(suite, name), b.side(suite, name)))
+    return found

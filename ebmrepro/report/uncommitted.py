@@ -1,0 +1,82 @@
+"""What params.yaml says that the last commit does not: a report of it must not pass for that one.
+
+Of parameters that the report shows, that is: of the suites and systems that `run` names. Results
+follow from params.yaml and code; only the first changes what a system *is*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ebmrepro.config.documents import ParamsError, parse, read_yaml
+from ebmrepro.config.params import flatten
+from ebmrepro.report import words
+from ebmrepro.system import git
+
+FILE = "params.yaml"
+Tree = Mapping[str, Any]
+
+
+class Uncommitted(NamedTuple):
+    commit: str  # short
+    lines: Sequence[str]  # what differs, each a sentence
+
+
+def find(root: Path) -> Uncommitted | None:
+    """What differs under `root`; None where nothing does, or git does not know the file."""
+    committed = git.ask(root, "show", f"HEAD:./{FILE}")
+    if committed is None or not (root / FILE).exists():
+        return None
+    now = read_yaml(root / FILE)
+    try:
+        before = parse(committed.decode(), f"{FILE} of the last commit")
+    except (ParamsError, UnicodeDecodeError):
+        return None
+    lines = list(_lines(now, before))
+    return Uncommitted(git.line(root, "rev-parse", "--short", "HEAD"), lines) if lines else None
+
+
+def value(found: object) -> str:
+    """As params.yaml has it."""
+    if found is None:
+        return "–"
+    if isinstance(found, list):
+        return f"[{', '.join(map(value, found))}]"
+    return str(found).lower() if isinstance(found, bool) else str(found)
+
+
+def _lines(now: Tree, before: Tree) -> Iterator[str]:
+    """Systems first: what they are is what a name says."""
+    names = [*now["run"]["methods"], *now["run"]["variants"]]
+    parts: list[tuple[str, Tree, Tree]] = []
+    for suite in now["run"]["suites"]:
+        ours, theirs = now[suite], before.get(suite, {})
+        systems = {"dbn": (ours["dbn"], theirs.get("dbn"))}
+        methods = theirs.get("methods", {})
+        systems |= {name: (ours["methods"][name], methods.get(name)) for name in names}
+        for name, (block, committed) in systems.items():
+            told = f"{words.system(name)} of {suite}"
+            if committed is None:
+                yield f"{told} is not in it."
+            else:
+                yield from _differences(f"{told}: ", block, committed)
+        parts += [
+            (f"{suite}: ", {key: block}, {key: theirs.get(key)})
+            for key, block in ours.items()
+            if key not in ("methods", "grid", "dbn")
+        ]
+    parts += [("", {key: now[key]}, {key: before.get(key)}) for key in ("run", "fundamentals")]
+    for where, own, committed in parts:
+        if None in committed.values():
+            yield f"{where}{next(iter(own))} is not in it."
+        else:
+            yield from _differences(where, own, committed)
+
+
+def _differences(where: str, now: Tree, before: Tree) -> Iterator[str]:
+    ours, theirs = flatten(now), flatten(before)
+    for key in sorted({*ours, *theirs}):
+        if ours.get(key) != theirs.get(key):
+            yield f"{where}{key} is {value(ours.get(key))}, committed is {value(theirs.get(key))}."

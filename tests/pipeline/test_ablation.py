@@ -1,0 +1,144 @@
+"""An ablation in one command: by DVC, beside the system itself, and the folder stays as it was."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.utils.hydra import apply_overrides
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ebmrepro.config.documents import ParamsError, read_yaml
+from ebmrepro.config.params import load
+from ebmrepro.pipeline import ablation
+from ebmrepro.system.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ["python", "-m", "ebmrepro"]
+PARAMS = ROOT / "params.yaml"
+
+
+def plan(*words: str) -> ablation.Ablation:
+    suite, system, *changes = words
+    return ablation.plan(suite, system, changes, PARAMS)
+
+
+def overridden(planned: ablation.Ablation) -> dict[str, Any]:
+    """Key -> value, as DVC's reader of -S takes them."""
+    parsed = OverridesParser.create().parse_overrides(list(planned.overrides))
+    return {each.key_or_group: each.value() for each in parsed}
+
+
+def test_both_systems_are_targets_and_the_variant_is_the_block_with_one_other_value():
+    planned = plan("digits", "magan", "hparams.margin_moves=false")
+    assert planned.variant == "magan__margin_moves_false"
+    assert planned.targets == [
+        "evaluate@digits-magan",
+        "evaluate_variant@digits-magan__margin_moves_false",
+    ]
+    tree = read_yaml(PARAMS)
+    block = tree["digits"]["methods"]["magan"]
+    block["hparams"]["margin_moves"] = False
+    assert overridden(planned) == {
+        "digits.methods.magan__margin_moves_false": block,
+        "run.variants": [*tree["run"]["variants"], "magan__margin_moves_false"],
+    }
+
+
+def test_a_variant_that_the_file_has_is_used_by_its_name():
+    planned = plan("digits", "ebgan", "hparams.objective=no_hinge")
+    assert planned.variant == "ebgan__no_hinge" and not planned.overrides
+
+
+def test_a_suite_that_is_not_run_is_run_with_these_two_alone():
+    planned = plan("mnist", "ebgan__no_hinge", "optim.G.lr=0.002")
+    assert planned.variant == "ebgan__no_hinge_g_lr_0_002"
+    told = overridden(planned)
+    assert "~campaign.mnist" in planned.overrides  # which takes no suite that is run
+    assert told["run.suites"] == ["mnist"] and told["run.methods"] == ["ebgan"]
+    assert told["run.variants"] == ["ebgan__no_hinge", planned.variant]
+    assert plan("mnist", "dbn", "hparams.cd_steps=2").targets[0] == "evaluate_dbn@mnist"
+
+
+@pytest.mark.parametrize(("suite", "method"), [("digits", "magan"), ("mnist", "magan")])
+def test_dvc_makes_of_the_file_what_was_planned(suite: str, method: str, tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(PARAMS.read_bytes())
+    planned = plan(suite, method, "hparams.margin_moves=false")
+    apply_overrides(str(path), list(planned.overrides))
+    after = load(path)
+    block = after.suites[suite].methods[planned.variant].model_dump()
+    assert planned.variant in after.run.variants and suite in after.run.suites
+    own = load(PARAMS).suites[suite].methods[method].model_dump()
+    assert block == own | {"hparams": own["hparams"] | {"margin_moves": False}}
+
+
+def test_names_are_short_and_of_letters_whatever_is_changed():
+    for changes in (
+        ["hparams.G.hidden=[256, 256, 256, 256, 256, 256, 256, 256, 256]"],
+        ["optim.G.lr=1e-05", "optim.D.lr=1e-05", "batch_size=32"],
+        ["hparams.margin=3"],
+    ):
+        name = plan("digits", "ebgan", *changes).variant
+        assert name.isidentifier() and name.islower() and len(name) < 60
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("digits mgan x=1", "digits.methods: no method 'mgan'; .* did you mean 'magan'"),
+        ("digit magan x=1", "no suite 'digit'; .* did you mean 'digits'"),
+        (
+            "digits magan hparams.margin_movse=false",
+            "digits.methods.magan.hparams.margin_movse: unknown key; .*'margin_moves'",
+        ),
+        ("digits dbn hparams.cd_setps=2", "digits.dbn.hparams.cd_setps: unknown .*'cd_steps'"),
+        ("digits magan hparams.margin_moves=5", "magan.hparams.margin_moves: found 5; it should"),
+        ("digits magan hparams.margin_moves=true", "digits.magan: has these values already"),
+        ("digits magan margin", "'margin': should be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_key_gets_our_message_before_dvc_is_asked(words: str, message: str):
+    with pytest.raises(ParamsError, match=message) as told:
+        plan(*words.split())
+    assert "append" not in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_folder_without_a_commit_is_refused(tmp_path: Path):
+    planned = plan("digits", "magan", "hparams.margin_moves=false")
+    with pytest.raises(UserError, match=r"no dvc\.yaml here"):
+        ablation.run(planned, tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    with pytest.raises(UserError, match="need a commit of git"):
+        ablation.run(planned, tmp_path)
+
+
+@pytest.mark.slow
+def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Path):
+    """Twice: the second time nothing is trained."""
+    from test_pipeline import Project
+
+    subprocess.run(["git", "clone", "-q", ROOT, tmp_path / "project"], check=True)
+    project = Project(tmp_path / "project")
+    project.edit(
+        ("seeds: [^\n]*", "seeds: [0, 1]"),
+        ("variants: [^]]*]", "variants: []"),
+        ("budget: 1.0", "budget: 0.02"),
+        ("generated: 2000", "generated: 200"),
+    )
+    project.run("git", "commit", "-q", "-a", "-m", "small")
+    path = project.folder / "params.yaml"
+    path.write_text(f"{path.read_text()}# a note\n")  # what is not committed stays, too
+    before = project.run("git", "status", "--porcelain"), project.run("git", "diff")
+    command = [*PYTHON, "ablate", "digits", "magan", "hparams.margin_moves=false"]
+    said = project.run(*command)
+    trained = [line for line in said.splitlines() if line.startswith("> python stages/train.py")]
+    assert len(trained) == 4
+    assert re.search(r"hparams.margin_moves +true +false", said) and "Paired by seed: 0, 1" in said
+    page = project.folder / "reports/comparisons/digits-magan__margin_moves_false.html"
+    assert "margin_moves" in page.read_text()
+    assert (project.run("git", "status", "--porcelain"), project.run("git", "diff")) == before
+    assert not (project.folder / "models").exists()
+    again = project.run(*command)
+    assert "> python stages/train.py" not in again and "Paired by seed: 0, 1" in again
