@@ -16,11 +16,12 @@ import torch
 
 from benchmarks.page import Bar, number, paragraphs, percent, spread, table
 from benchmarks.timing import Spread
-from ebmrepro.config import params
+from ebmrepro.config import forms, params
 from ebmrepro.pipeline.offload import take
 from ebmrepro.pipeline.offload.program import MEASURES
-from ebmrepro.runs import identity, layout, results
+from ebmrepro.runs import identity, layout
 from ebmrepro.studies.grid import configurations, play
+from ebmrepro.system.reading import known
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Training
 
@@ -31,7 +32,7 @@ WARM_UP = 3  # steps
 
 def measure(quick: bool) -> dict[str, Any]:
     if not torch.cuda.is_available():
-        kept = results.known(results.document, layout.root() / take.KEPT) or {"parts": {}}
+        kept = known(forms.Report.read, layout.root() / take.KEPT) or {"parts": {}}
         parts = {name: part["cells"] for name, part in kept["parts"].items() if name in MEASURES}
         name = parts.get("ceilings", {}).get("machine", {}).get("name")  # a CPU has none
         return {"gpu": name, "parts": parts} if name else NONE

@@ -120,7 +120,12 @@ def reference(root: Path, suite: str) -> None:
     place = root / "results" / suite / "reference"
     place.mkdir(parents=True)
     told = {
+        "suite": suite,
+        "split": "test",
         "count": 80,
+        "extractor": "DBN classifier of seed 0",
+        "extractor_sha256": 64 * "0",
+        "fid_reason": "no Inception weights",
         "rows": {
             "noise": {"values": {"fd_dbn": 99.0}},
             "copies": {
@@ -131,11 +136,13 @@ def reference(root: Path, suite: str) -> None:
         "rows_protocol": "160 images",
         "evaluate": EVALUATE,
         "dataset": {
+            "source": "digits",
             "name": "Made up",
             "licence": "none",
+            "citation": "none",
             "classes": [*"0123456789"],
             "shape": [1, 8, 8],
-            "splits": {"train": {"count": 160}, "test": {"count": 80}},
+            "splits": {"train": _split(160), "test": _split(80)},
         },
     }
     _write_json(place / "reference.json", told)
@@ -181,6 +188,9 @@ def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) 
     save_file({key if name == "dbn" else "G.W": weights}, model / "model.safetensors")
     block = _block(name, BUDGET)
     told = {
+        "suite": suite,
+        "method": name,
+        "seed": seed,
         "fingerprint": _fingerprint(suite, name, seed),
         "epochs": EPOCHS,
         "steps": 1000,
@@ -262,6 +272,11 @@ def tour(root: Path, suite: str, systems: list[str], labelled: list[str], seeds:
     pictures += [f"{k}-{s}" for k in ("denoising", "completion", "sampling") for s in systems]
     for name in pictures:
         Image.fromarray(rng.integers(0, 256, (17, 44), dtype=np.uint8)).save(folder / f"{name}.png")
+
+
+def _split(count: int) -> dict[str, Any]:
+    sums = {"sha256": 64 * "0", "labels_sha256": 64 * "0"}
+    return {"count": count, "per_class": 10 * [count // 10], **sums}
 
 
 def _images(rng: np.random.Generator, n: int, noise: float) -> np.ndarray:

@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ebmrepro.claims import form, laws
-from ebmrepro.config import params
+from ebmrepro.config import forms, params
 from ebmrepro.config.documents import nearest
 from ebmrepro.config.params import Params
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.runs import carried, layout, results
 from ebmrepro.runs.results import Array
+from ebmrepro.system import reading
 
 Content = TypeVar("Content")
 
@@ -117,7 +118,7 @@ class Files:
     def _metrics(self, name: str, seed: int) -> tuple[Path, Mapping[str, Any]]:
         self._expect(name)
         path = layout.results(self.suite, name, seed) / "metrics.json"
-        return path, self._open(path, results.document)
+        return path, self._open(path, forms.Metrics.read)
 
     def curves(self, name: str, seed: int) -> Mapping[str, Array]:
         """Column -> (epochs,), NaN where a cell is blank."""
@@ -127,7 +128,7 @@ class Files:
     def energies(self, name: str, kind: str, seed: int) -> Array:
         self._expect(name)
         path = layout.results(self.suite, name, seed) / "energies.npz"
-        archive = self._open(path, results.arrays)
+        archive = self._open(path, reading.arrays)
         if kind not in archive:
             raise Absent(f"{path}: holds no {kind}")
         return archive[kind]
@@ -144,7 +145,7 @@ class Files:
         if self.carried:
             self._expect(name)
             path = layout.results(self.suite, name, self.carried[name][0]) / "training.json"
-            return f"{path}: params", self._open(path, results.document)["params"]
+            return f"{path}: params", self._open(path, forms.Card.read)["params"]
         blocks = {system: block for _, system, block in self.settings.suites[self.suite].blocks}
         if name not in blocks:
             raise Missing(f"params.yaml has no block {self.suite}.methods.{name}")
@@ -176,7 +177,7 @@ class Files:
     def _document(self, stage: str) -> tuple[Path, Measurement]:
         where = Path("results") / ("" if stage == "fundamentals" else self.suite) / stage
         path = where / "metrics.json"
-        return path, Measurement.read(self._open(path, results.document))
+        return path, Measurement.read(self._open(path, forms.OverSeeds.read))
 
     def _expect(self, name: str) -> None:
         if self.carried:

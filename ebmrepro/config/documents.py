@@ -16,12 +16,12 @@ import yaml  # noqa: TID251 (with the words of YAML 1.2, see WORDS)
 from pydantic import BaseModel, ConfigDict, model_validator
 from yaml.composer import Composer  # noqa: TID251
 
-from ebmrepro.system.errors import UserError
+from ebmrepro.system.errors import UserError, brief
+from ebmrepro.system.reading import opened
 
 LARGEST = 1 << 20  # bytes of a file
 DEEPEST = 20  # blocks inside one another
 DIGITS = 30  # of a number
-SHOWN = 60  # characters of a wrong value in a message
 
 INTEGER = r"[-+]?(0|[1-9][0-9]*)"
 FLOAT = r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+)"
@@ -116,8 +116,7 @@ def shown(value: object) -> str:
         return "nothing"
     if isinstance(value, BaseModel | Mapping):
         return "a block of keys"
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return brief(value)
 
 
 def dotted(keys: Iterable[object]) -> str:
@@ -209,15 +208,13 @@ for _tag, _words in WORDS.items():
 def read_text(path: str | Path) -> str:
     """A file's text, where it is UTF-8 of signs that every reader takes alike."""
     path = Path(path)
-    try:
+    if not path.exists():
+        raise ParamsError(f"{path}: no such file; run in the project's folder")
+    with opened(path) as file:
+        raw = file.read(LARGEST + 1)
+    if len(raw) > LARGEST:
         size = path.stat().st_size
-        if size > LARGEST:
-            raise ParamsError(f"{path}: found {size:,} bytes; allowed are {LARGEST:,}")
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run in the project's folder") from None
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ParamsError(f"{path}: found {size:,} bytes; allowed are {LARGEST:,}")
     if raw.startswith(b"\xef\xbb\xbf"):
         raise ParamsError(f"{path}: begins with a byte order mark; save it as UTF-8 without one")
     try:

@@ -15,7 +15,7 @@ from typing import Any
 from ebmrepro.config.documents import ParamsError, compose, known, parse, read_text, shown
 from ebmrepro.config.params import OWN, check
 from ebmrepro.config.types import NAME, NOT_A_NAME
-from ebmrepro.system.atomic import atomic_write
+from ebmrepro.system import atomic
 
 WIDTH = 80
 UNUSUAL = "found no block in lines of its own; write the variant by hand"
@@ -68,8 +68,7 @@ def write(
         text = _inserted(text, *edit)
     if parse(text, path) != tree:
         raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
-    with atomic_write(path) as partial:
-        partial.write_bytes(text.encode())
+    atomic.write(Path(path), text)
     told = f"{path}: {suite}.methods.{new} is written"
     if lists:
         return f"{told}, and listed under run.variants"

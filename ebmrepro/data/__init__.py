@@ -7,6 +7,7 @@ Importing this package imports neither torch nor scikit-learn.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import json
@@ -15,6 +16,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from ebmrepro.config import forms
 from ebmrepro.config.data import Data
 from ebmrepro.config.declarations import available_sources
 from ebmrepro.config.documents import ParamsError, known
@@ -22,7 +24,7 @@ from ebmrepro.data import files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Images, Listing
 from ebmrepro.data.splits import split
-from ebmrepro.system.atomic import atomic_folder
+from ebmrepro.system import atomic, reading
 
 __all__ = ["DataError", "Images", "Source", "describe", "load_source", "prepare", "read", "split"]
 
@@ -105,14 +107,14 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
         if isinstance(fetched, Listing):
             dataset["broken"] = {fetched.names[i]: why for i, why in broken.items()}
         dataset["shape"] = list(images.shape[1:])
-        with atomic_folder(folder) as partial:
+        with atomic.atomic_folder(folder) as partial:
             for name, places in rows.items():
                 labels = fetched.labels[places]
                 _save_rows(partial / f"{name}.npy", images, places)
                 np.save(partial / f"{name}_labels.npy", labels)
-                stored = np.load(partial / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                stored = reading.mapped(partial / f"{name}.npy")
                 dataset["splits"][name] = card(stored, labels, dataset)
-            (partial / DATASET).write_text(in_words(dataset), encoding="utf-8")
+            atomic.write(partial / DATASET, in_words(dataset))
     return dataset
 
 
@@ -140,25 +142,33 @@ def read(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         DataError: the folder has no such split, or other arrays than these.
+        Damaged: a file cannot be read.
     """
     about = describe(folder)
     splits = about["splits"]
     if split not in splits:
         raise DataError(f"{folder}: no split {split!r}; there are {', '.join(splits)}")
-    folder = Path(folder)
-    try:
-        images = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(folder / f"{split}_labels.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: split {split!r} cannot be read: {error}") from None
-    shape = (splits[split]["count"], *about["shape"])
+    folder, said = Path(folder), splits[split]
+    paths = folder / f"{split}.npy", folder / f"{split}_labels.npy"
+    images, labels = map(reading.mapped, paths)
+    shape = (said["count"], *about["shape"])
     found = [f"{array.dtype} {array.shape}" for array in (images, labels)]
     if found != [f"uint8 {shape}", f"int64 {shape[:1]}"]:
         raise DataError(
             f"{folder}: split {split!r}: found images of {found[0]} and labels of {found[1]}, "
             f"{DATASET} says uint8 {shape} and int64"
         )
-    return images, labels
+    for path, key in zip(paths, ("sha256", "labels_sha256"), strict=True):
+        digest = _digest(path, path.stat().st_mtime_ns)
+        if digest != said[key]:
+            raise DataError(f"{path}: found sha256 {digest}, expected {said[key]}")
+    return images, np.array(labels)
+
+
+@functools.lru_cache
+def _digest(path: Path, changed: int) -> str:
+    """The checksum of an array's file, for which it is read once until it has `changed`."""
+    return sha256(reading.mapped(path))
 
 
 def describe(folder: str | Path) -> dict[str, Any]:
@@ -166,14 +176,12 @@ def describe(folder: str | Path) -> dict[str, Any]:
 
     Raises:
         DataError: `folder` was not made by `prepare`.
+        Damaged: it has changed since.
     """
     path = Path(folder) / DATASET
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; the data stage makes it (`dvc repro`)") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from None
+    if not path.exists():
+        raise DataError(f"{path}: no such file; the data stage makes it (`dvc repro`)")
+    return forms.Dataset.read(path)
 
 
 def card(images: np.ndarray, labels: np.ndarray, dataset: dict[str, Any]) -> dict[str, Any]:

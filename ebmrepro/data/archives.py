@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from ebmrepro.data.downloads import HEAD, is_page
 from ebmrepro.data.files import DataError
+from ebmrepro.system.reading import opened
 
 # Raised by the libraries on what is not, or not wholly, of their format; so is OSError, without
 # a number. NotImplementedError and ValueError: a zip's method or version that Python has not.
@@ -73,7 +74,7 @@ class Zip:
 
     @functools.cached_property
     def _archive(self) -> zipfile.ZipFile:
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             if is_page(file.read(HEAD)):
                 raise DataError(f"{self.path}: found an HTML page, not an archive")
         with reading(self.path, "zip"):

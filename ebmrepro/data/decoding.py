@@ -13,7 +13,6 @@ import contextlib
 import errno
 import functools
 import hashlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -30,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from ebmrepro.config import forms
 from ebmrepro.config.data import Image, Patch
 from ebmrepro.config.params import digest
 from ebmrepro.data import crops, files
@@ -37,6 +37,7 @@ from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Listing
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.locks import Lock
+from ebmrepro.system.reading import Damaged
 
 VERSION = 1  # of the pixels that this module and `crops` make of the same bytes
 CHUNK = 64  # images that a worker decodes at a time
@@ -107,8 +108,9 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
     path, size = work / "images", len(listing.names) * row
     note, done, broken = work / "state.json", 0, {}
     if note.exists() and path.exists() and path.stat().st_size == size:
-        state = json.loads(note.read_text(encoding="utf-8"))
-        done, broken = state["done"], {int(i): why for i, why in state["broken"].items()}
+        with contextlib.suppress(Damaged):  # what is not known to be done is done again
+            state = forms.Decoding.read(note)
+            done, broken = state["done"], {int(i): why for i, why in state["broken"].items()}
     names = listing.names[done:]
     if not names:
         return broken
@@ -130,8 +132,7 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
                 if done == len(listing.names) or time.monotonic() - saved >= SAVE_EVERY:
                     file.flush()
                     os.fsync(file.fileno())
-                    with atomic.atomic_write(note) as partial:
-                        partial.write_text(json.dumps({"done": done, "broken": broken}))
+                    atomic.write_json(note, {"done": done, "broken": broken})
                     saved = time.monotonic()
     return broken
 

@@ -13,14 +13,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ebmrepro.data import downloads
-from ebmrepro.system.errors import UserError
+from ebmrepro.system import reading
 
 MIRROR = "EBMREPRO_DATA_MIRROR"
 NAMED = 3  # names that a message gives
 
 
-class DataError(UserError):
-    """Data that cannot be had, or are not what they should be; one line for a person."""
+DataError = reading.Damaged
+"""Of data that cannot be had, or are not what they should be; one line for a person."""
 
 
 def obtain(
@@ -101,7 +101,7 @@ def bundled(name: str) -> bytes:
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / name
         if path.is_file():
-            return path.read_bytes()
+            return reading.content(path)
     raise DataError(f"scikit-learn's {name} is not on this machine: reinstall scikit-learn")
 
 
@@ -121,7 +121,7 @@ def read(path: Path, limit: int) -> bytes:
     Raises:
         DataError: it is longer, or cannot be read.
     """
-    with readable(path), path.open("rb") as file:
+    with reading.opened(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise DataError(f"{path}: more than the {limit:,} bytes that it may have")
@@ -146,7 +146,7 @@ def checksum(path: Path, kind: str) -> str:
     Raises:
         DataError: it cannot be read.
     """
-    with readable(path), path.open("rb") as file:
+    with reading.opened(path) as file:
         new = hashlib.new(kind, usedforsecurity=False)
         return hashlib.file_digest(file, lambda: new).hexdigest()
 
@@ -170,7 +170,7 @@ def _check(path: Path, expected: str, kind: str) -> None:
     digest = checksum(path, kind)
     if digest == expected:
         return
-    with path.open("rb") as file:
+    with reading.opened(path) as file:
         page = "an HTML page, " if downloads.is_page(file.read(downloads.HEAD)) else ""
     raise DataError(
         f"{path}: found {page}{kind} {digest}, expected {expected}; the file is left as it is: "

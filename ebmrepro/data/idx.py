@@ -17,6 +17,7 @@ import numpy as np
 from ebmrepro.data import archives, files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Images
+from ebmrepro.system import reading
 
 UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 26  # bytes, unpacked; the images of MNIST take 47 million
@@ -32,7 +33,7 @@ def fetch(
     """All images of a data set that comes as the four files of MNIST, as `Source.fetch` says."""
     paths = files.obtain((f"{folder}/raw", folder), checksums, urls)
     train, test, train_labels, test_labels = (
-        decode(name, paths[name].read_bytes(), dims)
+        decode(name, reading.content(paths[name]), dims)
         for name, dims in ((TRAIN_IMAGES, 3), (TEST_IMAGES, 3), (TRAIN_LABELS, 1), (TEST_LABELS, 1))
     )
     return Images(

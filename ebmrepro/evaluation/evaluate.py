@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ebmrepro import data
-from ebmrepro.config import types
+from ebmrepro.config import forms, types
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.params import Params
 from ebmrepro.data import check, ood_images
@@ -28,7 +28,7 @@ from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images
 from ebmrepro.runs import layout, models, results
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, reading
 
 CHAINS = 50  # whose free energies tell whether the sampler's chains mix, per label if it has any
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
@@ -48,12 +48,12 @@ def evaluate(
     wanted = settings.suites[suite].evaluate
     out, trained = layout.results(suite, name, seed), layout.folder(suite, name, seed)
     drawn = Path("generated") / suite / name / f"{seed}.npy"
+    card = forms.Trained.read(trained / "run.json")  # a training that has not ended has none
     out.mkdir(parents=True, exist_ok=True)
     drawn.parent.mkdir(parents=True, exist_ok=True)
 
     for file, kept in KEPT.items():
-        with atomic.atomic_write(out / kept) as partial:
-            partial.write_bytes((trained / file).read_bytes())
+        atomic.copy(trained / file, out / kept)
     model, normalised = models.scoring(suite, name, seed, settings)
     # Of one draw for all seeds, an interval over seeds would not hold the spread of draws.
     draw = functools.partial(models.draw, n=wanted.generated, seed=wanted.seed + seed)
@@ -78,7 +78,6 @@ def evaluate(
         measured |= measure("of_chains", model.chains(CHAINS))
     if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
-    card = results.document(trained / "run.json")
     budget = _budget(suite, name, settings, card.get("images"))
     measured.protocol |= {"trained": _trained(budget), **normalised}
     metrics = {
@@ -98,9 +97,9 @@ def _of_the_files(
     suite: str, name: str, seed: int, wanted: Evaluate, extract: Extractor
 ) -> Measurement:
     """Everything that needs only files: images, energies and the reference."""
-    generated = results.arrays(Path("generated") / suite / name / f"{seed}.npy")[""]
-    energies = results.arrays(layout.results(suite, name, seed) / "energies.npz")
-    about = results.document(Path("reference") / suite / "reference.json")
+    generated = reading.arrays(Path("generated") / suite / name / f"{seed}.npy")[""]
+    energies = reading.arrays(layout.results(suite, name, seed) / "energies.npz")
+    about = forms.Reference.read(Path("reference") / suite / "reference.json")
     protocol = {
         "generated": f"{wanted.generated:,} images, a draw of its own for every training seed "
         f"(seed {wanted.seed} + the training's)",

@@ -22,8 +22,7 @@ from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.memorisation import Known
 from ebmrepro.networks import device, threads
-from ebmrepro.runs import results
-from ebmrepro.system import atomic, progress
+from ebmrepro.system import atomic, progress, reading
 from ebmrepro.system.errors import UserError
 
 PUBLISHED = "published.npz"
@@ -132,7 +131,7 @@ def _real(
     file, width = place / _file(split), inception.DIMENSIONS
     real = Features(
         "inception",
-        results.arrays(file)["features"] if settings.inception else np.empty((0, width), "f4"),
+        reading.arrays(file)["features"] if settings.inception else np.empty((0, width), "f4"),
         np.empty((0, inception.CLASSES), "f4"),
         fitted=statistics_file.load(file, width),
         published=statistics_file.load(place / PUBLISHED, width) if "published" in about else None,
@@ -147,7 +146,7 @@ def _real(
 
 
 def _kept(file: Path) -> Features:
-    return Features("inception", results.arrays(file)["features"], np.empty((0, 0), "f4"))
+    return Features("inception", reading.arrays(file)["features"], np.empty((0, 0), "f4"))
 
 
 def _protocol(kept: Mapping[str, Any]) -> dict[str, str]:
@@ -215,6 +214,5 @@ def _copy_published(name: str, to: Path) -> dict[str, str]:
             f"that {files.MIRROR} names"
         )
     statistics_file.load(source, inception.DIMENSIONS)
-    with atomic.atomic_write(to) as copy:
-        copy.write_bytes(source.read_bytes())
+    atomic.copy(source, to)
     return {"name": name, "sha256": inception.digest(source)}

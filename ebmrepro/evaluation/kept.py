@@ -14,8 +14,7 @@ from ebmrepro.metrics import kid
 from ebmrepro.metrics.balls import Balls, balls
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.memorisation import Known, Near, Real
-from ebmrepro.runs import results
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, reading
 from ebmrepro.system.errors import UserError
 
 
@@ -52,7 +51,7 @@ def load(path: Path, real: Features, known: Known, sha256: str) -> tuple[Feature
     Raises:
         UserError: it was kept of other features.
     """
-    stored = results.arrays(path)
+    stored = reading.arrays(path)
     alike = {"apart": known.seen, "fair_distances": known.held_out}
     if stored["k"]:
         alike["radii"] = real

@@ -23,7 +23,7 @@ from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.metrics.memorisation import Known
 from ebmrepro.networks import device, images, threads
-from ebmrepro.runs import layout, models
+from ebmrepro.runs import layout, models, results
 from ebmrepro.system import atomic
 
 REAL = 64  # real images that the report shows, the first of their split ...
@@ -41,7 +41,7 @@ class Classifier:
         threads.fit(dbn)
         self.dbn = dbn
         self.title = f"DBN classifier of seed {seed}, last hidden layer"
-        self.sha256 = hashlib.sha256(_weights(suite, seed).read_bytes()).hexdigest()
+        self.sha256 = hashlib.sha256(results.weights(_weights(suite, seed))).hexdigest()
 
     @torch.no_grad()
     def __call__(self, pictures: np.ndarray) -> Features:

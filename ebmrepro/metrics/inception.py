@@ -29,6 +29,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ebmrepro.metrics import checks
 from ebmrepro.metrics.features import Features
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.reading import opened
 
 VARIABLE = "EBMREPRO_INCEPTION_WEIGHTS"
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
@@ -166,7 +167,7 @@ def _in_place_of_a_download(state: dict[str, Any]) -> Iterator[None]:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -5,13 +5,13 @@ takes ours in the place of a folder of images.
 """
 
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ebmrepro.metrics.features import Gaussian, fit_gaussian
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, reading
 from ebmrepro.system.errors import UserError
 
 LARGEST = 64 * 2**20  # bytes of an array that is read; 2,048 x 2,048 in float64 are half of that
@@ -37,17 +37,15 @@ def load(path: Path, dimensions: int) -> Gaussian:
     Raises:
         UserError: it holds no mu and sigma of so many dimensions.
     """
-    try:
-        with ZipFile(path) as archive:
+    with reading.opened(path, "not a file of mu and sigma") as file:
+        with ZipFile(file) as archive:
             for name in ("mu.npy", "sigma.npy"):  # a few compressed bytes can fill the memory
                 if (size := archive.getinfo(name).file_size) > LARGEST:
                     raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are read")
-        with np.load(path, allow_pickle=False) as stored:
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as stored:
             count = int(stored["count"]) if "count" in stored else None
             found = Gaussian(stored["mu"], stored["sigma"], count)
-    except (OSError, BadZipFile, ValueError, KeyError) as error:
-        reason = str(error).strip("'\"").partition("\n")[0]
-        raise UserError(f"{path}: not a file of mu and sigma: {reason}") from None
     if len(found.mean) != dimensions:
         raise UserError(f"{path}: mu has {len(found.mean):,} numbers, expected {dimensions:,}")
     return found

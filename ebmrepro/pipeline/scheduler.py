@@ -255,8 +255,7 @@ class Lock:
         old = [k for k in entries if k not in self.new]
         new = sorted((k for k in entries if k in self.new), key=lambda k: self.rank.get(k, -1))
         text = self.HEAD + "".join(entries[k] for k in [*old, *new])
-        with atomic.atomic_write(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        atomic.write(path, text)
         stage.repo.scm_context.track_file(lockfile.relpath)
         self.put_in.append(stage)
 

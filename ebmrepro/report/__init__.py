@@ -54,29 +54,24 @@ def write(params: Params, root: Path, into: Path) -> Path:
         shutil.rmtree(into / name, ignore_errors=True)
         (into / name).mkdir(parents=True)
     for name, data in page.files([first, *content]):
-        _put(into / name, data)
+        atomic.write(into / name, data)
     for name, html in page.pages(content, first, uncommitted.find(root)).items():
-        _put(into / name, html.encode())
+        atomic.write(into / name, html)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):
             path = into / "plots" / f"{slug(suite.name)}-{file_name(system.name)}.csv"
-            _put(path, _energies(system).encode())
+            atomic.write(path, _energies(system))
     overview = next(b for part in content for b in part.blocks if isinstance(b, Picture))
-    _put(into / "overview.png", overview.png)
+    atomic.write(into / "overview.png", overview.png)
     atomic.write_json(into / "summary.json", _summary(suites))
-    _put(into / "results.md", markdown.markdown(content).encode())
-    _put(into / "landscape.html", landscape.html(seen).encode())
+    atomic.write(into / "results.md", markdown.markdown(content))
+    atomic.write(into / "landscape.html", landscape.html(seen))
     return into / page.FRONT
 
 
 def file_name(text: str) -> str:
     """Part of a file's name, whatever a variant is called: it leads to no other folder."""
     return re.sub(r"[^\w-]", "-", text, flags=re.ASCII)
-
-
-def _put(path: Path, content: bytes) -> None:
-    with atomic.atomic_write(path) as partial:
-        partial.write_bytes(content)
 
 
 def _summary(suites: Sequence[Suite]) -> Mapping[str, Any]:

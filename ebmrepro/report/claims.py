@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ebmrepro.claims.form import MARKS
+from ebmrepro.config import forms
 from ebmrepro.report.blocks import Block, Command, Judged, Link, Section, Told, Verdicts, slug
 from ebmrepro.report.words import Words
-from ebmrepro.runs import results
-from ebmrepro.system.errors import UserError
+from ebmrepro.system import reading
 
 ANYWHERE = "fundamentals"  # what belongs to no suite
 WORDS = Words("claims")
@@ -21,10 +21,7 @@ def read(path: Path) -> Told:
     Raises:
         UserError: it cannot be read.
     """
-    document = results.known(results.document, path) or {"claims": [], "count": {}}
-    if not {"claims", "count"} <= set(document):
-        raise UserError(f"{path}: not claims: found {', '.join(document) or 'nothing'}")
-    return document
+    return reading.known(forms.Claims.read, path) or {"claims": [], "count": {}}
 
 
 def section(

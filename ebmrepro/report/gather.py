@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ebmrepro.config import forms
 from ebmrepro.config.params import Params, flatten
 from ebmrepro.config.training import base
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.report import pictures, words
 from ebmrepro.runs import carried, layout, results
-from ebmrepro.runs.results import Array, Row, known
-from ebmrepro.system.errors import UserError
+from ebmrepro.runs.results import Array
+from ebmrepro.system import reading
+from ebmrepro.system.reading import Row, known
 
 SHOWN = 64  # images of a grid: the first of their file, not picked
 
@@ -215,7 +217,7 @@ def measured(root: Path, suite: str, name: str) -> tuple[Suite, System]:
 def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
     """A suite without its systems; `evaluate` is for where its reference is not there."""
     place = root / "results" / name / "reference"
-    told = known(results.document, place / "reference.json") or {}
+    told = known(forms.Reference.read, place / "reference.json") or {}
     dataset = told.get("dataset", {})
     return Suite(
         name=name,
@@ -275,9 +277,9 @@ def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -
     count = suite.evaluate.get("generated", 0)
     return Run(
         seed=seed,
-        training=known(results.document, result / "training.json"),
+        training=known(forms.Trained.read, result / "training.json"),
         curves=known(results.curves, result / "curves.csv") or {},
-        measured=known(results.document, result / "metrics.json"),
+        measured=known(forms.Metrics.read, result / "metrics.json"),
         energies=_arrays(result / "energies.npz"),
         generated=_images(result / "samples.png", suite.dataset, count),
         codes=_arrays(result / "codes.npz"),
@@ -288,9 +290,9 @@ def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -
 
 def _of_model(folder: Path) -> Mapping[str, Any]:
     """What only the machine that trained it has of a run."""
-    grids = sorted((folder / "samples").glob("step_*.png"))
+    grids = sorted((folder / "samples").glob("step_[0-9]*.png"))
     return {
-        "progress": [(int(p.stem.removeprefix("step_")), p.read_bytes()) for p in grids],
+        "progress": [(int(p.stem.removeprefix("step_")), reading.picture(p)) for p in grids],
         "filters": results.tensor(folder / "model.safetensors", "rbms.0.W"),
     }
 
@@ -298,7 +300,7 @@ def _of_model(folder: Path) -> Mapping[str, Any]:
 def _tour(path: Path) -> Tour:
     """From its metrics.json, and what lies beside it."""
     arrays = _arrays(path.with_name("tour.npz"))
-    return Tour(results.document(path), arrays, _pictures(path.parent))
+    return Tour(forms.OverSeeds.read(path), arrays, _pictures(path.parent))
 
 
 def _grids(folder: Path) -> Sequence[Grid]:
@@ -306,9 +308,9 @@ def _grids(folder: Path) -> Sequence[Grid]:
     return [
         Grid(
             int(path.parent.name),
-            results.document(path),
-            results.rows(path.with_name("scores.csv")),
-            results.rows(path.with_name("margin.csv")),
+            forms.Grid.read(path),
+            reading.rows(path.with_name("scores.csv")),
+            reading.rows(path.with_name("margin.csv")),
             _pictures(path.parent),
         )
         for path in sorted(folder.glob("[0-9]*/metrics.json"), key=lambda p: int(p.parent.name))
@@ -316,19 +318,16 @@ def _grids(folder: Path) -> Sequence[Grid]:
 
 
 def _pictures(folder: Path) -> Mapping[str, bytes]:
-    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+    return {path.stem: reading.picture(path) for path in sorted(folder.glob("*.png"))}
 
 
 def _arrays(path: Path) -> Mapping[str, Array]:
-    return known(results.arrays, path) or {}
+    return known(reading.arrays, path) or {}
 
 
 def _images(path: Path, dataset: Mapping[str, Any], count: int) -> Array | None:
     """The first images of a grid of `count` or more, at most SHOWN."""
     if not path.exists() or "shape" not in dataset:
         return None
-    try:
-        return pictures.tiles(pictures.read(path), tuple(dataset["shape"]), min(count, SHOWN))
-    except (ValueError, OSError, SyntaxError) as error:  # SyntaxError: Pillow, of a broken PNG
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: not a grid of images: {reason}") from error
+    with reading.opened(path, "not a grid of images") as file:
+        return pictures.tiles(pictures.read(file), tuple(dataset["shape"]), min(count, SHOWN))

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from ebmrepro.config import forms
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers, pictures
 from ebmrepro.report.blocks import Animation, Block, Cell, Column, Gallery, Panel, Section, Tile
 from ebmrepro.report.figures import MUTED, PALETTE
 from ebmrepro.report.words import Words
-from ebmrepro.runs import results
 from ebmrepro.runs.results import Array
 from ebmrepro.studies.plane import film
+from ebmrepro.system import reading
 
 WORDS = Words("plane")
 SLUG = "plane"
@@ -67,8 +68,9 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
     path, made = root / "results/fundamentals/metrics.json", root / "generated/fundamentals"
     if not (path.exists() and (made / "arrays.npz").exists()):
         return None
-    films = {path.stem: path.read_bytes() for path in sorted(made.glob("*.webp"))}
-    return Found(asked, results.document(path), results.arrays(made / "arrays.npz"), films)
+    films = {path.stem: reading.picture(path) for path in sorted(made.glob("*.webp"))}
+    arrays = reading.arrays(made / "arrays.npz")
+    return Found(asked, forms.OverSeeds.read(path), arrays, films)
 
 
 def section(found: Found | None) -> Section:

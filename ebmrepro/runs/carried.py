@@ -17,12 +17,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ebmrepro.config import training
+from ebmrepro.config import forms, training
 from ebmrepro.config.documents import read_yaml
 from ebmrepro.config.params import Params
-from ebmrepro.runs import layout, results
+from ebmrepro.runs import layout
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.reading import known
 
 SCHEMA = 1
 PIPELINE = Path(__file__).parents[2] / "dvc.yaml"
@@ -63,7 +64,7 @@ def systems(root: Path, suite: str) -> dict[str, list[int]]:
 
 def provenance(root: Path, suite: str) -> dict[tuple[str, int], Entry]:
     """(system, seed) -> what that training ran on; none of a result that has changed since."""
-    kept = results.known(results.document, root / "results" / suite / FILE) or {}
+    kept = known(forms.Carried.read, root / "results" / suite / FILE) or {}
     return {
         (name, int(seed)): entry
         for name, own in kept.get("trainings", {}).items()
@@ -220,17 +221,17 @@ def _entry(
             f"{place}: found no {told}, which says what the training ran on; it lies on the "
             "machine that trained it, where `ebmrepro carry` is to be run"
         )
-    known = results.document(home / told)
+    machine = forms.Provenance.read(home / told)
     entry = {
         "fingerprint": identity,
-        "commit": known["commit"],
-        "versions": known["versions"],
-        "images_per_second": known["images_per_second"],
-        **_times(known, card),
+        "commit": machine["commit"],
+        "versions": machine["versions"],
+        "images_per_second": machine["images_per_second"],
+        **_times(machine, card),
     }
     if before is not None and all(before.get(key) == value for key, value in entry.items()):
         return before  # carried already, perhaps on a machine with another processor
-    return {**entry, "hardware": _hardware(known), "note": note}
+    return {**entry, "hardware": _hardware(machine), "note": note}
 
 
 def _card(root: Path, place: Path, identity: str | None) -> Entry:
@@ -238,7 +239,7 @@ def _card(root: Path, place: Path, identity: str | None) -> Entry:
     path = place / "training.json"
     if not (root / path).exists():
         raise UserError(f"{path}: no such file; evaluate {place.parts[-2]} again")
-    card = results.document(root / path)
+    card = forms.Trained.read(root / path)
     if card["fingerprint"] != identity:
         raise UserError(
             f"{place}: found metrics.json of training {str(identity)[:12]} beside training.json of "
@@ -285,4 +286,4 @@ def _processor() -> str:
 def _fingerprint(root: Path, suite: str, name: str, seed: int) -> str | None:
     """Of the training that a result measures; None without the result."""
     path = root / layout.results(suite, name, seed) / "metrics.json"
-    return (results.known(results.document, path) or {}).get("fingerprint")
+    return (known(forms.Metrics.read, path) or {}).get("fingerprint")

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -27,12 +26,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Self
 
+from ebmrepro.config import forms
 from ebmrepro.runs.carried import duration
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, reading
 from ebmrepro.system.locks import Lock
+from ebmrepro.system.reading import Damaged, known
 
 # torch is imported where it is needed: to list checkpoints takes none of it, and it takes seconds.
 
@@ -92,15 +92,14 @@ class Checkpoints:
 
         for step, path in reversed(_saved(self.folder)):
             try:
-                with path.open("rb") as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
-                if path.name != _name(step, found):
-                    raise ValueError("its checksum differs")
-                return torch.load(path, weights_only=True, map_location="cpu")
-            except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-                reason = str(error).partition("\n")[0]
+                with reading.opened(path, "not a checkpoint") as file:
+                    if path.name != _name(step, hashlib.file_digest(file, "sha256").hexdigest()):
+                        raise Damaged("its checksum differs")
+                    file.seek(0)
+                    return torch.load(file, weights_only=True, map_location="cpu")
+            except Damaged as error:
                 print(
-                    f"{self.what}: the checkpoint of step {step} is unreadable ({reason}); "
+                    f"{self.what}: the checkpoint of step {step} is unreadable ({error}); "
                     "trying the one before",
                     file=sys.stderr,
                 )
@@ -135,6 +134,7 @@ class Stored:
 
     folder: Path
     about: Mapping[str, Any]  # suite, method, seed, epochs, steps; empty if nobody said
+    wrong: str  # with the file that says so, in one line
     step: int | None  # of the newest; None if there is none
     saved: float  # when, seconds since 1970
     bytes: int
@@ -189,7 +189,7 @@ def in_words(each: Stored) -> str:
         each.made_with,
     ]
     words.append(f"held by {each.holder}" if each.holder else "held by nobody")
-    return ", ".join(words)
+    return ", ".join([*words, *filter(None, [each.wrong])])
 
 
 _WHOSE = ("suite", "method", "seed")
@@ -210,10 +210,11 @@ def _name(step: int, sha256: str) -> str:
 
 
 def _describe(folder: Path) -> Stored:
+    about, wrong = {}, ""
     try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        about = {}
+        about = known(forms.About.read, folder / "about.json") or {}
+    except Damaged as error:
+        wrong = str(error)
     saved = _saved(folder)
     stats: list[os.stat_result] = []
     for path in folder.glob("*"):
@@ -222,6 +223,7 @@ def _describe(folder: Path) -> Stored:
     return Stored(
         folder=folder,
         about=about,
+        wrong=wrong,
         step=saved[-1][0] if saved else None,
         saved=max((stat.st_mtime for stat in stats), default=0.0),
         bytes=sum(stat.st_size for stat in stats),

@@ -15,8 +15,9 @@ from ebmrepro.methods.base import method
 from ebmrepro.methods.base.method import Labelled, Method
 from ebmrepro.networks import device, images, precision, running_statistics
 from ebmrepro.networks.random import seeded
+from ebmrepro.runs import results
 from ebmrepro.runs.layout import folder
-from ebmrepro.system.errors import UserError
+from ebmrepro.system import reading
 
 PASS = 1000 * 3 * 64 * 64  # values of the images that pass a network together, at most
 GRID = 100  # images per grid at fixed z, in ten columns
@@ -29,18 +30,12 @@ def restore(suite: str, name: str, seed: int, settings: Params) -> Method:
     Raises:
         UserError: there are no weights, or they are damaged, or another network's.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     model = untrained(suite, name, seed, settings)
     path = folder(suite, name, seed) / "model.safetensors"
-    try:
-        model.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise UserError(f"{path}: not there; the stage that trains it writes it") from None
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: cannot be used: {reason}; remove it and train again") from None
+    with reading.opened(path, "not its weights; remove it and train again"):
+        model.load_state_dict(load(results.weights(path)))
     return model.to(device.device()).eval()
 
 

@@ -1,92 +1,86 @@
-"""The one reader of what stages leave on disk: JSON, curves, tables, arrays and single tensors.
+"""What stages leave on disk besides JSON (see `config/forms.py`): curves and weights.
 
-A file that cannot be read is a `UserError` of one line, which names the file and what was found in
-it. A file that may be absent is read through `known`.
+A file that cannot be read, or is not what its stage wrote, is a `UserError` of one line.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import hashlib
 from pathlib import Path
-from typing import Any, TypeVar
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 
-from ebmrepro.system.errors import UserError
+from ebmrepro.config import forms
+from ebmrepro.system import reading
+from ebmrepro.system.errors import brief
+from ebmrepro.system.reading import Damaged, Row, known
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Row = dict[str, str]  # column -> cell, "" where it is blank
-Content = TypeVar("Content")
-
-
-def known(read: Callable[[Path], Content], path: Path) -> Content | None:
-    """What `read` makes of a file; None where there is no file."""
-    return read(path) if path.exists() else None
-
-
-def document(path: Path) -> dict[str, Any]:
-    """An object of JSON."""
-    text = _text(path)
-    with _refusing(path, "not JSON"):
-        tree = json.loads(text)
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: found {type(tree).__name__}, want an object of JSON")
-    return tree
-
-
-def rows(path: Path) -> list[Row]:
-    """The rows of a CSV file with a header; a last row without its end is still being written."""
-    text = _text(path)
-    table = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
-    for n, row in enumerate(table, 1):
-        if None in row or None in row.values():
-            raise UserError(f"{path}: row {n} has more or fewer cells than the header")
-    return table
+CARDS = ("training.json", "run.json")  # of a training, beside its curves
+SUM = "model.sha256"  # beside the weights, as `sha256sum -c` takes it
 
 
 def curves(path: Path) -> dict[str, Array]:
-    """Column -> (epochs,) float64 of curves.csv, NaN where a cell is blank."""
-    table = rows(path)
-    columns = table[0] if table else ()
-    with _refusing(path, "not a table of numbers"):
-        return {
-            column: np.array([float(row[column] or "nan") for row in table]) for column in columns
-        }
+    """Column -> (epochs,) float64 of curves.csv, NaN where a cell is blank.
+
+    Raises:
+        Damaged: it is no table of numbers, or has other epochs than the card beside it says.
+    """
+    table = _numbers(path, reading.rows(path))
+    for card in (path.with_name(name) for name in CARDS):
+        said = (known(forms.Card.read, card) or {}).get("epochs", len(table))
+        if said != len(table):
+            raise Damaged(f"{path}: found {len(table)} epochs; {card.name} says {said}")
+    return {
+        column: np.array([float(row[column] or "nan") for row in table])
+        for column in (table[0] if table else ())
+    }
 
 
-def arrays(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz, or of an .npy, which has one, as `""`."""
-    # Opened here, since NumPy leaves a damaged file open.
-    with _refusing(path, "not arrays of NumPy"), path.open("rb") as file:
-        content = np.load(file, allow_pickle=False)
-        return dict(content) if isinstance(content, np.lib.npyio.NpzFile) else {"": content}
+def growing(path: Path) -> list[Row]:
+    """The rows of a curves.csv that may be being written, blank cells left out; see `curves`."""
+    table = _numbers(path, reading.rows(path, grows=True))
+    for column in ("epoch", "step"):
+        if not all(row.get(column, "").isdecimal() for row in table):
+            raise Damaged(f"{path}: found rows without a whole number under {column}")
+    return [{column: cell for column, cell in row.items() if cell} for row in table]
+
+
+def _numbers(path: Path, table: list[Row]) -> list[Row]:
+    for n, row in enumerate(table, 1):
+        for column, cell in row.items():
+            try:
+                float(cell or "nan")
+            except ValueError:
+                said = f"row {n}, {column}: found {brief(cell)}, want a number"
+                raise Damaged(f"{path}: {said}") from None
+    return table
+
+
+def sums(weights: bytes, name: str) -> str:
+    """The line that says what a file's content is, for people and for `checked`."""
+    return f"{hashlib.sha256(weights).hexdigest()}  {name}\n"
+
+
+def weights(path: Path) -> bytes:
+    """The content of a file of weights, which is what stands beside it in SUM, if anything does.
+
+    Raises:
+        Damaged: it is not, or there is none.
+    """
+    content, beside = reading.content(path), path.with_name(SUM)
+    wanted = known(reading.text, beside)
+    if wanted is not None and wanted != (found := sums(content, path.name)):
+        raise Damaged(f"{path}: found sha256 {found[:12]}, {SUM} says {wanted[:12]}; train again")
+    return content
 
 
 def tensor(path: Path, key: str) -> Array | None:
     """One tensor of a file of weights; None where the file or the tensor is absent."""
     if not path.exists():
         return None
-    from safetensors import safe_open
+    from safetensors.numpy import load
 
-    with safe_open(path, framework="numpy") as weights:
-        return weights.get_tensor(key) if key in weights.keys() else None  # noqa: SIM118
-
-
-def _text(path: Path) -> str:
-    with _refusing(path, "cannot be read"):
-        return path.read_text(encoding="utf-8")
-
-
-@contextmanager
-def _refusing(path: Path, what: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; the stage that writes it has not run") from None
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: {what}: {reason}") from error
+    with reading.opened(path, "not weights"):
+        return load(weights(path)).get(key)

@@ -19,6 +19,7 @@ from ebmrepro.config.params import Params
 from ebmrepro.config.training import Block
 from ebmrepro.methods.base.method import Method
 from ebmrepro.networks import device, distributed, images, layers, precision, threads
+from ebmrepro.runs import results
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.runs.curves import Curves
 from ebmrepro.runs.identity import fingerprint, made_with
@@ -104,7 +105,9 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
         with training.averaged(), atomic.atomic_write(out / "model.safetensors") as partial:
             # Sorted and contiguous: the same weights give the same bytes.
             state = sorted(method.state_dict().items())
-            partial.write_bytes(save({key: value.cpu().contiguous() for key, value in state}))
+            weights = save({key: value.cpu().contiguous() for key, value in state})
+            partial.write_bytes(weights)
+        atomic.write(out / results.SUM, results.sums(weights, "model.safetensors"))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
         write_provenance(identity, started, time.monotonic() - clock, shown)

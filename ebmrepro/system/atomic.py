@@ -1,8 +1,8 @@
 """Files that appear whole or not at all, and one line when one cannot be written.
 
 A full disk, a quota, a read-only folder: the writer's own exception often names no file, and what
-it leaves is half a file under the final name. Whoever writes a result writes it
-through `atomic_write`.
+it leaves is half a file under the final name. Whoever writes anything that outlives its process
+writes it through `atomic_write`; tests/system/test_files.py knows the few that may not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ebmrepro.system import locks
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.signals import lives
 
 # What the machine refuses, as opposed to a mistake in the program.
 REFUSALS = {
@@ -75,7 +75,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     with named_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         for left in folder.parent.glob(f".{folder.name}.partial-*"):
-            if left == work or not locks.lives(int(left.name.rpartition("-")[2])):
+            if left == work or not lives(int(left.name.rpartition("-")[2])):
                 shutil.rmtree(left, ignore_errors=True)
         new.mkdir(parents=True)
         try:
@@ -128,5 +128,16 @@ def _reason(error: OSError) -> str:
 def write_json(path: Path, tree: object) -> None:
     """Sorted and without times: the same content gives the same bytes; whole or not at all."""
     text = json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write(path, text + "\n")
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """A whole file, text as UTF-8; see `atomic_write`."""
     with atomic_write(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def copy(source: Path, path: Path) -> None:
+    """A file's content under another name, made whole or not at all."""
+    with atomic_write(path) as partial:
+        shutil.copyfile(source, partial)

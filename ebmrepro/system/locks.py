@@ -17,7 +17,9 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.signals import lives
 
 PATIENCE = 0.5  # seconds; who only looks whether a lock is held holds it for an instant
 
@@ -51,7 +53,7 @@ class Lock:
             ) from None
         now = datetime.now().astimezone().isoformat(" ", timespec="seconds")
         note = {"pid": os.getpid(), "host": platform.node(), "since": now, "what": self.what}
-        self.note.write_text(json.dumps(note), encoding="utf-8")
+        atomic.write_json(self.note, note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,14 +84,3 @@ class Lock:
             if lives(pid):
                 return f"process {pid} since {since}"
         return "another process"
-
-
-def lives(pid: int) -> bool:
-    """Whether a process of this machine is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

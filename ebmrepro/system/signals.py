@@ -56,3 +56,14 @@ class Watch:
         self._signal = signal.Signals(number)
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

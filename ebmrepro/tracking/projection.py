@@ -16,9 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ebmrepro.config import forms
 from ebmrepro.config.params import flatten
 from ebmrepro.runs import layout, results
-from ebmrepro.system.errors import UserError
+from ebmrepro.system import reading
+from ebmrepro.system.reading import known
 from ebmrepro.tracking.store import Store, TrackingError, home, one_line, set_aside_unusable
 
 if TYPE_CHECKING:
@@ -108,17 +110,15 @@ class _Projection:
         self.models = store.root / layout.folder(*run)
         self.results = store.root / layout.results(*run)
         # Without a training, a run is known by its evaluation: a fresh clone holds no models.
-        self.training = _document(self.models / "run.json")
-        self.evaluation = _document(self.results / "metrics.json")
+        self.training = known(forms.Card.read, self.models / "run.json") or {}
+        self.evaluation = known(forms.Metrics.read, self.results / "metrics.json") or {}
         self.fingerprint = str((self.training or self.evaluation).get("fingerprint", ""))
         if self.evaluation.get("fingerprint") != self.fingerprint:
             self.evaluation = {}  # of another training
-        self.provenance = _document(
-            home(store.root) / ".ebmrepro" / "provenance" / f"{self.fingerprint}.json"
-        )
+        told = home(store.root) / ".ebmrepro" / "provenance" / f"{self.fingerprint}.json"
+        self.provenance = known(forms.Provenance.read, told) or {}
         path = self.models / "curves.csv"
-        rows = (results.known(results.rows, path) if self.training else None) or []
-        self.curves = [{key: cell for key, cell in row.items() if cell} for row in rows]
+        self.curves = (known(results.growing, path) if self.training else None) or []
 
     def apply(self, follower: str | None, ended: str | None, anew: bool) -> None:
         complete = not self.training or "steps" in self.training
@@ -289,10 +289,6 @@ class _Projection:
         self.client.log_batch(self.run_id, tags=new)
 
 
-def _document(path: Path) -> dict[str, Any]:
-    return results.known(results.document, path) or {}
-
-
 def _logged(run: MlflowRun) -> dict[str, str]:
     return json.loads(run.data.tags.get("ebm.logged", "{}"))
 
@@ -316,18 +312,15 @@ def _printable(block: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(reading.content(path)).hexdigest()[:16]
 
 
 def _grid(path: Path) -> Any:
     """The image at `path`, with whole pixels repeated until MLflow's thumbnail need not blur it."""
     from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            pixels = image.convert("RGB")
-    except OSError as error:
-        raise UserError(f"{path}: {error}") from error
+    with reading.opened(path, "not an image") as file, Image.open(file) as image:
+        pixels = image.convert("RGB")
     times = -(-SMALLEST_GRID // max(pixels.size))
     size = (pixels.width * times, pixels.height * times)
     return pixels.resize(size, Image.Resampling.NEAREST)
@@ -339,7 +332,7 @@ def _grid(path: Path) -> Any:
 def sync_claims(store: Store, suite: str) -> None:
     """Bring the table of verdicts in the suite's run `report` up to reports/claims.json, where that
     is there and any of its claims concerns the suite."""
-    table = _verdicts(_document(store.root / "reports" / "claims.json"), suite)
+    table = _verdicts(known(forms.Claims.read, store.root / "reports" / "claims.json") or {}, suite)
     if not table["data"]:
         return
     content = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:16]

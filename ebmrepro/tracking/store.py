@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from ebmrepro.system import locks
+from ebmrepro.system import signals
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.redact import redact
 
@@ -58,7 +58,7 @@ def one_line(root: Path) -> Iterator[None]:
     """Turn whatever the store or a damaged file raises into one printable line."""
     try:
         yield
-    except TrackingError:
+    except UserError:  # of a result file, or said already
         raise
     except Exception as error:
         line = f"tracking store {redact(tracking_uri(root))}: {first_line(error)}"
@@ -140,7 +140,7 @@ class Store:
         running = self.client.search_runs([self.experiment(suite)], "attributes.status = 'RUNNING'")
         for run in running:
             host, _, pid = run.data.tags.get("ebm.follower", "").rpartition(":")
-            if not pid or (host == platform.node() and not locks.lives(int(pid))):
+            if not pid or (host == platform.node() and not signals.lives(int(pid))):
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
 

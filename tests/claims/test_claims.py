@@ -88,7 +88,8 @@ def measure(root: Path, name: str, values: Sequence[float | None], key: str = "i
         if value is not None:
             folder = root / "results" / "digits" / name / str(seed)
             folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"values": {key: value}, "reasons": {}})
+            whose = {"suite": "digits", "method": name, "seed": seed, "fingerprint": "f", "step": 1}
+            text = json.dumps({**whose, "values": {key: value}, "reasons": {}})
             (folder / "metrics.json").write_text(text)
 
 
@@ -165,7 +166,9 @@ def test_a_null_measure_is_not_run_here_with_the_files_own_reason(tmp_path: Path
     for seed in range(3):
         folder = tmp_path / "results" / "digits" / "began" / str(seed)
         folder.mkdir(parents=True)
-        text = json.dumps({"values": {"fid": None}, "reasons": {"fid": "no Inception weights"}})
+        whose = {"suite": "digits", "method": "began", "seed": seed, "fingerprint": "f", "step": 1}
+        told = {"values": {"fid": None}, "reasons": {"fid": "no Inception weights"}}
+        text = json.dumps({**whose, **told})
         (folder / "metrics.json").write_text(text)
     asked = claim(test_of({**SCORE, "measure": "fid"}, ABOVE))
     found = judged(tmp_path, asked)
@@ -293,7 +296,7 @@ def trained(root: Path, name: str, fraction: float, steps: int, seeds: int = 3) 
     for seed in range(seeds):
         path = root / "results" / "digits" / name / str(seed) / "metrics.json"
         told = json.loads(path.read_text())
-        told |= {"budget": {"epoch_fraction": fraction}, "step": steps, "fingerprint": "f"}
+        told |= {"budget": {"epoch_fraction": fraction}, "step": steps}
         path.write_text(json.dumps(told))
 
 
@@ -336,8 +339,9 @@ def test_the_price_is_seeds_and_hours_of_what_is_missing(tmp_path: Path):
     half of the budget; where the claim asks for all of it, three seeds at twice that."""
     measure(tmp_path, "began", [0.0, 1.0, 2.0])
     trained(tmp_path, "began", 0.5, 300)
-    entry = {"fingerprint": "f", "seconds_in_all": 3600.0}
-    told = {"trainings": {"began": {str(seed): entry for seed in range(3)}}}
+    entry = {"fingerprint": "f", "seconds_in_all": 3600.0, "seconds": 3600.0, "resumed": False}
+    entry |= {"commit": "c", "versions": {}, "images_per_second": 1, "hardware": "h", "note": ""}
+    told = {"suite": "digits", "trainings": {"began": {str(seed): entry for seed in range(3)}}}
     (tmp_path / "results" / "digits" / "provenance.json").write_text(json.dumps(told))
     asked = claim(test_of(SCORE, ABOVE))
     found = judged(tmp_path, asked)

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ebmrepro.config import documents, params
+from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 RAW = (ROOT / "params.yaml").read_bytes()
@@ -331,7 +332,7 @@ def test_a_file_made_to_exhaust_the_reader_is_refused_at_once(
 
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path):
-    with pytest.raises(documents.ParamsError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(UserError, match="found a folder, want a file"):
         documents.read_yaml(tmp_path)
 
 

@@ -459,7 +459,7 @@ def test_an_array_cut_short_is_named(tmp_path):
     data.prepare("digits", DIGITS, tmp_path / "digits")
     path = tmp_path / "digits/train.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="split 'train' cannot be read"):
+    with pytest.raises(DataError, match=r"train\.npy: not an array of NumPy: mmap length"):
         check.check("digits", tmp_path / "digits")
 
 

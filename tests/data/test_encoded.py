@@ -372,7 +372,7 @@ def test_a_file_that_is_gone_stops_the_decoding_and_is_not_called_broken(mirror,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trees, "read", lambda s, n: plain(s, n + ("x" if "dogs/2" in n else "")))
         asks = block("folder", 4, folder="mine", image=asked(broken=0.9))
-        refused("dogs/2.jpgx: cannot be read: No such file", "mine", asks, tmp_path / "mine")
+        refused("dogs/2.jpgx: no such file", "mine", asks, tmp_path / "mine")
 
 
 # --- CelebA --------------------------------------------------------------------------------------
@@ -803,7 +803,7 @@ def test_a_batch_that_is_missing_cut_short_or_a_page_is_named(mirror, pictures):
     with pytest.raises(DataError, match="data_batch_3: found an HTML page"):
         cifar10.fetch(CIFAR)
     (folder / "data_batch_3").unlink()
-    with pytest.raises(DataError, match="data_batch_3: cannot be read: No such file"):
+    with pytest.raises(DataError, match="data_batch_3: no such file"):
         cifar10.fetch(CIFAR)
 
 

@@ -70,6 +70,11 @@ def write(root: Path, seed: int) -> None:
     for name in ("best_ebgan", "best_gan", "best_ebgan_pt", "margin_10", "margin_32"):
         images.save_png(folder / f"{name}.png", picture)
     metrics = {
+        "suite": "digits",
+        "method": "ebgan_grid",
+        "seed": seed,
+        "fingerprint": 64 * "9",
+        "step": 300,
         "values": {
             "grid_auroc": auroc(score["gan"], score["ebgan"]),
             "grid_auroc_pt": 0.5,

@@ -306,7 +306,9 @@ def test_a_stage_of_its_own_says_itself_how_long_it_took(root: Path) -> None:
     """It has no training.json, and the report's blocks for trainings pass it by."""
     place = root / "results/mnist/ebgan_grid/0"
     place.mkdir(parents=True)
-    (place / "metrics.json").write_text(json.dumps({"fingerprint": "9" * 64, "values": {}}))
+    told = {"suite": "mnist", "method": "ebgan_grid", "seed": 0, "fingerprint": "9" * 64, "step": 1}
+    told |= dict.fromkeys(("values", "counts", "intervals", "reference"), {})
+    (place / "metrics.json").write_text(json.dumps(told))
     for table in ("scores.csv", "margin.csv"):
         (place / table).write_text("kind\n")
     told = json.loads(known(root, "ebgan", 0).read_text()) | {"seconds": 7200.0}

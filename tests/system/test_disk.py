@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import torch
 
-from ebmrepro import data, report
+from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.config.data import Data
 from ebmrepro.networks import images
@@ -90,7 +90,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "x.png": lambda path: images.save_png(path, NOISE),
     "x.npz": _savez,
     "x.npy": _save,
-    "x.html": lambda path: report._put(path, NOISE.tobytes()),
+    "x.html": lambda path: atomic.write(path, NOISE.tobytes()),
     "x.csv": lambda path: Curves(path, [{"epoch": i, "loss": i / 7} for i in range(999)]),
 }
 
@@ -148,7 +148,7 @@ def test_whatever_the_machine_refuses_is_said_in_its_words(tmp_path, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(atomic.CannotWrite, match=f"x.json: cannot be .*{os.strerror(number)}$"):
         atomic.write_json(tmp_path / "x.json", {})
     assert everything(tmp_path) == {}

@@ -14,6 +14,7 @@ from ebmrepro.data import files
 from ebmrepro.data.archives import reading
 from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Images
+from ebmrepro.system.reading import content
 
 NAME = "Olivetti faces (AT&T Laboratories Cambridge)"
 LICENCE = "none stated; AT&T Laboratories Cambridge ask to be credited"
@@ -39,7 +40,7 @@ def fetch(params: Data) -> Images:
     path = files.in_mirror((FOLDER,), FILE)
     if path is None or files.checksum(path, "sha256") != OTHER_SAVE:
         path = files.obtain((FOLDER,), {FILE: SHA256}, URLS)[FILE]
-    images = decode(FILE, path.read_bytes())
+    images = decode(FILE, content(path))
     labels = np.arange(len(images), dtype=np.int64) // (len(images) // len(CLASSES))
     return Images(images=images, labels=labels, classes=CLASSES)
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from ebmrepro import data
-from ebmrepro.config import environment
+from ebmrepro.config import environment, forms
 from ebmrepro.pipeline.offload import cargo, parts, trainings
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.pipeline.offload.measures import ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, Part, Told
 from ebmrepro.pipeline.offload.trainings import Training
-from ebmrepro.runs import checkpoints, layout, results
-from ebmrepro.system import atomic
+from ebmrepro.runs import checkpoints, layout
+from ebmrepro.system import atomic, reading
 from ebmrepro.system.errors import UserError
 
 RESERVE = 0.05  # of the seconds, at the end: last checkpoints are saved and put on board
@@ -43,7 +43,7 @@ def main(here: str, arguments: Sequence[str]) -> None:
     os.chdir(here)
     try:
         environment.check(os.environ)
-        Sitting(json.loads(Path(PACK).read_text()), out, began, asked.seconds).hold(asked.measure)
+        Sitting(forms.Pack.read(Path(PACK)), out, began, asked.seconds).hold(asked.measure)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -145,8 +145,8 @@ def unpack(folder: Path) -> None:
     if folder.exists():
         return
     place = folder.with_suffix(".npz")
-    packed = results.arrays(place)
-    about = json.loads(str(packed["about"]))
+    packed = reading.arrays(place)
+    about = forms.Dataset.held(json.loads(str(packed["about"])), f"{place}: about")
     split = about["splits"]["train"]
     for key, wanted in (("images", split["sha256"]), ("labels", split["labels_sha256"])):
         if (found := data.sha256(packed[key])) != wanted:
@@ -154,4 +154,4 @@ def unpack(folder: Path) -> None:
     with atomic.atomic_folder(folder) as partial:
         np.save(partial / "train.npy", packed["images"])
         np.save(partial / "train_labels.npy", packed["labels"])
-        (partial / data.DATASET).write_text(data.in_words(about), encoding="utf-8")
+        atomic.write(partial / data.DATASET, data.in_words(about))

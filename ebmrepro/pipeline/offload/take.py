@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.config import forms
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.params import Params, Run
 from ebmrepro.pipeline.offload import cargo, pack, trainings
 from ebmrepro.pipeline.offload.trainings import Training
-from ebmrepro.runs import checkpoints, identity, layout, results
+from ebmrepro.runs import checkpoints, identity, layout
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.locks import Lock
+from ebmrepro.system.reading import known
 
 KEPT = Path(".ebmrepro/offload/report.json")
 
@@ -39,9 +41,9 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
         if (home / cargo.REPORT).exists():  # of what was measured there, for `ebmrepro bench`
             kept = layout.root() / KEPT
             kept.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_json(kept, results.document(home / cargo.REPORT))
+            atomic.write_json(kept, forms.Report.read(home / cargo.REPORT))
         records = [record for record in cargo.unload(home, into) if "training" in record]
-        about = results.document(into / "pack.json")
+        about = forms.Pack.read(into / "pack.json")
         stages: list[str] = []
         for record in records:
             suite, name, seed = record["training"]
@@ -74,7 +76,7 @@ def _differs(
             f"its fingerprint is {fingerprint[:12]} and would be {own[:12]} here: parameters, "
             f"images or code differ; it was packed at commit {about['commit']}"
         )
-    card = results.known(results.document, into / layout.folder(*training) / "run.json")
+    card = known(forms.Card.read, into / layout.folder(*training) / "run.json")
     if card and card["fingerprint"] != fingerprint:
         return f"run.json is of another training, {card['fingerprint'][:12]}"
     return None
@@ -86,7 +88,7 @@ def _place(training: Training, fingerprint: str, into: Path, about: dict[str, An
     with lock, atomic.atomic_folder(out) as partial:
         shutil.copytree(into / out, partial, dirs_exist_ok=True)
     # A bare machine has no git: what the code was stands in the pack.
-    told = results.document(into / trainings.provenance(fingerprint))
+    told = forms.Provenance.read(into / trainings.provenance(fingerprint))
     path = layout.root() / trainings.provenance(fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_json(path, {**told, "commit": about["commit"]})

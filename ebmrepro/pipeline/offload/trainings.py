@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebmrepro import data
-from ebmrepro.config import params
+from ebmrepro.config import forms, params
 from ebmrepro.pipeline.offload.parts import Cell, Part, Told
-from ebmrepro.runs import identity, layout, models, results, run
+from ebmrepro.runs import identity, layout, models, run
 from ebmrepro.runs.checkpoints import Checkpoints
+from ebmrepro.system.reading import known
 from ebmrepro.system.signals import Watch
 
 SETTLE = 2.0  # seconds from the first step on that say nothing of the speed: a GPU warms up
@@ -98,7 +99,7 @@ def schedule(trainings: list[Training], told: Mapping[str, Told]) -> Iterator[Pa
 
 def has_ended(training: Training, fingerprint: str) -> bool:
     """Whether all of it is there; provenance is what a training writes last."""
-    card = results.known(results.document, layout.folder(*training) / "run.json") or {}
+    card = known(forms.Card.read, layout.folder(*training) / "run.json") or {}
     return card.get("fingerprint") == fingerprint and provenance(fingerprint).exists()
 
 

@@ -27,7 +27,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -41,8 +40,9 @@ from ebmrepro.runs import identity, layout
 from ebmrepro.studies.grid import play
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
-from ebmrepro.system import atomic, progress
+from ebmrepro.system import atomic, progress, reading
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.reading import Damaged
 from ebmrepro.system.signals import Stopped, Watch
 
 SCHEMA = 1
@@ -164,9 +164,10 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
 def kept(path: Path) -> Played | None:
     """What a configuration has left; None, and no file, where it cannot be read."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return Played(archive["generated"], **json.loads(str(archive["told"])))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        stored = reading.arrays(path)
+        with reading.opened(path, "not what a worker keeps"):
+            return Played(stored["generated"], **json.loads(str(stored["told"])))
+    except Damaged:
         path.unlink(missing_ok=True)
         return None
 

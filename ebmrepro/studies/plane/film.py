@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ebmrepro.config.plane import Fundamentals
+from ebmrepro.system import atomic
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scene = tuple[Array, Array]  # energies (k, k), first axis x, and points (N, 2)
@@ -116,8 +117,10 @@ def write(
         first, *others = sheets
         shown = [FRAME] * len(others) + [HOLD]
         film = {"save_all": True, "append_images": others, "duration": shown, "loop": 0}
-        first.save(into / f"{name}.webp", quality=70, method=3, **film)
-        sheets[-1].save(into / f"{name}-last.webp", quality=80, method=3)
+        with atomic.atomic_write(into / f"{name}.webp") as partial:
+            first.save(partial, quality=70, method=3, **film)
+        with atomic.atomic_write(into / f"{name}-last.webp") as partial:
+            sheets[-1].save(partial, quality=80, method=3)
 
 
 def training_rows(asked: Fundamentals) -> dict[str, tuple[str, float]]:

@@ -23,6 +23,7 @@ from ebmrepro.studies.plane import densities
 from ebmrepro.studies.plane.exact import Exact
 from ebmrepro.studies.plane.film import Array, Scene
 from ebmrepro.studies.plane.partition import Grid
+from ebmrepro.system import atomic
 
 SHIFT = 100.0  # nats added to an energy to see that a ratio does not notice
 
@@ -46,7 +47,8 @@ class Measured(Measurement):
         self.seconds[task] = round(time.perf_counter() - start, 3)
 
     def save(self, path: Path) -> None:
-        np.savez_compressed(path, allow_pickle=False, **self.arrays)
+        with atomic.atomic_write(path) as partial:
+            np.savez_compressed(partial, allow_pickle=False, **self.arrays)
 
 
 class Protocol:

@@ -70,7 +70,8 @@ def write(suite: str, settings: params.Params) -> dict[str, Any]:
             if answer := question.answer(model):
                 add(answer, seed, system)
 
-    np.savez(out / "tour.npz", allow_pickle=False, **dict(sorted(arrays.items())))
+    with atomic.atomic_write(out / "tour.npz") as partial:
+        np.savez(partial, allow_pickle=False, **dict(sorted(arrays.items())))
     tree = measured.document()
     atomic.write_json(out / "metrics.json", tree)
     return tree
