@@ -307,7 +307,7 @@ def test_a_stage_of_its_own_says_itself_how_long_it_took(root: Path) -> None:
     place = root / "results/mnist/ebgan_grid/0"
     place.mkdir(parents=True)
     told = {"suite": "mnist", "method": "ebgan_grid", "seed": 0, "fingerprint": "9" * 64, "step": 1}
-    told |= dict.fromkeys(("values", "counts", "intervals", "reference"), {})
+    told |= {key: {} for key in ("values", "counts", "intervals", "reference")}
     (place / "metrics.json").write_text(json.dumps(told))
     for table in ("scores.csv", "margin.csv"):
         (place / table).write_text("kind\n")

@@ -107,7 +107,9 @@ def _put_aside(fingerprint: str, into: Path) -> str:
         if stored.step > here.get(stored.folder.parts[-2:], -1):
             folder = layout.root() / stored.folder.relative_to(into)
             with Lock(folder.parent, f"the checkpoint {fingerprint[:8]}"):
-                shutil.copytree(stored.folder, folder, dirs_exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=True)
+                for file in checkpoints.portable(stored):
+                    atomic.copy(file, folder / file.name)
             said.append(f"checkpoint of step {stored.step:,} of {stored.about['steps']:,}")
         else:
             said.append(f"its checkpoint of step {stored.step:,} is not ahead of the one here")
