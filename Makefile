@@ -21,7 +21,13 @@ USABLE := $(and $(IN_PLACE),$(filter $(CURDIR),$(shell cat $(READY) 2>/dev/null)
 ACTIVATE := . .venv/bin/activate
 
 .DEFAULT_GOAL := environment
-.PHONY: environment repro test soak bench check audit ui docs lock clean distclean help unusable
+.PHONY: environment tracked repro test soak bench check audit ui docs lock clean distclean help unusable
+
+# Said before 6 GB are installed: DVC, which comes with them, runs in a git repository only.
+tracked:
+	@said=$$(git rev-parse --git-dir 2>&1 >/dev/null) || { \
+		echo "$(CURDIR): DVC needs a git repository here ($$said); clone the project, or in an" \
+			"unpacked archive: git init && git add -A && git commit -m 'as unpacked'" >&2; exit 2; }
 
 environment: $(READY)  ## set up .venv (every target that needs it does so itself)
 	@echo "ready: source .venv/bin/activate"
@@ -53,7 +59,7 @@ $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 	@mv .venv/unfinished $@
 
 JOBS ?= 2
-repro: $(READY)  ## regenerate every result that params.yaml asks for (dvc repro, JOBS=2 stages at once)
+repro: tracked $(READY)  ## regenerate every result that params.yaml asks for (dvc repro, JOBS=2 stages at once)
 	@$(ACTIVATE) && ebmrepro repro --jobs $(JOBS)
 	@echo "report: $(CURDIR)/reports/index.html"
 

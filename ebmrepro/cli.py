@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,12 +45,15 @@ def run(command: typer.Typer) -> NoReturn:
     training that was asked to stop says how to go on and exits with its signal's code.
     """
     try:
+        signals.stoppable()
         environment.check(os.environ)
         sys.exit(command(standalone_mode=False))
     except errors.UserError as error:
         line, code = str(error), 2
     except signals.Stopped as stop:
         line, code = f"{stop}; `dvc repro` goes on from there", stop.code
+    except (KeyboardInterrupt, typer.Abort):
+        line, code = "stopped by SIGINT", 128 + signal.SIGINT
     except TyperException as error:
         program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
         typed = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
@@ -101,6 +105,11 @@ def check(
     from ebmrepro.claims import claims_file
 
     settings = params.load()
+    from ebmrepro.pipeline import before
+
+    for name in before.unknown_to_git(Path()):
+        left_out = "`dvc exp run` with --temp or --queue leaves it out"
+        typer.echo(f"{name}: git does not know it, so {left_out}: git add {name}", err=True)
     if dry is not None:
         settings.suite(dry)  # an unknown one is named first
     run, claims = settings.run, claims_file.load(settings)
@@ -394,6 +403,13 @@ def data_check(suite: Suite) -> None:
         raise typer.Exit(1)
 
 
+def _in_project() -> None:
+    """Refuse to look at another folder's files as if they were the project's; params.yaml may be
+    wrong, or of another version."""
+    if not Path("params.yaml").exists():
+        raise errors.UserError(f"{Path.cwd()}: no params.yaml here; run in the project's folder")
+
+
 @track_app.command("sync")
 def track_sync() -> None:
     """Log what MLflow lacks of the runs that params.yaml names."""
@@ -407,6 +423,7 @@ def track_sync() -> None:
 @track_app.command("rebuild")
 def track_rebuild() -> None:
     """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
+    _in_project()
     from ebmrepro.tracking import projection
 
     done = projection.rebuild(Path())
@@ -416,6 +433,7 @@ def track_rebuild() -> None:
 @checkpoints_app.command("ls")
 def checkpoints_ls() -> None:
     """List the checkpoints of trainings that have not ended."""
+    _in_project()
     from ebmrepro.runs import checkpoints
 
     stored = checkpoints.stored(layout.root())

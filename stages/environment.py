@@ -9,11 +9,23 @@ is parsed whole before its first line runs.
 import importlib.util
 import os
 import platform
+import signal
 import sys
 
 # The package beside this file, also in the temporary workspace of `dvc exp run --temp`, where the
 # installed one is that of the original checkout.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def leave(number, _):
+    """Before anything is begun; once it is, `cli.run` says how to go on."""
+    os.write(2, b"stopped before it began; `dvc repro` begins it again\n")
+    os._exit(128 + number)
+
+
+for each in (signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(each) is signal.SIG_DFL:  # one that is ignored, by nohup, stays ignored
+        signal.signal(each, leave)
 
 
 def hand_over(address):
@@ -23,7 +35,6 @@ def hand_over(address):
     this process stays as the stage's face: it passes signals on and ends as the fork ends.
     """
     import json
-    import signal
     import socket
 
     request = {"argv": sys.argv, "cwd": os.getcwd(), "environment": dict(os.environ)}
@@ -33,9 +44,19 @@ def hand_over(address):
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
     except OSError:
         return
+
+    def tell(number, _):
+        try:
+            server.send(bytes([number]))
+        except OSError:  # it is gone, which the answer says
+            pass
+
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: server.send(bytes([number])))
-    answer = server.recv(2)
+        signal.signal(number, tell)
+    try:
+        answer = server.recv(2)
+    except OSError:  # reset: it was killed with a signal unread
+        answer = b""
     if not answer:
         sys.stderr.write("the process that ran this stage is gone; `ebmrepro repro` goes on\n")
         os._exit(1)

@@ -105,7 +105,7 @@ class Dataset(Form):
     image: dict[str, Any] | None = None
     notes: list[str] = Field(default_factory=list)
     broken: Words = NOTHING
-    left_out: dict[str, Count] = NOTHING
+    left_out: Words = NOTHING  # name -> why
     part: Part | None = None
 
     @rule

@@ -106,6 +106,8 @@ def prepare(suite: str, params: Data, folder: str | Path) -> dict[str, Any]:
         rows = split(fetched, params, suite, broken)
         if isinstance(fetched, Listing):
             dataset["broken"] = {fetched.names[i]: why for i, why in broken.items()}
+            if fetched.left_out:
+                dataset["left_out"] = dict(fetched.left_out)
         dataset["shape"] = list(images.shape[1:])
         with atomic.atomic_folder(folder) as partial:
             for name, places in rows.items():
@@ -131,9 +133,10 @@ def _save_rows(path: Path, images: np.ndarray, rows: np.ndarray) -> None:
 def remarks(dataset: dict[str, Any]) -> list[str]:
     """What a person should know of a suite's images besides counts, a line each."""
     lines = list(dataset.get("notes", ()))
-    if broken := dataset.get("broken"):
-        named = files.named([f"{name!r} {broken[name]}" for name in broken], REMARKED, "; ")
-        lines.append(f"broken and left out ({DATASET} names all), {len(broken):,}: {named}")
+    for key, what in (("broken", "broken and left out"), ("left_out", "no images, left out")):
+        if others := dataset.get(key):
+            named = files.named([f"{name!r} {others[name]}" for name in others], REMARKED, "; ")
+            lines.append(f"{what} ({DATASET} names all), {len(others):,}: {named}")
     return lines
 
 

@@ -16,7 +16,7 @@ from PIL import ImageOps
 
 from ebmrepro.config.data import Centre, Image, Patch, ShortSide
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM")  # no others are tried on a file
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF")  # no others are tried on a file
 # Of eight bits a channel: what has more would be cut off, not scaled.
 MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"}
 LARGEST = 100_000_000  # pixels

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -59,12 +59,14 @@ class Listing(Labelled):
             is damaged or not what it was.
         identity: what the encoded bytes follow from; another identity is decoded anew.
         upright: see `crops.decode`.
+        left_out: what lies there besides, and why it is none of the images.
     """
 
     names: Sequence[str]
     read: Callable[[str], bytes]
     identity: str
     upright: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check(len(self.names))

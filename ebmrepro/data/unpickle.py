@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 
 from ebmrepro.data.files import DataError
+from ebmrepro.system.errors import brief, one_line
 
+# One inside another, each twice, they would take the age of the world to be compared or printed.
+TUPLES = 16
 Value = np.ndarray | list[int] | list[bytes] | bytes | int
 
 
@@ -30,9 +33,13 @@ def unpickle(name: str, content: bytes) -> dict[bytes, Value]:
     """
     try:
         # The reader in C takes memory for as many values as a memo's index says.
+        tuples = 0
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name.endswith("PUT") and int(argument or 0) > len(content):
-                raise DataError(f"it counts {argument} values")
+                raise DataError(f"it counts {brief(argument)} values")
+            tuples += opcode.name.startswith(("TUPLE", "FROZENSET"))
+        if tuples > TUPLES:
+            raise DataError(f"found {tuples:,} tuples in it; a batch has at most {TUPLES}")
         tree = _Reader(io.BytesIO(content), encoding="bytes").load()
         if not isinstance(tree, dict):
             raise DataError(f"found {type(tree).__name__} in the pickle, expected a dict")
@@ -40,14 +47,14 @@ def unpickle(name: str, content: bytes) -> dict[bytes, Value]:
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # whatever a damaged pickle makes of our stand-ins
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{name}: not a whole pickle: {reason}") from None
+        raise DataError(f"{name}: not a whole pickle: {one_line(error)}") from None
 
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in STAND_INS:
-            raise DataError(f"the pickle asks for {module}.{name}, which no batch of images needs")
+            asked = brief(f"{module}.{name}")
+            raise DataError(f"the pickle asks for {asked}, which no batch of images needs")
         return STAND_INS[module, name]
 
 
@@ -114,8 +121,8 @@ def _value(key: object, value: object) -> Value:
         try:
             return value.array()
         except DataError as error:
-            raise DataError(f"{key[:40]!r}: {error}") from None
+            raise DataError(f"{brief(key)}: {error}") from None
     kinds = {type(item) for item in value} if isinstance(value, list) else {type(value)}
     if kinds <= {int} or kinds <= {bytes}:
         return value  # pyright: ignore[reportReturnType]
-    raise DataError(f"{key[:40]!r}: found {type(value).__name__} in the pickle")
+    raise DataError(f"{brief(key)}: found {type(value).__name__} in the pickle")

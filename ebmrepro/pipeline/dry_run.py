@@ -49,11 +49,14 @@ class Rehearsal:
     parameters: int
     steps: int | None  # of the training; None while nobody knows how many images there are
     seconds_per_step: float
+    seconds_besides: float  # before the first step, and for the image grids
     peak: int  # bytes of memory, on the device that computes
 
     @property
     def seconds(self) -> float | None:
-        return None if self.steps is None else self.steps * self.seconds_per_step
+        if self.steps is None:
+            return None
+        return self.seconds_besides + self.steps * self.seconds_per_step
 
 
 def images(suite: str, settings: Params) -> Images:
@@ -83,7 +86,8 @@ def rehearse(suite: str, systems: list[str], like: Images) -> Iterator[Rehearsal
     spawn = multiprocessing.get_context("spawn")  # so that memory is the system's own
     for system in systems:
         receiver, sender = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=_rehearse, args=(suite, system, like, sender))
+        asked = (suite, system, like, sender, time.monotonic())
+        process = spawn.Process(target=_rehearse, args=asked)
         process.start()
         sender.close()
         try:
@@ -95,12 +99,12 @@ def rehearse(suite: str, systems: list[str], like: Images) -> Iterator[Rehearsal
         process.join()
 
 
-def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
+def _rehearse(suite: str, system: str, like: Images, answer: Any, asked: float) -> None:
     import torch
 
     from ebmrepro.methods.base import method
     from ebmrepro.networks import device, layers
-    from ebmrepro.runs import run
+    from ebmrepro.runs import models, run
     from ebmrepro.training.batches import stays_there
 
     where, block = device.device(), params.load().block(suite, system)
@@ -115,6 +119,7 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
         return time.monotonic()
 
     taken, moments, clock = training.steps(), min(MOMENTS, model.epochs), 0.0
+    besides = now() - asked
     for moment in range(moments):
         training.epoch = moment * model.epochs // moments
         next(taken)
@@ -122,6 +127,9 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
         while not next(taken).record:
             pass
         clock += (now() - began) / STEPS
+    began = now()
+    models.draw(model, models.GRID, seed=0)
+    besides += block.grids * (now() - began)
     steps = None if like.count is None else model.epochs * (like.count // block.batch_size)
     whole = (like.count or 0) * pictures[0].nbytes
     rest = max(whole - pictures.nbytes, 0) if stays_there(whole, where) else 0
@@ -130,7 +138,7 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any) -> None:
     else:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    answer.send(Rehearsal(system, parameters, steps, clock / moments, peak + rest))
+    answer.send(Rehearsal(system, parameters, steps, clock / moments, besides, peak + rest))
 
 
 def _some(suite: str, like: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +146,8 @@ def _some(suite: str, like: Images, count: int) -> tuple[np.ndarray, np.ndarray]
     folder = Path("data") / suite
     if (folder / data.DATASET).exists():
         stored, labels = data.read(folder, "train")
-        return np.array(stored[:count]), labels[:count]
+        rows = np.arange(count) % len(labels)  # a small set's come again
+        return np.array(stored[rows]), labels[rows]
     rng = np.random.default_rng(0)
     shape = (count, *like.shape)
     return rng.integers(0, 256, shape, dtype=np.uint8), np.arange(count) % like.classes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import importlib.util
 import os
 import re
@@ -14,9 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.pipeline import before
 from ebmrepro.system.errors import UserError
 
 PATIENCE = 5.0  # seconds that the server has to go when it is told
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LINUX = sys.platform.startswith("linux")
 
 
 def repro(
@@ -33,6 +38,8 @@ def repro(
     """
     if not (root / "dvc.yaml").exists():
         raise UserError(f"{root.resolve()}: no dvc.yaml here; run in the project's folder")
+    before.in_git(root)
+    before.heal(root)
     if scheduler is not None and importlib.util.find_spec("distributed") is None:
         raise UserError("--scheduler needs Dask, which is not installed: pip install distributed")
     command = [sys.executable, "-P", "-m", "dvc", "repro"]
@@ -54,7 +61,8 @@ def attended(
     streams: dict[str, Any] = {}
     if hushed:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, cwd=root, env=environment, **streams)
+    tied = functools.partial(_end_with, os.getpid()) if LINUX else None
+    process = subprocess.Popen(command, cwd=root, env=environment, preexec_fn=tied, **streams)
 
     def pass_on(number: int, _: object) -> None:
         # Ctrl-C reaches it by itself: the terminal sends it to everyone.
@@ -69,6 +77,16 @@ def attended(
             sys.stderr.flush()
     status = process.wait()
     return 128 - status if status < 0 else status
+
+
+def _end_with(parent: int) -> None:
+    """Of a process that is about to be DVC, say: SIGTERM as soon as its parent is gone, however it went.
+
+    A driver that went on alone would begin stages that nobody waits for.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)
 
 
 def environment(jobs: int | None) -> dict[str, str]:
@@ -86,7 +104,7 @@ def environment(jobs: int | None) -> dict[str, str]:
 @contextlib.contextmanager
 def warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The environment in which stages find a server to be forked from; see forkserver.py."""
-    if not sys.platform.startswith("linux"):  # elsewhere a Unix socket has no messages
+    if not LINUX:  # elsewhere a Unix socket has no messages
         yield environment
         return
     with tempfile.TemporaryDirectory(prefix="ebmrepro-") as private:  # only its owner may enter

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import os
 import queue
 import re
@@ -44,7 +43,7 @@ from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml
 
 from ebmrepro.pipeline import executors
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, reading
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -230,7 +229,11 @@ class Lock:
     def __init__(self, plan: Sequence[Stage], notes: Path):
         self.rank = {_key(s): r for r, s in enumerate(plan) if isinstance(s, PipelineStage)}
         self.notes = notes
-        self.new: set[str] = set(json.loads(notes.read_text())) if notes.exists() else set()
+        self.new: set[str] = set()
+        try:
+            self.new = set(map(str, reading.known(reading.tree, notes) or ()))
+        except (reading.Damaged, TypeError) as error:
+            print(f"{notes}: passed over, new entries come last: {error}", file=sys.stderr)
         self.put_in: list[PipelineStage] = []
 
     def put(self, stage: Stage) -> None:

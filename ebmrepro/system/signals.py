@@ -22,6 +22,20 @@ class Stopped(BaseException):
         self.code = code
 
 
+def stoppable() -> None:
+    """From here on SIGTERM and SIGHUP are `Stopped`, so that nothing half-written stays behind.
+
+    A signal that was ignored before (`nohup`) stays ignored.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(f"stopped by {signal.Signals(number).name}", 128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
 class Watch:
     """Knows whether this process was asked to stop; make it as early in the process as can be.
 

@@ -1,7 +1,6 @@
 """Every file is read by the one reader and written whole by the one writer, or is known here."""
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +16,12 @@ WRITES = {
     **dict.fromkeys(("rename", "symlink_to", "touch", "write_bytes", "write_text"), -1),
 }
 WRITERS = ("atomic_write", "atomic_folder")  # they give a name to write to
-OURS = ("checkpoints", "kept", "measured", "statistics_file")  # whose `save` is looked at where it is written
+OURS = (
+    "checkpoints",
+    "kept",
+    "measured",
+    "statistics_file",
+)  # whose `save` is looked at where it is written
 # What is written in another way, and why that is right.
 OTHER_WRITES = {
     "data/__init__.py: _save_rows": "a part of an atomic folder, without holding the rows",

@@ -19,6 +19,7 @@ from ebmrepro.data import archives, downloads, files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Images
 from ebmrepro.data.unpickle import unpickle
+from ebmrepro.system.errors import brief
 
 NAME = "CIFAR-10"
 LICENCE = "none stated; the author asks to be cited"
@@ -140,5 +141,5 @@ def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
         number = len(labels) if isinstance(labels, list) else type(labels).__name__
         raise DataError(f"{place}: b'labels': found {number}, expected {len(data)} of them")
     if wrong := [label for label in labels if label not in range(len(CLASSES))]:
-        raise DataError(f"{place}: b'labels': found {wrong[0]!r}, expected 0 to {len(CLASSES) - 1}")
+        raise DataError(f"{place}: b'labels': found {brief(wrong[0])}, expected 0 to {len(CLASSES) - 1}")
     return data.reshape(-1, *SHAPE), np.array(labels, np.int64)

@@ -29,7 +29,7 @@ def fetch(params: Data) -> Listing:
     """The images in the order of their names, no official test split; turned as EXIF data say."""
     assert params.folder is not None  # params.py has seen to it
     root = files.located((".",), params.folder, HOW)
-    names = trees.images(root)
+    names, left_out = trees.images(root)
     if not names:
         raise DataError(f"{root}: found no images in it: {', '.join(trees.ENDINGS)}")
     if all("/" in name for name in names):
@@ -43,4 +43,5 @@ def fetch(params: Data) -> Listing:
         read=functools.partial(trees.read, root),
         identity=trees.identity(root, names),
         upright=True,
+        left_out=left_out,
     )

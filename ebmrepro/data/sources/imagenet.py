@@ -55,9 +55,11 @@ def listing(wanted: Callable[[str], bool], number: int) -> Listing:
         raise DataError(f"{root}/val: no such folder; {HOW}")
     classes = _classes(root, wanted, number)
     names, labels, test = [], [], []
+    left_out: dict[str, str] = {}
     for split in ("train", "val"):
         for label, wordnet_id in enumerate(classes):
-            images = trees.images(root, f"{split}/{wordnet_id}")
+            images, others = trees.images(root, f"{split}/{wordnet_id}")
+            left_out |= others
             if not images:
                 raise DataError(f"{root}/{split}/{wordnet_id}: found no images in it")
             strangers = [x for x in images if not Path(x).name.startswith(f"{wordnet_id}_")]
@@ -76,6 +78,7 @@ def listing(wanted: Callable[[str], bool], number: int) -> Listing:
         test=np.array(test),
         read=functools.partial(trees.read, root),
         identity=trees.identity(root, names),
+        left_out=left_out,
     )
 
 

@@ -1,0 +1,64 @@
+"""What is looked at before DVC is started: what would stop it later, or for ever."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+
+from ebmrepro.system import reading
+from ebmrepro.system.errors import UserError
+
+LOCKED = "rwlock"  # under DVC's .dvc/tmp: who reads and writes which output
+GUARDS = ("lock", "rwlock.lock")  # held by who has the project, and by who rewrites that file
+METHODS = "ebmrepro/methods"
+
+
+def heal(root: Path) -> None:
+    """Remove DVC's list of who writes what where it is no JSON and nobody is about to write it.
+
+    DVC rewrites it in place: a kill within leaves it empty, and DVC then refuses every command. It
+    says nothing that a process which is gone could still need.
+    """
+    place = root / ".dvc" / "tmp"
+    path = place / LOCKED
+    try:
+        reading.known(reading.tree, path)
+    except reading.Damaged as error:
+        reason = str(error)
+    else:
+        return
+    with (place / GUARDS[0]).open("ab") as whole, (place / GUARDS[1]).open("ab") as list_:
+        try:
+            for guard in (whole, list_):
+                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # another DVC is at work, and has just begun to write it
+        path.unlink(missing_ok=True)
+    print(f"{reason}; a killed DVC left it so: removed", file=sys.stderr, flush=True)
+
+
+def in_git(root: Path) -> None:
+    """UserError, with what to do, where the project is in no git repository: DVC wants one."""
+    asked = ["git", "-C", str(root), "rev-parse", "--git-dir"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        said = done.stderr.strip().partition("\n")[0] if done.returncode else ""
+    except OSError as error:
+        said = f"git: {error.strerror}"
+    if said:
+        raise UserError(
+            f"{root.resolve()}: DVC needs a git repository here ({said}); clone the project, or in "
+            "an unpacked archive: git init && git add -A && git commit -m 'as unpacked'"
+        )
+
+
+def unknown_to_git(root: Path) -> list[str]:
+    """Methods' files that git does not know: DVC leaves them out of an experiment's workspace."""
+    asked = ["git", "-C", str(root), "ls-files", "--others", "--exclude-standard", METHODS]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    except OSError:
+        return []
+    return [name for name in done.stdout.splitlines() if name.endswith(".py")]
