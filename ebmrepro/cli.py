@@ -105,8 +105,10 @@ def check(
     from ebmrepro.claims import claims_file
 
     settings = params.load()
+    from ebmrepro.config import estimate
     from ebmrepro.pipeline import before
 
+    estimate.fits(settings)
     for name in before.unknown_to_git(Path()):
         left_out = "`dvc exp run` with --temp or --queue leaves it out"
         typer.echo(f"{name}: git does not know it, so {left_out}: git add {name}", err=True)
@@ -192,8 +194,10 @@ def repro(
 
     Takes all arguments and options of dvc repro.
     """
-    params.load()
+    from ebmrepro.config import estimate
     from ebmrepro.pipeline import repro
+
+    estimate.fits(params.load())
 
     raise typer.Exit(repro.repro(Path(), context.args, jobs, scheduler))
 

@@ -34,6 +34,7 @@ def hand_over(address):
     Returns when there is none at `address`, so that the stage starts as it would without. Otherwise
     this process stays as the stage's face: it passes signals on and ends as the fork ends.
     """
+    import contextlib
     import json
     import socket
 
@@ -46,10 +47,8 @@ def hand_over(address):
         return
 
     def tell(number, _):
-        try:
+        with contextlib.suppress(OSError):  # it is gone, which the answer says
             server.send(bytes([number]))
-        except OSError:  # it is gone, which the answer says
-            pass
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, tell)

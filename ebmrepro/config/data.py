@@ -61,7 +61,7 @@ class Data(Strict):
     source: str
     test: Count  # images in the test split
     validation: Natural  # images held out from the training split; 0 for a final run
-    split_seed: int
+    split_seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     # Of the sources that name them in TAKES, and of no others.
     image: Image | None = None
     folder: BelowMirror | None = None

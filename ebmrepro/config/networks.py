@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
-from ebmrepro.config.types import UNSAID, Activation, Count, Init, Layers, Natural
+from ebmrepro.config.types import UNSAID, Activation, Count, Few, Init, Layers, Natural
 
 
 class Network(Strict):
@@ -52,8 +52,8 @@ class Conv3x3(Network):
 
     kind: Literal["conv3x3"]
     n: Count  # channels of a decoder and generator; an encoder has n, 2n, 3n, ... by scale
-    scales: Count  # sizes of maps: each is half the one before
-    repeats: Count  # convolutions at each scale
+    scales: Few  # sizes of maps: each is half the one before
+    repeats: Few  # convolutions at each scale
     residual_steps: Natural  # of the training in which residuals vanish; 0: there are none
     skips: bool  # a decoder sees its first map again at every scale
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.optimisers import Adam
 from ebmrepro.config.types import (
+    Axis,
     Count,
     Fraction,
     Layers,
@@ -44,7 +45,7 @@ class Pinwheel(Strict):
     at: Positive
     along: Positive  # standard deviations of a blade, outwards ...
     across: Positive  # ... and sideways
-    twist: float
+    twist: Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
 class Checkerboard(Strict):
@@ -100,7 +101,7 @@ class Likelihood(Strict):
     steps: Count
     batch_size: Count
     optim: Adam
-    grid: Count  # points per axis
+    grid: Axis  # points per axis
 
 
 class Game(Strict):
@@ -136,7 +137,7 @@ class PlaneSampling(Strict):
     ring_chains: Count
     ring_moves: Count
     every: Count  # one in so many states of the second half of the moves is looked at
-    bins: Count  # per axis, of the histogram; divides `grid`
+    bins: Axis  # per axis, of the histogram; divides `grid`
 
 
 class PlaneAIS(Strict):
@@ -149,7 +150,7 @@ class PlaneAIS(Strict):
 class Partition(Strict):
     """log Z of a mixture of two Gaussians in 1 to `dimensions` dimensions."""
 
-    dimensions: Several
+    dimensions: Annotated[int, Field(ge=2, le=20)]
     accuracy: Positive  # nats that the grid's log Z may be off
     sd: Positive
     centre: Positive  # distance of either Gaussian from the origin
@@ -194,7 +195,7 @@ class Dials(Strict):
 
 
 class Film(Strict):
-    frames: Several
+    frames: Annotated[int, Field(ge=2, le=10**4)]
     points: Count
     moves: Count  # Langevin moves between two frames
     descent_step: Positive
@@ -210,7 +211,7 @@ class Fundamentals(Strict):
     domain: Domain
     network: PlaneNet
     training: PlaneTraining
-    grid: Count  # points per axis where Z is measured; the half of it says how far it can be off
+    grid: Axis  # points per axis where Z is measured; the half of it says how far it can be off
     temperatures: Levels  # tried for EBGAN's energy
     sampling: PlaneSampling
     ais: PlaneAIS

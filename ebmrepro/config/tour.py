@@ -44,7 +44,7 @@ class Decision(Strict):
     """Sequences of images, whose labels are found one by one and together."""
 
     sequences: Count
-    length: Annotated[int, Field(ge=2)]
+    length: Annotated[int, Field(ge=2, le=10**6)]
     noise: NonNegative  # standard deviation, in units of pixel values in [-1, 1]
     counting: Counting
     brute_force: Annotated[int, Field(ge=2, le=6)]  # length up to which every labelling is tried

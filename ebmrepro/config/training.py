@@ -6,7 +6,7 @@ from typing import Any
 
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.optimisers import Optim
-from ebmrepro.config.types import UNSAID, Count, Decay, PositiveFraction, Precision, _Scaled
+from ebmrepro.config.types import UNSAID, Count, Decay, Few, PositiveFraction, Precision, _Scaled
 
 
 class Block(Strict):
@@ -18,7 +18,7 @@ class Block(Strict):
 
     epoch_fraction: PositiveFraction  # of the paper's that are run here, times the suite's budget
     batch_size: Count
-    grids: Count  # image grids at fixed z written over the training
+    grids: Few  # image grids at fixed z written over the training
     optim: dict[str, Optim]  # player -> its optimiser
     # player -> decay of the average of its weights that draws after training; left out: none
     ema: dict[str, Decay] | None = UNSAID

@@ -16,12 +16,16 @@ class _Scaled:
     """Marks a number of epochs, which the suite's `budget` and the block's fraction multiply."""
 
 
+# Bounds that a mistake passes and an experiment does not; what two numbers together cannot be is
+# for `rule` and `estimate.py` to say.
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Several = Annotated[int, Field(ge=2, le=10**9)]
 Natural = Annotated[int, Field(ge=0, le=10**9)]
+Few = Annotated[int, Field(ge=1, le=1000)]  # of what is written to files, or put on one another
+Axis = Annotated[int, Field(ge=1, le=10**4)]  # points on an axis of a plane
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
+NonNegative = Annotated[float, Field(ge=0, le=1e12)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean

@@ -12,7 +12,18 @@ from ebmrepro.data import files
 from ebmrepro.data.files import DataError
 from ebmrepro.system import reading
 
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")  # in any case
+ENDINGS = (
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)  # in any case
 LARGEST = 1 << 28  # bytes of one image
 
 

@@ -61,7 +61,7 @@ class AIS(Strict):
 
     chains: Several
     base_counts: Positive | None  # of smoothing for every 100 images; null: Laplace's rule
-    burn_in: Annotated[int, Field(ge=8)]  # Gibbs steps of the chains that go back
+    burn_in: Annotated[int, Field(ge=8, le=10**9)]  # Gibbs steps of the chains that go back
     temperatures: Annotated[list[Rung], Field(min_length=1)]
 
     @rule

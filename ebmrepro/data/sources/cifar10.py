@@ -141,5 +141,7 @@ def _decode(place: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
         number = len(labels) if isinstance(labels, list) else type(labels).__name__
         raise DataError(f"{place}: b'labels': found {number}, expected {len(data)} of them")
     if wrong := [label for label in labels if label not in range(len(CLASSES))]:
-        raise DataError(f"{place}: b'labels': found {brief(wrong[0])}, expected 0 to {len(CLASSES) - 1}")
+        raise DataError(
+            f"{place}: b'labels': found {brief(wrong[0])}, expected 0 to {len(CLASSES) - 1}"
+        )
     return data.reshape(-1, *SHAPE), np.array(labels, np.int64)
