@@ -107,6 +107,13 @@ class Checkpoints:
                 path.rename(path.with_suffix(".unreadable"))
         return None
 
+    def give_way(self) -> bool:
+        """Remove all but the newest, for a result without room; False if there is no other."""
+        old = [path for _, path in _saved(self.folder)[:-1]]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return bool(old)
+
     def newest(self) -> tuple[int, Path] | None:
         """Step and file of the newest checkpoint, unread."""
         return max(_saved(self.folder), default=None)

@@ -102,12 +102,18 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
             "steps": training.step,
             "parameters": {key: layers.count(part) for key, part in method.named_children()},
         }
-        with training.averaged(), atomic.atomic_write(out / "model.safetensors") as partial:
+        with training.averaged():
             # Sorted and contiguous: the same weights give the same bytes.
             state = sorted(method.state_dict().items())
             weights = save({key: value.cpu().contiguous() for key, value in state})
-            partial.write_bytes(weights)
-        atomic.write(out / results.SUM, results.sums(weights, "model.safetensors"))
+        path = out / "model.safetensors"
+        try:
+            atomic.write(path, weights)
+        except atomic.CannotWrite:  # a checkpoint is larger than the weights
+            if not checkpoints.give_way():
+                raise
+            atomic.write(path, weights)
+        atomic.write(out / results.SUM, results.sums(weights, path.name))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
         write_provenance(identity, started, time.monotonic() - clock, shown)

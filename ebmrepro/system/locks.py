@@ -34,19 +34,21 @@ class Lock:
     Args:
         path: of the lock without its suffix; `.lock` and `.pid` are made there.
         what: is being written, in words for a person.
+        patience: seconds to wait for another process.
 
     Raises:
         Busy: on entering, when another process holds it; it is named.
     """
 
-    def __init__(self, path: Path, what: str):
+    def __init__(self, path: Path, what: str, patience: float = PATIENCE):
+        self.patience = patience
         self.what, self.note = what, path.with_name(f"{path.name}.pid")
         self._lock = FileLock(path.with_name(f"{path.name}.lock"))
 
     def __enter__(self) -> Self:
         self.note.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=PATIENCE)
+            self._lock.acquire(timeout=self.patience)
         except Timeout:
             raise Busy(
                 f"{self.what} is being written by {self._holder()}; wait for it or end it"

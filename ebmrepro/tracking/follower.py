@@ -21,7 +21,7 @@ from typing import Any
 from ebmrepro.runs import layout
 from ebmrepro.system.errors import UserError
 from ebmrepro.tracking.projection import Run, sync, sync_claims
-from ebmrepro.tracking.store import Store, first_line
+from ebmrepro.tracking.store import Store, first_line, mended
 
 POLL = 2.0  # seconds between looks at the files of a training
 SHORT = 20.0  # seconds; a training that ends before is logged by the report's follower
@@ -91,7 +91,7 @@ def _warn(reason: str) -> None:
     _warned.set()
     print(
         f"ebmrepro: MLflow is behind ({reason}); work goes on and results are safe in their files; "
-        "it catches up when it answers again, or by `ebmrepro ui` or `ebmrepro track sync`",
+        f"{mended(reason)}",
         file=sys.stderr,
         flush=True,
     )

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from ebmrepro.system import signals
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.locks import Lock
 from ebmrepro.system.redact import redact
 
 if TYPE_CHECKING:
@@ -28,6 +27,15 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 LONGEST_WAIT = 60.0  # seconds for another process to finish
+SILENT = (
+    "timed out",
+    "locked",
+    "Max retries",
+    "refused",
+    "unreachable",
+    "took more than",
+    "held by",
+)
 UNUSABLE = ("not a database", "malformed", "database schema")  # SQLite's and MLflow's words
 
 
@@ -63,8 +71,17 @@ def one_line(root: Path) -> Iterator[None]:
     except Exception as error:
         line = f"tracking store {redact(tracking_uri(root))}: {first_line(error)}"
         if any(words in line for words in UNUSABLE):
-            line += "; `ebmrepro track rebuild` sets our own aside and makes it anew from the files"
+            line += f"; {mended(line)}"
         raise TrackingError(line) from error
+
+
+def mended(reason: str) -> str:
+    """What brings a store up to date, in words, that could not be reached for a reason."""
+    if any(words in reason for words in UNUSABLE):
+        return "`ebmrepro track rebuild` sets our own aside and makes it anew from the files"
+    if any(words in reason for words in SILENT):
+        return "it catches up when it answers again, or by `ebmrepro ui` or `ebmrepro track sync`"
+    return "once that is mended, `ebmrepro ui` or `ebmrepro track sync` brings it up to date"
 
 
 def first_line(error: BaseException) -> str:
@@ -79,6 +96,10 @@ def _silence_mlflow() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    # A server that does not answer is said within half a minute; MLflow's own are seven attempts
+    # of two minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
 class Store:
@@ -100,10 +121,10 @@ class Store:
 
             self.client: MlflowClient = MlflowClient(self.uri)
 
-    def lock(self, name: str) -> FileLock:
+    def lock(self, name: str) -> Lock:
         """One process at a time: two that create one schema, experiment or run crash each other, or
         make it twice."""
-        return FileLock(self._locks / f"{name}.lock", timeout=LONGEST_WAIT)
+        return Lock(self._locks / name, f"the MLflow store ({name[:12]})", LONGEST_WAIT)
 
     def experiment(self, suite: str) -> str:
         """Id of the experiment `ebmrepro/<suite>`, made if missing and restored if deleted."""

@@ -241,6 +241,36 @@ def test_more_broken_images_than_the_stated_share_are_refused_by_name(mirror, tm
     assert "share of 0.08 (data.image.broken): 'cats/3.jpg' Truncated File Read" in found
 
 
+def test_every_file_that_is_left_out_is_named_and_counted_whatever_it_is(mirror, tmp_path):
+    """TIFFs, once, were passed over without a word, and a pipe was waited for."""
+    photographs(mirror / "mine")
+    for name in ("readme.txt", "dogs/film.mov", ".DS_Store"):
+        (mirror / "mine" / name).write_bytes(b"x")
+    os.mkfifo(mirror / "mine/dogs/pipe.png")
+    (mirror / "mine/dogs/gone.png").symlink_to("nowhere")
+    (mirror / "mine/dogs/loop").symlink_to(mirror / "mine")
+    dataset = data.prepare("mine", block("folder", 4, folder="mine", image=asked()), tmp_path / "x")
+    assert dataset["left_out"] == {
+        ".DS_Store": "begins with a dot",
+        "dogs/film.mov": "has no image's ending",
+        "dogs/gone.png": "is a link to nothing",
+        "dogs/loop": "is a link to a folder",
+        "dogs/pipe.png": "is a pipe",
+        "readme.txt": "has no image's ending",
+    }
+    (line,) = data.remarks(dataset)
+    assert line.startswith("no images, left out (dataset.json names all), 6: '.DS_Store' begins")
+
+
+def test_tiffs_are_read(mirror, tmp_path):
+    photographs(mirror / "mine")
+    for k in range(2):
+        (mirror / f"mine/dogs/{k}.tif").write_bytes(picture(k, form="TIFF"))
+    dataset = data.prepare("mine", block("folder", 4, folder="mine", image=asked()), tmp_path / "x")
+    assert sum(split["count"] for split in dataset["splits"].values()) == 14
+    assert not dataset["broken"] and "left_out" not in dataset
+
+
 def test_a_folder_with_nothing_to_read_says_so(mirror, tmp_path):
     asks = block("folder", 4, folder="mine")
     refused(r"missing mine: put them in .*mirror/\./; images", "mine", asks, tmp_path / "mine")

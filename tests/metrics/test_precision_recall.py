@@ -75,3 +75,27 @@ def test_bad_features_are_refused():
         precision_recall(np.eye(3), np.full((3, 3), np.inf), 1)
     with pytest.raises(ValueError, match="do not compare"):
         precision_recall(np.eye(3), np.eye(4), 1)
+
+
+def test_ties_are_ties_wherever_the_points_lie():
+    """Of whole numbers every distance is exact, so the balls' edges are; rounding moves none."""
+    x, y = np.array([[2, 1], [3, 3], [2, 2.0]]), np.array([[2, 2], [2, 0], [3, 2.0]])
+    rng = np.random.default_rng(0)
+    cases = [(x, y, 1)]
+    for _ in range(200):
+        n, m, width = rng.integers(4, 9), rng.integers(4, 9), rng.integers(1, 5)
+        points = rng.integers(0, 4, (n + m, width)).astype(float)
+        cases.append((points[:n], points[n:], int(rng.integers(1, 4))))
+    for x, y, k in cases:
+        for apart in (0.0, 1e5):
+
+            def squared(a, b):
+                return ((a[:, None] - b[None]) ** 2).sum(-1)
+
+            def radii(a, k=k):
+                return np.sort(squared(a, a) + np.diag([np.inf] * len(a)))[:, k - 1]
+
+            on_real = (squared(y, x) <= radii(x)).any(1).mean()
+            on_fake = (squared(x, y) <= radii(y)).any(1).mean()
+            found = precision_recall(x + apart, y + apart, k)
+            assert found == pytest.approx((on_real, on_fake)), (x, y, k, apart)

@@ -84,3 +84,13 @@ def test_an_unknown_suite_is_named_before_anything_is_tried(
         main()
     assert end.value.code == 2
     assert "no suite 'cifar'" in (said := capsys.readouterr().err) and "cifar10" in said
+
+
+def test_a_set_of_one_batch_is_rehearsed_on_two(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its epochs have one step, of which none was left to be timed."""
+    monkeypatch.chdir(project)
+    like = dry_run.images("digits", params.load())
+    assert like.count is not None
+    pictures, labels = dry_run._some("digits", like, 2 * like.count - 1)
+    assert len(pictures) == len(labels) == 2 * like.count - 1
+    assert (pictures[like.count] == pictures[0]).all()
