@@ -21,7 +21,7 @@ USABLE := $(and $(IN_PLACE),$(filter $(CURDIR),$(shell cat $(READY) 2>/dev/null)
 ACTIVATE := . .venv/bin/activate
 
 .DEFAULT_GOAL := environment
-.PHONY: environment tracked repro test soak bench check audit ui docs lock clean distclean help unusable
+.PHONY: environment tracked repro test soak hostile bench check audit ui docs lock clean distclean help unusable
 
 # Said before 6 GB are installed: DVC, which comes with them, runs in a git repository only.
 tracked:
@@ -69,6 +69,12 @@ test: $(READY)  ## run the tests
 KILLS ?= 60
 soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compare bytes
 	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest tests/runs tests/config tests/data tests/system tests/tracking tests/networks
+
+# Each ends in success or in one line; the first file prints a table. Under 10 minutes.
+HOSTILE := tests/test_hostile.py tests/system tests/pipeline/test_before.py tests/config/test_bounds.py \
+	tests/data/test_encoded.py tests/runs/test_reader.py tests/test_command_line.py
+hostile: $(READY)  ## damage every file that a stage leaves, and stage what strangers' machines do
+	@$(ACTIVATE) && pytest $(HOSTILE)
 
 bench: $(READY)  ## measure speed beside peers and the machine's limits (under 15 minutes)
 	@$(ACTIVATE) && ebmrepro bench

@@ -132,7 +132,8 @@ class Checkpoints:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             atomic.flush_folder(folder.parent)
-        atomic.write_json(about, self.about)
+        if self.about:
+            atomic.write_json(about, self.about)
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 LONGEST_WAIT = 60.0  # seconds for another process to finish
-SILENT = (
-    "timed out",
-    "locked",
-    "Max retries",
-    "refused",
-    "unreachable",
-    "took more than",
-    "held by",
-)
+SILENT = ("timed out", "locked", "Max retries", "refused", "unreachable", "took more", "written by")
 UNUSABLE = ("not a database", "malformed", "database schema")  # SQLite's and MLflow's words
 
 

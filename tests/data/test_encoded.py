@@ -31,6 +31,7 @@ from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.validation import validate
 from ebmrepro.data import DataError, archives, crops, decoding, files, trees
 from ebmrepro.data.sources import celeba, cifar10, imagenet, imagenet_dogs, lsun, olivetti
+from ebmrepro.data.unpickle import unpickle
 from ebmrepro.system.locks import Busy, Lock
 
 ROOT = Path(__file__).parents[2]
@@ -834,6 +835,39 @@ def test_a_batch_that_is_missing_cut_short_or_a_page_is_named(mirror, pictures):
         cifar10.fetch(CIFAR)
     (folder / "data_batch_3").unlink()
     with pytest.raises(DataError, match="data_batch_3: no such file"):
+        cifar10.fetch(CIFAR)
+
+
+def doubled(times: int) -> bytes:
+    """Pickled: a tuple of a tuple twice, and so on; written out it would have 2^times numbers."""
+    inner = b"(I1\ntq\x00"
+    return inner + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02}C\x04data" + doubled(35) + b"s.",
+        b"\x80\x02}" + doubled(35) + b"I1\ns.",  # as a key, it would be hashed
+        b"\x80\x02}C\x04data"
+        + b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nI0\n\x85C\x01b\x87R(I1\n"
+        + doubled(35)
+        + b"cnumpy\ndtype\nX\x02\x00\x00\x00u1I0\nI1\n\x87RI0\nC\x01xtbs.",  # as a shape
+    ],
+)
+def test_a_pickle_that_would_take_all_memory_to_look_at_is_refused(pickled):
+    with pytest.raises(DataError, match="tuples in it; a batch has at most 16"):
+        unpickle("batch", pickled)
+
+
+def test_a_label_of_a_million_digits_is_named_in_a_line(mirror, pictures):
+    folder = unpacked(mirror, pictures)
+    batch = pickle.loads(pictures["data_batch_1"])
+    labels = batch[b"labels"]
+    (folder / "data_batch_1").write_bytes(
+        pickle.dumps(batch | {b"labels": [10**5000, *labels[1:]]}, 2)
+    )
+    with pytest.raises(DataError, match="found an integer of 16,610 bits, expected 0 to 9"):
         cifar10.fetch(CIFAR)
 
 

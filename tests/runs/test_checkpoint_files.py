@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from ebmrepro.runs import checkpoints
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.system.atomic import CannotWrite
 
@@ -20,7 +21,9 @@ CUT = STEPS[:3]  # saved while the power may go
 
 
 def of(root: Path, fingerprint: str = "f", made_with: str = "cpu-torch-0") -> Checkpoints:
-    return Checkpoints(root, fingerprint, made_with, "digits magan seed 0")
+    made = Checkpoints(root, fingerprint, made_with, "digits magan seed 0")
+    made.about = {"suite": "digits", "method": "magan", "seed": 0, "epochs": 2, "steps": 20}
+    return made
 
 
 def state(step: int) -> dict[str, Any]:
@@ -274,3 +277,26 @@ def test_a_full_disk_costs_the_checkpoint_that_was_to_be_saved_and_no_other(
         kept.save(15, state(15))
         found = kept.latest()
         assert found is not None and found["step"] == 15
+
+
+def test_checkpoints_give_way_to_a_result_but_for_the_newest(tmp_path: Path):
+    with of(tmp_path) as kept:
+        assert not kept.give_way()
+        for step in (5, 10):
+            kept.save(step, state(step))
+        assert kept.give_way() and not kept.give_way()
+        found = kept.latest()
+        assert found is not None and found["step"] == 10
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"suite": 3}', b"\xff"])
+def test_checkpoints_whose_card_is_damaged_are_listed_and_that_is_said(
+    tmp_path: Path, content: bytes
+):
+    with pytest.raises(KeyboardInterrupt), of(tmp_path) as kept:
+        saved = kept.save(5, state(5))
+        raise KeyboardInterrupt
+    saved.with_name("about.json").write_bytes(content)
+    (each,) = checkpoints.stored(tmp_path)
+    line = checkpoints.in_words(each)
+    assert each.step == 5 and "about.json: " in line and "\n" not in line

@@ -76,6 +76,35 @@ def test_a_second_ctrl_c_leaves_at_once():
     assert trainings.finish(child) == -signal.SIGINT
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("when", ["imports", "reads", "writes"])
+def test_a_stage_that_is_stopped_before_it_watches_says_so(
+    tmp_path: Path, number: signal.Signals, code: int, when: str
+):
+    """While it imports, reads, or writes: one line, its signal's code, and nothing half-written."""
+    stop = f"os.kill(os.getpid(), {int(number)})"
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(trainings.ROOT / "stages")!r})
+import environment
+{stop if when == "imports" else ""}
+from pathlib import Path
+from ebmrepro.system import atomic
+def main() -> None:
+    {stop if when == "reads" else ""}
+    with atomic.atomic_write(Path("x")) as partial:
+        partial.write_text("half")
+        {stop if when == "writes" else ""}
+environment.run(main)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("stopped")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_signal_that_was_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch):
     """As SIGHUP is under nohup, and SIGINT in a job in the background."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -170,6 +170,21 @@ def test_a_full_disk_is_one_line_and_is_caught_up_with_later(root):
     assert len(seen["images"]) == 2 * (3 + 1) and seen["status"] == "FINISHED"
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("HTTPConnectionPool: Max retries exceeded", "catches up when it answers"),
+        ("(sqlite3.OperationalError) database is locked", "catches up when it answers"),
+        ("file is not a database", "track rebuild"),
+        ("Detected out-of-date database schema", "track rebuild"),
+        ("Tracking URI scheme 'ftp' is not supported", "once that is mended"),
+        ("403 Forbidden", "once that is mended"),
+    ],
+)
+def test_that_a_store_catches_up_is_said_only_of_one_that_may_answer(reason: str, said: str):
+    assert said in connection.mended(reason)
+
+
 def follower(script: str):
     """The follower's own loop, in its own process, over a store that is made up: no MLflow."""
     return python(
