@@ -33,10 +33,6 @@ DBN = "models/digits/dbn/0"
 # --- damage --------------------------------------------------------------------------------------
 
 
-def tree_of(content: bytes) -> Any:
-    return json.loads(content)
-
-
 def changed(change: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
     return lambda content: json.dumps(change(json.loads(content))).encode()
 
@@ -51,11 +47,15 @@ def words_for_numbers(tree: Any) -> Any:
 
 
 def blocks_for_words(tree: Any) -> Any:
-    return {key: {"x": [1]} if isinstance(part, str) else part for key, part in tree.items()}
+    """Every word, at any depth, is a block."""
+    if isinstance(tree, dict):
+        return {key: blocks_for_words(part) for key, part in tree.items()}
+    if isinstance(tree, list):
+        return [blocks_for_words(part) for part in tree]
+    return {"x": [1]} if isinstance(tree, str) else tree
 
 
-def without(content: bytes) -> bytes:
-    """Its first row only, or without the last."""
+def without_the_last_row(content: bytes) -> bytes:
     lines = content.splitlines(keepends=True)
     return b"".join(lines[:-1])
 
@@ -88,7 +88,7 @@ CSV = {
     **ANY,
     "a word in a cell": lambda content: content.replace(b"\n1,", b"\none,", 1),
     "a cell too many": lambda content: content[:-1] + b",1\n",
-    "an epoch short": without,
+    "an epoch short": without_the_last_row,
     "no end of the last line": lambda content: content[:-1],
 }
 # file: its damages, and the commands that read it

@@ -26,6 +26,8 @@ def heal(root: Path) -> None:
     try:
         reading.known(reading.tree, path)
     except reading.Damaged as error:
+        if not path.is_file():  # no kill makes a folder of it
+            raise
         reason = str(error)
     else:
         return

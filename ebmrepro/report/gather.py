@@ -7,6 +7,7 @@ them has, nothing is read for a carried suite: its report is the same bytes ever
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -329,5 +330,6 @@ def _images(path: Path, dataset: Mapping[str, Any], count: int) -> Array | None:
     """The first images of a grid of `count` or more, at most SHOWN."""
     if not path.exists() or "shape" not in dataset:
         return None
-    with reading.opened(path, "not a grid of images") as file:
-        return pictures.tiles(pictures.read(file), tuple(dataset["shape"]), min(count, SHOWN))
+    whole = io.BytesIO(reading.picture(path))
+    with reading.opened(path, "not a grid of images"):
+        return pictures.tiles(pictures.read(whole), tuple(dataset["shape"]), min(count, SHOWN))

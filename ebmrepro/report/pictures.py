@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def tiles(pixels: Array, shape: tuple[int, int, int], count: int) -> Array:
     return np.ascontiguousarray(cells[..., :height, :width].reshape(-1, *shape)[:count])
 
 
-def read(file: IO[bytes]) -> Array:
+def read(file: Path | IO[bytes]) -> Array:
     """The pixels of a PNG, uint8 (H, W) or (H, W, 3)."""
     with Image.open(file) as picture:
         return np.asarray(picture)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]  # column -> cell, "" where it is blank
 Content = TypeVar("Content")
+END_OF_PNG = b"\0\0\0\0IEND\xaeB`\x82"  # a chunk without content: length, name, checksum
 KINDS = {  # of what is no plain file
     stat.S_IFBLK: "a device",
     stat.S_IFCHR: "a device",
@@ -142,4 +143,6 @@ def picture(path: Path) -> bytes:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()
+            if image.format == "PNG" and not whole.endswith(END_OF_PNG):  # no decoder minds
+                raise ValueError("its end is missing")
         return whole

@@ -26,6 +26,7 @@ OURS = (
 OTHER_WRITES = {
     "data/__init__.py: _save_rows": "a part of an atomic folder, without holding the rows",
     "data/decoding.py: _decode": "a killed process goes on with it; on the disk before it counts",
+    "pipeline/before.py: heal": "takes DVC's locks",
     "pipeline/executors.py: launched": "what a stage says while it runs",
     "pipeline/executors.py: own_gpu": "a lock",
     "pipeline/offload/cargo.py: Cargo._append": "grows by whole members, synced; a cut end is left",
