@@ -147,9 +147,9 @@ class Card(Form):
 class Trained(Card):
     """training.json, and run.json once the training has ended."""
 
-    epochs: Count  # pyright: ignore[reportIncompatibleVariableOverride]
-    steps: Count  # pyright: ignore[reportIncompatibleVariableOverride]
-    parameters: dict[str, Natural]  # pyright: ignore[reportIncompatibleVariableOverride]
+    epochs: Count  # pyright: ignore[reportGeneralTypeIssues]
+    steps: Count  # pyright: ignore[reportGeneralTypeIssues]
+    parameters: dict[str, Natural]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 class Provenance(Form):
@@ -245,9 +245,9 @@ class Metrics(Measures):
 class Grid(Metrics):
     """The same of EBGAN's grid."""
 
-    counts: dict[str, Amount]  # pyright: ignore[reportIncompatibleVariableOverride]
-    intervals: dict[str, Bounds]  # pyright: ignore[reportIncompatibleVariableOverride]
-    reference: dict[str, float]  # pyright: ignore[reportIncompatibleVariableOverride]
+    counts: dict[str, Amount]  # pyright: ignore[reportGeneralTypeIssues]
+    intervals: dict[str, Bounds]  # pyright: ignore[reportGeneralTypeIssues]
+    reference: dict[str, float]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 class OverSeeds(Form):

@@ -68,9 +68,9 @@ def read(root: Path, asked: Fundamentals) -> Found | None:
     path, made = root / "results/fundamentals/metrics.json", root / "generated/fundamentals"
     if not (path.exists() and (made / "arrays.npz").exists()):
         return None
+    measured, arrays = forms.OverSeeds.read(path), reading.arrays(made / "arrays.npz")
     films = {path.stem: reading.picture(path) for path in sorted(made.glob("*.webp"))}
-    arrays = reading.arrays(made / "arrays.npz")
-    return Found(asked, forms.OverSeeds.read(path), arrays, films)
+    return Found(asked, measured, arrays, films)
 
 
 def section(found: Found | None) -> Section:

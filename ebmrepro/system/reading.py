@@ -12,8 +12,9 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ebmrepro.system.errors import UserError, one_line
 
@@ -44,7 +45,7 @@ def known(read: Callable[[Path], Content], path: Path) -> Content | None:
 
 
 @contextmanager
-def opened(path: Path, what: str = "cannot be read") -> Iterator[IO[bytes]]:
+def opened(path: Path, what: str = "cannot be read") -> Iterator[BufferedReader]:
     """A plain file to be read; what its reader raises within the block is `Damaged`, in one line.
 
     `what` says what a file is whose content the reader refuses.

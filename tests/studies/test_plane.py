@@ -245,6 +245,6 @@ def test_a_broken_document_is_named(tmp_path: Path):
         (tmp_path / name).write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json: not JSON"):
         plane.read(tmp_path, SMALL)
-    (tmp_path / "results/fundamentals/metrics.json").write_text("{}")
+    (tmp_path / "results/fundamentals/metrics.json").write_text('{"values": {}}')
     with pytest.raises(UserError, match=r"arrays\.npz: not arrays of NumPy"):
         plane.read(tmp_path, SMALL)

@@ -20,11 +20,12 @@ import pytest
 from PIL import Image
 
 from ebmrepro.runs import layout
+from ebmrepro.system.errors import UserError
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import follower as beside
 from ebmrepro.tracking import projection, server
 from ebmrepro.tracking.projection import Run
-from ebmrepro.tracking.store import Store, TrackingError
+from ebmrepro.tracking.store import Store
 
 pytestmark = [
     # Raised inside libraries that MLflow loads, by no line of ours.
@@ -120,6 +121,7 @@ def write_run(root, run=RUN, fingerprint=FINGERPRINT):
         root / ".ebmrepro" / "provenance" / f"{fingerprint}.json",
         {
             "device": "cpu",
+            "threads": 1,
             "seconds": 60.0,
             "images_per_second": 900.0,
             "started": "2026-01-02T03:04:05+00:00",
@@ -355,12 +357,12 @@ def claims(verdict: str) -> dict[str, object]:
     part = {"statistic": "ratio", "rule": "1 ± 0.05", "estimate_in_words": "1.01, n = 3"}
     part |= {"effect_in_words": "20 % of tolerance"}
     judgements = [
-        {"suite": suite, "verdict": verdict, "reason": "", "parts": [part]}
+        {"suite": suite, "verdict": verdict, "reason": "", "carried": "", "parts": [part]}
         for suite in ("digits", "mnist")
     ]
-    claim = {"id": "began-ratio", "claim": "It settles.", "paper_title": "BEGAN"}
+    claim = {"id": "began-ratio", "claim": "It settles.", "paper": "began", "paper_title": "BEGAN"}
     claim |= {"published_in_words": "shape only", "judgements": judgements}
-    return {"claims": [claim]}
+    return {"schema": 2, "level": 0.95, "count": {}, "claims": [claim]}
 
 
 def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
@@ -414,7 +416,7 @@ def test_a_run_whose_follower_is_gone_is_not_shown_as_running(root):
 def test_a_damaged_file_is_named(root):
     write_run(root)
     (root / layout.folder(*RUN) / "run.json").write_text("{")
-    with pytest.raises(TrackingError, match=r"run\.json"):
+    with pytest.raises(UserError, match=r"run\.json: not JSON"):
         projection.sync_all(root, [RUN])
 
 
