@@ -147,9 +147,9 @@ class Card(Form):
 class Trained(Card):
     """training.json, and run.json once the training has ended."""
 
-    epochs: Count  # pyright: ignore[reportGeneralTypeIssues]
-    steps: Count  # pyright: ignore[reportGeneralTypeIssues]
-    parameters: dict[str, Natural]  # pyright: ignore[reportGeneralTypeIssues]
+    epochs: Count  # pyright: ignore
+    steps: Count  # pyright: ignore
+    parameters: dict[str, Natural]  # pyright: ignore
 
 
 class Provenance(Form):
@@ -235,7 +235,7 @@ class Metrics(Measures):
     method: str
     seed: Natural
     fingerprint: Hex
-    step: Natural
+    step: Natural | None = None  # none of what is trained all at once
     budget: Budget | None = None
     counts: dict[str, Amount] | None = None  # these three of EBGAN's grid
     intervals: dict[str, Bounds] | None = None
@@ -245,9 +245,9 @@ class Metrics(Measures):
 class Grid(Metrics):
     """The same of EBGAN's grid."""
 
-    counts: dict[str, Amount]  # pyright: ignore[reportGeneralTypeIssues]
-    intervals: dict[str, Bounds]  # pyright: ignore[reportGeneralTypeIssues]
-    reference: dict[str, float]  # pyright: ignore[reportGeneralTypeIssues]
+    counts: dict[str, Amount]  # pyright: ignore
+    intervals: dict[str, Bounds]  # pyright: ignore
+    reference: dict[str, float]  # pyright: ignore
 
 
 class OverSeeds(Form):

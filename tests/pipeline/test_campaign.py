@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import trainings
 
-from ebmrepro.config import params
+from ebmrepro.config import forms, params
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.pipeline.campaign import plan
-from ebmrepro.runs import results
 
 ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
@@ -44,11 +43,15 @@ def carry(name: str, seed: int, fraction: float, seconds: float) -> None:
     """A result of another machine, with what it ran on."""
     place = Path("results/again") / name / str(seed)
     place.mkdir(parents=True)
-    card = {"fingerprint": f"{name}{seed}", "budget": {"epoch_fraction": fraction}}
+    identity = f"{name}{seed}".encode().hex()
+    card = {"suite": "again", "method": name, "seed": seed, "fingerprint": identity, "values": {}}
+    card["budget"] = {"epoch_fraction": fraction}
     (place / "metrics.json").write_text(json.dumps(card))
     path = Path("results/again/provenance.json")
-    told = json.loads(path.read_text()) if path.exists() else {"trainings": {}}
-    entry = {"fingerprint": f"{name}{seed}", "seconds_in_all": seconds}
+    told = json.loads(path.read_text()) if path.exists() else {"suite": "again", "trainings": {}}
+    entry = {"fingerprint": identity, "seconds_in_all": seconds, "seconds": seconds}
+    entry |= {"commit": None, "versions": {}, "images_per_second": 1.0, "resumed": False}
+    entry |= {"hardware": "", "note": ""}
     told["trainings"].setdefault(name, {})[str(seed)] = entry
     path.write_text(json.dumps(told))
 
@@ -80,7 +83,8 @@ def test_what_is_carried_at_the_length_asked_for_is_passed_over(project: Path):
 
 def test_a_result_that_changed_since_is_not_carried(project: Path):
     carry("ebgan", 0, 1.0, 60)
-    Path("results/again/ebgan/0/metrics.json").write_text('{"fingerprint": "another"}')
+    path = Path("results/again/ebgan/0/metrics.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fingerprint": "f"}))
     assert items()[0].state == plan.TO_DO
 
 
@@ -120,14 +124,14 @@ def test_all_is_trained_measured_and_carried_and_then_nothing_is_left(project: P
     done = run("--jobs", "2", "--note", "in a test")
     said, _ = done.communicate(timeout=300)
     assert done.returncode == 0 and "4 of 4 carried" in said.splitlines()[-1], said
-    told = results.document(Path("results/again/provenance.json"))["trainings"]
+    told = forms.Carried.read(Path("results/again/provenance.json"))["trainings"]
     assert {name: sorted(own) for name, own in told.items()} == {
         "dbn": ["0", "1"],
         "ebgan": ["0", "1"],
     }
     assert told["ebgan"]["0"]["note"] == "in a test"
     cards = [
-        results.document(Path(f"results/again/{name}/{seed}/metrics.json"))
+        forms.Metrics.read(Path(f"results/again/{name}/{seed}/metrics.json"))
         for name in ("ebgan", "dbn")
         for seed in (0, 1)
     ]

@@ -8,11 +8,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from ebmrepro import data
+from ebmrepro.config import forms
 from ebmrepro.config.params import Params
 from ebmrepro.evaluation import evaluate, reference
 from ebmrepro.pipeline.campaign import plan
 from ebmrepro.pipeline.offload.trainings import Training, has_ended
-from ebmrepro.runs import carried, identity, layout, results, run
+from ebmrepro.runs import carried, identity, layout, run
+from ebmrepro.system.reading import known
 from ebmrepro.system.signals import Watch
 
 
@@ -66,11 +68,11 @@ def _measure(training: Training, settings: Params) -> Iterator[str]:
 
 def _fingerprint(training: Training) -> str:
     """As its own card has it: code may have moved since."""
-    card = results.known(results.document, layout.folder(*training) / "run.json") or {}
+    card = known(forms.Card.read, layout.folder(*training) / "run.json") or {}
     return str(card.get("fingerprint"))
 
 
 def _is_measured(training: Training) -> bool:
     path = layout.results(*training) / "metrics.json"
-    found = results.known(results.document, path) or {}
+    found = known(forms.Metrics.read, path) or {}
     return found.get("fingerprint") == _fingerprint(training)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebmrepro import data
+from ebmrepro.config import forms
 from ebmrepro.config.params import Params
 from ebmrepro.pipeline.offload.trainings import Training, has_ended
-from ebmrepro.runs import carried, checkpoints, identity, layout, results
+from ebmrepro.runs import carried, checkpoints, identity, layout
+from ebmrepro.system.reading import known
 
 CARRIED, TRAINED, BEGUN, TO_DO = "carried", "trained", "begun", "to do"
 WEIGHTS = "weights"  # carried, but others are measured by its weights, which are not here
@@ -116,5 +118,5 @@ def _asked(training: Training, settings: Params) -> float:
 def _ran(root: Path, training: Training) -> float | None:
     """The part of them that a result had."""
     path = root / layout.results(*training) / "metrics.json"
-    budget = (results.known(results.document, path) or {}).get("budget") or {}
+    budget = (known(forms.Metrics.read, path) or {}).get("budget") or {}
     return budget.get("epoch_fraction")
