@@ -80,7 +80,7 @@ def attended(
 
 
 def _end_with(parent: int) -> None:
-    """Of a process that is about to be DVC, say: SIGTERM as soon as its parent is gone, however it went.
+    """Of a process that begins: SIGTERM as soon as its parent is gone, however it went.
 
     A driver that went on alone would begin stages that nobody waits for.
     """
