@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from ebmrepro.config import documents, environment, optimisers, params
 from ebmrepro.pipeline.campaign import commands as campaign
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
-from ebmrepro.system import atomic, errors, signals
+from ebmrepro.system import ending, errors, signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
@@ -39,34 +38,21 @@ TrainedSeed = Annotated[
 
 
 def run(command: typer.Typer) -> NoReturn:
-    """Run a command line and leave Python: the `ebmrepro` one, or that of a stage.
-
-    What a person can mend, and what the machine refuses, is one line on stderr and exit code 2; a
-    training that was asked to stop says how to go on and exits with its signal's code.
-    """
-    try:
+    """Run a command line and leave Python: the `ebmrepro` one, or that of a stage."""
+    with ending.told():
         signals.stoppable()
         environment.check(os.environ)
-        sys.exit(command(standalone_mode=False))
-    except errors.UserError as error:
-        line, code = str(error), 2
-    except signals.Stopped as stop:
-        line, code = f"{stop}; `dvc repro` goes on from there", stop.code
-    except (KeyboardInterrupt, typer.Abort):
-        line, code = "stopped by SIGINT", 128 + signal.SIGINT
-    except TyperException as error:
-        program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
-        typed = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
-        message = " ".join(error.format_message().split()).removesuffix(".")
-        if not message:  # a bare command, which its help has answered
-            sys.exit(2)
-        line, code = f"{typed}: {message}; --help says what is allowed", 2
-    except OSError as error:
-        line, code = atomic.refused(error) or "", 2
-        if not line:  # a mistake of ours
-            raise
-    typer.echo(line, err=True)
-    sys.exit(code)
+        try:
+            sys.exit(command(standalone_mode=False))
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        except TyperException as error:
+            program = Path(sys.argv[0]).name.replace("__main__.py", "ebmrepro")
+            typed = shlex.join([program, *sys.argv[1:]]).replace("\n", "\\n")
+            message = " ".join(error.format_message().split()).removesuffix(".")
+            if not message:  # a bare command, which its help has answered
+                sys.exit(2)
+            raise errors.UserError(f"{typed}: {message}; --help says what is allowed") from None
 
 
 def main() -> NoReturn:

@@ -27,6 +27,10 @@ ALLOWED: dict[str, tuple[str, Callable[[str], object]]] = {  # what it may hold:
         lambda value: Path(value).expanduser().is_file(),
     ),
     "EBMREPRO_SOAK": ("1 (of the tests)", bool),
+    "EBMREPRO_TOGETHER": (
+        "a whole number from 1 to 32",
+        lambda value: value.isdecimal() and 1 <= int(value) <= 32,
+    ),
     "EBMREPRO_TRACKING": SWITCH,
     "EBMREPRO_WARM": ("an address (set by ebmrepro repro)", bool),
     "EBMREPRO_WORKERS": (
@@ -34,6 +38,17 @@ ALLOWED: dict[str, tuple[str, Callable[[str], object]]] = {  # what it may hold:
         lambda value: value.isdecimal() and 1 <= int(value) <= 1024,
     ),
 }
+
+
+# Trainings on one GPU, unless EBMREPRO_TOGETHER says how many; on a CPU one. The host launches a
+# replayed step in some 50 microseconds, of which kernels take at least 2 each, and a small step has
+# 100 to 200 of them: one thread keeps four to eight busy.
+TOGETHER = 8
+
+
+def together(environment: Mapping[str, str], on_gpu: bool) -> int:
+    """How many trainings take turns in one process, see `training/together.py`."""
+    return int(environment.get("EBMREPRO_TOGETHER") or (TOGETHER if on_gpu else 1))
 
 
 def check(environment: Mapping[str, str]) -> None:

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.config import environment as settings
+
 LAUNCH = Path(__file__).with_name("launch.py").read_text()
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LOOK = 0.5  # seconds between two looks at whether a command on a cluster is still wanted
@@ -46,22 +48,37 @@ class Lost(Exception):
     """A command whose end nobody will hear of."""
 
 
+TRAININGS = ("python stages/train.py ", "python stages/pretrain.py ")
+
+
 class Here:
-    """`number` places on this machine; the commands may be forks of a server: see forkserver.py."""
+    """`number` places on this machine; the commands may be forks of a server: see forkserver.py.
+
+    Trainings that take turns in one process (EBMREPRO_TOGETHER) have places of their own: as many
+    on each GPU.
+    """
 
     def __init__(self, number: int):
-        self.number = number
+        self.number, self.shared = number, 0
+        self.together = together(os.environ) if "EBMREPRO_WARM" in os.environ else 1
+        if self.together > 1:
+            self.shared = self.together * max(1, len(gpus(os.environ)))
         self.running: set[subprocess.Popen[bytes]] = set()
         self.signal = 0  # the last one
 
-    def count(self) -> int:
-        """How many commands can run at once, at this moment."""
-        return self.number
+    def shares(self, line: object) -> bool:
+        """Whether a command has one of the places of trainings."""
+        return self.shared > 0 and isinstance(line, str) and line.startswith(TRAININGS)
+
+    def count(self) -> dict[bool, int]:
+        """How many commands can run at once, at this moment: by `shares`."""
+        return {False: self.number, True: self.shared}
 
     def run(self, command: Command) -> int:
         """Wait for a command's end and return its exit status, 128 + n after signal n."""
         environment = dict(command.environment)
-        with own_gpu(environment, self.number), launched(command, environment, LAUNCH) as process:
+        beside = self.number + self.shared
+        with own_gpu(environment, beside), launched(command, environment, LAUNCH) as process:
             self.running.add(process)
             try:
                 if self.signal:  # while this one was being started
@@ -101,7 +118,10 @@ class Cluster:
         self.running: dict[Any, str] = {}  # future -> address of its worker
         self.stopped = self.gone = self.waited = False
 
-    def count(self) -> int:
+    def shares(self, line: object) -> bool:
+        return False
+
+    def count(self) -> dict[bool, int]:
         self._look()
         if self.gone:
             raise Lost("the scheduler is gone")
@@ -109,7 +129,7 @@ class Cluster:
         if not number and not self.waited:
             self.waited = True
             print("waiting for workers", flush=True)
-        return number if self.limit is None else min(number, self.limit)
+        return {False: number if self.limit is None else min(number, self.limit)}
 
     def run(self, command: Command) -> int:
         from distributed import CancelledError
@@ -253,6 +273,12 @@ def own_gpu(environment: dict[str, str], beside: int) -> Iterator[None]:
             yield
             return
     yield  # others than ours hold them all; the stage takes the first, as it would alone
+
+
+def together(environment: Mapping[str, str]) -> int:
+    """How many trainings take turns in a process: as many as a GPU is for if there is one."""
+    wanted = environment.get("EBMREPRO_DEVICE") or "cuda"
+    return settings.together(environment, wanted != "cpu" and bool(gpus(environment)))
 
 
 def cores() -> int:

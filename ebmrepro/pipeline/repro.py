@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ebmrepro.pipeline import before
+from ebmrepro.pipeline import before, executors
 from ebmrepro.system.errors import UserError
 
 PATIENCE = 5.0  # seconds that the server has to go when it is told
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LINUX = sys.platform.startswith("linux")
+LINUX = sys.platform.startswith("linux")  # elsewhere a Unix socket has no messages
 
 
 def repro(
@@ -30,7 +30,8 @@ def repro(
     """Run `dvc repro` in the project at `root` and return its exit status.
 
     Args:
-        jobs: stages to run at once, by `scheduler.py`; None leaves it to DVC, one by one.
+        jobs: stages to run at once, by `scheduler.py`; None leaves it to DVC, one by one, unless
+            trainings take turns in one process: then those of one process run at once.
         scheduler: address of a Dask cluster that runs them.
 
     Raises:
@@ -42,13 +43,18 @@ def repro(
     before.heal(root)
     if scheduler is not None and importlib.util.find_spec("distributed") is None:
         raise UserError("--scheduler needs Dask, which is not installed: pip install distributed")
+    around = environment(jobs)
+    if scheduler is None and LINUX:
+        at_once = executors.together(around)
+        around["EBMREPRO_TOGETHER"] = str(at_once)
+        jobs = jobs or (1 if at_once > 1 else None)
     command = [sys.executable, "-P", "-m", "dvc", "repro"]
     if jobs is not None or scheduler is not None:
         command = [sys.executable, "-P", str(Path(__file__).with_name("scheduler.py"))]
         command += [] if jobs is None else ["--jobs", str(jobs)]
         command += [] if scheduler is None else ["--scheduler", scheduler]
-    with warm(root, environment(jobs)) as around:
-        return attended([*command, *arguments], root, around)
+    with warm(root, around) as warmed:
+        return attended([*command, *arguments], root, warmed)
 
 
 def attended(
@@ -104,7 +110,7 @@ def environment(jobs: int | None) -> dict[str, str]:
 @contextlib.contextmanager
 def warm(root: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The environment in which stages find a server to be forked from; see forkserver.py."""
-    if not LINUX:  # elsewhere a Unix socket has no messages
+    if not LINUX:
         yield environment
         return
     with tempfile.TemporaryDirectory(prefix="ebmrepro-") as private:  # only its owner may enter

@@ -21,6 +21,7 @@ import re
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,8 +99,12 @@ class Driver:
         try:
             while waiting or working:
                 with self.outside(repo):
-                    free = self._free(len(working))
-                for stage in _ready(waiting, working, graph)[:free]:
+                    free = self._free(working)
+                for stage in _ready(waiting, working, graph):
+                    kind = self.places.shares(stage.cmd)
+                    if free.get(kind, 0) < 1:
+                        continue
+                    free[kind] -= 1
                     waiting.remove(stage)
                     working.add(stage)
                     threading.Thread(target=work, args=(stage,), daemon=True).start()
@@ -194,15 +199,16 @@ class Driver:
         self.signal = self.signal or number
         self.places.stop(number)
 
-    def _free(self, working: int) -> int:
+    def _free(self, working: Collection[Any]) -> dict[bool, int]:
         """Stages that can be begun; each at work has its place, also before its command runs."""
         if self.signal or self.broken:
-            return 0
+            return {}
+        taken = Counter(self.places.shares(stage.cmd) for stage in working)
         try:
-            return max(0, self.places.count() - working)
+            return {kind: number - taken[kind] for kind, number in self.places.count().items()}
         except executors.Lost as lost:
             self.broken = str(lost)
-            return 0
+            return {}
 
 
 def _ready(waiting: Sequence[Any], working: Collection[Any], graph: Any) -> list[Any]:

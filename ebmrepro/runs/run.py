@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,15 @@ from ebmrepro.runs.provenance import write_provenance
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.atomic import write_json
 from ebmrepro.system.locks import Lock
-from ebmrepro.system.signals import Stopped, Watch
-from ebmrepro.training import graphs, loop
+from ebmrepro.system.signals import Reason, Stopped, Watch
+from ebmrepro.training import graphs, loop, together
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.finite import NotFinite
 from ebmrepro.training.loop import Training
+from ebmrepro.training.together import Turns
 
 FIXED_Z = 0  # seed of the z of those grids, the same in every run
 SECONDS = "EBMREPRO_CHECKPOINT_SECONDS"  # at least, between two of them
-Reason = tuple[str, int] | None  # to stop, in words, and an exit code
 
 
 def train_one(
@@ -55,18 +56,23 @@ def train_one(
     watch = watch or Watch()
     with distributed.joined(device.device()):
         if distributed.number() == 0:
-            _write(suite, name, seed, settings, watch)
+            for _ in turns(suite, name, seed, settings, watch):
+                pass
         else:
             with watch:
                 _compute(_training(suite, name, seed, settings))
     return folder(suite, name, seed)
 
 
-def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> None:
-    """What the first rank does: the whole folder, from an empty one to the trained weights."""
+def turns(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> Turns:
+    """What the first rank does: the whole folder, from an empty one to the trained weights.
+
+    It pauses where another training of this process may have its turn, see `together`; raises what
+    `train_one` does.
+    """
     out, label = folder(suite, name, seed), f"{suite} {name} seed {seed}"
     block, identity = settings.block(suite, name), fingerprint(suite, name, seed, settings)
-    clock, started = time.monotonic(), datetime.now(UTC)
+    began, started = together.clock(), datetime.now(UTC)
     card: dict[str, Any] = {
         "suite": suite,
         "method": name,
@@ -94,7 +100,7 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
         checkpoints.about = {**whose, "epochs": total, "steps": steps}
         with watch:
             try:
-                steps_here = _train(training, checkpoints, watch, out, block.grids)
+                steps_here = yield from _train(training, checkpoints, watch, out, block.grids)
             except NotFinite as error:
                 raise NotFinite(f"{error}; {_last(checkpoints)}") from None
         card |= {
@@ -116,7 +122,7 @@ def _write(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> 
         atomic.write(out / results.SUM, results.sums(weights, path.name))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
-        write_provenance(identity, started, time.monotonic() - clock, shown)
+        write_provenance(identity, started, together.clock() - began, shown)
 
 
 def _training(suite: str, name: str, seed: int, settings: Params) -> Training:
@@ -137,7 +143,7 @@ def prepared(model: Method, x: np.ndarray, y: np.ndarray, block: Block, seed: in
 
 def _train(
     training: Training, checkpoints: Checkpoints, watch: Watch, out: Path, grids: int
-) -> int:
+) -> Generator[None, None, int]:
     """Train to the end from the newest checkpoint, if any; returns the steps trained here.
 
     Between any two steps a checkpoint is saved if it is time, and the training stops if there is a
@@ -178,6 +184,8 @@ def _train(
                 saved, when = training.step, time.monotonic()
             if reason:
                 raise Stopped(f"{label}: stopped {reason[0]}; {_last(checkpoints)}", reason[1])
+            if training.waits:
+                yield
             if step.record:
                 break
     training.check()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import signal
 from types import FrameType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+Reason = tuple[str, int] | None  # to stop, in words, and an exit code
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,25 +41,33 @@ class Watch:
     """Knows whether this process was asked to stop; make it as early in the process as can be.
 
     Within its `with` block a first signal only asks, and a second one ends the process at once. A
-    signal that was ignored before (a job in the background, `nohup`) stays ignored.
+    signal that was ignored before (a job in the background, `nohup`) stays ignored. Blocks of
+    several may begin and end in any order: a signal asks all of them.
     """
+
+    _within: ClassVar[list[Watch]] = []  # those whose block has begun
+    _before: ClassVar[dict[signal.Signals, Any]] = {}  # handlers, outside of all blocks
 
     def __init__(self) -> None:
         self.parent = os.getppid()
         self._signal: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._ask)
+        if self._within:
+            self._signal = self._within[0]._signal
+        else:
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._ask)
+        self._within.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._within.remove(self)
+        while self._before and not self._within:
+            signal.signal(*self._before.popitem())
 
-    def reason(self) -> tuple[str, int] | None:
+    def reason(self) -> Reason:
         """Why to stop, in words, and the exit code that says so; None to go on."""
         if self._signal is not None:
             return f"by {self._signal.name}", 128 + self._signal
@@ -66,9 +75,11 @@ class Watch:
             return "because its parent process is gone", 128 + signal.SIGTERM
         return None
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._signal = signal.Signals(number)
-        for each in self._before:
+    @classmethod
+    def _ask(cls, number: int, frame: FrameType | None) -> None:
+        for each in cls._within:
+            each._signal = signal.Signals(number)
+        for each in cls._before:
             signal.signal(each, signal.SIG_DFL)
 
 

@@ -18,13 +18,13 @@ from ebmrepro.config.documents import ParamsError
 from ebmrepro.networks import distributed
 from ebmrepro.networks.images import from_uint8
 
-SHARE = 0.25  # of the device's memory that a data set may take; a larger one is read as needed
+SHARE = 0.25  # of the memory that a data set may take; a larger one is read as needed
 
 
 def memory(device: torch.device) -> int:
-    """Bytes of memory that a device has, used or not."""
+    """Bytes that the machine has, or that a GPU has free: other trainings may be on it."""
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
+        return torch.cuda.mem_get_info(device)[0]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

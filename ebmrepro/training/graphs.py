@@ -44,10 +44,20 @@ def recorder(device: torch.device) -> Recorder | None:
 
 
 def _record(function: Callable[[], None]) -> Recording:
+    """On the training's own stream where it has one: libraries lend each stream its workspace, and
+    recordings that were made on one stream must not be replayed side by side. Threads may go on:
+    another training's reads batches ahead.
+    """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=_own_stream(), capture_error_mode="thread_local"):
         function()
     return graph
+
+
+def _own_stream() -> torch.cuda.Stream | None:
+    """The current one; None if it is the default one, on which torch cannot record."""
+    current = torch.cuda.current_stream()
+    return None if current == torch.cuda.default_stream() else current
 
 
 class Replay:
@@ -92,7 +102,7 @@ class Replay:
     def _aside(self) -> Taken:
         """A step on another stream than the default one, as torch asks for before a recording."""
         device = self.training.batches.device
-        if device.type != "cuda":
+        if device.type != "cuda" or _own_stream():
             return self.training.device_step()
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))

@@ -130,6 +130,12 @@ class Training:
         """Iterations done."""
         return self.epoch * len(self.batches) + self.position
 
+    @property
+    def waits(self) -> bool:
+        """Whether the host waits for a GPU at the end of the next step."""
+        ahead = self.position + 1
+        return ahead % LOOK == 0 or ahead == len(self.batches)
+
     def steps(self) -> Iterator[Step]:
         """Train to the end of the budget; between any two steps `state` may be taken.
 

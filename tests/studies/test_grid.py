@@ -24,6 +24,7 @@ from ebmrepro.methods.base import method
 from ebmrepro.networks import layers
 from ebmrepro.studies.grid import configurations, play, results, workers
 from ebmrepro.studies.grid.configurations import Configuration
+from ebmrepro.studies.grid.play import Played
 from ebmrepro.system.signals import Stopped, Watch
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Training
@@ -77,6 +78,16 @@ def alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, where the stage is its own worker: another process imports torch for seconds."""
     monkeypatch.setattr(workers, "finish", workers.take)
     return here
+
+
+def whole(*arguments: Any) -> Played:
+    """A training that has all turns."""
+    turns = play.play(*arguments)
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            return end.value
 
 
 def pictures(n: int = 32) -> np.ndarray:
@@ -281,7 +292,7 @@ def test_each_player_moves_by_its_own_rule_at_the_grids_rate():
 
 
 def test_a_training_that_diverges_is_said_to_and_draws_nothing():
-    played = play.play(
+    played = whole(
         one("gan", optimG="sgd", optimD="sgd", lr=1e12),
         small(),
         pictures(64),
@@ -403,10 +414,28 @@ def test_workers_train_all_that_is_left_and_end(here: Path, capsys: pytest.Captu
     assert {path.stem for path in asked.folder.glob("*.npz")} == {f"{e.name}-seed0" for e in todo}
     assert not multiprocessing.active_children()
     images, _ = data.read(Path("data/digits"), "train")  # what another process trained is the same
-    again = play.play(todo[5], asked.grid, images, 0, asked.steps, torch.device("cpu"), Watch())
+    again = whole(todo[5], asked.grid, images, 0, asked.steps, torch.device("cpu"), Watch())
     kept = workers.kept(asked.path(todo[5]))
     assert kept is not None
     assert np.array_equal(kept.generated, again.generated)
+
+
+def test_configurations_that_take_turns_leave_what_each_leaves_alone(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(play, "LOOK", 2)
+    asked = workers.work("digits", 0, with_grid(small()))
+    todo = configurations.chosen(asked.grid, 0)
+    asked.folder.mkdir(parents=True)
+    found = []
+    for places in ("1", "3"):
+        monkeypatch.setenv("EBMREPRO_TOGETHER", places)
+        workers.take(asked, todo, Watch())
+        played = [workers.kept(asked.path(each)) for each in todo]
+        found.append([(one.generated.tobytes(), one.real, one.fake) for one in played if one])
+        for each in todo:
+            asked.path(each).unlink()
+    assert len(found[0]) == 7 and found[0] == found[1]
 
 
 def test_what_a_worker_has_is_left_to_it(alone: Path):

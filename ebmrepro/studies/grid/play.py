@@ -10,8 +10,8 @@ is the code) and a decoder of one, which ends in tanh; its energy is the L2 norm
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
@@ -30,7 +30,7 @@ from ebmrepro.networks.energies import AutoEncoder
 from ebmrepro.runs import models
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.system.signals import Stopped, Watch
-from ebmrepro.training import graphs
+from ebmrepro.training import graphs, together
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.finite import NotFinite
 from ebmrepro.training.loop import Training
@@ -67,15 +67,16 @@ def play(
     steps: int,
     device: torch.device,
     watch: Watch,
-) -> Played:
-    """Train one configuration on `images`, uint8 (N, C, H, W), and draw from it.
+) -> Generator[None, None, Played]:
+    """Train one configuration on `images`, uint8 (N, C, H, W), and draw from it; it pauses where
+    another training may have its turn, see `together`.
 
     `seed` gives initial weights, noise, the order of the data and, with the score's, the draw.
 
     Raises:
         signals.Stopped: `watch` had a reason to stop.
     """
-    began = time.monotonic()
+    began = together.clock()
     batches = Batches(images, None, grid.batch_size, seed, device)
     epochs = math.ceil(steps / len(batches))
     model = build(chosen, grid, images.shape[1:], seed, epochs).to(device)
@@ -88,12 +89,14 @@ def play(
             heed(watch, chosen.name)
             if training.step % LOOK == 0:
                 training.check()
+            if training.waits or (training.step + 1) % LOOK == 0:
+                yield
         training.check()
         real, fake = torch.stack([*last]).mean(0).tolist()
         generated = models.draw(model.eval(), grid.score.generated, grid.score.seed + seed)
     except (NotFinite, ValueError):  # the latter of an image
         generated, real, fake = np.zeros((0, *images.shape[1:]), np.uint8), None, None
-    took = time.monotonic() - began
+    took = together.clock() - began
     return Played(generated, training.step, real is None, real, fake, count, took)
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ebmrepro import data
-from ebmrepro.config import params
+from ebmrepro.config import environment, params
 from ebmrepro.config.grid import Grid
 from ebmrepro.config.params import Params
 from ebmrepro.networks import device, threads
@@ -44,6 +44,7 @@ from ebmrepro.system import atomic, progress, reading
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.reading import Damaged
 from ebmrepro.system.signals import Stopped, Watch
+from ebmrepro.training.together import Turns, together
 
 SCHEMA = 1
 # What the bytes of a training follow from; the stage `grid` names the same in dvc.yaml.
@@ -122,7 +123,7 @@ def finish(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     # Started anew, not forked: a fork of a process in which torch has run may hang.
     context = multiprocessing.get_context("spawn")
-    # By cores that it may use; a GPU is not shared by processes, each with a context of its own.
+    # By cores that it may use; on a GPU the trainings of one process take turns.
     cores = 1 if device.device().type == "cuda" else max(2, len(os.sched_getaffinity(0)))
     count = min(cores, len(left))
     crew = [context.Process(target=_serve, args=(asked, left), daemon=True) for _ in range(count)]
@@ -148,17 +149,38 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     """
     images, _ = data.read(Path("data") / asked.suite, "train")
     grid, seed, steps, where = asked.grid, asked.seed, asked.steps, device.device()
-    while left := asked.left(todo):
-        for chosen in left:
-            path = asked.path(chosen)
-            try:
-                with FileLock(path.with_suffix(".lock"), timeout=0):
-                    if path.exists():
-                        continue
-                    _keep(path, play.play(chosen, grid, images, seed, steps, where, watch))
-            except Timeout:  # somebody trains it; whether they end well is seen next time round
-                play.heed(watch, asked.label)
-        time.sleep(GLANCE)
+    looked = float("-inf")  # when it was last seen that there is none
+
+    def trained(chosen: Configuration, lock: FileLock) -> Turns:
+        try:
+            played = yield from play.play(chosen, grid, images, seed, steps, where, watch)
+            _keep(asked.path(chosen), played)
+        finally:
+            lock.release()
+
+    def more(idle: bool) -> tuple[Configuration, Turns] | None:
+        nonlocal looked
+        while idle or time.monotonic() - looked > GLANCE:
+            left = asked.left(todo)
+            for chosen in left:
+                lock = FileLock(asked.path(chosen).with_suffix(".lock"))
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:  # somebody trains it; whether they end well is seen next time round
+                    play.heed(watch, asked.label)
+                    continue
+                if not asked.path(chosen).exists():
+                    return chosen, trained(chosen, lock)
+                lock.release()
+            looked = time.monotonic()
+            if not left or not idle:
+                return None
+            time.sleep(GLANCE)
+        return None
+
+    for _, error in together(more, where, environment.together(os.environ, where.type == "cuda")):
+        if error is not None:
+            raise error
 
 
 def kept(path: Path) -> Played | None:

@@ -1,0 +1,119 @@
+"""Runs that take turns in one process leave the bytes that each leaves alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import trainings
+
+from ebmrepro.config import params
+from ebmrepro.runs import run
+from ebmrepro.system.signals import Reason, Stopped, Watch
+from ebmrepro.training import loop
+from ebmrepro.training.finite import NotFinite
+from ebmrepro.training.together import Turns, together
+
+NAMES = ["dbn", "ebgan", "magan"]
+
+
+class After(Watch):
+    """Stops a training at its next step but `left`."""
+
+    def __init__(self, left: float):
+        super().__init__()
+        self.left = left
+
+    def reason(self) -> Reason:
+        self.left -= 1
+        return ("by a test", 75) if self.left < 0 else super().reason()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = trainings.project(tmp_path_factory.mktemp("project") / "p", NAMES)
+    for name in NAMES:
+        trainings.train(folder, name)
+    return folder.rename(folder.with_name("alone"))
+
+
+@pytest.fixture
+def alone(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The trainings one by one; the working folder has none."""
+    ignored = shutil.ignore_patterns("models", ".ebmrepro")
+    monkeypatch.chdir(shutil.copytree(project, tmp_path / "p", ignore=ignored))
+    monkeypatch.setenv("EBMREPRO_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setattr(loop, "LOOK", 3)  # turns of few steps
+    return project
+
+
+def turns(name: str, watch: Watch) -> Turns:
+    return run.turns("digits", name, 0, params.load(), watch)
+
+
+def trained(watches: Mapping[str, Watch]) -> dict[str, BaseException | None]:
+    from ebmrepro.networks import device
+
+    left = ((name, turns(name, watch)) for name, watch in watches.items())
+    return dict(together(lambda idle: next(left, None), device.device(), len(watches)))
+
+
+def same(name: str, alone: Path) -> bool:
+    found = trainings.outputs(trainings.out(Path(), name))
+    assert {"model.safetensors", "curves.csv", "run.json"} < set(found)
+    return found == trainings.outputs(trainings.out(alone, name))
+
+
+def test_runs_that_take_turns_have_the_bytes_that_they_have_alone(alone: Path):
+    assert trained({name: Watch() for name in NAMES}) == dict.fromkeys(NAMES)
+    assert all(same(name, alone) for name in NAMES)
+    assert not list(Path(".ebmrepro/checkpoints").glob("*/"))
+
+
+def test_stopped_and_resumed_alone_or_together_they_still_have(
+    alone: Path, capsys: pytest.CaptureFixture[str]
+):
+    ended = trained({"dbn": After(30), "ebgan": After(20), "magan": After(9)})
+    assert all(isinstance(error, Stopped) for error in ended.values())
+    assert "magan seed 0: stopped by a test; the last good checkpoint is that of step 10" in str(
+        ended["magan"]
+    )
+    run.train_one("digits", "ebgan", 0, params.load())
+    assert trained({"dbn": After(5), "magan": Watch()})["magan"] is None
+    run.train_one("digits", "dbn", 0, params.load())
+    assert capsys.readouterr().out.count("going on after step") == 4
+    assert all(same(name, alone) for name in NAMES)
+
+
+def test_one_that_fails_does_not_stop_the_others_and_leaves_its_checkpoint(alone: Path):
+    tree = trainings.read_params(Path())
+    tree["digits"]["methods"]["ebgan"]["optim"]["D"]["lr"] = 1e25
+    trainings.write_params(Path(), tree)
+    ended = trained({name: Watch() for name in NAMES})
+    assert isinstance(ended.pop("ebgan"), NotFinite)
+    assert ended == {"dbn": None, "magan": None}
+    assert same("dbn", alone) and same("magan", alone)
+
+
+def test_a_signal_saves_a_checkpoint_of_each(alone: Path):
+    class Struck(Watch):
+        """In its fifth step the process gets a signal."""
+
+        looks = 0
+
+        def reason(self) -> Reason:
+            self.looks += 1
+            if self.looks == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().reason()
+
+    ended = trained({"dbn": Watch(), "ebgan": Struck(), "magan": Watch()})
+    for name, error in ended.items():
+        assert isinstance(error, Stopped) and error.code == 143
+        assert str(error).startswith(f"digits {name} seed 0: stopped by SIGTERM; the last good")
+    assert trained({name: Watch() for name in NAMES}) == dict.fromkeys(NAMES)
+    assert all(same(name, alone) for name in NAMES)
