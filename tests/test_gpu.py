@@ -11,6 +11,7 @@ from ebmrepro.metrics import kid, meeting, memorisation
 from ebmrepro.networks.random import one_of
 from ebmrepro.training import graphs
 from ebmrepro.training.loop import Training
+from ebmrepro.training.together import Turns, together
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 GPU = torch.device("cuda")
@@ -67,6 +68,32 @@ def test_a_training_goes_on_from_a_saved_step_as_if_it_had_not_stopped(name: str
     again = made(name, recorded=True)
     again.restore(state)
     assert list(again.epochs())[-1] == pytest.approx(expected[-1], rel=1e-3, abs=1e-4)
+
+
+def test_trainings_that_take_turns_are_what_each_is_alone():
+    """Each on a stream of its own, with the random state that its recordings go on with."""
+
+    def turns(name: str, seed: int, found: dict[str, torch.Tensor]) -> Turns:
+        made = small.build(name, seed=seed)
+        recorder = graphs.recorder(GPU)
+        training = small.training(made, name, seed, device="cuda", recorder=recorder)
+        for _ in training.steps():
+            if training.waits:
+                yield
+        found |= training.memory()
+
+    those = [("ebgan", 0), ("ebgan", 1), ("magan", 0), ("dbn_updown", 0), ("dcgan", 0)]
+    results = []
+    for places in (1, len(those)):
+        found: list[dict[str, torch.Tensor]] = [{} for _ in those]
+        made = iter([(i, turns(*one, found[i])) for i, one in enumerate(those)])
+        ended = together(lambda idle, made=made: next(made, None), GPU, places)
+        assert [error for _, error in ended if error] == []
+        results.append(found)
+    for one, alone, beside in zip(those, *results, strict=True):
+        for key, value in alone.items():
+            told = f"{one} {key}"
+            torch.testing.assert_close(beside[key], value, rtol=1e-3, atol=1e-4, msg=told)
 
 
 def test_adamax_corrects_its_bias_as_on_a_cpu():

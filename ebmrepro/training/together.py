@@ -13,6 +13,7 @@ for its turns: random states, the number of threads, how products are rounded.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -58,6 +59,7 @@ def together(
                 error = None
             except (Exception, Stopped, SystemExit) as raised:
                 error = raised
+                _let_go(raised)
             busy.remove(each)
             free.append(own.stream)
             yield name, error
@@ -86,7 +88,7 @@ class Surroundings:
         self.away += time.monotonic() - self._left
         try:
             with ExitStack() as stack:
-                if self.stream is not None:
+                if self.stream is not None and self._random is not None:
                     generator = _generator(self.stream)
                     stack.callback(generator.graphsafe_set_state, generator.graphsafe_get_state())
                     generator.graphsafe_set_state(self._random)
@@ -98,6 +100,13 @@ class Surroundings:
 
 
 _current: Surroundings | None = None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Of what the frames of a failed training hold: a traceback would keep its memory."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def clock() -> float:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -96,16 +97,19 @@ def packed(out: str = "offload", limit: int = 60 * MEGABYTE, **options: Any) -> 
     return Path(out).absolute()
 
 
-def run(folder: Path, packages: Path | None, *command: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, packages: Path | None, *command: str, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Python without site-packages, in a pack."""
-    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "OMP_NUM_THREADS")}
+    kept = ("PATH", "HOME", "OMP_NUM_THREADS")
+    environment = {k: v for k, v in os.environ.items() if k in kept} | more
     environment["PYTHONPATH"] = str(packages or "")
     line = [sys.executable, "-S", *command]
     return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def sat(folder: Path, packages: Path, *command: str) -> dict[str, Any]:
-    done = run(folder, packages, *(command or ("run.py", "--seconds", "60")))
+def sat(folder: Path, packages: Path, *command: str, **more: str) -> dict[str, Any]:
+    done = run(folder, packages, *(command or ("run.py", "--seconds", "60")), **more)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "home/report.json").read_text())["parts"]
 
@@ -143,6 +147,45 @@ def test_a_pack_on_a_bare_machine_gives_the_bytes_of_the_stages(
         assert {"model.safetensors", "curves.csv", "run.json"} < set(found)
     told = [sorted(f.name for f in (p / ".ebmrepro/provenance").iterdir()) for p in (here, stages)]
     assert told[0] == told[1]
+
+
+@pytest.mark.slow
+def test_a_pack_whose_trainings_take_turns_gives_them_as_well(here: Path, stages: Path, bare: Path):
+    folder = packed()
+    told = sat(folder, bare, EBMREPRO_TOGETHER="2")
+    assert [told[name]["how"] for name in ("together", "digits ebgan seed 0")] == [DONE, DONE]
+    assert all(well for _, well in taken(folder))
+    for name in NAMES:
+        found = trainings.outputs(trainings.out(here, name))
+        assert found == trainings.outputs(trainings.out(stages, name))
+
+
+def test_one_of_those_that_take_turns_fails_or_is_put_aside_alone(
+    here: Path, stages: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tree = trainings.read_params(here)
+    tree["digits"]["methods"]["ebgan"]["optim"]["D"]["lr"] = 1e25
+    trainings.write_params(here, tree)
+    broken, whole = (Training("digits", name, 0) for name in NAMES)
+    asides = iter([("because ...", 75)])
+
+    def reason(self: Deadline) -> Any:
+        self.taken += 1
+        return next(asides, None) if self.turn == 1 and self.taken == 15 else None
+
+    monkeypatch.setattr(Deadline, "reason", reason)
+    found = list(offloaded.train_together([broken, whole], 2, time.monotonic() + 100))
+    assert [label for label, _ in found[:2]] == [broken.label, whole.label]
+    assert {told["how"] for _, told in found[:2]} == {offloaded.LOST}
+    ends = [(label, told["how"]) for label, told in found[2:]]
+    assert ends[0][0] == broken.label and ends[0][1].startswith("failed: NotFinite: ebgan: ")
+    aside = f"{whole.label}: stopped because ...; the last good checkpoint is that of step 15"
+    assert ends[1][1].startswith(aside) and ends[2:] == [(whole.label, DONE)]
+    assert found[-1][1]["cells"]["steps before"] == 15
+    kept = (trainings.outputs(trainings.out(folder, "dbn")) for folder in (here, stages))
+    assert len({tuple(each.items()) for each in kept}) == 1
+    late = list(offloaded.train_together([broken, whole], 2, time.monotonic()))
+    assert [told["how"] for _, told in late[2:]] == [NO_TIME, NO_TIME]
 
 
 @pytest.mark.slow
@@ -379,6 +422,36 @@ def test_what_was_put_aside_goes_on_after_all_that_fit():
         how = f"{a.label}: stopped because ..." if stopped else DONE
         told[part.name] = Told(how, 1.0, {"steps before": 0})
     assert order == [a.label, b.label, a.label]
+
+
+def test_what_a_broken_process_leaves_is_trained_by_itself():
+    those = [Training("digits", "ebgan", seed) for seed in range(5)]
+    hows = [DONE, f"{those[1].label}: stopped at ...", "failed: NotFinite: ...", offloaded.LOST]
+    told: dict[str, Told] = {}
+    order = []
+    for part in offloaded.schedule(those, told, places=3):
+        order.append(part.name)
+        if part.name == offloaded.TOGETHER:
+            for training, how in zip(those, hows, strict=False):
+                told[training.label] = Told(how, 1.0, {"steps before": 0})
+        else:
+            told[part.name] = Told(DONE)
+    labels = [training.label for training in those]
+    assert order == [offloaded.TOGETHER, labels[3], labels[4], labels[1]]
+
+
+def test_the_least_worth_gives_way_and_the_others_are_foreseen_anew():
+    clock, turns = Clock(), {0, 1}
+    first, last = (Deadline(1100, 50_000, clock, turn, turns) for turn in (0, 1))
+    while not (reason := last.reason()):
+        clock.now += 0.01
+        assert first.reason() is None
+    assert "it would take" in reason[0]
+    turns.remove(1)
+    gone = clock.now
+    while not (reason := first.reason()):
+        clock.now += 0.01
+    assert "it would take" in reason[0] and clock.now - gone >= offloaded.LOOK
 
 
 def watched(speed: float, steps: int | None, deadline: float) -> str | None:

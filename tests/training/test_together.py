@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,7 +26,8 @@ def all_of(trainings: dict[str, Turns], places: int = 8) -> dict[str, BaseExcept
 
 
 def test_a_training_finds_what_it_left_and_the_process_what_it_had():
-    def training(seed: int, threads: int, rounds: Any, found: list[Any]) -> Turns:
+    def training(numbers: Any, found: list[Any]) -> Turns:
+        seed, threads, rounds = numbers
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         precision.multiply(rounds)
@@ -40,9 +42,9 @@ def test_a_training_finds_what_it_left_and_the_process_what_it_had():
     before = torch.get_rng_state(), torch.get_num_threads()
     alone: list[list[Any]] = [[], [], []]
     for numbers, found in zip(settings, alone, strict=True):
-        assert all_of({"alone": training(*numbers, found)}) == {"alone": None}
+        assert all_of({"alone": training(numbers, found)}) == {"alone": None}
     beside: list[list[Any]] = [[], [], []]
-    made = (training(*numbers, found) for numbers, found in zip(settings, beside, strict=True))
+    made = (training(numbers, found) for numbers, found in zip(settings, beside, strict=True))
     assert all_of(dict(zip("abc", made, strict=True))) == dict.fromkeys("abc")
     assert beside == alone
     assert torch.equal(torch.get_rng_state(), before[0]) and torch.get_num_threads() == before[1]
@@ -64,6 +66,24 @@ def test_they_go_round_as_many_as_there_are_places_and_a_failure_is_its_own():
     assert [name for name, error in ended.items() if error is None] == ["a", "c"]
     assert str(ended["b"]) == "b alone"
     assert "".join(order) == "abaacc" or "".join(order) == "abacac"
+
+
+def test_what_failed_holds_no_memory():
+    class Large:
+        pass
+
+    def training() -> Turns:
+        large = Large()
+        held.append(weakref.ref(large))
+        try:
+            yield
+            raise KeyError("deep")
+        except KeyError:
+            raise ValueError("told") from None
+
+    held: list[weakref.ref[Large]] = []
+    ended = all_of({"a": training()})
+    assert str(ended["a"]) == "told" and held[0]() is None
 
 
 def test_the_next_is_asked_for_when_a_place_is_free_and_told_whether_it_may_wait():

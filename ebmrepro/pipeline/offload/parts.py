@@ -29,7 +29,7 @@ class Part(NamedTuple):
     """A piece of work that tells what it finds as it goes, until a deadline (`time.monotonic`)."""
 
     name: str
-    work: Callable[[float], Iterator[Cell]]
+    work: Callable[[float], Iterator[Cell | None]]  # None: it only pauses
     seconds: float | None = None  # that it may take; none: what is left
 
 
@@ -106,21 +106,27 @@ def alone(
         process.join()
 
 
+def in_words(error: BaseException) -> str:
+    """What became of a part that raised it; a failure is logged whole."""
+    if isinstance(error, Stopped):
+        return str(error)
+    traceback.print_exception(error)
+    lines = str(error).strip().splitlines() or [""]
+    return f"failed: {type(error).__name__}: {lines[0]}"
+
+
 def _work(part: Part, deadline: float, log: Path, sender: Connection) -> None:
     with log.open("a") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     print(f"--- {part.name}", flush=True)
     try:
-        for key, value in part.work(deadline):
-            sender.send(("cell", key, value))
+        for cell in part.work(deadline):
+            if cell is not None:
+                sender.send(("cell", *cell))
         how = DONE
-    except Stopped as stop:
-        how = str(stop)
     except BaseException as error:  # of any kind: the others are worth having
-        traceback.print_exc()
-        lines = str(error).strip().splitlines() or [""]
-        how = f"failed: {type(error).__name__}: {lines[0]}"
+        how = in_words(error)
     sys.stdout.flush()
     sender.send(("end", None, how))
     os._exit(0)  # to take apart torch and a GPU's context lasts seconds

@@ -16,11 +16,12 @@ import numpy as np
 
 from ebmrepro import data
 from ebmrepro.config import environment, forms
+from ebmrepro.pipeline import executors
 from ebmrepro.pipeline.offload import cargo, parts, trainings
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.pipeline.offload.measures import ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, Part, Told
-from ebmrepro.pipeline.offload.trainings import Training
+from ebmrepro.pipeline.offload.trainings import TOGETHER, Training
 from ebmrepro.runs import checkpoints, layout
 from ebmrepro.system import atomic, reading
 from ebmrepro.system.errors import UserError
@@ -97,19 +98,31 @@ class Sitting:
         for name, (work, share) in MEASURES.items() if measure else ():
             yield Part(name, work, share * self.seconds)
         labels = {training.label: training for training in self.chosen}
-        for part in trainings.schedule(self.chosen, self.told):
+        places = executors.together(os.environ)  # asks no GPU in this process, which is to fork
+        for part in trainings.schedule(self.chosen, self.told, places):
             yield part
-            if part.name in labels and self.told[part.name].how == DONE:
-                self._load(labels[part.name], "trained", _results)
+            if part.name in labels:
+                self._loaded(labels[part.name])
 
     def _run(self, part: Part, deadline: float, cell: Callable[[str, Any], None]) -> str:
-        how = parts.alone(part, deadline, cell, self.reserve / 2, self.out / LOG)
+        def heard(label: str, value: Any) -> None:
+            """Of a training that takes turns with others."""
+            self.told[label] = Told(**value)
+            self._loaded(next(each for each in self.chosen if each.label == label))
+            self._write()
+
+        hear = heard if part.name == TOGETHER else cell
+        how = parts.alone(part, deadline, hear, self.reserve / 2, self.out / LOG)
         print(f"{time.monotonic() - self.began:6.1f} s  {part.name}: {how}", flush=True)
         return how
 
     def _write(self) -> None:
         told = {name: asdict(part) for name, part in self.told.items()}
         atomic.write_json(self.out / cargo.REPORT, {"seconds": self.seconds, "parts": told})
+
+    def _loaded(self, training: Training) -> None:
+        if self.told[training.label].how == DONE:
+            self._load(training, "trained", _results)
 
     def _load(
         self, training: Training, state: str, files: Callable[[Training, str], list[Path]]

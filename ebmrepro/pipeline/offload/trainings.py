@@ -1,25 +1,31 @@
-"""The part that trains: the stages' own function, with a deadline between any two steps."""
+"""The parts that train: the stages' own function, with a deadline between any two steps."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ebmrepro import data
 from ebmrepro.config import forms, params
-from ebmrepro.pipeline.offload.parts import Cell, Part, Told
+from ebmrepro.networks import device
+from ebmrepro.pipeline.offload.parts import DONE, LEAST, NO_TIME, Cell, Part, Told, in_words
 from ebmrepro.runs import identity, layout, models, run
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.system.reading import known
 from ebmrepro.system.signals import Watch
+from ebmrepro.training.together import Turns, together
 
 SETTLE = 2.0  # seconds from the first step on that say nothing of the speed: a GPU warms up
 LOOK = 5.0  # seconds after them, from which the end of the training is foreseen
 SPARE = 0.25  # of its time, by which it may be foreseen too late: phases differ in speed
 ASIDE = 75  # exit code of a training that was put aside
+TOGETHER = "together"  # name of the part whose trainings take turns
+LOST = "failed: the process that trained it beside others ended"
 
 
 class Training(NamedTuple):
@@ -40,13 +46,21 @@ class Deadline(Watch):
     Args:
         deadline: on `clock`.
         steps: left of the training; none: it is worth going on with though it will not end.
+        turn: its place in the order of worth.
+        turns: those of all that take turns with it, it among them; changes as they come and go.
     """
 
     def __init__(
-        self, deadline: float, steps: int | None, clock: Callable[[], float] = time.monotonic
+        self,
+        deadline: float,
+        steps: int | None,
+        clock: Callable[[], float] = time.monotonic,
+        turn: int = 0,
+        turns: Collection[int] = (0,),
     ):
         super().__init__()
         self.deadline, self.steps, self.clock = deadline, steps, clock
+        self.turn, self.turns, self.known = turn, turns, len(turns)
         self.taken = 0
         self.first: float | None = None  # when the first step had been taken
         self.settled: tuple[float, int] | None = None  # when the speed counts from; steps by then
@@ -54,13 +68,17 @@ class Deadline(Watch):
     def reason(self) -> tuple[str, int] | None:
         """Asked once after every step."""
         now, self.taken = self.clock(), self.taken + 1
+        if len(self.turns) != self.known:  # it is faster or slower from now on
+            self.known, self.first, self.settled = len(self.turns), None, None
         if self.first is None:
             self.first = now
         if self.settled is None and now - self.first >= SETTLE:
             self.settled = now, self.taken
         if now >= self.deadline:
             return "at its deadline", ASIDE
-        if self.steps and self.settled and now - self.settled[0] >= LOOK:
+        # The least worth gives way first: those that are left may make it then.
+        least = self.turn == max(self.turns)
+        if least and self.steps and self.settled and now - self.settled[0] >= LOOK:
             speed = (self.taken - self.settled[1]) / (now - self.settled[0])
             left = (self.steps - self.taken) / speed if speed else float("inf")
             if left > self.deadline - now + SPARE * (self.deadline - self.first):
@@ -68,7 +86,13 @@ class Deadline(Watch):
         return super().reason()
 
 
-def train(training: Training, to_the_end: bool, deadline: float) -> Iterator[Cell]:
+def train(
+    training: Training,
+    to_the_end: bool,
+    deadline: float,
+    turn: int = 0,
+    turns: Collection[int] = (0,),
+) -> Iterator[Cell | None]:
     """Train, or go on; raises signals.Stopped with a checkpoint saved where it does not fit."""
     settings = params.load()
     about = data.describe(Path("data") / training.suite)
@@ -82,16 +106,63 @@ def train(training: Training, to_the_end: bool, deadline: float) -> Iterator[Cel
         return
     before = Checkpoints(layout.root(), name, identity.made_with(), training.label).newest()
     left = steps - (before[0] if before else 0)
-    watch = Deadline(deadline, left if to_the_end else None)
+    watch = Deadline(deadline, left if to_the_end else None, turn=turn, turns=turns)
     yield "steps before", steps - left
-    run.train_one(*training, settings, watch)
+    yield from run.turns(*training, settings, watch)
     yield "steps", steps
 
 
-def schedule(trainings: list[Training], told: Mapping[str, Told]) -> Iterator[Part]:
-    """All that fit, the most worth first; then what is left of the time goes to those begun."""
+def train_together(trainings: list[Training], places: int, deadline: float) -> Iterator[Cell]:
+    """Train so many at a time, in the order of `schedule`; a cell says what became of one."""
+    settings = params.load()
+    told = {
+        each: Told(LOST, 0.0, {"fingerprint": identity.fingerprint(*each, settings)})
+        for each in trainings
+    }
+    for each in trainings:
+        yield each.label, asdict(told[each])
+    waiting = deque((turn, True) for turn in range(len(trainings)))
+    turns: set[int] = set()
+
+    def one(turn: int, to_the_end: bool) -> Turns:
+        began, now = time.monotonic(), told[trainings[turn]]
+        try:
+            for cell in train(trainings[turn], to_the_end, deadline, turn, turns):
+                now.cells |= [cell] if cell else []
+                yield
+        finally:
+            now.seconds = round(now.seconds + time.monotonic() - began, 2)
+
+    def more(idle: bool) -> tuple[tuple[int, bool], Turns] | None:
+        if not waiting or deadline - time.monotonic() < LEAST:
+            return None
+        turns.add(waiting[0][0])
+        return waiting[0], one(*waiting.popleft())
+
+    for (turn, to_the_end), error in together(more, device.device(), places):
+        turns.remove(turn)
+        now = told[trainings[turn]]
+        now.how = DONE if error is None else in_words(error)
+        if to_the_end and is_put_aside(now):
+            waiting.append((turn, False))
+        yield trainings[turn].label, asdict(now)
+    for turn in (turn for turn, to_the_end in waiting if to_the_end):
+        yield trainings[turn].label, asdict(replace(told[trainings[turn]], how=NO_TIME))
+
+
+def schedule(
+    trainings: list[Training], told: Mapping[str, Told], places: int = 1
+) -> Iterator[Part]:
+    """All that fit, the most worth first; then what is left of the time goes to those begun.
+
+    Where there are several places, so many in one process first; if that process breaks, those that
+    it leaves have one of their own each.
+    """
+    if places > 1:
+        yield Part(TOGETHER, partial(train_together, trainings, places))
     for training in trainings:
-        yield Part(training.label, partial(train, training, True))
+        if training.label not in told or told[training.label].how in (LOST, NO_TIME):
+            yield Part(training.label, partial(train, training, True))
     for training in trainings:
         if is_put_aside(told.get(training.label)):
             yield Part(training.label, partial(train, training, False))
