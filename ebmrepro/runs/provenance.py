@@ -19,7 +19,11 @@ MADE = (":!results", ":!reports", ":!dvc.lock")  # by what is committed, and not
 
 
 def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
-    """After a resume, `started` and `seconds` are those of the part that ended the run."""
+    """After a resume, `started` and `seconds` are those of the part that ended the run.
+
+    Of one that took turns with others in its process `seconds` are those of its own turns, so that
+    those of all add up; on a GPU they may be less than it would take alone.
+    """
     path = root() / ".ebmrepro" / "provenance" / f"{identity}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     where = device.device()
