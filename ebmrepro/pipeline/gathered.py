@@ -82,11 +82,12 @@ class Stage(Watch):
                 yield from run.turns(suite, name, seed, settings, self)
 
     def end(self, error: BaseException | None) -> None:
-        code = error.code if isinstance(error, SystemExit) else 0
+        code = error.code if isinstance(error, SystemExit) else int(error is not None)
         for stream in (self.out, self.error):
-            stream.close()
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.close()
         with contextlib.suppress(OSError):  # it is gone
-            self.client.send(bytes([0, int(str(code))]))
+            self.client.send(bytes([0, code if isinstance(code, int) else 1]))
         self.client.close()
 
 
@@ -110,4 +111,5 @@ def serve(link: socket.socket) -> None:
     places = environment.together(os.environ, where.type == "cuda")
     for stage, error in together(more, where, places):
         stage.end(error)
-        link.send(b"\0")
+        with contextlib.suppress(OSError):  # the server is gone, and so everybody is asked to stop
+            link.send(b"\0")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 import trainings
 
-from ebmrepro.pipeline import executors, forkserver
+from ebmrepro.pipeline import executors, forkserver, gathered
 
 ROOT = trainings.ROOT
 NAMES = ["began", "ebgan", "magan"]  # began comes to nothing: its rate is far too high
@@ -180,6 +182,25 @@ def test_a_process_that_dies_ends_its_stages_and_the_next_go_on(
     stage = started(project, server, "magan")
     assert stage.communicate(timeout=PATIENCE)[1] == "" and stage.returncode == 0
     assert same("magan", alone, project)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(None, 0), (SystemExit(143), 143), (SystemExit("said"), 1), (BrokenPipeError(), 1)],
+)
+def test_an_end_has_its_exit_code(error: BaseException | None, code: int):
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    request = {"argv": ["stages/pretrain.py", "digits", "3"], "environment": {}}
+    out, silent = os.pipe(), os.pipe()
+    stage = gathered.Stage(json.dumps(request).encode(), out[1], silent[1], there.detach())
+    assert stage.words == ["digits", "dbn", "3"] and stage.reason() is None
+    os.close(silent[0])
+    with contextlib.suppress(BrokenPipeError):
+        stage.error.write("to nobody\n")
+    stage.end(error)
+    assert here.recv(2) == bytes([0, code]) and here.recv(2) == b""
+    here.close()
+    os.close(out[0])
 
 
 def test_trainings_have_places_of_their_own_on_each_gpu(monkeypatch: pytest.MonkeyPatch):
