@@ -12,12 +12,13 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.signals import lives
 
+DIGITS = 9  # significant ones of a number in JSON
 # What the machine refuses, as opposed to a mistake in the program.
 REFUSALS = {
     errno.EACCES,
@@ -126,8 +127,12 @@ def _reason(error: OSError) -> str:
 
 
 def write_json(path: Path, tree: object) -> None:
-    """Sorted and without times: the same content gives the same bytes; whole or not at all."""
-    text = json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """Sorted and without times: the same content gives the same bytes; whole or not at all.
+
+    Numbers have the digits that mean something, so that another library's last bits change no file.
+    """
+    told = _rounded(tree)
+    text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write(path, text + "\n")
 
 
@@ -135,6 +140,14 @@ def write(path: Path, content: str | bytes) -> None:
     """A whole file, text as UTF-8; see `atomic_write`."""
     with atomic_write(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _rounded(tree: object) -> object:
+    if isinstance(tree, Mapping):
+        return {key: _rounded(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_rounded(value) for value in tree]
+    return float(f"{tree:.{DIGITS}g}") if isinstance(tree, float) else tree
 
 
 def copy(source: Path, path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import resource
@@ -245,3 +246,12 @@ environment.run(main)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == code and said in done.stderr
     assert (len(done.stderr.splitlines()) == 1) == (code == 2)
+
+
+def test_another_librarys_last_bits_change_no_file(tmp_path: Path):
+    one, other = ({"a": [x, {"b": (x, -x * 1e-300)}], "n": 2**53 + 1} for x in (0.1 + 0.2, 0.3))
+    for name, tree in (("one", one), ("other", other)):
+        atomic.write_json(tmp_path / name, tree)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    read = json.loads((tmp_path / "one").read_text())
+    assert read["a"][0] == 0.3 and read["n"] == 2**53 + 1
