@@ -38,11 +38,10 @@ def write(
     beside = path.with_suffix("")
     shutil.rmtree(root / beside, ignore_errors=True)
     files = {path: page.alone(WORDS["page"], content, path.stem).encode()}
-    files |= {beside / name: data for name, data in page.files(content)}
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        with atomic.atomic_write(root / name) as partial:
-            partial.write_bytes(data)
+    files |= {beside / file: data for file, data in page.files(content)}
+    for place, data in files.items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(root / place, data)
     return path
 
 

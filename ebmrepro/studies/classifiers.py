@@ -88,9 +88,8 @@ def support_vectors(train: Split, test: Split, asked: SupportVectors) -> float:
     seen, images = (_rows(split) for split in (train, test))
     lengths = (np.linalg.norm(rows, axis=1, keepdims=True) for rows in (seen, images))
     seen, images = (x / np.maximum(n, 1e-12) for x, n in zip((seen, images), lengths, strict=True))
-    machine = SVC(
-        C=asked.C, kernel="poly", degree=asked.degree, gamma=0.5, coef0=0.5, cache_size=CACHE
-    )
+    kernel: dict[str, Any] = {"kernel": "poly", "degree": asked.degree, "gamma": 0.5, "coef0": 0.5}
+    machine = SVC(C=asked.C, cache_size=CACHE, **kernel)
     return error_rate(machine.fit(seen, train[1]).predict(images), test[1])
 
 
