@@ -315,7 +315,8 @@ def test_what_a_pack_measured_on_a_gpu_is_on_the_page(
     }
     path = tmp_path / ".ebmrepro/offload/report.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"parts": {name: {"cells": c} for name, c in cells.items()}}))
+    parts = {name: {"how": "done", "seconds": 1.0, "cells": c} for name, c in cells.items()}
+    path.write_text(json.dumps({"seconds": 540.0, "parts": parts}))
     page = gpu.page(gpu.measure(quick=True))
     assert "On H100." in page and "| matmul bf16, TFLOP/s | 700 |" in page
     assert "1 of 2 checks of the methods are well" in page and "- no wait: dbn: waits" in page

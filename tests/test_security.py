@@ -369,7 +369,7 @@ def reports(tmp_path_factory) -> tuple[dict[str, bytes], dict[str, bytes]]:
 def test_no_name_becomes_a_part_of_the_page(reports):
     both = ([text for name, text in files.items() if name.endswith(".html")] for files in reports)
     plain, page = (b"".join(pages).decode() for pages in both)
-    own = r"(\.\./)?((figures|pages|tables)/)?\w[\w-]*\.\w+(#[\w-]+)?"
+    own = r"(\.\./)*((figures|pages|tables|site)/)?\w[\w-]*\.\w+(#[\w-]+)?"
     found = Page(page).found
     assert {tag for tag, _ in found} <= {tag for tag, _ in Page(plain).found} | {"ol"}
     for tag, attributes in found:

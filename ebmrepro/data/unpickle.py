@@ -20,7 +20,8 @@ import numpy as np
 from ebmrepro.data.files import DataError
 from ebmrepro.system.errors import brief, one_line
 
-# One inside another, each twice, they would take the age of the world to be compared or printed.
+# Tuples that are no call's arguments. One inside another, each twice, they would take the age of
+# the world to be compared or printed.
 TUPLES = 16
 Value = np.ndarray | list[int] | list[bytes] | bytes | int
 
@@ -33,11 +34,14 @@ def unpickle(name: str, content: bytes) -> dict[bytes, Value]:
     """
     try:
         # The reader in C takes memory for as many values as a memo's index says.
-        tuples = 0
+        tuples, made = 0, False  # whether one was made last
         for opcode, argument, _ in pickletools.genops(content):
-            if opcode.name.endswith("PUT") and int(argument or 0) > len(content):
+            is_memo = opcode.name.endswith(("PUT", "MEMOIZE"))
+            if is_memo and int(argument or 0) > len(content):
                 raise DataError(f"it counts {brief(argument)} values")
-            tuples += opcode.name.startswith(("TUPLE", "FROZENSET"))
+            tuples -= made and opcode.name == "REDUCE"
+            is_tuple = opcode.name.startswith(("TUPLE", "FROZENSET"))
+            tuples, made = tuples + is_tuple, is_tuple or (made and is_memo)
         if tuples > TUPLES:
             raise DataError(f"found {tuples:,} tuples in it; a batch has at most {TUPLES}")
         tree = _Reader(io.BytesIO(content), encoding="bytes").load()

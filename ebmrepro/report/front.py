@@ -78,7 +78,7 @@ def section(suites: Sequence[Suite], document: Told, content: Sequence[Section])
     parts = WORDS.sections(
         "front",
         verdicts=_verdicts(document["count"]),
-        findings=_findings(judged),
+        findings=findings(judged),
         published=_published(judged),
         samples=_samples(judged, suites),
         energies=_figure("energies", judged, there),
@@ -125,8 +125,8 @@ def _verdicts(count: Told) -> Sequence[Block]:
 # Findings --------------------------------------------------------------------------------------
 
 
-def _findings(judged: Judged) -> Sequence[Block]:
-    """The first of those listed that something became of."""
+def findings(judged: Judged) -> Sequence[Finding]:
+    """The first of those listed that something became of; README has them too."""
     found = (block for told in WORDS["findings"] for block in _finding(told, judged))
     return [block for block, _ in zip(found, range(FINDINGS), strict=False)]
 

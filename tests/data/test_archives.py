@@ -233,7 +233,7 @@ def test_a_pickle_that_calls_anything_is_refused_by_name(tmp_path, attack, name,
     ("content", "message"),
     [
         (b"Pmodule\n.", "not a whole pickle: A load persistent id"),
-        (b"(ios\nsystem\n.", "asks for os.system"),
+        (b"(ios\nsystem\n.", "asks for 'os.system'"),
         (b"\x80\x02cnumpy\nndarray\n)\x81.", "found _StandIn in the pickle, expected a dict"),
         (b"\x80\x02\x82\x01.", "not a whole pickle: unregistered extension code 1"),
         (b"}r\xff\xff\xff\xff.", "counts 4294967295 values"),

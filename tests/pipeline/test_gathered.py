@@ -43,7 +43,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = trainings.project(tmp_path_factory.mktemp("project") / "p", NAMES)
     tree = trainings.read_params(folder)
     tree["digits"]["budget"] = 0.3
-    tree["digits"]["methods"]["began"]["optim"]["D"]["lr"] = 1e25
+    tree["digits"]["methods"]["began"]["optim"]["D"]["lr"] = 1e12
     trainings.write_params(folder, tree)
     for name in ("ebgan", "magan"):
         trainings.train(folder, name)

@@ -164,7 +164,7 @@ def test_one_of_those_that_take_turns_fails_or_is_put_aside_alone(
     here: Path, stages: Path, monkeypatch: pytest.MonkeyPatch
 ):
     tree = trainings.read_params(here)
-    tree["digits"]["methods"]["ebgan"]["optim"]["D"]["lr"] = 1e25
+    tree["digits"]["methods"]["ebgan"]["optim"]["D"]["lr"] = 1e12
     trainings.write_params(here, tree)
     broken, whole = (Training("digits", name, 0) for name in NAMES)
     asides = iter([("because ...", 75)])

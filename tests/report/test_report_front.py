@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ebmrepro.claims.form import MARKS
 from ebmrepro.config import params
 from ebmrepro.report import curves, figures, front
 from ebmrepro.report.blocks import Block, Counts, Figure, Finding, Matrix, Panel, Section
@@ -148,3 +149,12 @@ def drawn(panel: Panel) -> list[Any]:
     ax = Canvas().add_subplot()
     panel.draw(ax)
     return [pytest.approx(float(np.asarray(line.get_ydata())[-1])) for line in ax.lines]
+
+
+def test_the_readme_has_the_findings_of_the_front_page():
+    """After `make repro` moved one, the message has the line that README wants."""
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for found in shown(DOCUMENT)["findings"]:
+        assert isinstance(found, Finding)
+        mark = MARKS[found.verdict]
+        assert f"{mark} {found.text} {found.number} {found.of} ({found.where})" in readme
