@@ -81,7 +81,7 @@ def summary(suites: Sequence[Suite]) -> Section:
     blocks: list[Block] = [Text(WORDS["introduction"], what), *map(ran, suites)]
     for suite in run:
         blocks += [_headline(suite), *_classifier_note(suite), *_fid_note(suite)]
-    blocks += [_overview(run), WORDS.text("regenerate"), Command("make repro")]
+    blocks += [_overview(suites), WORDS.text("regenerate"), Command("make repro")]
     return Section("summary", "Summary", blocks)
 
 
@@ -115,12 +115,19 @@ def _headline(suite: Suite) -> Table:
 
 
 def _overview(suites: Sequence[Suite]) -> Picture:
-    """Real images and each method's, a row for each suite."""
-    rows = [
-        [("Real", galleries.real(suite, 25, 5))]
-        + [(system.title, galleries.generated(system, 25, 5)) for system in suite.generators]
-        for suite in suites
-    ]
+    """Real images and what each method of the run draws, a row for each suite."""
+    columns = {s.name: s.title for suite in suites if not suite.carried for s in suite.generators}
+    rows = []
+    for suite in suites:
+        if suite.carried and suite.name not in WORDS["overview"]["carried"]:
+            continue
+        row = [("Real", galleries.real(suite, 25, 5))]
+        own = {system.name: system for system in suite.generators}
+        for name, title in columns.items():
+            drawn = galleries.generated(own[name], 25, 5) if name in own else None
+            share = published.share([own[name]]) if name in own else ""
+            row.append((f"{title}, {share}" if share not in ("", "–", "100 %") else title, drawn))
+        rows.append(row)
     return Picture(*WORDS.heading("overview"), figures.sheet(rows, "o")["png"])
 
 
