@@ -239,6 +239,8 @@ def test_claims_fit_a_terminal_with_the_count_of_everything_first(
     lines = out.splitlines()
     assert code == 0 and len(lines) <= 100 and max(map(len, lines)) <= 80
     assert "claims on their suites" in lines[0] and "began-ratio-is-gamma" in out
+    heads = next(line for line in lines if line.split()[-2:] == ["claim", "here"]).split()
+    assert all(len(suite) == 2 for suite in heads[:-2])  # none is cut for what stands to its right
 
 
 def test_a_picture_is_600_pixels_wide_with_its_labels_whatever_the_size_of_its_images():

@@ -59,8 +59,8 @@ def overview(document: Block, console: Console) -> None:
     suites = list(dict.fromkeys(j["suite"] for _, own in judged for j in own))
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for suite in suites:
-        shown.add_column(suite[:2], width=2, no_wrap=True)
-    shown.add_column("claim", width=WIDEST, no_wrap=True)
+        shown.add_column(suite[:2], min_width=2, no_wrap=True)
+    shown.add_column("claim", min_width=WIDEST, max_width=WIDEST, no_wrap=True)
     shown.add_column("here", no_wrap=True)
     for paper in dict.fromkeys(claim["paper"] for claim, _ in judged):
         shown.add_row(*("" for _ in suites), Text(paper, style="bold"))
