@@ -96,6 +96,7 @@ def test_repro_trains_ready_stages_in_one_process_to_what_they_are_alone(
     (project / "dvc.yaml").write_text(PIPELINE)
     (project / ".dvc").mkdir()
     (project / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    subprocess.run(["git", "init", "-q", project], check=True)
     with (project / "said").open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", REPRO],

@@ -471,14 +471,14 @@ def test_four_trainings_at_once_in_a_fresh_store_all_arrive_whole_with_their_end
     root = fresh
     script = """
         with follower:
-            write_card(root, run, run.name, done=False)
+            write_card(root, run, run.name.encode().hex(), done=False)
             write_curves(root, range(1, 31), run)
             write_sample(root, 300, run)
             print("ready", flush=True)
             {end}
     """
     ends = {
-        "done": "write_card(root, run, run.name)",
+        "done": "write_card(root, run, run.name.encode().hex())",
         "raised": "raise ArithmeticError",
         "shot": "os.kill(os.getpid(), signal.SIGKILL)",
         "interrupted": "time.sleep(60)",
