@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
 import shlex
@@ -17,19 +16,19 @@ from typer.exceptions import TyperException
 from ebmrepro import __version__
 from ebmrepro.config import documents, environment, optimisers, params
 from ebmrepro.pipeline.campaign import commands as campaign
+from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import ending, errors, signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-data_app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
-track_app = typer.Typer(no_args_is_help=True, help="Bring MLflow in line with the result files.")
-app.add_typer(data_app, name="data")
-app.add_typer(track_app, name="track")
-checkpoints_app = typer.Typer(no_args_is_help=True, help="Look after what killed trainings left.")
-app.add_typer(checkpoints_app, name="checkpoints")
+app.add_typer(data.app, name="data")
+app.add_typer(track.app, name="track")
+app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(offload.app, name="offload")
+app.add_typer(fetch.app, name="fetch")
 app.command()(campaign.campaign)
+app.command()(export.export)
 
 Suite = Annotated[str, typer.Argument(help="A suite of params.yaml.")]
 TrainedSeed = Annotated[
@@ -363,94 +362,3 @@ def tour(
     from ebmrepro.pipeline import answers
 
     answers.tour(suite or settings.run.suites[0], settings)
-
-
-@data_app.command("check")
-def data_check(suite: Suite) -> None:
-    """Verify a suite's stored images, and print the error of 30 principal components on them."""
-    settings = params.load()
-    from ebmrepro import data
-    from ebmrepro.data.check import check
-
-    block = settings.suite(suite)
-    folder = Path("data") / suite
-    if not folder.exists():
-        data.prepare(suite, block.data, folder)
-    report = check(suite, folder)
-    counts = ", ".join(f"{split} {n:,}" for split, n in report.counts.items())
-    typer.echo(f"{suite}: {report.name}; {counts} images of {report.shape}; checksums agree")
-    for remark in report.remarks:
-        typer.echo(f"{suite}: {remark}")
-    if report.pca_error is None:
-        typer.echo("PCA: not measured, these images have too many values for it")
-        return
-    line = f"PCA with {report.components} components: {report.pca_error:.2f} squared error "
-    line += "per test image, pixels in [0, 1]"
-    if report.published is not None:
-        line += f"; published {report.published}: {'agrees' if report.agrees else 'DIFFERS'}"
-    typer.echo(line)
-    if report.agrees is False:
-        raise typer.Exit(1)
-
-
-def _in_project() -> None:
-    """Refuse to look at another folder's files as if they were the project's; params.yaml may be
-    wrong, or of another version."""
-    if not Path("params.yaml").exists():
-        raise errors.UserError(f"{Path.cwd()}: no params.yaml here; run in the project's folder")
-
-
-@track_app.command("sync")
-def track_sync() -> None:
-    """Log what MLflow lacks of the runs that params.yaml names."""
-    from ebmrepro.tracking import projection
-
-    runs = list(params.load().run.trainings)
-    done = projection.sync_all(Path(), runs)
-    typer.echo(projection.in_words(done, runs))
-
-
-@track_app.command("rebuild")
-def track_rebuild() -> None:
-    """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
-    _in_project()
-    from ebmrepro.tracking import projection
-
-    done = projection.rebuild(Path())
-    typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
-
-
-@checkpoints_app.command("ls")
-def checkpoints_ls() -> None:
-    """List the checkpoints of trainings that have not ended."""
-    _in_project()
-    from ebmrepro.runs import checkpoints
-
-    stored = checkpoints.stored(layout.root())
-    for each in stored:
-        typer.echo(checkpoints.in_words(each))
-    if not stored:
-        typer.echo("no checkpoints: every training that was begun has ended")
-
-
-@checkpoints_app.command("prune")
-def checkpoints_prune() -> None:
-    """Remove the checkpoints that no training of params.yaml, with this data and code, can use."""
-    settings = params.load()
-    from rich.filesize import decimal
-
-    from ebmrepro.runs import checkpoints, identity
-    from ebmrepro.system import locks
-
-    freed = 0
-    for each in checkpoints.stored(layout.root()):
-        why = identity.why_unusable(each, settings)
-        line = checkpoints.in_words(each)
-        with contextlib.suppress(locks.Busy):
-            if why is not None:
-                checkpoints.remove(each)
-                freed += each.bytes
-                typer.echo(f"removed  {line}: {why}")
-                continue
-        typer.echo(f"kept     {line}")
-    typer.echo(f"{decimal(freed)} freed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ from ebmrepro.report import (
     plane,
     uncommitted,
 )
-from ebmrepro.report.blocks import Picture, slug
+from ebmrepro.report.blocks import Picture, Section, slug
 from ebmrepro.report.gather import Suite, System, gather
 from ebmrepro.report.sections import WORDS, sections
 from ebmrepro.system import atomic
 
-__all__ = ["write"]
+__all__ = ["files", "write"]
 
 
 def write(params: Params, root: Path, into: Path) -> Path:
@@ -45,11 +45,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
         UserError: a result file is there and cannot be read.
         writing.CannotWrite: the machine refuses.
     """
-    suites = gather(root, params)
-    told = claims.read(into / "claims.json")
-    seen = plane.read(root, params.fundamentals)
-    content = sections(suites, told, seen)
-    first = front.section(suites, told, content)
+    suites, seen, (first, *content) = _read(params, root, into)
     for name in ("figures", "pages", "plots", "tables"):
         shutil.rmtree(into / name, ignore_errors=True)
         (into / name).mkdir(parents=True)
@@ -67,6 +63,22 @@ def write(params: Params, root: Path, into: Path) -> Path:
     atomic.write(into / "results.md", markdown.markdown(content))
     atomic.write(into / "landscape.html", landscape.html(seen))
     return into / page.FRONT
+
+
+def files(params: Params, root: Path, into: Path) -> Iterator[tuple[str, bytes]]:
+    """(path, bytes) of every figure and table that `write` would put into `into`; see there."""
+    yield from page.files(_read(params, root, into)[-1])
+
+
+def _read(
+    params: Params, root: Path, into: Path
+) -> tuple[Sequence[Suite], plane.Found | None, Sequence[Section]]:
+    """The suites, the plane, and the front page's section before all others."""
+    suites = gather(root, params)
+    told = claims.read(into / "claims.json")
+    seen = plane.read(root, params.fundamentals)
+    content = sections(suites, told, seen)
+    return suites, seen, [front.section(suites, told, content), *content]
 
 
 def file_name(text: str) -> str:
