@@ -18,15 +18,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ebmrepro.config import forms
 from ebmrepro.config.params import flatten
+from ebmrepro.config.training import base
 from ebmrepro.runs import layout, results
 from ebmrepro.system import reading
 from ebmrepro.system.reading import known
-from ebmrepro.tracking.store import Store, TrackingError, home, one_line, set_aside_unusable
+from ebmrepro.tracking import views
+from ebmrepro.tracking.store import Store, TrackingError, home, logged, one_line, set_aside_unusable
+from ebmrepro.tracking.verdicts import sync_claims
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
+UNIT = "epoch"  # of MLflow's steps: what trainings of any batch size have in common
 METRICS_A_CALL = 1000  # MLflow's limit for one log_batch
+LONGEST_DIGEST = 36  # characters that MLflow keeps of a data set's
 LONGEST_PARAM = 500  # characters; older servers refuse longer values
 SMALLEST_GRID = 256  # pixels; MLflow smooths thumbnails of anything smaller
 
@@ -109,16 +114,20 @@ class _Projection:
         self.store, self.client, self.run = store, store.client, run
         self.models = store.root / layout.folder(*run)
         self.results = store.root / layout.results(*run)
-        # Without a training, a run is known by its evaluation: a fresh clone holds no models.
-        self.training = known(forms.Card.read, self.models / "run.json") or {}
+        # A fresh clone holds no models: there, what the evaluation kept of the training is read.
+        card = known(forms.Card.read, self.models / "run.json")
+        self.kept = self.models if card else self.results
+        self.card = self.kept / ("run.json" if card else "training.json")
+        self.training = card or known(forms.Trained.read, self.card) or {}
         self.evaluation = known(forms.Metrics.read, self.results / "metrics.json") or {}
         self.fingerprint = str((self.training or self.evaluation).get("fingerprint", ""))
         if self.evaluation.get("fingerprint") != self.fingerprint:
             self.evaluation = {}  # of another training
         told = home(store.root) / ".ebmrepro" / "provenance" / f"{self.fingerprint}.json"
         self.provenance = known(forms.Provenance.read, told) or {}
-        path = self.models / "curves.csv"
+        path = self.kept / "curves.csv"
         self.curves = (known(results.growing, path) if self.training else None) or []
+        self.last = int(self.curves[-1]["epoch"]) if self.curves else 0
 
     def apply(self, follower: str | None, ended: str | None, anew: bool) -> None:
         complete = not self.training or "steps" in self.training
@@ -126,8 +135,9 @@ class _Projection:
         watch = {"ebm.follower": follower} if follower and live else {}
         self.mlflow_run = self._open(watch, anew)
         self.run_id = self.mlflow_run.info.run_id
-        self.logged = _logged(self.mlflow_run)
+        self.logged = logged(self.mlflow_run)
         self._params()
+        self._dataset()
         self._points()
         self._samples()
         self._evaluation()
@@ -146,7 +156,7 @@ class _Projection:
     def _open(self, watch: Mapping[str, str], anew: bool) -> MlflowRun:
         """The MLflow run, made where there is none; `watch` is the tag of a live one."""
         stored = self.store.find(self.run.suite, "ebm.fingerprint", self.fingerprint)
-        if stored and (anew or _replaces(self.curves, _logged(stored).get("curves"))):
+        if stored and (anew or _replaces(self.curves, logged(stored).get("curves"))):
             # Same parameters, other numbers: a training repeated where arithmetic is not
             # deterministic. MLflow cannot take points back, so the old run goes to its trash.
             self.client.delete_run(stored.info.run_id)
@@ -156,10 +166,6 @@ class _Projection:
             start_time=None if watch else self._started(),
             run_name=f"{self.run.name}-{self.run.seed}",
             tags={
-                "suite": self.run.suite,
-                "method": self.run.name.partition("__")[0],
-                "seed": str(self.run.seed),
-                "ebm.name": self.run.name,
                 "ebm.fingerprint": self.fingerprint,
                 "ebm.source": "live" if watch else "files",
                 **watch,
@@ -174,22 +180,41 @@ class _Projection:
         new = [Param(k, v) for k, v in _printable(block).items() if k not in stored]
         self.client.log_batch(self.run_id, params=new)
 
+    def _dataset(self) -> None:
+        """The data set, known by its training images."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        told = known(forms.Dataset.read, self.store.root / "data" / self.run.suite / "dataset.json")
+        place = self.results.parents[1] / "reference" / "reference.json"
+        about = told or (known(forms.Reference.read, place) or {}).get("dataset")
+        if not about or "train" not in about["splits"]:
+            return
+        digest = about["splits"]["train"]["sha256"][:LONGEST_DIGEST]
+        if any(each.dataset.digest == digest for each in self.mlflow_run.inputs.dataset_inputs):
+            return
+        counts = {split: each["count"] for split, each in about["splits"].items()}
+        profile = json.dumps({"shape": about["shape"], **counts, "name": about["name"]})
+        source = json.dumps({"uri": f"data/{self.run.suite}"})
+        data = Dataset(self.run.suite, digest, "local", source, profile=profile)
+        tags = [InputTag("mlflow.data.context", "train")]
+        self.client.log_inputs(self.run_id, [DatasetInput(data, tags)])
+
     def _points(self) -> None:
         from mlflow.entities import Metric
 
         if not self.curves:
             return
-        # `epoch` is in every row, and a row goes into the store whole: its history is the record
+        # `step` is in every row, and a row goes into the store whole: its history is the record
         # of what was logged, exact even after a kill between two calls.
-        logged = {m.step for m in self.client.get_metric_history(self.run_id, "epoch")}
-        rows = [row for row in self.curves if int(row["step"]) not in logged]
-        last, size = int(self.curves[-1]["step"]), METRICS_A_CALL // max(map(len, self.curves))
+        logged = {m.step for m in self.client.get_metric_history(self.run_id, "step")}
+        rows = [row for row in self.curves if int(row[UNIT]) not in logged]
+        size = METRICS_A_CALL // max(map(len, self.curves))
         for i in range(0, len(rows), size):
             points = [
-                Metric(key, float(cell), self._moment(int(row["step"]) / last), int(row["step"]))
+                Metric(key, float(cell), self._moment(int(row[UNIT]) / self.last), int(row[UNIT]))
                 for row in rows[i : i + size]
                 for key, cell in row.items()
-                if key != "step"
+                if key != UNIT
             ]
             self.client.log_batch(self.run_id, metrics=points)
         self._note("curves", _digest(self.curves))
@@ -211,13 +236,19 @@ class _Projection:
     def _samples(self) -> None:
         paths = sorted((self.models / "samples").glob("step_*.png")) if self.training else []
         logged = self._shown("samples") if paths else set()
-        for path in paths:
-            step = int(path.stem.removeprefix("step_"))
-            if step not in logged:
-                self.client.log_image(self.run_id, _grid(path), key="samples", step=step)
+        # Of several in one epoch, the last; one whose epoch has not ended waits for that.
+        by_epoch = {self._epoch(int(path.stem.removeprefix("step_"))): path for path in paths}
+        for epoch, path in by_epoch.items():
+            if epoch is not None and epoch not in logged:
+                self.client.log_image(self.run_id, _grid(path), key="samples", step=epoch)
+
+    def _epoch(self, step: int) -> int | None:
+        """That a step of the training lies in, as far as epochs have ended."""
+        ended = ((int(row["step"]), int(row[UNIT])) for row in self.curves)
+        return next((epoch for last, epoch in ended if step <= last), None)
 
     def _shown(self, key: str) -> set[int]:
-        """Steps of the images that the store has under `key`, asked of the store itself."""
+        """Epochs of the images that the store has under `key`, asked of the store itself."""
         stored = (f.path for f in self.client.list_artifacts(self.run_id, "images"))
         # The thumbnail is what log_image writes last.
         names = (re.search(rf"{key}\+step\+(\d+)\+.*\+compressed\.webp$", p) for p in stored)
@@ -229,10 +260,9 @@ class _Projection:
         values = {f"eval/{k}": v for k, v in self.evaluation.get("values", {}).items()}
         for key in ("seconds", "images_per_second"):
             values[f"time/{key}"] = self.provenance.get(key)
-        step = self.evaluation.get("step") or self.training.get("steps") or 0
         stored, now = self.mlflow_run.data.metrics, round(time.time() * 1000)
         new = [
-            Metric(k, float(v), now, step)
+            Metric(k, float(v), now, self.last)
             for k, v in values.items()
             if v is not None and float(v) != stored.get(k)
         ]
@@ -240,12 +270,13 @@ class _Projection:
         picture = self.results / "samples.png"
         if not self.evaluation or not picture.exists():
             return
-        if self.logged.get("generated") != _sha256(picture) or step not in self._shown("generated"):
-            self.client.log_image(self.run_id, _grid(picture), key="generated", step=step)
+        shown, at = self.logged.get("generated"), self.last
+        if shown != _sha256(picture) or at not in self._shown("generated"):
+            self.client.log_image(self.run_id, _grid(picture), key="generated", step=at)
             self._note("generated", _sha256(picture))
 
     def _artifacts(self) -> None:
-        paths = [self.models / "run.json", self.models / "curves.csv"] if self.curves else []
+        paths = [self.card, self.kept / "curves.csv"] if self.curves else []
         if self.evaluation:
             paths.append(self.results / "metrics.json")
         stored = {f.path for f in self.client.list_artifacts(self.run_id)} if paths else set()
@@ -268,6 +299,11 @@ class _Projection:
             **_printable(evaluation.get("protocol", {}), "protocol."),
         }
         named = {
+            "suite": self.run.suite,
+            "method": self.run.name,  # whole, as in its files: what is grouped by is one system
+            "seed": str(self.run.seed),
+            "ebm.base": base(self.run.name),
+            "mlflow.runColor": views.colour(self.run.name),
             "device": provenance.get("device"),
             "git.commit": provenance.get("commit"),
             "dvc.stage": provenance.get("stage"),
@@ -289,13 +325,10 @@ class _Projection:
         self.client.log_batch(self.run_id, tags=new)
 
 
-def _logged(run: MlflowRun) -> dict[str, str]:
-    return json.loads(run.data.tags.get("ebm.logged", "{}"))
-
-
 def _digest(rows: Sequence[Mapping[str, str]]) -> str:
-    """How many rows were logged, and which: `31:2c26b46b68ffc68f`. Columns may move or be added."""
-    text = json.dumps(rows, sort_keys=True)
+    """How many rows were logged, and which: `31:2c26b46b68ffc68f`. Columns may move or be added;
+    what was logged in another unit is another."""
+    text = json.dumps([UNIT, *rows], sort_keys=True)
     return f"{len(rows)}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
@@ -324,49 +357,3 @@ def _grid(path: Path) -> Any:
     times = -(-SMALLEST_GRID // max(pixels.size))
     size = (pixels.width * times, pixels.height * times)
     return pixels.resize(size, Image.Resampling.NEAREST)
-
-
-# --- the claims ----------------------------------------------------------------------------------
-
-
-def sync_claims(store: Store, suite: str) -> None:
-    """Bring the table of verdicts in the suite's run `report` up to reports/claims.json, where that
-    is there and any of its claims concerns the suite."""
-    table = _verdicts(known(forms.Claims.read, store.root / "reports" / "claims.json") or {}, suite)
-    if not table["data"]:
-        return
-    content = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:16]
-    with store.lock(f"report-{suite}"):
-        # `log_table` would add rows to a report before; this tag makes a file a table.
-        tables = json.dumps([{"path": "claims.json", "type": "table"}])
-        tags = {"suite": suite, "ebm.kind": "report", "mlflow.loggedArtifacts": tables}
-        run = store.find(suite, "ebm.kind", "report") or store.client.create_run(
-            store.experiment(suite), run_name="report", tags=tags
-        )
-        if _logged(run).get("claims.json") != content:
-            store.client.log_dict(run.info.run_id, table, "claims.json")
-            noted = json.dumps({"claims.json": content})
-            store.client.set_tag(run.info.run_id, "ebm.logged", noted)
-            store.client.set_terminated(run.info.run_id)
-
-
-def _verdicts(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]]:
-    """The claims that the suite decides, or that no suite does, as MLflow keeps a table."""
-    columns = ["id", "verdict", "claim", "paper", "published", "here", "effect", "rule", "reason"]
-    rows = [
-        [
-            claim["id"],
-            judgement["verdict"],
-            claim["claim"],
-            claim["paper_title"],
-            claim["published_in_words"],
-            "; ".join(part["estimate_in_words"] for part in judgement["parts"]),
-            "; ".join(part["effect_in_words"] for part in judgement["parts"]),
-            "; ".join(f"{part['statistic']}: {part['rule']}" for part in judgement["parts"]),
-            judgement["reason"],
-        ]
-        for claim in document.get("claims", ())
-        for judgement in claim["judgements"]
-        if judgement["suite"] in (suite, "fundamentals")
-    ]
-    return {"columns": columns, "data": rows}

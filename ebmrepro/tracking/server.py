@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ebmrepro.system.redact import redact
-from ebmrepro.tracking import projection
+from ebmrepro.tracking import projection, views
 from ebmrepro.tracking.store import Store, TrackingError, home, one_line, tracking_uri
 
 CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"  # else the page opens on GenAI
@@ -32,8 +32,13 @@ def serve(root: Path, trainings: Iterable[tuple[str, str, int]], port: int) -> i
     suites = list(dict.fromkeys(run.suite for run in synced))
     with one_line(root):
         store = Store(root)
+        first = {run.suite: run.seed for run in reversed(synced)}
         pages = {
-            suite: f"/#/experiments/{store.experiment(suite)}/runs?{CHARTS}" for suite in suites
+            suite: {
+                "all runs": f"/#/experiments/{store.experiment(suite)}/runs?{CHARTS}",
+                **views.prepare(store, suite, first[suite]),
+            }
+            for suite in suites
         }
     if remote:
         _print_links(redact(uri).rstrip("/"), pages)
@@ -74,6 +79,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _print_links(server: str, pages: Mapping[str, str]) -> None:
-    for suite, page in pages.items():
-        print(f"  {suite}: {server}{page}", flush=True)
+def _print_links(server: str, pages: Mapping[str, Mapping[str, str]]) -> None:
+    for suite, named in pages.items():
+        for name, page in named.items():
+            print(f"  {suite}, {name}: {server}{page}", flush=True)

@@ -8,6 +8,7 @@ rebuild` sets it aside and makes it anew from the files.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import sqlite3
@@ -24,6 +25,7 @@ from ebmrepro.system.redact import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
     from mlflow.entities import Run as MlflowRun
 
 LONGEST_WAIT = 60.0  # seconds for another process to finish
@@ -131,22 +133,40 @@ class Store:
         location = None if remote else (home(self.root) / "mlartifacts" / name).as_uri()
         stored = self.client.get_experiment_by_name(name)
         if stored and self.uri == own_uri(self.root) and stored.artifact_location != location:
-            # The checkout was moved or copied with its store. MLflow fixes the place of images for
-            # good, so old runs stay, aside, and those that have files are logged anew.
-            aside = f"{name} (moved {time.strftime('%Y-%m-%d %H:%M:%S')})"
-            self.client.rename_experiment(stored.experiment_id, aside)
-            stored = None
+            self._move(stored, location or "")
         if stored is None:
             return self.client.create_experiment(name, artifact_location=location)
         if stored.lifecycle_stage == "deleted":
             self.client.restore_experiment(stored.experiment_id)
         return stored.experiment_id
 
+    def _move(self, experiment: Experiment, location: str) -> None:
+        """The checkout was moved or copied with its store: images of the experiment and its runs
+        lie elsewhere now. MLflow has no word for that, and the database is our own."""
+        old, new = experiment.artifact_location, location
+        path = home(self.root) / "mlflow.db"
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+                database.execute(
+                    f"update {table} set {column} = ? || substr({column}, ?) "
+                    f"where experiment_id = ? and substr({column}, 1, ?) = ?",
+                    (new, len(old) + 1, int(experiment.experiment_id), len(old), old),
+                )
+
     def find(self, suite: str, tag: str, value: str) -> MlflowRun | None:
         """The suite's run with this tag."""
         words = f"tags.`{tag}` = '{value}'"
         runs = self.client.search_runs([self.experiment(suite)], words, max_results=1)
         return runs[0] if runs else None
+
+    def runs(self, suite: str) -> Iterator[MlflowRun]:
+        """All of a suite, page by page."""
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment(suite)], page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
 
     def end_abandoned(self, suite: str) -> None:
         """Mark as killed what is said to run although its follower, on this host, is gone."""
@@ -155,6 +175,11 @@ class Store:
             host, _, pid = run.data.tags.get("ebm.follower", "").rpartition(":")
             if not pid or (host == platform.node() and not signals.lives(int(pid))):
                 self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def logged(run: MlflowRun) -> dict[str, str]:
+    """What of its files a run in the store has: name -> digest."""
+    return json.loads(run.data.tags.get("ebm.logged", "{}"))
 
 
 def _create_database(path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_resumed_run_keeps_its_id_and_has_every_point_once(tmp_path: Path):
     assert len(ids) == 1 and "going on after step" in trainings.said(folder)
     with (trainings.out(folder, "began") / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    for column in set(rows[0]) - {"step"}:
+    for column in set(rows[0]) - {"epoch"}:
         history = store.client.get_metric_history(ids.copy().pop(), column)
         points = sorted((point.step, point.value) for point in history)
-        assert points == [(int(row["step"]), float(row[column])) for row in rows], column
+        assert points == [(int(row["epoch"]), float(row[column])) for row in rows], column

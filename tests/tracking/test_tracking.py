@@ -14,6 +14,7 @@ import textwrap
 import time
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from ebmrepro.runs import layout
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import follower as beside
-from ebmrepro.tracking import projection, server
+from ebmrepro.tracking import projection, server, verdicts, views
 from ebmrepro.tracking.projection import Run
 from ebmrepro.tracking.store import Store
 
@@ -200,20 +201,127 @@ def test_everything_on_disk_is_in_the_store(root):
     write_run(root)
     assert projection.sync_all(root, [RUN, ("digits", "magan", 7)]) == [RUN]
     (seen,) = contents(root).values()
-    assert seen["points"]["energy/real"] == [(10 * e, 20 - e / 10) for e in range(1, 31)]
-    assert [step for step, _ in seen["points"]["magan/margin"]] == [50, 100, 150, 200, 250, 300]
-    assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
+    assert seen["points"]["energy/real"] == [(e, 20 - e / 10) for e in range(1, 31)]
+    assert [step for step, _ in seen["points"]["magan/margin"]] == [5, 10, 15, 20, 25, 30]
+    assert seen["points"]["eval/fd_dbn"] == [(30, 1.25)]
     assert "eval/fid" not in seen["points"] and seen["tags"]["ebm.reason.fid"] == "no weights"
     assert len(seen["images"]) == 2 * (3 + 1)  # full size and thumbnail; three samples, one result
     assert seen["files"] == ["curves.csv", "metrics.json", "run.json"]
     assert seen["params"]["hparams.gamma"] == "0.5" and seen["params"]["parameters.G"] == "20"
-    named = {"suite": "digits", "method": "began", "seed": "0", "ebm.name": "began__gamma_05"}
+    named = {"suite": "digits", "method": RUN.name, "seed": "0", "ebm.base": "began"}
     named |= {"ebm.fingerprint": FINGERPRINT, "git.commit": "c0ffee", "device": "cpu"}
     named |= {"protocol.reference": "test, 360 images"}
     assert named.items() <= seen["tags"].items()
     assert seen["status"] == "FINISHED"
     (run,) = mlflow_runs(root)
     assert (run.info.start_time, run.info.end_time) == (1767323045_000, 1767323105_000)
+
+
+def test_a_variant_is_not_averaged_into_its_method(root):
+    """Whoever groups by any tag that names systems gets one system a group."""
+    names = ("ebgan", "ebgan__no_hinge", "ebgan__real_only")
+    runs = [Run("digits", name, 0) for name in names]
+    for i, run in enumerate(runs):
+        write_run(root, run, f"{i}beef")
+    projection.sync_all(root, runs)
+    tags = [run.data.tags for run in mlflow_runs(root)]
+    assert {tag["method"] for tag in tags} == set(names)
+    assert {run.info.run_name for run in mlflow_runs(root)} == {f"{name}-0" for name in names}
+    assert {tag["ebm.base"] for tag in tags} == {"ebgan"}
+
+
+def test_a_run_of_an_earlier_version_gets_todays_tags_and_epochs(root):
+    write_run(root)
+    projection.sync_all(root, [RUN])
+    (run,) = mlflow_runs(root)
+    client = Store(root).client
+    client.set_tag(run.info.run_id, "method", "began")
+    client.set_tag(run.info.run_id, "ebm.logged", json.dumps({"curves": "30:0123456789abcdef"}))
+    projection.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    assert seen["tags"]["method"] == RUN.name and seen["points"]["energy/real"][-1][0] == 30
+
+
+def test_colours_are_those_of_the_report():
+    from ebmrepro.report import figures
+
+    for name in ("dbn", "dcgan", "ebgan", "ebgan_pt", "began", "magan", "autoencoder", "mine"):
+        assert views.colour(name) == figures.colour(name)
+        assert views.colour(f"{name}__other") in figures.IN_THE_DARK
+
+
+def test_images_stand_at_their_epochs(root):
+    write_run(root)
+    write_sample(root, 295)  # within the last epoch, whose end has one of its own
+    write_sample(root, 310)  # of an epoch that has not ended
+    projection.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    steps = sorted({int(path.split("+step+")[1].split("+")[0]) for path in seen["images"]})
+    assert steps == [10, 20, 30]
+
+
+def test_the_data_set_is_known_by_the_digest_of_its_training_images(root):
+    write_run(root)
+    split = {"count": 3, "per_class": [1, 2], "sha256": "ab" * 32, "labels_sha256": "cd" * 32}
+    told = {"source": "digits", "name": "Digits", "licence": "", "citation": ""}
+    told |= {"classes": ["0", "1"], "shape": [1, 8, 8], "splits": {"train": split}}
+    dump(root / "data" / "digits" / "dataset.json", told)
+    for _ in range(2):
+        projection.sync_all(root, [RUN])
+    (run,) = mlflow_runs(root)
+    (used,) = run.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("digits", "ab" * 18)
+    assert json.loads(used.dataset.profile)["train"] == 3
+    assert used.tags[0].value == "train"
+
+
+def test_a_fresh_clone_shows_curves_without_models(root):
+    write_run(root)
+    models, kept = root / layout.folder(*RUN), root / layout.results(*RUN)
+    shutil.copy(models / "curves.csv", kept)
+    shutil.copy(models / "run.json", kept / "training.json")
+    shutil.rmtree(models)
+    projection.sync_all(root, [RUN])
+    (seen,) = contents(root).values()
+    assert len(seen["points"]["energy/real"]) == 30 and seen["params"]["hparams.gamma"] == "0.5"
+    assert seen["status"] == "FINISHED"
+
+
+def test_views_hold_the_runs_they_are_named_for(root):
+    runs = [Run("digits", name, seed) for name in ("began", "magan") for seed in (3, 4)]
+    for i, run in enumerate(runs):
+        write_run(root, run, f"{i}beef")
+    projection.sync_all(root, runs)
+    store = Store(root)
+    pages = views.prepare(store, "digits", 3)
+    assert set(pages) == {"leaderboard", "energies", "margin"}  # no curve here has a k
+    experiment = store.client.get_experiment(store.experiment("digits"))
+    states = {name: json.loads(experiment.tags[views.TAG + name]) for name in pages}
+    found = {
+        name: store.client.search_runs([experiment.experiment_id], state["searchFilter"])
+        for name, state in states.items()
+    }
+    assert {name: len(own) for name, own in found.items()} == {
+        "leaderboard": 4,
+        "energies": 2,
+        "margin": 4,
+    }
+    assert {run.data.tags["seed"] for run in found["energies"]} == {"3"}
+    assert states["leaderboard"]["groupBy"]["groupByKeys"] == [views.SYSTEM]
+    assert all(f"viewStateShareKey={name}&" in page for name, page in pages.items())
+
+
+def test_a_leaderboard_of_more_runs_than_a_page_forms_no_means_of_some(root, monkeypatch):
+    monkeypatch.setattr(views, "PAGE", 1)
+    runs = [Run("digits", "magan", seed) for seed in (3, 4)]
+    for i, run in enumerate(runs):
+        write_run(root, run, f"{i}beef")
+    projection.sync_all(root, runs)
+    store = Store(root)
+    views.prepare(store, "digits", 3)
+    tags = store.client.get_experiment(store.experiment("digits")).tags
+    state = json.loads(tags[f"{views.TAG}leaderboard"])
+    assert "groupBy" not in state and state["orderByKey"] == "metrics.`eval/fd_dbn`"
 
 
 def test_nothing_is_logged_twice(root):
@@ -248,7 +356,7 @@ def test_a_growing_curve_is_followed_row_by_row(root):
         with (root / layout.folder(*RUN) / "curves.csv").open("a") as file:
             file.write(f"{last + 1},{10 * last + 10},1")  # a row that is being written
         projection.sync(store, RUN, follower="host:1")
-        assert points_in(root) == [10 * e for e in range(1, last + 1)]
+        assert points_in(root) == list(range(1, last + 1))
     assert mlflow_runs(root)[0].info.status == "RUNNING"
 
 
@@ -263,14 +371,14 @@ def test_a_column_that_appears_later_does_not_start_a_new_run(root):
     (root / layout.folder(*RUN) / "curves.csv").write_text("\n".join(rows) + "\n")
     projection.sync(store, RUN, follower="host:1")
     assert len(mlflow_runs(root)) == 1
-    assert points_in(root) == [10, 20, 30, 40] and points_in(root, "pretrain/loss") == [40]
+    assert points_in(root) == [1, 2, 3, 4] and points_in(root, "pretrain/loss") == [4]
 
 
 def test_a_long_curve_needs_several_calls_and_loses_no_point(root):
     write_card(root)
     write_curves(root, range(1, 1235))
     projection.sync_all(root, [RUN])
-    assert points_in(root) == [10 * e for e in range(1, 1235)]
+    assert points_in(root) == list(range(1, 1235))
 
 
 @pytest.mark.slow
@@ -314,10 +422,20 @@ def test_a_moved_checkout_gets_its_images_in_the_new_place(root):
     write_run(root)
     projection.sync_all(root, [RUN])
     before = contents(root)
+    (run,) = mlflow_runs(root)
     moved = root.rename(root.parent / "elsewhere")
     projection.sync_all(moved, [RUN])
     assert contents(moved) == before
     assert not root.exists()
+    # One experiment, with the run that was there, whose files lie in the new place.
+    store = Store(moved)
+    named = [each.name for each in store.client.search_experiments()]
+    assert sorted(named) == ["Default", "ebmrepro/digits"]
+    (again,) = mlflow_runs(moved)
+    assert again.info.run_id == run.info.run_id
+    assert "elsewhere" in again.info.artifact_uri
+    (local,) = (moved / "mlartifacts").rglob("curves.csv")
+    assert Path(unquote(urlparse(again.info.artifact_uri).path)) in local.parents
 
 
 def test_other_parameters_make_another_run(root):
@@ -335,7 +453,7 @@ def test_other_numbers_from_the_same_parameters_replace_the_run(root):
     write_curves(root, range(1, 31), offset=1.0)
     projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
-    assert seen["points"]["energy/real"][0] == (10, 20.9)
+    assert seen["points"]["energy/real"][0] == (1, 20.9)
 
 
 def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
@@ -344,8 +462,8 @@ def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
     write_results(root, {"fd_dbn": 1.25, "fid": 30.0})
     projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
-    assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
-    assert seen["points"]["eval/fid"] == [(300, 30.0)]
+    assert seen["points"]["eval/fd_dbn"] == [(30, 1.25)]
+    assert seen["points"]["eval/fid"] == [(30, 30.0)]
     assert "ebm.reason.fid" not in seen["tags"]
     write_results(root, {"fd_dbn": 1.125, "fid": 30.0})
     projection.sync_all(root, [RUN])
@@ -383,6 +501,19 @@ def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
     ]
 
 
+def test_a_note_says_what_became_of_the_claims_of_the_runs_paper(root):
+    other = Run("digits", "magan", 1)
+    write_run(root)
+    write_run(root, other, "beef")
+    dump(root / "reports" / "claims.json", claims("fails"))
+    projection.sync_all(root, [RUN, other])
+    store, line = Store(root), "- **fails**: It settles. *1.01, n = 3*"
+    notes = {run.info.run_name: run.data.tags.get(verdicts.NOTE) for run in mlflow_runs(root)}
+    assert notes == {f"{RUN.name}-0": line, "magan-1": None, "report": None}
+    tags = store.client.get_experiment(store.experiment("digits")).tags
+    assert tags[verdicts.NOTE] == f"Claims decided here: 1 fails.\n{line}"
+
+
 def test_an_evaluation_of_another_training_is_left_out(root):
     write_run(root)
     write_results(root, {"fd_dbn": 9.0}, fingerprint="feed")
@@ -394,7 +525,7 @@ def test_an_evaluation_of_another_training_is_left_out(root):
 def test_results_without_models_are_shown_and_later_completed(root):
     write_results(root, {"fd_dbn": 1.25})
     projection.sync_all(root, [RUN])
-    assert contents(root)["began__gamma_05-0"]["points"] == {"eval/fd_dbn": [(300, 1.25)]}
+    assert contents(root)["began__gamma_05-0"]["points"] == {"eval/fd_dbn": [(0, 1.25)]}
     write_run(root)
     projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
@@ -462,8 +593,8 @@ def test_a_training_is_seen_while_it_runs_and_finished_when_it_is(root):
     (seen,) = contents(root).values()
     (run,) = mlflow_runs(root)
     assert run.data.tags["ebm.source"] == "live" and seen["status"] == "FINISHED"
-    assert [step for step, _ in seen["points"]["energy/real"]] == [10 * e for e in range(1, 31)]
-    assert seen["points"]["eval/fd_dbn"] == [(300, 1.25)]
+    assert [step for step, _ in seen["points"]["energy/real"]] == list(range(1, 31))
+    assert seen["points"]["eval/fd_dbn"] == [(30, 1.25)]
 
 
 @pytest.mark.slow
