@@ -6,6 +6,7 @@ MLflow keeps a shared view as a tag of the experiment; a link names it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ VIEWS: dict[str, dict[str, Any]] = read_yaml(Path(__file__).with_suffix(".yaml")
 NAMES = read_yaml(Path(__file__).parents[1] / "report" / "names.yaml")
 TAG = "mlflow.sharedViewState."
 PAGE = 100  # runs that MLflow's page loads at once: groups are formed of these
+RUN_NAME, WIDTH = "attributes.`Run Name`", 290  # pixels, for the longest name of a system
 SYSTEM = {"mode": "tag", "groupByData": "method"}
 BY_SYSTEM = {"aggregateFunction": "average", "groupByKeys": [SYSTEM]}
 
@@ -35,10 +37,11 @@ def prepare(store: Store, suite: str, first: int) -> dict[str, str]:
     tags = store.client.get_experiment(experiment).tags
     for name, told in VIEWS.items():
         words = told["filter"].format(first=first)
-        shown = len(store.client.search_runs([experiment], words, max_results=PAGE + 1))
+        shown = store.client.search_runs([experiment], words, max_results=PAGE + 1)
         if not shown:
             continue
-        state = json.dumps(_state(name, told, words, grouped=shown <= PAGE))
+        systems = {run.data.tags.get("method", "") for run in shown} if len(shown) <= PAGE else ()
+        state = json.dumps(_state(name, told, words, sorted(systems)))
         if tags.get(TAG + name) != state:
             store.client.set_experiment_tag(experiment, TAG + name, state)
         mode = "CHART" if "charts" in told else "TABLE"
@@ -47,24 +50,26 @@ def prepare(store: Store, suite: str, first: int) -> dict[str, str]:
     return pages
 
 
-def _state(name: str, told: dict[str, Any], words: str, grouped: bool) -> dict[str, Any]:
-    """As MLflow 3 reads it; what is left out is as on any page of it."""
+def _state(name: str, told: dict[str, Any], words: str, systems: Sequence[str]) -> dict[str, Any]:
+    """As MLflow 3 reads it; what is left out is as on any page of it. A group for each system."""
     state: dict[str, Any] = {"searchFilter": words, "runsHiddenMode": "SHOW_ALL"}
     if charts := told.get("charts"):
-        section = {"uuid": name, "name": name, "display": True, "isReordered": True}
+        section = {"uuid": name, "name": name, "display": True, "isReordered": True, "columns": 2}
         line = {"type": "LINE", "metricSectionId": name, "deleted": False, "isGenerated": False}
-        line |= {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": "linear"}
-        line |= {"useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "lineSmoothness": 0}
+        line |= {"xAxisKey": "step", "xAxisScaleType": "linear", "useGlobalXaxisKey": True}
         line |= {"yAxisKey": "metric", "yAxisExpressions": [], "range": {}}
+        line |= {"scaleType": told.get("scale", "linear")}
+        line |= {"useGlobalLineSmoothing": True, "lineSmoothness": 0}
         cards = [
             {**line, "uuid": f"{name}-{i}", "metricKey": key, "selectedMetricKeys": [key]}
             for i, key in enumerate(charts)
         ]
-        return state | {
-            "compareRunCharts": cards,
-            "compareRunSections": [section],
-            "isAccordionReordered": True,
-        }
+        state |= {"compareRunCharts": cards, "compareRunSections": [section]}
+        return {**state, "isAccordionReordered": True}
     columns = [f"metrics.`{key}`" for key in told["columns"]]
     state |= {"selectedColumns": columns, "orderByKey": columns[0], "orderByAsc": True}
-    return state | ({"groupBy": BY_SYSTEM} if grouped else {})
+    state |= {"columnOrder": [RUN_NAME, *columns], "columnWidths": {RUN_NAME: WIDTH}}
+    if systems:
+        closed = {f"tag.method.{system}": False for system in systems}
+        state |= {"groupBy": BY_SYSTEM, "groupsExpanded": closed}
+    return state

@@ -24,8 +24,8 @@ def group() -> None:
 def inception() -> None:
     """Get the weights that FID is defined by (pytorch-fid's, 96 MB), where evaluations find them.
 
-    What is there already is checked and kept. Suites are then evaluated again, with FID, by
-    `ebmrepro repro --force --single-item evaluate@...` or when anything else of theirs changes.
+    What is there already is checked and kept. DVC does not see it arrive: `dvc repro --single-item
+    --force reference@SUITE`, then `dvc repro`, measure again.
     """
     import torch  # says where its cache is
 
