@@ -132,7 +132,7 @@ def _here(root: Path, fingerprint: str) -> str | None:
     """What a training of this machine ran on."""
     path = root / ".ebmrepro" / "provenance" / f"{fingerprint}.json"
     told = known(forms.Provenance.read, path)
-    return told and f"{told['device']}, {carried.counted(told['threads'], 'thread')}"
+    return f"{told['device']}, {carried.counted(told['threads'], 'thread')}" if told else None
 
 
 __all__ = ["COLUMNS", "curves", "load", "project"]

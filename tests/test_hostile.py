@@ -104,18 +104,18 @@ FILES: dict[str, tuple[dict[str, Callable[[bytes], bytes]], tuple[str, ...]]] = 
     f"{MODEL}/curves.csv": (CSV, ("evaluate", "track")),
     "reference/digits/reference.json": (JSON, ("evaluate",)),
     "reference/digits/kept-dbn.npz": (BINARY, ("evaluate",)),
-    f"{RESULT}/metrics.json": (JSON, ("report", "claims", "carry", "track")),
+    f"{RESULT}/metrics.json": (JSON, ("report", "claims", "carry", "track", "export")),
     f"{RESULT}/training.json": (JSON, ("report", "carry")),
-    f"{RESULT}/curves.csv": (CSV, ("report", "claims")),
+    f"{RESULT}/curves.csv": (CSV, ("report", "claims", "export")),
     f"{RESULT}/energies.npz": (BINARY, ("report", "claims")),
     f"{RESULT}/samples.png": (BINARY, ("report",)),
-    "results/digits/reference/reference.json": (JSON, ("report",)),
+    "results/digits/reference/reference.json": (JSON, ("report", "export")),
     "results/digits/reference/real.png": (BINARY, ("report",)),
-    "results/digits/tour/metrics.json": (JSON, ("report", "claims")),
+    "results/digits/tour/metrics.json": (JSON, ("report", "claims", "export")),
     "results/digits/tour/tour.npz": (BINARY, ("report",)),
     "results/digits/tour/ranking.png": (BINARY, ("report",)),
-    "results/digits/provenance.json": (JSON, ("carry",)),
-    "results/fundamentals/metrics.json": (JSON, ("claims",)),
+    "results/digits/provenance.json": (JSON, ("carry", "export")),
+    "results/fundamentals/metrics.json": (JSON, ("claims", "export")),
     "apart/results/fundamentals/metrics.json": (JSON, ("plane",)),
     "apart/generated/fundamentals/arrays.npz": (BINARY, ("plane",)),
     "apart/generated/fundamentals/training.webp": (ANY, ("plane",)),
@@ -178,6 +178,13 @@ def plane() -> None:
     plane._protocol(found)
 
 
+def export() -> None:
+    from ebmrepro import results
+
+    results.load(Path())
+    results.curves("digits", "ebgan", root=Path())
+
+
 def carry() -> None:
     from ebmrepro.runs import carried
 
@@ -187,12 +194,12 @@ def carry() -> None:
 def track() -> None:
     from ebmrepro.config import forms
     from ebmrepro.system.reading import known
-    from ebmrepro.tracking import projection
+    from ebmrepro.tracking import projection, verdicts
 
     run = projection.Run("digits", "ebgan", 0)
     read: Any = projection._Projection(SimpleNamespace(root=Path(), client=None), run)  # type: ignore
     read._started()
-    projection._verdicts(known(forms.Claims.read, Path("reports/claims.json")) or {}, "digits")
+    verdicts.table(known(forms.Claims.read, Path("reports/claims.json")) or {}, "digits")
 
 
 def checkpoints() -> None:
@@ -217,7 +224,7 @@ def check() -> None:
 
 COMMANDS: dict[str, Callable[[], None]] = {
     "data": data_,
-    **{f.__name__: f for f in (evaluate, sample, claims, report, plane, carry, track)},
+    **{f.__name__: f for f in (evaluate, sample, claims, report, plane, carry, track, export)},
     **{f.__name__: f for f in (checkpoints, repro, check)},
 }
 

@@ -190,7 +190,8 @@ class _Projection:
         if not about or "train" not in about["splits"]:
             return
         digest = about["splits"]["train"]["sha256"][:LONGEST_DIGEST]
-        if any(each.dataset.digest == digest for each in self.mlflow_run.inputs.dataset_inputs):
+        inputs = self.mlflow_run.inputs
+        if inputs and any(each.dataset.digest == digest for each in inputs.dataset_inputs):
             return
         counts = {split: each["count"] for split, each in about["splits"].items()}
         profile = json.dumps({"shape": about["shape"], **counts, "name": about["name"]})

@@ -21,11 +21,11 @@ def sync_claims(store: Store, suite: str) -> None:
     """Bring the table of verdicts in the suite's run `report` up to reports/claims.json, where that
     is there and any of its claims concerns the suite."""
     document = known(forms.Claims.read, store.root / "reports" / "claims.json") or {}
-    table = _verdicts(document, suite)
-    if not table["data"]:
+    shown = table(document, suite)
+    if not shown["data"]:
         return
     _note(store, suite, document)
-    content = hashlib.sha256(json.dumps(table).encode()).hexdigest()[:16]
+    content = hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
     with store.lock(f"report-{suite}"):
         # `log_table` would add rows to a report before; this tag makes a file a table.
         tables = json.dumps([{"path": "claims.json", "type": "table"}])
@@ -34,13 +34,13 @@ def sync_claims(store: Store, suite: str) -> None:
             store.experiment(suite), run_name="report", tags=tags
         )
         if logged(run).get("claims.json") != content:
-            store.client.log_dict(run.info.run_id, table, "claims.json")
+            store.client.log_dict(run.info.run_id, shown, "claims.json")
             noted = json.dumps({"claims.json": content})
             store.client.set_tag(run.info.run_id, "ebm.logged", noted)
             store.client.set_terminated(run.info.run_id)
 
 
-def _verdicts(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]]:
+def table(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]]:
     """The claims that the suite decides, or that no suite does, as MLflow keeps a table."""
     columns = ["id", "verdict", "claim", "paper", "published", "here", "effect", "rule", "reason"]
     rows = [
