@@ -67,7 +67,7 @@ def rebuild(root: Path) -> list[Run]:
 
     Our own database, where MLflow cannot use it, is set aside, and an empty one takes its place.
     """
-    files = [*root.glob("models/*/*/*/run.json"), *root.glob("results/*/*/*/metrics.json")]
+    files = [*root.glob("models/*/*/*/run.json"), *root.glob("results/*/*/*/training.json")]
     keys = {path.parent.parts[-3:] for path in files}
     runs = sorted(Run(suite, name, int(seed)) for suite, name, seed in keys if seed.isdigit())
     with one_line(root):
