@@ -1,5 +1,6 @@
 """Every shipped method at a size that a test can train, with MLPs and with convolutions."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ CONV3X3 = {"kind": "conv3x3", "n": 3, "scales": 2, "repeats": 2, "residual_steps
 CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_norm": False}
 
 
+@functools.cache
 def shipped(name: str) -> Block:
     """The block of a method in the first suite that has one."""
     suites = params.load(declarations.METHODS.parents[1] / "params.yaml").suites.values()

@@ -5,6 +5,7 @@ import io
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import small
 import torch
@@ -13,6 +14,7 @@ from ebmrepro.config import declarations, documents, networks, params
 from ebmrepro.methods.base import Labelled, method
 from ebmrepro.methods.base.abilities import Diagnoses
 from ebmrepro.networks.images import from_uint8
+from ebmrepro.runs.models import draw
 from ebmrepro.training.loop import Training
 
 Weights = dict[str, torch.Tensor]
@@ -120,6 +122,20 @@ def test_a_seed_fixes_every_bit(name: str):
     once, again, other = weights(0), weights(0), weights(1)
     assert all(torch.equal(once[key], again[key]) for key in once)
     assert any(not torch.equal(once[key], other[key]) for key in once)
+
+
+@pytest.mark.parametrize("name", small.METHODS)
+def test_every_seed_has_first_weights_and_draws_of_its_own(name: str):
+    """Before any image is seen, whose order would differ as well."""
+    models = [small.build(name, seed=seed) for seed in (0, 1, 2, 1)]
+    first = [torch.cat([w.flatten() for w in m.parameters() if w.ndim > 1]) for m in models]
+    *different, again = first
+    assert torch.equal(again, first[1])
+    for i, a in enumerate(different):
+        assert not any(torch.equal(a, b) for b in different[:i])
+    *drawn, again = [draw(models[0].eval(), 20, seed) for seed in (0, 1, 2, 1)]
+    assert np.array_equal(again, drawn[1])
+    assert len({each.tobytes() for each in drawn}) == 3
 
 
 @pytest.mark.parametrize("position", [0, 2], ids=["after an epoch", "within one"])

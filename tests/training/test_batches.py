@@ -41,6 +41,21 @@ def test_what_is_read_as_needed_is_the_same_bytes_in_the_same_order(
         assert torch.equal(x, x_e) and y is not None and y_e is not None and torch.equal(y, y_e)
 
 
+def test_every_seed_and_every_epoch_has_an_order_of_its_own(
+    stored: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+    for share in (batches.SHARE, 0.0):
+        monkeypatch.setattr(batches, "SHARE", share)
+        orders = set()
+        for seed in range(4):
+            one = Batches(stored, np.arange(23), 5, seed, CPU)
+            for epoch in range(4):
+                rows = [y.tolist() for _, y in one.epoch(epoch) if y is not None]
+                assert len({row for batch in rows for row in batch}) == 20  # each image once
+                orders.add(str(rows))
+        assert len(orders) == 16
+
+
 def test_each_rank_reads_its_rows(stored: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(batches, "SHARE", 0.0)
     whole = [x for x, _ in Batches(stored, None, 6, 1, CPU).epoch(1)]
