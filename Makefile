@@ -25,7 +25,10 @@ ACTIVATE := . .venv/bin/activate
 
 # Said before 6 GB are installed: DVC, which comes with them, runs in a git repository only.
 tracked:
-	@said=$$(git rev-parse --git-dir 2>&1 >/dev/null) || { \
+	@said=$$(LC_ALL=C git rev-parse --git-dir 2>&1 >/dev/null) || { \
+		case "$$said" in *"dubious ownership"*) \
+			echo "$(CURDIR): belongs to another user, and git works in nobody else's folder until it" \
+				"is told to: git config --global --add safe.directory '$(CURDIR)'" >&2; exit 2;; esac; \
 		echo "$(CURDIR): DVC needs a git repository here ($$said); clone the project, or in an" \
 			"unpacked archive: git init && git add -A && git commit -m 'as unpacked'" >&2; exit 2; }
 
@@ -70,8 +73,8 @@ KILLS ?= 60
 soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compare bytes
 	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest tests/runs tests/config tests/data tests/system tests/tracking tests/networks
 
-# Each ends in success or in one line; the first file prints a table. Under 10 minutes.
-HOSTILE := tests/test_hostile.py tests/system tests/pipeline/test_before.py tests/config/test_bounds.py \
+# Each ends in success or in one line; the first two print a table. Under 10 minutes.
+HOSTILE := tests/test_hostile.py tests/test_machines.py tests/system tests/pipeline/test_before.py tests/config/test_bounds.py \
 	tests/data/test_encoded.py tests/runs/test_reader.py tests/test_command_line.py
 hostile: $(READY)  ## damage every file that a stage leaves, and stage what strangers' machines do
 	@$(ACTIVATE) && pytest $(HOSTILE)

@@ -19,7 +19,7 @@ from ebmrepro.pipeline.campaign import commands as campaign
 from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
-from ebmrepro.system import ending, errors, signals
+from ebmrepro.system import ending, errors, machine, signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
@@ -40,6 +40,7 @@ def run(command: typer.Typer) -> NoReturn:
     """Run a command line and leave Python: the `ebmrepro` one, or that of a stage."""
     with ending.told():
         signals.stoppable()
+        machine.settle(os.environ)
         environment.check(os.environ)
         try:
             sys.exit(command(standalone_mode=False))

@@ -12,6 +12,10 @@ import platform
 import signal
 import sys
 
+if os.name != "posix":
+    sys.stderr.write("ebmrepro runs on Linux and macOS, and on Windows inside WSL\n")
+    sys.exit(2)
+
 # The package beside this file, also in the temporary workspace of `dvc exp run --temp`, where the
 # installed one is that of the original checkout.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

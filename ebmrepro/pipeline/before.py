@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,17 +44,24 @@ def heal(root: Path) -> None:
 
 
 def in_git(root: Path) -> None:
-    """UserError, with what to do, where the project is in no git repository: DVC wants one."""
+    """UserError, with what to do, where DVC would find no git repository that it may use."""
     asked = ["git", "-C", str(root), "rev-parse", "--git-dir"]
+    plain = {**os.environ, "LC_ALL": "C"}  # what git says is looked into
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, env=plain)
         said = done.stderr.strip().partition("\n")[0] if done.returncode else ""
     except OSError as error:
         said = f"git: {error.strerror}"
+    here = root.resolve()
+    if "dubious ownership" in said:
+        raise UserError(
+            f"{here}: belongs to another user, and git works in nobody else's folder until it is "
+            f"told to: git config --global --add safe.directory {shlex.quote(str(here))}"
+        )
     if said:
         raise UserError(
-            f"{root.resolve()}: DVC needs a git repository here ({said}); clone the project, or in "
-            "an unpacked archive: git init && git add -A && git commit -m 'as unpacked'"
+            f"{here}: DVC needs a git repository here ({said}); clone the project, or in an "
+            "unpacked archive: git init && git add -A && git commit -m 'as unpacked'"
         )
 
 

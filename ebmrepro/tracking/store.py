@@ -46,6 +46,31 @@ def home(root: Path) -> Path:
     return next((p for p in (root, *root.parents) if (p / ".dvc").is_dir()), root)
 
 
+LONGEST_PATH = 500  # bytes; SQLite opens no file whose path has over 511
+
+
+def place(root: Path) -> Path:
+    """Our own database.
+
+    Raises:
+        TrackingError: it would lie where MLflow's SQLite cannot have it, or would put it elsewhere.
+    """
+    path = home(root) / "mlflow.db"
+    name, because = str(path), ""
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        because = f"its path has over {LONGEST_PATH} bytes"
+    elif "?" in name:
+        because = "its path holds a ?"
+    elif "'" in name and '"' in name:
+        because = "its path holds quotes of both kinds"
+    if because:
+        raise TrackingError(
+            f"{name[:60]}...: MLflow can keep no database here, {because}; move the checkout, or "
+            "set EBMREPRO_TRACKING=off"
+        )
+    return path
+
+
 def own_uri(root: Path) -> str:
     return f"sqlite:///{home(root) / 'mlflow.db'}"
 
@@ -109,8 +134,8 @@ class Store:
         self._locks.mkdir(parents=True, exist_ok=True)
         self._experiments: dict[str, str] = {}
         with self.lock("creation"):
-            if self.uri == own_uri(root) and not (home(root) / "mlflow.db").exists():
-                _create_database(home(root) / "mlflow.db")
+            if self.uri == own_uri(root) and not place(root).exists():
+                _create_database(place(root))
             from mlflow import MlflowClient
 
             self.client: MlflowClient = MlflowClient(self.uri)
