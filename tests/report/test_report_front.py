@@ -156,5 +156,5 @@ def test_the_readme_has_the_findings_of_the_front_page():
     readme = " ".join((ROOT / "README.md").read_text().split())
     for found in shown(DOCUMENT)["findings"]:
         assert isinstance(found, Finding)
-        mark = MARKS[found.verdict]
-        assert f"{mark} {found.text} {found.number} {found.of} ({found.where})" in readme
+        mark, (number, n) = MARKS[found.verdict], found.number.split(", n = ")
+        assert f"{mark} {found.text} {number} {found.of} ({found.where}, n = {n})" in readme
