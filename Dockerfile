@@ -7,7 +7,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 1000 reader
-WORKDIR /home/reader/ebmrepro
+WORKDIR /srv/ebmrepro
 RUN chown reader:reader .
 USER reader
 
@@ -22,6 +22,6 @@ RUN git rev-parse --git-dir > /dev/null 2>&1 \
     || { git init --quiet && git add --all \
     && git -c user.name=reader -c user.email=reader@localhost commit --quiet --message "As copied"; }
 
-ENV PATH=/home/reader/ebmrepro/.venv/bin:$PATH
+ENV PATH=/srv/ebmrepro/.venv/bin:$PATH
 EXPOSE 5000
 CMD ["make", "repro"]
