@@ -66,8 +66,9 @@ repro: tracked $(READY)  ## regenerate every result that params.yaml asks for (d
 	@$(ACTIVATE) && ebmrepro repro --jobs $(JOBS)
 	@echo "report: $(CURDIR)/reports/index.html"
 
-test: $(READY)  ## run the tests
-	@$(ACTIVATE) && pytest
+TESTERS ?= 2
+test: $(READY)  ## run the tests (TESTERS=2 files at once)
+	@$(ACTIVATE) && pytest -n $(TESTERS) --dist loadfile
 
 KILLS ?= 60
 soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compare bytes
@@ -77,7 +78,7 @@ soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compar
 HOSTILE := tests/test_hostile.py tests/test_machines.py tests/system tests/pipeline/test_before.py tests/config/test_bounds.py \
 	tests/data/test_encoded.py tests/runs/test_reader.py tests/test_command_line.py
 hostile: $(READY)  ## damage every file that a stage leaves, and stage what strangers' machines do
-	@$(ACTIVATE) && pytest $(HOSTILE)
+	@$(ACTIVATE) && pytest -m "" $(HOSTILE)
 
 bench: $(READY)  ## measure speed beside peers and the machine's limits (under 15 minutes)
 	@$(ACTIVATE) && ebmrepro bench

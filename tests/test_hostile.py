@@ -23,7 +23,7 @@ from PIL import Image
 from ebmrepro.config import params
 from ebmrepro.system.errors import UserError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hostile]
 
 ROOT = Path(__file__).parents[1]
 MODEL, RESULT = "models/digits/ebgan/0", "results/digits/ebgan/0"

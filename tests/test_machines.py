@@ -15,7 +15,7 @@ import pytest
 
 from ebmrepro.tracking import store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hostile]
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = "stages: {one: {cmd: python -c 'print(1)' > one, deps: [params.yaml], outs: [one]}}\n"
