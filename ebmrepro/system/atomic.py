@@ -127,13 +127,17 @@ def _reason(error: OSError) -> str:
 
 
 def write_json(path: Path, tree: object) -> None:
-    """Sorted and without times: the same content gives the same bytes; whole or not at all.
+    """Whole or not at all."""
+    write(path, json_text(tree))
+
+
+def json_text(tree: object) -> str:
+    """Sorted and without times: the same content gives the same bytes.
 
     Numbers have the digits that mean something, so that another library's last bits change no file.
     """
     told = _rounded(tree)
-    text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write(path, text + "\n")
+    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write(path: Path, content: str | bytes) -> None:

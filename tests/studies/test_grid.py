@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from ebmrepro.networks import layers
 from ebmrepro.studies.grid import configurations, play, results, workers
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
+from ebmrepro.system import atomic
 from ebmrepro.system.signals import Stopped, Watch
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Training
@@ -357,7 +357,7 @@ def rows(name: str) -> list[dict[str, str]]:
 
 def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone: Path):
     document = results.write("digits", 0, with_grid(small()), Watch())
-    assert json.loads((results.folder("digits", 0) / "metrics.json").read_text()) == document
+    assert (results.folder("digits", 0) / "metrics.json").read_text() == atomic.json_text(document)
     there = rows("scores.csv")
     assert [row["kind"] for row in there] == ["ebgan", "gan", "ebgan", "gan", "ebgan_pt"]
     assert [row["margin"] for row in rows("margin.csv")] == ["1", "10"]

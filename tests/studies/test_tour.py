@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +25,7 @@ from ebmrepro.studies.tour.linear import Gaussian
 from ebmrepro.studies.tour.material import Material
 from ebmrepro.studies.tour.protocol import protocol
 from ebmrepro.studies.tour.ranking import Ranking
-from ebmrepro.system import errors
+from ebmrepro.system import atomic, errors
 
 ROOT = Path(__file__).parents[2]
 X = images.from_uint8(small.pictures()[0])
@@ -226,8 +225,7 @@ def test_the_stage_answers_every_question_with_a_protocol(project: params.Params
     assert asked("complete_error_gibbs") == {"dbn"}
     assert values["viterbi_exact@dbn_updown"] == values["min_sum_exact@dbn_updown"]
     assert values["viterbi_exact@dbn_updown"] == {"0": 1.0, "1": 1.0}
-    stored = json.loads(Path("results/digits/tour/metrics.json").read_text())
-    assert stored == answers
+    assert Path("results/digits/tour/metrics.json").read_text() == atomic.json_text(answers)
 
 
 def test_the_same_models_give_the_same_bytes(project: params.Params):
