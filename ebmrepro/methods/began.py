@@ -36,7 +36,7 @@ from pydantic import Field
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.types import Count, Fraction, Positive, PositiveFraction
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams, frozen
 from ebmrepro.networks import distributed
 
 
@@ -74,7 +74,8 @@ class BEGAN(AutoEncoderGAN):
 
     def step(self, x, epoch):
         real, fake_D = (energy.mean() for energy in self.energies(x))  # L(x), L(G(z_D))
-        fake = self.D(self.sample(len(x))).mean()  # L(G(z_G))
+        with frozen(self.D):
+            fake = self.D(self.sample(len(x))).mean()  # L(G(z_G))
         balance = distributed.mean((self.hp.gamma * real - fake).detach())
 
         terms = {"energy/real": real, "energy/fake": fake}

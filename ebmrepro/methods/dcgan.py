@@ -24,7 +24,7 @@ from ebmrepro.config.documents import rule
 from ebmrepro.config.networks import Net
 from ebmrepro.config.types import Positive
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.gan import GAN, GANHparams
+from ebmrepro.methods.base.gan import GAN, GANHparams, frozen
 from ebmrepro.networks import layers
 
 
@@ -57,5 +57,6 @@ class DCGAN(GAN):
         loss = softplus(real).mean() + softplus(-fake).mean()  # - log D(x) - log(1 - D(G(z)))
         yield Turn("D", loss, {"energy/real": real.mean(), "energy/fake": fake.mean()})
 
-        fake = self.energy(self.sample(len(x)))
+        with frozen(self.D):
+            fake = self.energy(self.sample(len(x)))
         yield Turn("G", softplus(fake).mean())  # - log D(G(z))

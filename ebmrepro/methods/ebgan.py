@@ -30,7 +30,7 @@ from torch.nn.functional import relu
 
 from ebmrepro.config.types import Positive
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams, frozen
 
 
 class EBGAN(AutoEncoderGAN):
@@ -63,5 +63,6 @@ class EBGAN(AutoEncoderGAN):
             terms["hinge/active"] = (fake < m).float().mean()
         yield Turn("D", loss, terms)
 
-        fake = self.D(self.sample(len(x))).mean()
+        with frozen(self.D):
+            fake = self.D(self.sample(len(x))).mean()
         yield Turn("G", fake)  # L_G = D(G(z))

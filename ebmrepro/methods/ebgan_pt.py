@@ -19,7 +19,7 @@ from torch.nn.functional import normalize, relu
 
 from ebmrepro.config.types import NonNegative, Positive
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams, frozen
 
 
 def pulling_away(S: Tensor) -> Tensor:
@@ -50,6 +50,7 @@ class EBGANPT(AutoEncoderGAN):
         terms = {"energy/real": real.mean(), "energy/fake": fake.mean()}
         yield Turn("D", loss, {**terms, "hinge/active": (fake < m).float().mean()})
 
-        fake, S = self.D.with_code(self.sample(len(x)))
+        with frozen(self.D):
+            fake, S = self.D.with_code(self.sample(len(x)))
         f_PT = pulling_away(S)
         yield Turn("G", fake.mean() + self.hp.pt_weight * f_PT, {"ebgan_pt/f_PT": f_PT})

@@ -42,7 +42,7 @@ from torch.nn.functional import relu
 from ebmrepro.config.documents import rule
 from ebmrepro.config.types import Natural
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams
+from ebmrepro.methods.base.gan import AutoEncoderGAN, AutoEncoderHparams, frozen
 
 
 def conditions(E_G_before, E_G, E_data, m):
@@ -96,7 +96,8 @@ class MAGAN(AutoEncoderGAN):
         active = (fake < m).float().mean()
         yield Turn("D", loss, {"energy/real": real.mean(), "hinge/active": active})
 
-        fake = self.D(self.sample(len(x))).mean()
+        with frozen(self.D):
+            fake = self.D(self.sample(len(x))).mean()
         yield Turn("G", fake, {"energy/fake": fake})  # L_G = D(G(z))
 
     def phase(self, epoch):

@@ -98,6 +98,33 @@ def test_a_turn_moves_only_its_player(name: str, net: dict):
 
 
 @pytest.mark.parametrize("name", small.METHODS)
+def test_the_loss_of_a_turn_has_a_gradient_in_its_player_alone(name: str, net: dict):
+    """Else a compiled backward pass computes what nobody asks for."""
+    model = small.build(name, net)
+    training = small.training(model, name)
+    names = {id(weight): key for key, weight in model.named_parameters()}
+    for training.epoch in range(model.epochs):
+        for turn in model.step(small.batch(model), training.epoch):
+            if turn.loss is not None:
+                reached = {names[id(weight)] for weight in leaves(turn.loss)}
+                assert reached and all(key.startswith(turn.player + ".") for key in reached)
+            training._take(turn)
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def leaves(loss: torch.Tensor) -> list[torch.Tensor]:
+    """The weights that a backward pass from a loss would come to."""
+    waiting: list[Any] = [loss.grad_fn]
+    seen: set[Any] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [before for before, _ in node.next_functions]
+    return [node.variable for node in seen if hasattr(node, "variable")]
+
+
+@pytest.mark.parametrize("name", small.METHODS)
 def test_every_player_moves_and_every_term_is_a_finite_scalar(name: str):
     model = small.build(name)
     training = small.training(model, name)

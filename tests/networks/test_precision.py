@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 import small
 import torch
+from functorch.compile import make_boxed_func
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from ebmrepro.config import types
 from ebmrepro.methods.base.method import Method
@@ -149,6 +153,42 @@ def test_the_order_of_numbers_in_memory_changes_sums_alone(
 def test_a_traced_training_is_the_one_that_is_written(compiles: None):
     """Traced forwards and backwards, without the generation of code, which takes long."""
     assert_near("began", small.CONV3X3, 1e-4, compiler="aot_eager")
+
+
+class Calls(TorchDispatchMode):
+    """What torch is asked to compute while it is entered, of a compiled program too."""
+
+    def __init__(self):
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if flops := flop_registry.get(func.overloadpacket):
+            self.flops += flops(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+@pytest.mark.parametrize("name", ["began", "dcgan"])
+def test_a_traced_step_multiplies_no_more_than_the_one_that_is_written(name: str, compiles: None):
+    """Its backward pass is made for every weight that had a gradient on the way there."""
+    found = Calls()
+
+    def watched(graph: Any, _: Any) -> Any:
+        def run(*given: Any) -> Any:
+            with found:
+                return graph(*given)
+
+        return make_boxed_func(run)
+
+    written = small.training(small.build(name), name)
+    traced = small.training(small.build(name), name, compiler=aot_autograd(fw_compiler=watched))
+    written.epoch = traced.epoch = written.method.epochs - 1  # both players move
+    with Calls() as expected:
+        next(written.steps())
+    next(traced.steps())
+    assert 0 < found.flops <= expected.flops
 
 
 @pytest.mark.skipif("EBMREPRO_SOAK" not in os.environ, reason="make soak: it compiles for minutes")

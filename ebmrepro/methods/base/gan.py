@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmrepro.config.documents import Strict
 from ebmrepro.config.networks import CoderNet, EncoderNet, GeneratorNet
@@ -14,6 +16,21 @@ from ebmrepro.config.types import Count, Epochs, Reduction
 from ebmrepro.methods.base.method import Method
 from ebmrepro.networks import layers
 from ebmrepro.networks.energies import AutoEncoder
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """What is computed in this context depends on the weights of a module as on constants: in G's
+    turn those of D. A compiler has its backward pass compute the gradient of all that is none.
+    """
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 class GANHparams(Strict):
