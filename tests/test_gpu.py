@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import small
 import torch
+from torch.profiler import ProfilerActivity, profile
 
+from ebmrepro.config.types import Precision
 from ebmrepro.metrics import kid, meeting, memorisation
+from ebmrepro.networks import precision
 from ebmrepro.networks.random import one_of
 from ebmrepro.training import graphs
 from ebmrepro.training.loop import Training
@@ -17,16 +20,17 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 GPU = torch.device("cuda")
 
 
-def made(name: str, recorded: bool) -> Training:
-    recorder = graphs.recorder(GPU) if recorded else None
-    training = small.training(small.build(name), name, device="cuda", recorder=recorder)
+def made(name: str, recorded: bool, rounding: Precision | None = None) -> Training:
+    how = {"precision": rounding, "recorder": graphs.recorder(GPU) if recorded else None}
+    training = small.training(small.build(name), name, device="cuda", **how)
     torch.manual_seed(3)
     return training
 
 
+@pytest.mark.parametrize("rounding", [None, "bf16"])
 @pytest.mark.parametrize("name", small.METHODS)
-def test_recorded_steps_are_those_of_steps(name: str):
-    trainings = [made(name, recorded) for recorded in (False, True)]
+def test_recorded_steps_are_those_of_steps(name: str, rounding: Precision | None):
+    trainings = [made(name, recorded, rounding) for recorded in (False, True)]
     for training in trainings:
         torch.manual_seed(3)
         list(training.epochs())
@@ -35,9 +39,12 @@ def test_recorded_steps_are_those_of_steps(name: str):
         torch.testing.assert_close(replayed[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
+@pytest.mark.parametrize("rounding", [None, "bf16"])
 @pytest.mark.parametrize("name", small.METHODS)
-def test_every_step_can_be_recorded(name: str, capsys: pytest.CaptureFixture[str]):
-    list(made(name, recorded=True).epochs())
+def test_every_step_can_be_recorded(
+    name: str, rounding: Precision | None, capsys: pytest.CaptureFixture[str]
+):
+    list(made(name, recorded=True, rounding=rounding).epochs())
     assert "without CUDA graphs" not in capsys.readouterr().out
 
 
@@ -130,3 +137,14 @@ def test_measures_of_features_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch
         values = (*meeting.of_arrays(real, fake, 3), kid.kernel_distance(real, fake))
         found.append([*values, near.authentic, *near.distances])
     assert found[1] == pytest.approx(found[0], rel=1e-9)
+
+
+def test_weights_are_rounded_by_one_kernel_and_their_gradients_by_another():
+    weights = list(small.build("began", small.CONV3X3).to(GPU).parameters())
+    for given, dtype in ((weights, torch.bfloat16), ([w.bfloat16() for w in weights], torch.float)):
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+            copies = precision._copies(given, dtype)
+            torch.cuda.synchronize(GPU)
+        assert all(torch.equal(a, b.to(dtype)) for a, b in zip(copies, given, strict=True))
+        kernels = [each.name for each in seen.events() or () if "kernel" in each.name]
+        assert len(kernels) == 1, kernels

@@ -11,11 +11,14 @@ products, are float32.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.func import functional_call
 
 from ebmrepro.config.types import Precision
 from ebmrepro.networks import distributed
@@ -82,16 +85,45 @@ def channels_last(network: nn.Module) -> None:
 
 
 def _lower(network: nn.Sequential) -> None:
-    """Compute in bfloat16 where that is known to be harmless (autocast), and answer in float32."""
-    exact = network.forward
+    """Compute in bfloat16 where that is known to be harmless (autocast), and answer in float32.
+
+    Autocast would round the weights of each layer by itself, and the gradient of each on its way
+    back; its cache would save little, since no turn calls a network twice with one gradient, and
+    would hand a copy that was made without gradient, for x_g, to G(z), which needs one.
+    """
+    inner = nn.Sequential(OrderedDict(network.named_children()))  # the same layers
+    weights = {
+        f"{at}.{key}": weight
+        for at, part in inner.named_modules()
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+        for key, weight in part.named_parameters()
+    }
 
     def forward(x: Tensor) -> Tensor:
-        # Nothing is cached: a copy of a weight made without gradient, for x_g, would be used again
-        # where G needs one, and one made before a turn after it.
+        rounded = dict(zip(weights, _AllAtOnce.apply(*weights.values()), strict=True))
         with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
-            return exact(x).float()
+            return functional_call(inner, rounded, (x,), tie_weights=False).float()
 
     network.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class _AllAtOnce(torch.autograd.Function):
+    """Weights in bfloat16, and their gradients in float32: on a GPU one kernel each way."""
+
+    @staticmethod
+    def forward(ctx: Any, *weights: Any) -> Any:
+        return _copies(weights, torch.bfloat16)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *by: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _copies(by, torch.float32)
+
+
+def _copies(tensors: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
+    copies = [torch.empty_like(tensor, dtype=dtype) for tensor in tensors]
+    torch._foreach_copy_(copies, list(tensors))
+    return tuple(copies)
 
 
 def _unrolled(network: nn.Sequential) -> bool:

@@ -43,6 +43,22 @@ def assert_near(name: str, net: dict[str, Any], tolerance: float, **settings: An
         )
 
 
+class Calls(TorchDispatchMode):
+    """What torch is asked to compute while it is entered, of a compiled program too."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls: list[tuple[Any, Any]] = []  # operations and what they were given
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls.append((func.overloadpacket, args))
+        out = func(*args, **(kwargs or {}))
+        if flops := flop_registry.get(func.overloadpacket):
+            self.flops += flops(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
 @pytest.fixture
 def compiles() -> Iterator[None]:
     yield
@@ -84,6 +100,30 @@ def test_layers_see_bfloat16_where_a_block_asks_for_it():
             layer.register_forward_hook(lambda *call: seen.append(call[2].dtype))
     model.D(model.sample(2))
     assert len(seen) > 3 and set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("net", [small.MLP, small.CONV3X3], ids=["mlp", "conv3x3"])
+@pytest.mark.parametrize("name", small.GANS)
+def test_weights_are_rounded_together_at_each_call_of_a_network(name: str, net: Any):
+    """And never one by one, nor their gradients, each of which would be a kernel on a GPU."""
+    model = small.build(name, net)
+    training = small.training(model, name, precision="bf16")
+    training.epoch = model.epochs - 1
+    learns: list[bool] = []  # at each call of a network
+
+    def call(network: nn.Module, *_: Any) -> None:
+        weights = [weight.requires_grad for weight in network.parameters()]
+        learns.append(torch.is_grad_enabled() and all(weights))
+
+    for network in precision.networks(model):
+        network.register_forward_hook(call)
+    with Calls() as found:
+        next(training.steps())
+    shapes = {weight.shape for weight in model.parameters()}
+    casts = [given for op, given in found.calls if op is torch.ops.aten._to_copy]
+    assert casts and not [given for given in casts if given[0].shape in shapes]
+    together = [given for op, given in found.calls if op is torch.ops.aten._foreach_copy_]
+    assert len(together) == len(learns) + sum(learns) and sum(learns) < len(learns)
 
 
 @pytest.mark.parametrize("name", OF_RBMS)
@@ -153,20 +193,6 @@ def test_the_order_of_numbers_in_memory_changes_sums_alone(
 def test_a_traced_training_is_the_one_that_is_written(compiles: None):
     """Traced forwards and backwards, without the generation of code, which takes long."""
     assert_near("began", small.CONV3X3, 1e-4, compiler="aot_eager")
-
-
-class Calls(TorchDispatchMode):
-    """What torch is asked to compute while it is entered, of a compiled program too."""
-
-    def __init__(self):
-        super().__init__()
-        self.flops = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if flops := flop_registry.get(func.overloadpacket):
-            self.flops += flops(*args, **(kwargs or {}), out_val=out)
-        return out
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")
