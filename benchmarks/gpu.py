@@ -17,6 +17,7 @@ import torch
 from benchmarks.page import Bar, number, paragraphs, percent, spread, table
 from benchmarks.timing import Spread
 from ebmrepro.config import forms, params
+from ebmrepro.networks import device
 from ebmrepro.pipeline.offload import take
 from ebmrepro.pipeline.offload.program import MEASURES
 from ebmrepro.runs import identity, layout
@@ -31,7 +32,7 @@ WARM_UP = 3  # steps
 
 
 def measure(quick: bool) -> dict[str, Any]:
-    if not torch.cuda.is_available():
+    if device.device().type != "cuda":
         kept = known(forms.Report.read, layout.root() / take.KEPT) or {"parts": {}}
         parts = {name: part["cells"] for name, part in kept["parts"].items() if name in MEASURES}
         name = parts.get("ceilings", {}).get("machine", {}).get("name")  # a CPU has none
@@ -42,16 +43,16 @@ def measure(quick: bool) -> dict[str, Any]:
         for name, (work, share) in MEASURES.items()
     }
     return {
-        "gpu": torch.cuda.get_device_name(),
+        "gpu": torch.cuda.get_device_name(device.device()),
         "parts": parts,
-        "sitting": sitting(*((1, 2) if quick else (16, 300)), torch.device("cuda")),
+        "sitting": sitting(*((1, 2) if quick else (16, 300)), device.device()),
     }
 
 
 NONE: dict[str, Any] = {"gpu": None}
 
 
-def sitting(drawn: int, steps: int, device: torch.device) -> dict[str, Any]:
+def sitting(drawn: int, steps: int, where: torch.device) -> dict[str, Any]:
     """Milliseconds a step of EBGANs drawn from table 1, one after another; the steps that each
     takes at the paper's epochs, and how many the table holds, for which a draw stands.
     """
@@ -59,8 +60,8 @@ def sitting(drawn: int, steps: int, device: torch.device) -> dict[str, Any]:
     images = np.random.default_rng(0).integers(0, 256, (6400, 1, 28, 28), dtype=np.uint8)
     found = []
     for chosen in configurations.drawn("ebgan", grid, drawn, seed=0):
-        model = play.build(chosen, grid, images.shape[1:], 0, WARM_UP + steps).to(device)
-        batches = Batches(images, None, grid.batch_size, 0, device)
+        model = play.build(chosen, grid, images.shape[1:], 0, WARM_UP + steps).to(where)
+        batches = Batches(images, None, grid.batch_size, 0, where)
         training = Training(model, batches, play.optimisers(chosen, grid))
         taken = training.steps()
         list(islice(taken, WARM_UP))

@@ -16,7 +16,12 @@ from ebmrepro.training import graphs
 from ebmrepro.training.loop import Training
 from ebmrepro.training.together import Turns, together
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+    # torch says so once a process, and a warning fails a test.
+    pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype"),
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS, but there was no current CUDA"),
+]
 GPU = torch.device("cuda")
 
 
@@ -101,6 +106,18 @@ def test_trainings_that_take_turns_are_what_each_is_alone():
         for key, value in alone.items():
             told = f"{one} {key}"
             torch.testing.assert_close(beside[key], value, rtol=1e-3, atol=1e-4, msg=told)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there is no second GPU")
+def test_a_training_on_the_second_gpu_leaves_the_first_alone(capsys: pytest.CaptureFixture[str]):
+    second, first = torch.device("cuda:1"), torch.device("cuda:0")
+    torch.cuda.reset_peak_memory_stats(first)
+    before = torch.cuda.max_memory_allocated(first)
+    recorder = graphs.recorder(second)
+    training = small.training(small.build("ebgan"), "ebgan", device="cuda:1", recorder=recorder)
+    list(training.epochs())
+    assert "without CUDA graphs" not in capsys.readouterr().out
+    assert torch.cuda.max_memory_allocated(first) == before
 
 
 def test_adamax_corrects_its_bias_as_on_a_cpu():

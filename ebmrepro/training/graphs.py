@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -40,24 +41,33 @@ Recorder = Callable[[Callable[[], None]], Recording]  # records what a function 
 def recorder(device: torch.device) -> Recorder | None:
     """CUDA graphs where there is one GPU for the training; off with EBMREPRO_GRAPHS=off."""
     wanted = os.environ.get("EBMREPRO_GRAPHS") != "off"
-    return _record if wanted and device.type == "cuda" and distributed.count() == 1 else None
+    recorded = wanted and device.type == "cuda" and distributed.count() == 1
+    return partial(_record, device) if recorded else None
 
 
-def _record(function: Callable[[], None]) -> Recording:
+def _record(device: torch.device, function: Callable[[], None]) -> Recording:
     """On the training's own stream where it has one: libraries lend each stream its workspace, and
     recordings that were made on one stream must not be replayed side by side. Threads may go on:
     another training's reads batches ahead.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=_own_stream(), capture_error_mode="thread_local"):
+    with (
+        torch.cuda.device(device),  # for which torch waits before it records
+        torch.cuda.graph(graph, stream=_stream(device), capture_error_mode="thread_local"),
+    ):
         function()
     return graph
 
 
-def _own_stream() -> torch.cuda.Stream | None:
-    """The current one; None if it is the default one, on which torch cannot record."""
-    current = torch.cuda.current_stream()
-    return None if current == torch.cuda.default_stream() else current
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """The current one of a GPU; if it is the default one, on which torch cannot record, another."""
+    current = torch.cuda.current_stream(device)
+    return _other(device) if current == torch.cuda.default_stream(device) else current
+
+
+@cache
+def _other(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 class Replay:
@@ -102,13 +112,13 @@ class Replay:
     def _aside(self) -> Taken:
         """A step on another stream than the default one, as torch asks for before a recording."""
         device = self.training.batches.device
-        if device.type != "cuda" or _own_stream():
+        if device.type != "cuda":
             return self.training.device_step()
-        stream = torch.cuda.Stream(device)
-        stream.wait_stream(torch.cuda.current_stream(device))
+        current, stream = torch.cuda.current_stream(device), _stream(device)
+        stream.wait_stream(current)
         with torch.cuda.stream(stream):
             taken = self.training.device_step()
-        torch.cuda.current_stream(device).wait_stream(stream)
+        current.wait_stream(stream)
         return taken
 
     def _recorded(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -74,3 +75,26 @@ def test_a_training_of_recorded_steps_has_the_bytes_of_one_without(
     differs = [key for key in plain if not torch.equal(plain[key], replayed[key])]
     assert not differs
     assert sum(each.replays for each in recorder.made) > graphs.BOTH * len(recorder.made) > 0
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["stream of its own", "default stream"])
+def test_a_step_is_recorded_on_the_gpu_that_trains(own: bool, monkeypatch: pytest.MonkeyPatch):
+    """On a stream of the second one; the process begins at the first."""
+    gpu, done, entered = torch.device("cuda:1"), [], []
+
+    @contextmanager
+    def enter(*given: Any, **named: Any) -> Iterator[None]:
+        entered.append(named.get("stream", given[0]))
+        yield
+
+    monkeypatch.setattr(graphs, "_other", lambda device: ("another", device))
+    names = {"current_stream": "own" if own else "default", "default_stream": "default"}
+    for name, stream in names.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, stream=stream: (stream, device))
+    for name in ("device", "graph"):
+        monkeypatch.setattr(torch.cuda, name, enter)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    record = graphs.recorder(gpu)
+    assert record
+    record(lambda: done.append(list(entered)))
+    assert done == [[gpu, ("own" if own else "another", gpu)]]

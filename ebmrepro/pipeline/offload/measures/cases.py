@@ -128,7 +128,7 @@ def stepping(training: Training, epoch: int) -> Iterator[Step]:
 
 def wait() -> None:
     if is_gpu():
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device.device())
 
 
 def seconds(run_once: Callable[[], object], least: float = 0.05) -> float:

@@ -68,7 +68,7 @@ def step(training: Training, epoch: int, operations: float, ceiling: float) -> d
     `operations` are the floating-point ones of a step's products, `ceiling` those of a second.
     """
     if cases.is_gpu():
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device.device())
     taken, said = cases.stepping(training, epoch), io.StringIO()
     with redirect_stdout(said):
         took = cases.seconds(lambda: next(taken))
