@@ -88,8 +88,8 @@ def _lower(network: nn.Sequential) -> None:
     """Compute in bfloat16 where that is known to be harmless (autocast), and answer in float32.
 
     Autocast would round the weights of each layer by itself, and the gradient of each on its way
-    back; its cache would save little, since no turn calls a network twice with one gradient, and
-    would hand a copy that was made without gradient, for x_g, to G(z), which needs one.
+    back. Its cache would save a copy where a turn calls a network twice, as few do, and would hand
+    one that was made without gradient, for x_g, to G(z), which needs a gradient.
     """
     inner = nn.Sequential(OrderedDict(network.named_children()))  # the same layers
     weights = {
@@ -122,7 +122,7 @@ class _AllAtOnce(torch.autograd.Function):
 
 def _copies(tensors: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
     copies = [torch.empty_like(tensor, dtype=dtype) for tensor in tensors]
-    torch._foreach_copy_(copies, list(tensors))
+    torch._foreach_copy_(copies, list(tensors))  # pyright: ignore[reportPrivateImportUsage]
     return tuple(copies)
 
 
