@@ -19,7 +19,7 @@ from ebmrepro.pipeline.campaign import commands as campaign
 from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
-from ebmrepro.system import ending, errors, machine, signals
+from ebmrepro.system import ending, errors, machine, reading, signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
@@ -335,7 +335,7 @@ def interpolate(
     trained = (suite, method, seed)
     error = interpolation.write(out, trained, settings, rows, between, steps, optim, draw)
     told = f"paths through z of {method}, {suite}, seed {seed}"
-    images.save_png(out, pictures.paths(pictures.read(out), told, rows, between))
+    images.save_png(out, pictures.paths(reading.pixels(out), told, rows, between))
     typer.echo(
         f"{out}: {told}; {rows} rows each to mirror images, to other images and between draws; "
         f"mean |x - G(z)| at real ends {error:.3f}, of 2 at most"

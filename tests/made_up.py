@@ -178,12 +178,11 @@ def run(root: Path, suite: str, name: str, seed: int, rng: np.random.Generator) 
     generated = _images(rng, 80, 0.3)
     model = root / "models" / suite / name / str(seed)
     result = root / "results" / suite / name / str(seed)
-    for made in (model / "samples", result):
+    for made in (model, result):
         made.mkdir(parents=True, exist_ok=True)
     images.save_png(result / "samples.png", images.grid(generated, 10))
-    for step in (1, 500, 1000):
-        grid = generated[:16, 0].reshape(4, 4, 8, 8).swapaxes(1, 2).reshape(32, 32)
-        Image.fromarray(grid).save(model / "samples" / f"step_{step:07}.png")
+    drawn = {"steps": np.array([500, 1000]), "images": generated[:20].reshape(2, 10, 1, 8, 8)}
+    np.savez(result / "progress.npz", allow_pickle=False, **drawn)
     key, weights = "rbms.0.W", rng.normal(size=(64, 32)).astype(np.float32)
     save_file({key if name == "dbn" else "G.W": weights}, model / "model.safetensors")
     block = _block(name, BUDGET)

@@ -118,13 +118,13 @@ def test_an_array_of_objects_among_the_data_is_not_unpickled(tmp_path, split):
     assert not proof.exists()
 
 
-@pytest.mark.parametrize("file", ["codes.npz", "energies.npz", "reconstructions.npz"])
+@pytest.mark.parametrize("file", ["codes", "energies", "progress", "reconstructions"])
 def test_an_array_of_objects_among_the_results_is_not_unpickled(tmp_path, file):
     settings = made_up.params(methods=["ebgan"], variants=[], seeds=(0,))
     made_up.results(tmp_path, settings)
     proof, bad = tmp_path / "proof", np.empty(1, dtype=object)
     bad[0] = Touch(proof)
-    path = tmp_path / "results/digits/ebgan/0" / file
+    path = tmp_path / f"results/digits/ebgan/0/{file}.npz"
     np.savez(path, test=bad)
     with pytest.raises(UserError) as error:
         gather(tmp_path, settings)

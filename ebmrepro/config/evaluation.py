@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ebmrepro.config.documents import Strict
-from ebmrepro.config.types import BelowMirror, Count, PositiveFraction, Seed, Several
+from ebmrepro.config.types import (
+    BelowMirror,
+    Count,
+    Natural,
+    Positive,
+    PositiveFraction,
+    Seed,
+    Several,
+)
 
 
 class InInception(Strict):
@@ -17,6 +27,15 @@ class InInception(Strict):
     statistics: BelowMirror | None = None  # a published file of mu and sigma
 
 
+class Paths(Strict):
+    """Paths through a generator's z between real images, drawn as BEGAN's figure 4 is."""
+
+    rows: Annotated[int, Field(ge=1, le=100)]  # of each of three kinds
+    between: Annotated[int, Field(ge=1, le=100)]  # images between two ends
+    steps: Natural  # of the search for z, by Adam
+    lr: Positive
+
+
 class Evaluate(Strict):
     split: Literal["test", "validation"]  # real images that generated ones are compared with
     generated: Several  # images drawn from each model
@@ -25,4 +44,5 @@ class Evaluate(Strict):
     neighbours: Count  # k of improved precision and recall
     coverage_share: PositiveFraction  # a class is covered when so many of the images are of it ...
     coverage_confidence: PositiveFraction  # ... with at least this probability
+    paths: Paths | None = None  # left out: not drawn
     inception: InInception | None = None  # left out: of Inception's measures, `fid` alone

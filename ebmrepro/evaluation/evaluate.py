@@ -21,9 +21,11 @@ from ebmrepro.config import forms, types
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.params import Params
 from ebmrepro.data import check, ood_images
+from ebmrepro.evaluation import shown
 from ebmrepro.evaluation.reference import Extractor
 from ebmrepro.methods.base import Method
 from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts, Diagnoses, RunsChains
+from ebmrepro.methods.base.gan import GAN
 from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
 from ebmrepro.networks import device, images
@@ -78,6 +80,9 @@ def evaluate(
         measured |= measure("of_chains", model.chains(CHAINS))
     if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
+    shown.progress(trained, out, model.shape)
+    if wanted.paths and isinstance(model, GAN):
+        shown.paths(out, (suite, name, seed), settings, wanted.paths)
     budget = _budget(suite, name, settings, card.get("images"))
     measured.protocol |= {"trained": _trained(budget), **normalised}
     metrics = {

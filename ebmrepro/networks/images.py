@@ -72,6 +72,25 @@ def grid(images: np.ndarray, columns: int, pad: int = 1) -> np.ndarray:
     return np.ascontiguousarray(whole[..., 0] if channels == 1 else whole)
 
 
+def tiles(pixels: np.ndarray, shape: tuple[int, int, int], count: int) -> np.ndarray:
+    """The first `count` images, uint8 (N, C, H, W), of a picture that `grid` made of them.
+
+    `shape` is (C, H, W). A grid is stored without loss, so these are the images' own bytes.
+
+    Raises:
+        ValueError: the picture is no grid of such images, or of fewer.
+    """
+    channels, height, width = shape
+    cells = pixels.reshape(*pixels.shape[:2], -1)
+    rows, columns = (cells.shape[0] + 1) // (height + 1), (cells.shape[1] + 1) // (width + 1)
+    whole = rows * (height + 1) - 1, columns * (width + 1) - 1, channels
+    if cells.shape != whole or rows * columns < count:
+        raise ValueError(f"{pixels.shape} is no grid of {count} images of {shape}")
+    cells = np.pad(cells, ((0, 1), (0, 1), (0, 0)))
+    cells = cells.reshape(rows, height + 1, columns, width + 1, channels).transpose(0, 2, 4, 1, 3)
+    return np.ascontiguousarray(cells[..., :height, :width].reshape(-1, *shape)[:count])
+
+
 def save_png(path: str | Path, image: np.ndarray) -> None:
     """Write uint8 (H, W) or (H, W, 3), whole or not at all. The same pixels give the same bytes.
 

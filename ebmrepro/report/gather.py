@@ -7,7 +7,6 @@ them has, nothing is read for a carried suite: its report is the same bytes ever
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +19,8 @@ from ebmrepro.config import forms
 from ebmrepro.config.params import Params, flatten
 from ebmrepro.config.training import base
 from ebmrepro.metrics.measurement import Measurement
-from ebmrepro.report import pictures, words
+from ebmrepro.networks import images
+from ebmrepro.report import words
 from ebmrepro.runs import carried, layout, results
 from ebmrepro.runs.results import Array
 from ebmrepro.system import reading
@@ -39,10 +39,12 @@ class Run:
     measured: Mapping[str, Any] | None  # metrics.json
     energies: Mapping[str, Array]  # image set -> (images,)
     generated: Array | None  # uint8 (at most SHOWN, C, H, W)
-    progress: Sequence[tuple[int, bytes]] = ()  # (step, PNG of the grid at fixed z)
     filters: Array | None = None  # (visible, hidden), for a DBN
     codes: Mapping[str, Array] = field(default_factory=dict)  # way, (N, 2), and labels (N,)
     rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
+    # `steps` (K,) and `images` of the same z at each, uint8 (K, n, C, H, W)
+    progress: Mapping[str, Array] = field(default_factory=dict)
+    paths: Array | None = None  # a grid of paths through z
     provenance: Mapping[str, Any] | None = None  # what a carried training ran on
 
     @cached_property
@@ -285,17 +287,15 @@ def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -
         generated=_images(result / "samples.png", suite.dataset, count),
         codes=_arrays(result / "codes.npz"),
         rebuilt=_arrays(result / "reconstructions.npz"),
+        progress=_arrays(result / "progress.npz"),
+        paths=known(reading.pixels, result / "paths.png"),
         **known_besides,
     )
 
 
 def _of_model(folder: Path) -> Mapping[str, Any]:
     """What only the machine that trained it has of a run."""
-    grids = sorted((folder / "samples").glob("step_[0-9]*.png"))
-    return {
-        "progress": [(int(p.stem.removeprefix("step_")), reading.picture(p)) for p in grids],
-        "filters": results.tensor(folder / "model.safetensors", "rbms.0.W"),
-    }
+    return {"filters": results.tensor(folder / "model.safetensors", "rbms.0.W")}
 
 
 def _tour(path: Path) -> Tour:
@@ -330,6 +330,5 @@ def _images(path: Path, dataset: Mapping[str, Any], count: int) -> Array | None:
     """The first images of a grid of `count` or more, at most SHOWN."""
     if not path.exists() or "shape" not in dataset:
         return None
-    whole = io.BytesIO(reading.picture(path))
     with reading.opened(path, "not a grid of images"):
-        return pictures.tiles(pictures.read(whole), tuple(dataset["shape"]), min(count, SHOWN))
+        return images.tiles(reading.pixels(path), tuple(dataset["shape"]), min(count, SHOWN))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,31 +20,6 @@ def png(pixels: Array) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format="PNG", optimize=True)
     return out.getvalue()
-
-
-def tiles(pixels: Array, shape: tuple[int, int, int], count: int) -> Array:
-    """The first `count` images, uint8 (N, C, H, W), of a grid that `images.grid` made of them.
-
-    `shape` is (C, H, W). A grid is stored without loss, so these are the images' own bytes.
-
-    Raises:
-        ValueError: the picture is no grid of such images, or of fewer.
-    """
-    channels, height, width = shape
-    cells = pixels.reshape(*pixels.shape[:2], -1)
-    rows, columns = (cells.shape[0] + 1) // (height + 1), (cells.shape[1] + 1) // (width + 1)
-    whole = rows * (height + 1) - 1, columns * (width + 1) - 1, channels
-    if cells.shape != whole or rows * columns < count:
-        raise ValueError(f"{pixels.shape} is no grid of {count} images of {shape}")
-    cells = np.pad(cells, ((0, 1), (0, 1), (0, 0)))
-    cells = cells.reshape(rows, height + 1, columns, width + 1, channels).transpose(0, 2, 4, 1, 3)
-    return np.ascontiguousarray(cells[..., :height, :width].reshape(-1, *shape)[:count])
-
-
-def read(file: Path | IO[bytes]) -> Array:
-    """The pixels of a PNG, uint8 (H, W) or (H, W, 3)."""
-    with Image.open(file) as picture:
-        return np.asarray(picture)
 
 
 def filters(weights: Array, shape: tuple[int, int, int], count: int) -> Array:

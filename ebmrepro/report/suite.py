@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from ebmrepro.metrics import catalogue
-from ebmrepro.report import belief_network, curves, figures, galleries, numbers, published
+from ebmrepro.networks import images
+from ebmrepro.report import (
+    belief_network,
+    curves,
+    figures,
+    galleries,
+    numbers,
+    pictures,
+    published,
+)
 from ebmrepro.report.blocks import (
     Block,
     Captioned,
@@ -47,6 +56,7 @@ def of_suite(suite: Suite, judged: Sequence[Told] = ()) -> Section:
         dbn=belief_network.blocks(suite),
         variants=[*curves.sweeps(suite), *variants(suite)],
         progress=progress(suite),
+        paths=paths(suite),
         measures=tables(suite),
         trainings=trainings(suite),
         protocol=protocol(suite),
@@ -98,10 +108,33 @@ def progress(suite: Suite) -> Sequence[Block]:
     found: list[Block] = []
     for system in suite.systems:
         if run := system.first("progress"):
-            tiles = [Tile(f"step {step:,}", png) for step, png in run.progress]
+            there = zip(run.progress["steps"], run.progress["images"], strict=True)
+            tiles = [Tile(_at(run, step), pictures.png(images.grid(x, 5))) for step, x in there]
             title = f"{system.title}, seed {run.seed}"
             found.append(Gallery(f"progress-{system.name}", title, "", tiles))
     return [WORDS.text("progress"), *found] if found else []
+
+
+def _at(run: Run, step: int) -> str:
+    """A step, and where the method has such a measure, how far it says that training has come."""
+    for column, symbol in WORDS["convergence"].items():
+        if column in run.curves:
+            measured = dict(zip(run.curves["step"], run.curves[column], strict=True))
+            if step in measured:
+                return f"step {step:,}, {symbol} {measured[step]:.3f}"
+    return f"step {step:,}"
+
+
+def paths(suite: Suite) -> Sequence[Block]:
+    if not (asked := suite.evaluate.get("paths")):
+        return []
+    rows, between, told = asked["rows"], asked["between"], WORDS["paths"]["picture"]
+    tiles = [
+        Tile(s.title, pictures.png(pictures.paths(run.paths, told, rows, between)))
+        for s in suite.systems
+        if (run := s.first("paths")) and run.paths is not None
+    ]
+    return WORDS.gallery("paths", tiles, steps=asked["steps"], lr=asked["lr"])
 
 
 # Measures --------------------------------------------------------------------------------------

@@ -147,3 +147,12 @@ def picture(path: Path) -> bytes:
             if image.format == "PNG" and not whole.endswith(END_OF_PNG):  # no decoder minds
                 raise ValueError("its end is missing")
         return whole
+
+
+def pixels(path: Path) -> Array:
+    """The pixels of an image file, uint8 (H, W) or (H, W, 3)."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(picture(path))) as image:
+        return np.asarray(image)

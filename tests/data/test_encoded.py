@@ -30,7 +30,15 @@ from ebmrepro.config.data import Data, Image
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.validation import validate
 from ebmrepro.data import DataError, archives, crops, decoding, files, trees
-from ebmrepro.data.sources import celeba, cifar10, imagenet, imagenet_dogs, lsun, olivetti
+from ebmrepro.data.sources import (
+    celeba,
+    cifar10,
+    imagenet,
+    imagenet_dogs,
+    lsun,
+    olivetti,
+    olivetti_half,
+)
 from ebmrepro.data.unpickle import unpickle
 from ebmrepro.system.locks import Busy, Lock
 
@@ -891,6 +899,14 @@ def mat(faces: np.ndarray) -> bytes:
 
 
 PEOPLE = Data(source="olivetti", test=40, validation=0, split_seed=0)
+
+
+def test_half_a_face_is_the_mean_of_four_pixels():
+    face = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4) ** 2  # 225 at most
+    rows = face[0, 0].astype(float)
+    by_hand = [[np.rint(rows[i : i + 2, j : j + 2].mean()) for j in (0, 2)] for i in (0, 2)]
+    assert olivetti_half.halved(face).tolist() == [[by_hand]]
+    assert olivetti_half.halved(face)[0, 0, 0, 0] == 10  # (0 + 1 + 16 + 25) / 4 = 10.5, to even
 
 
 def test_olivettis_faces_stand_upright_ten_of_each_person(mirror, monkeypatch):

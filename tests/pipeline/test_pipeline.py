@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ebmrepro.report import pictures
+from ebmrepro.networks import images
+from ebmrepro.system import reading
 
 pytestmark = pytest.mark.slow
 
@@ -219,15 +220,15 @@ def test_results_hold_what_a_report_needs_where_there_are_no_models_and_no_data(
             and "= 0.02)" in metrics["protocol"]["trained"]
         )
         drawn = np.load(project.folder / f"generated/digits/{name}/0.npy")[:64]
-        shown = pictures.tiles(pictures.read(kept / "samples.png"), (1, 8, 8), 64)
+        shown = images.tiles(reading.pixels(kept / "samples.png"), (1, 8, 8), 64)
         assert np.array_equal(shown, drawn)
     metrics = json.loads((project.folder / "results/digits/dbn/0/metrics.json").read_text())
     epochs = metrics["budget"]["epochs"]
     assert set(epochs) == {"rbm_epochs", "finetune_epochs"}  # the warm-up is not scaled
     assert epochs["rbm_epochs"]["run"] < epochs["rbm_epochs"]["of"]
-    real = pictures.read(project.folder / "results/digits/reference/real.png")
+    real = reading.pixels(project.folder / "results/digits/reference/real.png")
     test = np.load(project.folder / "data/digits/test.npy")[:64]
-    assert np.array_equal(pictures.tiles(real, (1, 8, 8), 64), test)
+    assert np.array_equal(images.tiles(real, (1, 8, 8), 64), test)
     told = json.loads((project.folder / "results/digits/reference/reference.json").read_text())
     dataset = json.loads((project.folder / "data/digits/dataset.json").read_text())
     assert told["dataset"] == dataset

@@ -22,7 +22,6 @@ from ebmrepro.config import params, training
 from ebmrepro.config.params import Params
 from ebmrepro.networks import images
 from ebmrepro.report import claims as told_claims
-from ebmrepro.report import pictures
 from ebmrepro.report.gather import Suite, gather
 from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import pages
@@ -166,10 +165,10 @@ def test_the_first_images_of_a_grid_come_back_as_they_were() -> None:
     rng = np.random.default_rng(3)
     for channels, n, columns in ((1, 100, 10), (3, 7, 4)):
         drawn = rng.integers(0, 256, (n, channels, 5, 6), dtype=np.uint8)
-        back = pictures.tiles(images.grid(drawn, columns), (channels, 5, 6), n)
+        back = images.tiles(images.grid(drawn, columns), (channels, 5, 6), n)
         assert np.array_equal(back, drawn)
     with pytest.raises(ValueError, match="no grid of 9 images"):
-        pictures.tiles(images.grid(drawn, columns), (3, 5, 6), 9)
+        images.tiles(images.grid(drawn, columns), (3, 5, 6), 9)
 
 
 # Claims ------------------------------------------------------------------------------------------
