@@ -64,7 +64,6 @@ $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 JOBS ?= 2
 repro: tracked $(READY)  ## regenerate every result that params.yaml asks for (dvc repro, JOBS=2 stages at once)
 	@$(ACTIVATE) && ebmrepro repro --jobs $(JOBS)
-	@echo "report: $(CURDIR)/reports/index.html"
 
 TESTERS ?= 2
 test: $(READY)  ## run the tests (TESTERS=2 files at once)

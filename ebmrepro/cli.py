@@ -178,14 +178,19 @@ def repro(
 ) -> None:
     """Regenerate what params.yaml asks for: dvc repro, with the costly imports done once.
 
-    Takes all arguments and options of dvc repro.
+    Says how many stages have run and how long to go, and ends with the findings. Takes all
+    arguments and options of dvc repro.
     """
     from ebmrepro.config import estimate
     from ebmrepro.pipeline import repro
 
     estimate.fits(params.load())
+    status = repro.repro(Path(), context.args, jobs, scheduler)
+    if not status and not context.args:
+        from ebmrepro.pipeline import answers
 
-    raise typer.Exit(repro.repro(Path(), context.args, jobs, scheduler))
+        answers.findings(Path())
+    raise typer.Exit(status)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

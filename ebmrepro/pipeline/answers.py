@@ -7,13 +7,17 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from ebmrepro import data
+from ebmrepro.config import params
 from ebmrepro.config.params import Params
 from ebmrepro.pipeline import sides
-from ebmrepro.report import compared, compared_terminal, comparison, terminal
+from ebmrepro.report import claims, compared, compared_terminal, comparison, front, page, terminal
 from ebmrepro.report import tour as questions
 from ebmrepro.report.gather import gather
+from ebmrepro.runs import carried
 
 
 def compare(a: str, b: str, name: str = "") -> None:
@@ -29,6 +33,27 @@ def compare(a: str, b: str, name: str = "") -> None:
         compared_terminal.show(each, console)
     page = compared.write(found, (a, b), Path(), name)
     console.print(f"Curves and images: {page}", style="bold", soft_wrap=True)
+
+
+def findings(root: Path) -> None:
+    """Print the findings of the front page as the claims stand, and the report's path.
+
+    Raises:
+        UserError: params.yaml or claims.json cannot be read.
+    """
+    settings, front_page = params.load(root / "params.yaml"), root / "reports" / page.FRONT
+    document = claims.read(front_page.parent / "claims.json")
+    run = settings.run.suites
+    results = [*run, *carried.suites(root, settings)]
+    judged = front.Judged({claim["id"]: claim for claim in document["claims"]}, run, results)
+    console = Console()
+    console.rule(front.WORDS["parts"]["findings"], align="left")
+    for found in front.findings(judged):
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_row(*map(Text, front.in_words(found).split(" ", 1)))
+        console.print(grid)
+    console.print(Text(front.WORDS["key"], style="dim"))
+    console.print(f"report: {front_page.resolve()}", style="bold", soft_wrap=True)
 
 
 def tour(name: str, settings: Params) -> None:

@@ -41,7 +41,7 @@ class Command:
     line: list[str]
     folder: str
     environment: Mapping[str, str]
-    log: str
+    log: str | None  # a file; None: where this process talks
 
 
 class Lost(Exception):
@@ -65,6 +65,11 @@ class Here:
             self.shared = self.together * max(1, len(gpus(os.environ)))
         self.running: set[subprocess.Popen[bytes]] = set()
         self.signal = 0  # the last one
+
+    @property
+    def alone(self) -> bool:
+        """Whether commands run one by one, so that each may talk for itself."""
+        return self.number == 1 and not self.shared
 
     def shares(self, line: object) -> bool:
         """Whether a command has one of the places of trainings."""
@@ -117,6 +122,10 @@ class Cluster:
         self.seen = float("-inf")
         self.running: dict[Any, str] = {}  # future -> address of its worker
         self.stopped = self.gone = self.waited = False
+
+    @property
+    def alone(self) -> bool:
+        return False
 
     def shares(self, line: object) -> bool:
         return False
@@ -231,7 +240,7 @@ def launched(
     command: Command, environment: Mapping[str, str], launch: str
 ) -> subprocess.Popen[bytes]:
     """A command at work; the end of its input, as at that of a `with` block, ends it as well."""
-    with open(command.log, "ab") as log:
+    with contextlib.nullcontext() if command.log is None else open(command.log, "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", launch, *command.line],
             bufsize=0,

@@ -1,4 +1,4 @@
-"""`dvc repro` with the costly imports done once for all stages."""
+"""`dvc repro` by our own driver, with the costly imports done once for all stages."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any
 from ebmrepro.pipeline import before, executors
 from ebmrepro.system.errors import UserError
 
+DRIVER = [sys.executable, "-P", str(Path(__file__).with_name("scheduler.py"))]
 PATIENCE = 5.0  # seconds that the server has to go when it is told
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LONGEST = 107  # bytes of a Unix socket's address, unix(7)
@@ -31,8 +32,8 @@ def repro(
     """Run `dvc repro` in the project at `root` and return its exit status.
 
     Args:
-        jobs: stages to run at once, by `scheduler.py`; None leaves it to DVC, one by one, unless
-            trainings take turns in one process: then those of one process run at once.
+        jobs: stages to run at once; None is one by one, or as many trainings as take turns in one
+            process.
         scheduler: address of a Dask cluster that runs them.
 
     Raises:
@@ -48,14 +49,11 @@ def repro(
     if scheduler is None and LINUX:
         at_once = executors.together(around)
         around["EBMREPRO_TOGETHER"] = str(at_once)
-        jobs = jobs or (1 if at_once > 1 else None)
-    command = [sys.executable, "-P", "-m", "dvc", "repro"]
-    if jobs is not None or scheduler is not None:
-        command = [sys.executable, "-P", str(Path(__file__).with_name("scheduler.py"))]
-        command += [] if jobs is None else ["--jobs", str(jobs)]
-        command += [] if scheduler is None else ["--scheduler", scheduler]
+    places = [] if scheduler is None else ["--scheduler", scheduler]
+    if jobs is not None or scheduler is None:
+        places += ["--jobs", str(jobs or 1)]
     with warm(root, around) as warmed:
-        return attended([*command, *arguments], root, warmed)
+        return attended([*DRIVER, *places, "repro", *arguments], root, warmed)
 
 
 def attended(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import logging
 import os
 import queue
 import re
@@ -44,6 +45,8 @@ from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml
 
 from ebmrepro.pipeline import executors
+from ebmrepro.pipeline.outlook import Outlook
+from ebmrepro.pipeline.progress import Progress
 from ebmrepro.system import atomic, reading
 
 if TYPE_CHECKING:
@@ -56,8 +59,8 @@ LOOK = 1.0  # seconds between two looks at how many places a cluster has
 class Driver:
     """Goes through DVC's plan, with as many stages at work as there are places."""
 
-    def __init__(self, at: executors.Here | executors.Cluster):
-        self.places = at
+    def __init__(self, at: executors.Here | executors.Cluster, told: Progress):
+        self.places, self.told = at, told
         self.dvc = threading.Lock()  # held by the one thread that is inside DVC
         self.ended: queue.SimpleQueue[tuple[Stage, Stage | None, Exception | None]]
         self.ended = queue.SimpleQueue()
@@ -81,6 +84,7 @@ class Driver:
         forced = dict.fromkeys(stages, force)
         waiting, working, skipped = list(stages), set[Any](), set[Any]()
         done, failed = [], []
+        self.told.plan([stage.addressing for stage in stages])
 
         def work(stage: Stage) -> None:
             upstream = list(graph.successors(stage)) if graph else []
@@ -100,6 +104,7 @@ class Driver:
             while waiting or working:
                 with self.outside(repo):
                     free = self._free(working)
+                self.told.at_once = len(working) + sum(free.values())
                 for stage in _ready(waiting, working, graph):
                     kind = self.places.shares(stage.cmd)
                     if free.get(kind, 0) < 1:
@@ -114,8 +119,10 @@ class Driver:
                     with self.outside(repo):
                         stage, result, error = self.ended.get(timeout=LOOK)
                 except queue.Empty:
+                    self.told.still()
                     continue
                 working.remove(stage)
+                self.told.ended(stage.addressing, error is None, dry=bool(options.get("dry")))
                 if error is not None:
                     failed.append(stage)
                     if not self.signal:
@@ -130,6 +137,7 @@ class Driver:
                     done.append(result)
         finally:
             lock.close(complete=not (waiting or working or failed or skipped))
+            self.told.close()
             self.dvc.release()
         if self.signal:
             name = signal.Signals(self.signal).name
@@ -146,20 +154,23 @@ class Driver:
 
     def cmd_run(self, stage: Stage, dry: bool = False, run_env: Any = None) -> None:
         """In place of `dvc.stage.run.cmd_run`: the same command line and environment, elsewhere."""
-        dvc.stage.run.logger.info("Running stage '%s':", stage.addressing)
         settings = dvc.stage.run.prepare_kwargs(stage, run_env=run_env)
-        log = Path(stage.repo.root_dir) / LOGS / f"{re.sub('[/:]', '_', stage.addressing)}.log"
-        if not dry:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.unlink(missing_ok=True)
-        shell = dvc.stage.run.get_executable()
+        name, shell = stage.addressing, dvc.stage.run.get_executable()
+        if dry:
+            dvc.stage.run.logger.info("Running stage '%s':", name)
+        log = Path(stage.repo.root_dir) / LOGS / f"{re.sub('[/:]', '_', name)}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        self.told.begun(name, dry)
         try:
             for line in dvc.stage.run._enforce_cmd_list(stage.cmd):
-                dvc.stage.run.display_command(line)
+                if dry or self.places.alone:
+                    dvc.stage.run.display_command(line)
                 if dry:
                     continue
                 words, folder = dvc.stage.run._make_cmd(shell, line), str(settings["cwd"])
-                command = executors.Command(words, folder, settings["env"], str(log))
+                told = None if self.places.alone else str(log)
+                command = executors.Command(words, folder, settings["env"], told)
                 try:
                     with self.outside(stage.repo):
                         status = self.places.run(command)
@@ -168,10 +179,8 @@ class Driver:
                 if status:
                     raise StageCmdFailedError(line, status)
         finally:
-            said = log.read_text(errors="replace") if log.exists() else ""
-            print(f"'{stage.addressing}' said:\n{said}" if said else "", end="", flush=True)
-        if not dry:
-            log.unlink(missing_ok=True)  # that of a failed one stays
+            self.told.said[name] = log.read_text(errors="replace") if log.exists() else ""
+        log.unlink(missing_ok=True)  # that of a failed one stays
 
     @contextmanager
     def inside(self, repo: Any) -> Iterator[None]:
@@ -314,7 +323,10 @@ def main() -> int:
             print(f"--scheduler: no Dask scheduler at {own.scheduler!r}: {said}", file=sys.stderr)
             sys.stderr.flush()
             os._exit(2)  # Dask would wait at the exit for what has not begun
-    driver = Driver(at)
+    told = Progress(Outlook(Path.cwd()))
+    for name in ("dvc.stage", "dvc.stage.cache"):
+        logging.getLogger(name).addFilter(told)
+    driver = Driver(at, told)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, driver.stop)
@@ -322,7 +334,7 @@ def main() -> int:
     dvc.stage.run.cmd_run = driver.cmd_run
     dvc.stage.run.unlocked_repo = lambda run: run  # cmd_run lets others in by itself
     dvc.dependency.param.load_path = remembering(dvc.dependency.param.load_path)
-    return dvc_command(["--wait-for-lock", "repro", *arguments])
+    return dvc_command(["--wait-for-lock", *arguments])
 
 
 if __name__ == "__main__":

@@ -131,6 +131,13 @@ def findings(judged: Judged) -> Sequence[Finding]:
     return [block for block, _ in zip(found, range(FINDINGS), strict=False)]
 
 
+def in_words(found: Finding) -> str:
+    """In one line, as README and `ebmrepro repro` have it."""
+    number, n = found.number.split(", n = ")
+    told = f"{found.text} {number} {found.of} ({found.where}, n = {n})"
+    return f"{MARKS[found.verdict]} {told}"
+
+
 def _finding(told: Told, judged: Judged) -> Iterator[Finding]:
     """By its verdict the sentence that is written for it, or the claim itself."""
     pair = judged.of(told["claim"], told["suite"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,7 +93,7 @@ class Project:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-P", "-W", "ignore", str(DRIVER), *words],
+            [sys.executable, "-P", "-W", "ignore", str(DRIVER), "repro", *words],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -171,7 +172,9 @@ def test_independent_stages_run_at_once_and_leave_what_dvc_leaves(
     project = Project(tmp_path / "project", MEETING)
     (project.folder / "meet").touch()
     said = project.run("--jobs", "2")
-    assert said.count("Running stage ") == 4
+    told = re.findall(r"(?m)^(\d)/4 (\S+): \d+ s(?:, about \d+ s left)?$", said)
+    assert [n for n, _ in told] == ["1", "2", "3", "4"]
+    assert [stage for _, stage in told] == ["data", "m@1", "m@0", "report"]
     assert project.ran() == ["data", "m0", "m1", "report"]
     assert project.lock() == sequential.lock()
     for path in ("data/x", "models/0/w", "models/1/w", "report.md"):
@@ -185,7 +188,9 @@ def test_independent_stages_run_at_once_and_leave_what_dvc_leaves(
     project.run("--jobs", "2", "m@1")
     assert project.ran() == ["m1"]
     (project.folder / "params.yaml").write_text("rate: [0.1]\n")
-    assert "is cached - skipping run" in project.run("--jobs", "2")
+    said = project.run("--jobs", "2")
+    assert re.search(r"(?m)^\d/4 m@1: taken from DVC's cache", said)
+    assert sum(map(int, re.findall(r"(?m)^\d/4 (\d) stages? unchanged$", said))) == 3
     assert project.ran() == [] and project.lock() == sequential.lock()
 
 
@@ -193,14 +198,29 @@ def test_a_failed_stage_is_named_and_what_does_not_need_it_is_done(tmp_path: Pat
     project = Project(
         tmp_path / "project", WAITING.replace("until_there go;", "echo why; test -e go &&")
     )
-    said = project.run("--jobs", "1", status=255)
+    said = project.run("--jobs", "2", status=255)
     assert project.ran() == ["quick", "slow"] and not project.has("after.txt")
     assert "failed to reproduce 'slow'; 1 that depend on them were not run" in said
-    assert "'slow' said:\nwhy\n" in said
+    assert "/3 slow: failed" in said and "\n    why\n" in said
     assert (project.folder / ".ebmrepro/jobs/slow.log").read_text() == "why\n"
     (project.folder / "go").touch()
     project.run("--jobs", "1")
     assert project.ran() == ["after", "slow"]
+
+
+def test_one_by_one_a_stage_talks_while_it_runs(tmp_path: Path):
+    project = Project(tmp_path / "project", WAITING.replace("touch slow-begun;", "echo on my way;"))
+    driver = project.start("--jobs", "1")
+    assert driver.stdout is not None
+    heard = iter(driver.stdout.readline, "")
+    assert "on my way\n" in heard
+    (project.folder / "go").touch()
+    assert "3/3 after: 0 s\n" in ended(driver)
+    assert json.loads((project.folder / ".ebmrepro/seconds.json").read_text()).keys() == {
+        "quick",
+        "slow",
+        "after",
+    }
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

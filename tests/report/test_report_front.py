@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ebmrepro.claims.form import MARKS
 from ebmrepro.config import params
 from ebmrepro.report import curves, figures, front
 from ebmrepro.report.blocks import Block, Counts, Figure, Finding, Matrix, Panel, Section
@@ -156,5 +155,4 @@ def test_the_readme_has_the_findings_of_the_front_page():
     readme = " ".join((ROOT / "README.md").read_text().split())
     for found in shown(DOCUMENT)["findings"]:
         assert isinstance(found, Finding)
-        mark, (number, n) = MARKS[found.verdict], found.number.split(", n = ")
-        assert f"{mark} {found.text} {number} {found.of} ({found.where}, n = {n})" in readme
+        assert front.in_words(found) in readme
