@@ -53,10 +53,11 @@ $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 	fi
 	@rm -f .venv/ready-* && echo "$(CURDIR)" > .venv/unfinished
 	@cmp -s requirements.lock .venv/installed.lock || { \
+		echo "installing up to $$(grep -c '^[a-z0-9].*==' requirements.lock) packages (1 to 5 minutes, by the network)"; \
 		sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.txt && \
 		.venv/bin/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.txt && \
-		.venv/bin/uv pip sync --python .venv/bin/python --require-hashes --compile-bytecode \
-			requirements.lock && \
+		.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes \
+			--compile-bytecode requirements.lock && \
 		cp requirements.lock .venv/installed.lock; }
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@mv .venv/unfinished $@

@@ -150,6 +150,10 @@ def ablate(
     suite: Suite,
     method: Annotated[str, typer.Argument(help="A method or variant of the suite, or dbn.")],
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...")],
+    jobs: Annotated[int, typer.Option(min=1, help="Stages to run at once.")] = 1,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Say what would run and how long; run nothing.")
+    ] = False,
 ) -> None:
     """Run a system with other numbers, all seeds, and compare; params.yaml stays as it is.
 
@@ -157,9 +161,15 @@ def ablate(
     DVC experiment, in a workspace of its own; what was trained before comes from its cache.
     """
     from ebmrepro.pipeline import ablation, answers
+    from ebmrepro.pipeline.outlook import Outlook
 
     planned = ablation.plan(suite, method, changes)
-    ablation.run(planned, Path())
+    seconds = ablation.price(planned, Outlook(Path()), jobs)
+    if dry or (seconds or 0) > ablation.LONG:
+        typer.echo(ablation.in_words(planned, seconds))
+    if dry:
+        return
+    ablation.run(planned, Path(), jobs)
     a, b = (f"{suite}/{name}@{planned.name}" for name in (planned.system, planned.variant))
     answers.compare(a, b, planned.name)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +18,10 @@ from ebmrepro.config.documents import known, read_yaml
 from ebmrepro.config.params import check, digest
 from ebmrepro.config.training import base
 from ebmrepro.config.variant import changed
-from ebmrepro.pipeline.repro import attended, environment, warm
+from ebmrepro.pipeline.outlook import Outlook, training
+from ebmrepro.pipeline.repro import DRIVER, attended, environment, warm
 from ebmrepro.runs import carried
+from ebmrepro.runs.carried import counted, duration
 from ebmrepro.system import git
 from ebmrepro.system.errors import UserError
 
@@ -28,6 +29,7 @@ FILE = Path("params.yaml")
 LONGEST = 40  # letters of what a variant is called after its method
 # What DVC says besides: of outputs that are made for the first time, after each stage, at the end.
 HUSHED = r"No file hash info found|^Updating lock file|^\s*$|^To apply the results|dvc exp apply"
+LONG = 600.0  # seconds, from which on a price is named before anything is run
 FAMILIAR = ("hparams", "optim")  # parts of a key that every block has
 
 
@@ -38,6 +40,7 @@ class Ablation(NamedTuple):
     suite: str
     system: str
     variant: str
+    seeds: Sequence[int]
     overrides: Sequence[str]  # of params.yaml, as `dvc exp run -S` takes them
     targets: Sequence[str]  # stages
 
@@ -82,11 +85,37 @@ def plan(suite: str, system: str, changes: Sequence[str], path: Path = FILE) -> 
         overrides.append(f"run.variants={_in_hydra(run['variants'])}")
     check(tree, path)
     targets = [t for s in (system, variant) for t in carried.targets(suite, s, run["seeds"])]
-    return Ablation(f"{suite}-{variant}", suite, system, variant, overrides, targets)
+    name = f"{suite}-{variant}"
+    return Ablation(name, suite, system, variant, run["seeds"], overrides, targets)
 
 
-def run(ablation: Ablation, root: Path) -> None:
+def price(ablation: Ablation, outlook: Outlook, jobs: int) -> float | None:
+    """Seconds of its trainings if none has been run before; None where no record says.
+
+    The variant is taken to be as slow as its system.
+    """
+    _, suite, system, _, seeds, *_ = ablation
+    trained = dict.fromkeys(["dbn", system]), [system]  # of the variant's time we know as much
+    stages = [[training(suite, name, k) for name in names for k in seeds] for names in trained]
+    times = [outlook.left(each, jobs) for each in stages]
+    known = [seconds for seconds in times if seconds is not None]
+    return sum(known) if len(known) == len(times) else None
+
+
+def in_words(ablation: Ablation, seconds: float | None) -> str:
+    """How long it may take, in a line."""
+    own = f"{ablation.suite}, {counted(len(ablation.seeds), 'seed')}"
+    about = "no record says how long the trainings take"
+    if seconds is not None:
+        about = f"trainings up to about {duration(seconds)}, less for those in DVC's cache"
+    return f"{ablation.system} and {ablation.variant} on {own}: {about}"
+
+
+def run(ablation: Ablation, root: Path, jobs: int = 1) -> None:
     """Run it by DVC; its results are then those of the experiment of its name.
+
+    Args:
+        jobs: stages to run at once.
 
     Raises:
         UserError: the folder is no pipeline in git, or DVC stopped, which says why above.
@@ -98,9 +127,9 @@ def run(ablation: Ablation, root: Path) -> None:
         raise UserError(f"{root.resolve()}: DVC's experiments need a commit of git to stand on")
     # The same ablation has the same name, and takes the place of the last one on this commit.
     git.ask(root, "update-ref", "-d", git.experiment(head, ablation.name))
-    with warm(root, environment(None)) as around:
-        dvc = [sys.executable, "-P", "-m", "dvc", *ablation.command]
-        status = attended(dvc, root, around, HUSHED)
+    with warm(root, environment(jobs)) as around:
+        driver = [*DRIVER, "--jobs", str(jobs), *ablation.command]
+        status = attended(driver, root, around, HUSHED)
     if status:
         raise UserError(
             f"dvc exp run -n {ablation.name}: ended with code {status}; nothing changed"

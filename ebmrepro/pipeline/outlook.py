@@ -7,7 +7,7 @@ factor for all stages, which the stages that have ended meanwhile tell.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ebmrepro.system import atomic, reading
 
 OURS = Path(__file__).with_name("seconds.yaml")
 RECORD = Path(".ebmrepro/seconds.json")  # of this machine, by stage
-LONG = 600.0  # seconds from which a run is announced
+NOTHING: Mapping[str, float] = {}
 
 
 class Outlook:
@@ -70,13 +70,23 @@ class Outlook:
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_json(path, self.own)
 
-    def left(self, stages: Iterable[str], at_once: int) -> float | None:
-        """Seconds until all of these have run, so many at once; None where one is unknown."""
-        each = [self.of(stage) for stage in stages]
-        known = [seconds for seconds in each if seconds is not None]
-        if len(known) < len(each):
+    def left(
+        self, stages: Iterable[str], at_once: int, since: Mapping[str, float] = NOTHING
+    ) -> float | None:
+        """Seconds until all of these have run, so many at once; None where one is unknown.
+
+        Args:
+            since: seconds for which those that run have been at it.
+        """
+        each = {stage: self.of(stage) for stage in stages}
+        rest = [
+            max(self._pace * seconds - since.get(stage, 0.0), 0.0)
+            for stage, seconds in each.items()
+            if seconds is not None
+        ]
+        if len(rest) < len(each):
             return None
-        return self._pace * max(sum(known) / max(at_once, 1), max(known, default=0.0))
+        return max(sum(rest) / max(at_once, 1), max(rest, default=0.0))
 
     @property
     def _pace(self) -> float:
@@ -97,11 +107,3 @@ def training(suite: str, system: str, seed: int) -> str:
         return carried.targets(suite, system, [seed])[0]
     kind = "train" if base(system) == system else "train_variant"
     return f"{kind}@{suite}-{system}-{seed}"
-
-
-def behind(suite: str, system: str, seeds: Iterable[int]) -> list[str]:
-    """Every stage that a system's results rest on, as if nothing had been run before."""
-    seeds = list(seeds)
-    trainings = [training(suite, name, seed) for name in ("dbn", system) for seed in seeds]
-    measured = carried.targets(suite, system, seeds)
-    return list(dict.fromkeys([f"data@{suite}", f"reference@{suite}", *trainings, *measured]))

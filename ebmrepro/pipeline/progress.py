@@ -83,5 +83,6 @@ class Progress(logging.Filter):
         return f"{self.number - len(self.waiting):>{width}}/{self.number}"
 
     def _left(self) -> str:
-        left = self.outlook.left(self.waiting, self.at_once) if self.waiting else None
-        return f", about {duration(left)} left" if left else ""
+        since = {stage: time.monotonic() - began for stage, began in self.at_work.items()}
+        left = self.outlook.left(self.waiting, self.at_once, since)
+        return f", about {duration(left)} left" if left and left >= 1 else ""

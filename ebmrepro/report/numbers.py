@@ -16,6 +16,7 @@ from ebmrepro.report.gather import Suite, System
 NOT_RUN = "not run here"
 NOT_MEASURED = "not measured"
 NOT_APPLICABLE = "–"
+SMALLEST = 1e-4  # that is printed without a power of ten
 
 
 def over_seeds(system: System, measure: str) -> Interval | None:
@@ -49,10 +50,11 @@ def measures(systems: Sequence[System]) -> Sequence[str]:
 
 
 def number(value: float, digits: int) -> str:
-    """`digits` decimals, more where they would round it to nothing; a real minus sign."""
+    """`digits` decimals, two figures where they would round it to nothing; a real minus sign."""
     text = f"{value:,.{digits}f}"
     if value and not float(text.replace(",", "")):
-        text = f"{value:.1e}"
+        small = abs(value) < SMALLEST
+        text = f"{value:.1e}" if small else f"{value:.{wording.decimals(value, 2)}f}"
     return text.replace("-", "−")
 
 

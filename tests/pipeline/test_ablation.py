@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from ebmrepro.config.documents import ParamsError, read_yaml
 from ebmrepro.config.params import load
 from ebmrepro.pipeline import ablation
+from ebmrepro.pipeline.outlook import Outlook
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +115,21 @@ def test_a_folder_without_a_commit_is_refused(tmp_path: Path):
         ablation.run(planned, tmp_path)
 
 
+class Minutes(Outlook):
+    """A minute for each training of digits, and nothing is known of another suite."""
+
+    known = {"pretrain@digits-3": 60.0, "train@digits-magan-3": 60.0}  # noqa: RUF012
+
+
+def test_the_price_is_of_the_ruler_the_system_and_its_variant(tmp_path: Path):
+    magan, dbn = plan("digits", "magan", "batch_size=7"), plan("digits", "dbn", "batch_size=7")
+    assert len(magan.seeds) == 5 and (outlook := Minutes(tmp_path))
+    assert ablation.price(magan, outlook, 1) == 15 * 60
+    assert ablation.price(magan, outlook, 5) == 3 * 60
+    assert ablation.price(dbn, outlook, 1) == 10 * 60
+    assert ablation.price(plan("mnist", "magan", "batch_size=7"), outlook, 1) is None
+
+
 @pytest.mark.slow
 def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Path):
     """Twice: the second time nothing is trained."""
@@ -131,7 +147,7 @@ def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Pat
     path = project.folder / "params.yaml"
     path.write_text(f"{path.read_text()}# a note\n")  # what is not committed stays, too
     before = project.run("git", "status", "--porcelain"), project.run("git", "diff")
-    command = [*PYTHON, "ablate", "digits", "magan", "hparams.margin_moves=false"]
+    command = [*PYTHON, "ablate", "digits", "magan", "hparams.margin_moves=false", "--jobs", "1"]
     said = project.run(*command)
     trained = [line for line in said.splitlines() if line.startswith("> python stages/train.py")]
     assert len(trained) == 4
