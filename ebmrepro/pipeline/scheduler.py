@@ -74,6 +74,7 @@ class Driver:
         force_downstream: bool = False,
         on_error: str = "fail",
         force: bool = False,
+        repro_fn: Callable[..., Stage | None] | None = None,
         **options: Any,
     ) -> list[Stage]:
         """In place of `dvc.repo.reproduce._reproduce`, with its arguments and its result."""
@@ -90,8 +91,10 @@ class Driver:
             upstream = list(graph.successors(stage)) if graph else []
             with self.inside(repo):
                 try:
-                    result = stage.reproduce(upstream=upstream, force=forced[stage], **options)
-                    if result and not options.get("dry"):
+                    asked = {"upstream": upstream, "force": forced[stage], **options}
+                    if repro_fn is not None:  # of an experiment, which writes dvc.lock as well
+                        result = repro_fn(stage, **asked)
+                    elif (result := stage.reproduce(**asked)) and not options.get("dry"):
                         lock.put(result)
                 except Exception as error:
                     self.ended.put((stage, None, error))
