@@ -41,6 +41,7 @@ class Progress(logging.Filter):
             left = self.outlook.left(self.waiting, self.at_once)
             about = "" if left is None else f", about {duration(left)} if all of them have to run"
             print(f"{counted(self.number, 'stage')}{about}", flush=True)
+            self.heard = time.monotonic()
         self.at_work[stage] = time.monotonic()
 
     def ended(self, stage: str, well: bool, *, dry: bool) -> None:

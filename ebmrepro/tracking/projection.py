@@ -143,6 +143,8 @@ class _Projection:
         self._evaluation()
         if not live:
             self._artifacts()
+        if complete:
+            self._model()
         self._tags(watch)
         # Last: FINISHED means that everything is there.
         status = "FINISHED" if complete else ended.upper() if ended else "RUNNING" if live else None
@@ -160,6 +162,8 @@ class _Projection:
             # Same parameters, other numbers: a training repeated where arithmetic is not
             # deterministic. MLflow cannot take points back, so the old run goes to its trash.
             self.client.delete_run(stored.info.run_id)
+            for model in self.store.models(stored):
+                self.client.delete_logged_model(model.model_id)
             stored = None
         return stored or self.client.create_run(
             self.store.experiment(self.run.suite),
@@ -285,6 +289,32 @@ class _Projection:
             if self.logged.get(path.name) != _sha256(path) or path.name not in stored:
                 self.client.log_artifact(self.run_id, str(path))
                 self._note(path.name, _sha256(path))
+
+    def _model(self) -> None:
+        """A model of MLflow's that says where the weights are; none of them is copied or pickled."""
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL
+
+        told = known(reading.text, self.models / "model.sha256")
+        if told is None:  # a fresh clone has no weights
+            return
+        digest = told.split()[0]
+        if self.logged.get("model") == digest:
+            return
+        for model in self.store.models(self.mlflow_run):  # of other weights, or half made
+            self.client.delete_logged_model(model.model_id)
+        tags = {
+            MLFLOW_MODEL_IS_EXTERNAL: "true",
+            "weights": str(layout.folder(*self.run) / "model.safetensors"),
+            "sha256": digest,
+            "draw": "ebmrepro sample {} {} --seed {}".format(*self.run),
+        }
+        name, kind = f"{self.run.name}-{self.run.seed}", base(self.run.name)
+        place = self.mlflow_run.info.experiment_id
+        model = self.client.create_logged_model(place, name, self.run_id, tags, model_type=kind)
+        self.client.finalize_logged_model(model.model_id, "READY")
+        self.client.log_outputs(self.run_id, [LoggedModelOutput(model.model_id, self.last)])
+        self._note("model", digest)
 
     def _note(self, what: str, digest: str) -> None:
         """Remember, in the store, which content was logged. A kill before this is harmless: the

@@ -14,7 +14,7 @@ import platform
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from ebmrepro.system.redact import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, LoggedModel
     from mlflow.entities import Run as MlflowRun
 
 LONGEST_WAIT = 60.0  # seconds for another process to finish
@@ -192,6 +192,11 @@ class Store:
             yield from page
             if not (token := page.token):
                 return
+
+    def models(self, run: MlflowRun) -> Sequence[LoggedModel]:
+        """Those that MLflow has of a run."""
+        words = f"source_run_id = '{run.info.run_id}'"
+        return self.client.search_logged_models([run.info.experiment_id], words)
 
     def end_abandoned(self, suite: str) -> None:
         """Mark as killed what is said to run although its follower, on this host, is gone."""

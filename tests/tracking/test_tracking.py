@@ -194,6 +194,35 @@ def python(script, **environment):
     )
 
 
+def weigh(root, digest):
+    (root / "models" / RUN.suite / RUN.name / str(RUN.seed) / "model.sha256").write_text(
+        f"{digest}  model.safetensors\n"
+    )
+
+
+def test_a_model_of_mlflow_says_where_the_weights_are_and_holds_none(root):
+    write_run(root)
+    projection.sync_all(root, [RUN])
+    store, (run,) = Store(root), mlflow_runs(root)
+    assert not store.models(run)  # as in a fresh clone
+    weigh(root, "ab" * 32)
+    for _ in range(2):
+        projection.sync_all(root, [RUN])
+        (model,) = store.models(run)
+    assert model.name == f"{RUN.name}-{RUN.seed}" and model.status == "READY"
+    place = f"models/{RUN.suite}/{RUN.name}/{RUN.seed}/model.safetensors"
+    assert model.tags["weights"] == place and model.tags["sha256"] == "ab" * 32
+    (run,) = mlflow_runs(root)
+    assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
+    assert not list((root / "mlartifacts").rglob("*.safetensors"))
+    weigh(root, "cd" * 32)  # trained again
+    projection.sync_all(root, [RUN])
+    (model,) = store.models(run)
+    assert model.tags["sha256"] == "cd" * 32
+    projection.sync_all(root, [RUN], anew=True)
+    assert not store.models(run) and len(store.models(*mlflow_runs(root))) == 1
+
+
 # --- the projection ------------------------------------------------------------------------------
 
 
