@@ -75,6 +75,10 @@ def options(
 
 @app.command()
 def check(
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE...]", help="Check it with these, as -S takes them."),
+    ] = None,
     dry: Annotated[
         str | None,
         typer.Option(
@@ -85,12 +89,14 @@ def check(
 ) -> None:
     """Say whether params.yaml and claims.yaml are right, and what `dvc repro` would train.
 
-    With --dry, say too how large the systems of a suite are, how much memory they take and how long
-    they would train here. Nothing is trained or written.
+    With KEY=VALUE, say it of what `dvc exp run -S KEY=VALUE` would run. With --dry, say too how
+    large the systems of a suite are, how much memory they take and how long they would train here.
+    Nothing is trained or written.
     """
     from ebmrepro.claims import claims_file
+    from ebmrepro.config import variant as variants
 
-    settings = params.load()
+    settings = variants.tried(changes) if changes else params.load()
     from ebmrepro.config import estimate
     from ebmrepro.pipeline import before
 

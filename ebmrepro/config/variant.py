@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config.documents import ParamsError, compose, known, parse, read_text, shown
-from ebmrepro.config.params import OWN, check
+from ebmrepro.config.params import OWN, Params, check
 from ebmrepro.config.types import NAME, NOT_A_NAME
 from ebmrepro.system import atomic
 
@@ -73,6 +73,19 @@ def write(
     if lists:
         return f"{told}, and listed under run.variants"
     return f"{told}; run it by -S 'run.suites=[{suite}]' -S 'run.variants=[{new}]'"
+
+
+def tried(changes: Sequence[str], path: str | Path = "params.yaml") -> Params:
+    """What the whole file says with other values, KEY=VALUE as `dvc exp run -S` takes them.
+
+    Raises:
+        ParamsError: a key or value is wrong, in the words of params.yaml.
+    """
+    path = Path(path)
+    tree = parse(read_text(path), path)
+    for (first, *_), _ in map(_pair, changes):
+        known(first, tree, str(path), "block")
+    return check(changed(tree, changes, str(path)), path)
 
 
 def changed(before: Mapping[str, Any], changes: Sequence[str], where: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import textwrap
 import time
 from collections.abc import Sequence
 
 from ebmrepro.pipeline.outlook import Outlook
 from ebmrepro.runs.carried import counted, duration
+from ebmrepro.system import progress
 
 SILENCE = 60.0  # seconds after which is said what is still at work
 
@@ -59,7 +59,9 @@ class Progress(logging.Filter):
             if well:
                 self.outlook.ended(stage, seconds)
         print(f"{self._count()} {stage}: {took if well else 'failed'}{self._left()}")
-        print(textwrap.indent(self.said.pop(stage, ""), "    "), end="", flush=True)
+        said = self.said.pop(stage, "").splitlines()
+        for line in (line for line in said if not line.endswith(progress.TO_GO)):  # it has ended
+            print(f"    {line}", flush=True)
         self.heard = time.monotonic()
 
     def still(self) -> None:

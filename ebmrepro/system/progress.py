@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+TO_GO = " to go"
 EVERY = 10.0  # seconds between plain lines
 
 
@@ -42,5 +43,5 @@ def _lines(items: Iterable[T], total: int, label: str, unit: str) -> Iterator[T]
             print(f"{label}: {done} {unit} in {now - began:.1f} s", flush=True)
         elif now - last >= EVERY:
             left = (now - began) / done * (total - done)
-            print(f"{label}: {done} of {total} {unit}, about {left:.0f} s to go", flush=True)
+            print(f"{label}: {done} of {total} {unit}, about {left:.0f} s{TO_GO}", flush=True)
             last = now
