@@ -291,7 +291,7 @@ class _Projection:
                 self._note(path.name, _sha256(path))
 
     def _model(self) -> None:
-        """A model of MLflow's that says where the weights are; they are neither copied nor pickled."""
+        """A model of MLflow's that says where the weights are, which are not copied."""
         from mlflow.entities import LoggedModelOutput
         from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL
 
