@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ebmrepro.config.documents import ParamsError, compose, known, parse, read_text, shown
+from ebmrepro.config.documents import (
+    ParamsError,
+    compose,
+    known,
+    parse,
+    read_text,
+    read_yaml,
+    shown,
+)
 from ebmrepro.config.params import OWN, Params, check
 from ebmrepro.config.types import NAME, NOT_A_NAME
 from ebmrepro.system import atomic
@@ -82,7 +90,7 @@ def tried(changes: Sequence[str], path: str | Path = "params.yaml") -> Params:
         ParamsError: a key or value is wrong, in the words of params.yaml.
     """
     path = Path(path)
-    tree = parse(read_text(path), path)
+    tree = read_yaml(path)
     for (first, *_), _ in map(_pair, changes):
         known(first, tree, str(path), "block")
     return check(changed(tree, changes, str(path)), path)
