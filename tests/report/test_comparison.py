@@ -15,14 +15,7 @@ from rich.console import Console
 from scipy import stats
 
 from ebmrepro.config.documents import parse
-from ebmrepro.report import (
-    compared,
-    compared_terminal,
-    comparison,
-    numbers,
-    page,
-    uncommitted,
-)
+from ebmrepro.report import compared, compared_terminal, comparison, page, uncommitted
 from ebmrepro.report.blocks import Section
 from ebmrepro.system.errors import UserError
 
@@ -253,18 +246,3 @@ def test_systems_come_first_and_what_is_new_takes_one_line(committed: Path):
 def test_a_folder_without_git_has_nothing_to_be_unlike(tmp_path: Path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     assert uncommitted.find(tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "text"),
-    [
-        (-0.031, 1, "−0.031"),  # no sooner a power of ten than it is shorter
-        (0.00123, 2, "0.0012"),
-        (-0.00018, 3, "−0.00018"),
-        (6.6e-05, 3, "6.6e−05"),
-        (0.0, 2, "0.00"),
-        (-1234.5, 1, "−1,234.5"),
-    ],
-)
-def test_a_number_that_rounding_would_lose_keeps_two_figures(value: float, digits: int, text: str):
-    assert numbers.number(value, digits) == text

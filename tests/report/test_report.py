@@ -444,7 +444,14 @@ def test_a_broken_result_is_named(small: tuple[Path, Params]) -> None:
 
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
-    [(1234.5, 1, "1,234.5"), (-0.25, 2, "−0.25"), (0.0, 2, "0.00"), (0.00012, 3, "1.2e−04")],
+    [
+        (1234.5, 1, "1,234.5"),
+        (-0.25, 2, "−0.25"),
+        (0.0, 2, "0.00"),
+        (-0.031, 1, "−0.031"),  # two figures where the decimals would leave none
+        (0.00012, 3, "0.00012"),
+        (6.6e-05, 3, "6.6e−05"),
+    ],
 )
 def test_numbers_are_printed_as_read(value: float, digits: int, text: str) -> None:
     assert numbers.number(value, digits) == text
