@@ -29,7 +29,7 @@ class Progress(logging.Filter):
         self.heard = time.monotonic()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if self.CACHED in record.msg and record.args:
+        if self.CACHED in record.msg and isinstance(record.args, tuple):
             self.cached.add(str(record.args[0]))
         return self.UNCHANGED not in record.msg and self.CACHED not in record.msg
 

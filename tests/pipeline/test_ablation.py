@@ -115,15 +115,11 @@ def test_a_folder_without_a_commit_is_refused(tmp_path: Path):
         ablation.run(planned, tmp_path)
 
 
-class Minutes(Outlook):
-    """A minute for each training of digits, and nothing is known of another suite."""
-
-    known = {"pretrain@digits-3": 60.0, "train@digits-magan-3": 60.0}  # noqa: RUF012
-
-
 def test_the_price_is_of_the_ruler_the_system_and_its_variant(tmp_path: Path):
     magan, dbn = plan("digits", "magan", "batch_size=7"), plan("digits", "dbn", "batch_size=7")
-    assert len(magan.seeds) == 5 and (outlook := Minutes(tmp_path))
+    outlook = Outlook(tmp_path)
+    outlook.known = {"pretrain@digits-3": 60.0, "train@digits-magan-3": 60.0}
+    assert len(magan.seeds) == 5
     assert ablation.price(magan, outlook, 1) == 15 * 60
     assert ablation.price(magan, outlook, 5) == 3 * 60
     assert ablation.price(dbn, outlook, 1) == 10 * 60

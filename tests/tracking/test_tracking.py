@@ -208,11 +208,12 @@ def test_a_model_of_mlflow_says_where_the_weights_are_and_holds_none(root):
     weigh(root, "ab" * 32)
     for _ in range(2):
         projection.sync_all(root, [RUN])
-        (model,) = store.models(run)
+    (model,) = store.models(run)
     assert model.name == f"{RUN.name}-{RUN.seed}" and model.status == "READY"
     place = f"models/{RUN.suite}/{RUN.name}/{RUN.seed}/model.safetensors"
     assert model.tags["weights"] == place and model.tags["sha256"] == "ab" * 32
     (run,) = mlflow_runs(root)
+    assert run.outputs is not None
     assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
     assert not list((root / "mlartifacts").rglob("*.safetensors"))
     weigh(root, "cd" * 32)  # trained again
