@@ -80,11 +80,11 @@ def section(suites: Sequence[Suite], document: Told, content: Sequence[Section])
         verdicts=_verdicts(document["count"]),
         findings=findings(judged),
         published=_published(judged),
+        run=[Command(WORDS["run"].strip())],
         samples=_samples(judged, suites),
         energies=_figure("energies", judged, there),
         control=_figure("control", judged, there),
         matrix=_matrix(judged),
-        run=[Command(WORDS["run"].strip())],
         provenance=[ran(suite) for suite in suites],
     )
     return Section("front", WORDS["title"], _lead(suites, document, results), parts)
