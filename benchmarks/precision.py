@@ -22,11 +22,11 @@ from ebmrepro import data
 from ebmrepro.config import declarations, params
 from ebmrepro.config.training import Block, base, scaled
 from ebmrepro.config.types import Precision
+from ebmrepro.evaluation import inference
 from ebmrepro.methods.base import method
-from ebmrepro.methods.base.abilities import Diagnoses
+from ebmrepro.methods.base.abilities import Diagnoses, InfersLabels
 from ebmrepro.methods.base.rbm_stack import RBMStack, visible
 from ebmrepro.metrics.interval import interval
-from ebmrepro.networks.energies import LabelledRBM
 from ebmrepro.runs import identity, models
 from ebmrepro.runs.run import prepared
 
@@ -81,9 +81,12 @@ def trained(suite: str, name: str, block: Block, seed: int) -> dict[str, float]:
     exact.load_state_dict(model.state_dict())
     splits = [models.Split(suite, split) for split in ("train", "test")]
     torch.manual_seed(seed)
-    assert isinstance(exact, RBMStack) and isinstance(exact, Diagnoses)
-    found = exact.diagnose(*splits)
-    if not isinstance(exact.stack[-1], LabelledRBM):
+    assert isinstance(exact, RBMStack)
+    if isinstance(exact, InfersLabels):
+        found = inference.errors(*inference.infer(exact, splits[1]))
+    else:
+        assert isinstance(exact, Diagnoses)
+        found = exact.diagnose(*splits)
         found[GREEDY] = _reconstruction(exact, visible(torch.cat([x for x, _ in splits[1]])))
     return {
         key: value * (100 if key.startswith("error") else 1)

@@ -21,10 +21,16 @@ from ebmrepro.config import forms, types
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.params import Params
 from ebmrepro.data import check, ood_images
-from ebmrepro.evaluation import shown
+from ebmrepro.evaluation import inference, shown
 from ebmrepro.evaluation.reference import Extractor
 from ebmrepro.methods.base import Method
-from ebmrepro.methods.base.abilities import AutoEncodes, ComparesStarts, Diagnoses, RunsChains
+from ebmrepro.methods.base.abilities import (
+    AutoEncodes,
+    ComparesStarts,
+    Diagnoses,
+    InfersLabels,
+    RunsChains,
+)
 from ebmrepro.methods.base.gan import GAN
 from ebmrepro.metrics import fid, neighbours, pulling_away, separation
 from ebmrepro.metrics.measurement import Measurement, measure
@@ -78,6 +84,8 @@ def evaluate(
     measured |= Measurement(_of_a_plane(suite, model, wanted, out))
     if isinstance(model, RunsChains):
         measured |= measure("of_chains", model.chains(CHAINS))
+    if isinstance(model, InfersLabels):
+        measured |= Measurement({**inference.measure(suite, model, wanted, seed, out)})
     if isinstance(model, ComparesStarts):
         _rebuild(suite, model, wanted, out)
     shown.progress(trained, out, model.shape)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ebmrepro.networks import images
 from ebmrepro.report import figures, galleries, numbers, pictures, published
-from ebmrepro.report.blocks import Block, Panel
-from ebmrepro.report.figures import INK, Line
-from ebmrepro.report.gather import SHOWN, Suite, System
+from ebmrepro.report.blocks import Block, Cell, Panel
+from ebmrepro.report.figures import INK, MUTED, Line
+from ebmrepro.report.gather import SHOWN, Array, Run, Suite, System
 from ebmrepro.report.words import Words
 
 WORDS = Words("belief_network")
 DEPTH = "hparams.layers"  # what variants differ in that differ in depth
+COLUMNS, LINE = 10, 1.45  # of pictures in a gallery, and the height of a line of them in pictures
 
 
 def blocks(suite: Suite) -> Sequence[Block]:
@@ -33,10 +35,12 @@ def blocks(suite: Suite) -> Sequence[Block]:
         ]
     if (system := _first(suite, "labels")) is not None:
         shown += [
-            *_drawn_labels(suite, system),
+            *_in_mind(system),
             *_learning_labels(system, figures.colour(system.name)),
-            *_table("inference", suite, system),
         ]
+    shown += _beside(suite)
+    if system is not None:
+        shown += _mistaken(system)
     return shown
 
 
@@ -124,15 +128,66 @@ def _by_depth(suite: Suite) -> Sequence[Block]:
 # Labels ----------------------------------------------------------------------------------------
 
 
-def _drawn_labels(suite: Suite, system: System) -> Sequence[Block]:
-    """What is drawn for each label, a column each."""
-    classes, run = len(suite.dataset.get("classes", ())), system.first("generated")
-    if not classes or run is None:
+def _in_mind(system: System) -> Sequence[Block]:
+    """What is drawn for each label, a row each: samples, and a chain as it goes."""
+    if (run := system.first("labels")) is None:
         return []
-    shown = SHOWN // classes * classes
-    sheet = [(WORDS["labels"]["tile"], galleries.generated(system, shown, classes))]
-    tiles = galleries.tiles(sheet)
-    return WORDS.gallery("labels", tiles, sheet=sheet, shown=shown, seed=run.seed)
+    told, found, steps = WORDS["labels"], run.labels, f"{int(run.labels['sample_steps']):,}"
+    looks = [f"{int(steps):,}" for steps in found["chain_steps"]]
+    panels = [
+        Panel(told[kind].format(steps=steps), partial(_rows, found[kind], heads), 4.55, left=0.35)
+        for kind, heads in (("samples", ()), ("chains", looks))
+    ]
+    return WORDS.figure("labels", panels, steps=steps, seed=run.seed)
+
+
+def _rows(shown: Array, heads: Sequence[str], ax: Axes) -> None:
+    """Images, uint8 (rows, columns, C, H, W), a row for each label; `heads` stand under columns."""
+    rows, columns = shown.shape[:2]
+    whole = images.grid(shown.reshape(-1, *shown.shape[2:]), columns)
+    figures.picture(ax, whole, extent=(0, columns, -rows, 0))
+    for label in range(rows):
+        ax.text(-0.2, -label - 0.5, str(label), ha="right", va="center", fontsize=9)
+    for i, head in enumerate(heads):
+        ax.text(i + 0.5, -rows - 0.1, head, ha="center", va="top", fontsize=8, color=MUTED)
+    _bare(ax, columns, rows)
+
+
+def _mistaken(system: System) -> Sequence[Block]:
+    """The test images that each way to infer a label gets wrong, and those hardly right."""
+    if (run := system.first("labels")) is None:
+        return []
+    told = WORDS["mistaken"]
+    lists = {name: title for name, title in told["lists"].items() if len(run.labels[name])}
+    panels = [_gallery(run, name, title, told["most"]) for name, title in lists.items()]
+    return WORDS.figure("mistaken", panels, seed=run.seed, most=told["most"])
+
+
+def _gallery(run: Run, name: str, title: str, most: int) -> Panel:
+    """The first images of a list, each above its label and the other one."""
+    listed = run.labels[name]
+    shown = listed[:most]
+    kept = dict(zip(run.labels["numbers"].tolist(), run.labels["pictures"], strict=True))
+    lines = [shown[i : i + COLUMNS] for i in range(0, len(shown), COLUMNS)]
+
+    def draw(ax: Axes) -> None:
+        for top, line in zip(np.arange(len(lines)) * -LINE, lines, strict=True):
+            strip = images.grid(np.stack([kept[number] for number in line[:, 0]]), len(line))
+            figures.picture(ax, strip, extent=(0, len(line), top - 1, top))
+            for i, (_, label, other) in enumerate(line):
+                ax.text(i + 0.5, top - 1.05, f"{label}→{other}", ha="center", va="top", fontsize=8)
+        _bare(ax, COLUMNS, LINE * len(lines))
+
+    height = figures.TOP + figures.BOTTOM + LINE * len(lines) * figures.WIDTH / COLUMNS
+    return Panel(f"{title}: {len(shown)} of {len(listed)}", draw, height, left=0.12)
+
+
+def _bare(ax: Axes, columns: float, rows: float) -> None:
+    """Pictures in their own proportions from the top left, whatever room a sheet has."""
+    ax.set_xlim(0, columns)
+    ax.set_ylim(-rows, 0)
+    ax.set_aspect("equal", anchor="NW")
+    ax.set_axis_off()
 
 
 def _learning_labels(system: System, colour: str) -> Sequence[Block]:
@@ -143,3 +198,25 @@ def _learning_labels(system: System, colour: str) -> Sequence[Block]:
     x, y = "epoch of up-down", "share of training images"
     panel = figures.over_epochs("Error of inferred labels", lines, x, y, legend=False)
     return WORDS.figure("updown", [panel], steps=steps)
+
+
+# Beside others ---------------------------------------------------------------------------------
+
+
+def _beside(suite: Suite) -> Sequence[Block]:
+    """The paper's table of test errors: what it prints, and what was measured on one split."""
+    told = WORDS["beside"]
+    there = {system.name: system for system in (*suite.systems, suite.classifiers) if system}
+    if not any(there[name].measured for name in told["asks"] if name in there):
+        return []
+    rows = []
+    for row in told["rows"]:
+        paper, system = row["published"], there.get(row["of"])
+        said = paper if isinstance(paper, str) else numbers.number(paper, 4)
+        ours = [Cell(numbers.NOT_RUN), Cell(""), Cell("")]
+        if system is not None and system.values(row["measure"]):
+            share = Cell(published.share([system]))
+            ours = [numbers.mean(system, row["measure"]), numbers.seeds(system), share]
+        rows.append((row["label"], [Cell(said, row["sure"]), *ours]))
+    counts = ", ".join(f"{n:,} {split}" for split, n in suite.counts.items())
+    return WORDS.table("beside", rows, suite=suite.title, counts=counts)

@@ -45,6 +45,7 @@ class Run:
     # `steps` (K,) and `images` of the same z at each, uint8 (K, n, C, H, W)
     progress: Mapping[str, Array] = field(default_factory=dict)
     paths: Array | None = None  # a grid of paths through z
+    labels: Mapping[str, Array] = field(default_factory=dict)  # see evaluation/inference.py
     provenance: Mapping[str, Any] | None = None  # what a carried training ran on
 
     @cached_property
@@ -151,6 +152,9 @@ class Suite:
     systems: Sequence[System] = field(default_factory=list)
     tour: Tour | None = None
     grids: Sequence[Grid] = ()  # by seed
+    classifiers: System | None = (
+        None  # what a DBN's errors are held against, as the stage leaves it
+    )
 
     @property
     def generators(self) -> Sequence[System]:
@@ -235,6 +239,7 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         rows_protocol=told.get("rows_protocol", told.get("floor_protocol", "")),
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
+        classifiers=_classifiers(place.with_name("classifiers")),
     )
 
 
@@ -289,6 +294,7 @@ def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -
         rebuilt=_arrays(result / "reconstructions.npz"),
         progress=_arrays(result / "progress.npz"),
         paths=known(reading.pixels, result / "paths.png"),
+        labels=_arrays(result / "labels.npz"),
         **known_besides,
     )
 
@@ -308,14 +314,27 @@ def _grids(folder: Path) -> Sequence[Grid]:
     """Every seed that was run, whatever seeds params.yaml names: each is a draw of its own."""
     return [
         Grid(
-            int(path.parent.name),
+            seed,
             forms.Grid.read(path),
             reading.rows(path.with_name("scores.csv")),
             reading.rows(path.with_name("margin.csv")),
             _pictures(path.parent),
         )
-        for path in sorted(folder.glob("[0-9]*/metrics.json"), key=lambda p: int(p.parent.name))
+        for seed, path in _by_seed(folder)
     ]
+
+
+def _classifiers(folder: Path) -> System | None:
+    """Of every seed that was run; they have no block among the systems, and no training's files."""
+    name, found = folder.name, _by_seed(folder)
+    runs = [Run(seed, None, {}, forms.Metrics.read(path), {}, None) for seed, path in found]
+    return System(name, words.system(name), name, {}, [], runs) if runs else None
+
+
+def _by_seed(folder: Path) -> Sequence[tuple[int, Path]]:
+    """(seed, metrics.json) of what a stage leaves for each seed."""
+    found = (path for path in folder.glob("*/metrics.json") if path.parent.name.isdecimal())
+    return sorted((int(path.parent.name), path) for path in found)
 
 
 def _pictures(folder: Path) -> Mapping[str, bytes]:

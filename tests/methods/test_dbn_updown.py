@@ -8,6 +8,8 @@ import pytest
 import small
 import torch
 
+from ebmrepro.evaluation import inference
+from ebmrepro.methods import dbn_updown
 from ebmrepro.methods.base.method import Labelled
 from ebmrepro.methods.dbn_updown import _surprise
 from ebmrepro.networks.energies import LabelledRBM
@@ -307,9 +309,10 @@ def test_training_learns_the_labels(trained: Any):
     from ebmrepro.networks.images import from_uint8
 
     test = Labelled(from_uint8(images), torch.from_numpy(labels))
-    found = trained.diagnose([test], [test])
+    found = inference.errors(*inference.infer(trained, [test]))
     assert found["error_updown"] <= 0.1 and found["error_greedy"] <= 0.2
-    assert trained.diagnose([test], [test]) == found, "sampled passes have a seed of their own"
+    again = inference.errors(*inference.infer(trained, [test]))
+    assert again == found, "sampled passes have a seed of their own"
     label = trained.joint_free_energy(test.x).argmin(1)
     assert (label != test.y).float().mean().item() == pytest.approx(found["error_updown"])
 
@@ -321,6 +324,70 @@ def test_a_clamped_label_draws_images_of_its_class(trained: Any):
     bright = torch.stack([x[:, 0, 2 * k : 2 * k + 3, 2:6].mean((1, 2)) for k in range(3)], 1)
     own = torch.stack([bright[y == k].mean(0) for k in range(3)])
     assert own.argmax(1).tolist() == [0, 1, 2]
+
+
+def test_the_chain_of_a_label_finds_images_of_its_class_from_random_pixels(trained: Any):
+    torch.manual_seed(0)
+    y = torch.arange(60) % 3
+    x = trained.imagine(y, [0, 50])
+    bright = torch.stack([x[:, :, 0, 2 * k : 2 * k + 3, 2:6].mean((2, 3)) for k in range(3)], 2)
+    start, own = (torch.stack([bright[y == k, i].mean(0) for k in range(3)]) for i in (0, 1))
+    assert own.argmax(1).tolist() == [0, 1, 2]
+    assert (start - start.mean(0)).abs().max() < 0.3, "no step has been taken, so no label was seen"
+
+
+def test_a_chain_is_looked_at_after_so_many_steps_with_its_label_clamped(monkeypatch):
+    model, seen, drawn = untied(), [], []
+    gibbs, down = model.top.gibbs, model._down
+    monkeypatch.setattr(model.top, "gibbs", lambda v, *k, **o: seen.append(v) or gibbs(v, *k, **o))
+    monkeypatch.setattr(model, "_down", lambda h: drawn.append(len(seen)) or down(h))
+    y = torch.tensor([2, 0, 1, 1])
+    x = model.imagine(y, [0, 2, 5])
+    assert x.shape == (4, 3, *small.SHAPE) and x.abs().max() <= 1
+    assert drawn == [0, 2, 5] and len(seen) == 5
+    for v in seen:
+        features, labels = model.top.part(v)
+        assert set(features.unique().tolist()) <= {0.0, 1.0}
+        assert labels.argmax(1).tolist() == y.tolist() and labels.sum().item() == 4
+
+
+def test_label_units_start_even_and_settle_at_the_exact_distribution(monkeypatch):
+    """With the features held, Gibbs sampling leads to the softmax of - F."""
+    model = untied(layers=[4], top=5)
+    with torch.no_grad():
+        model.top.W.normal_(std=0.7)
+        model.top.b.normal_()
+    h = torch.tensor([1.0, 0.0, 1.0, 1.0])
+    field, fields = model.top.field, []
+    monkeypatch.setattr(model.top, "field", lambda v: fields.append(v) or field(v))
+    monkeypatch.setattr(dbn_updown, "SETTLING", 30)
+    torch.manual_seed(0)
+    p = model._settled(h.expand(20_000, 4)).exp()
+    exact = (-model.top.free_energies(h[None])).softmax(1)[0]
+    torch.testing.assert_close(p.mean(0), exact, atol=0.01, rtol=0)
+    first, *later = [model.top.part(v) for v in fields]
+    assert (first[1] == 1 / 3).all() and len(later) == 29
+    assert all((labels.max(1).values == 1).all() for _, labels in later), "one label is on"
+    assert all((features == h).all() for features, _ in (first, *later)), "features are held"
+
+
+def test_ways_to_infer_a_label_are_distributions_and_the_sampled_ones_share_a_pass(monkeypatch):
+    model = untied()
+    x = small.batch(model).x
+    ups: list[torch.Tensor] = []
+    settled, up = model._settled, model._up
+    monkeypatch.setattr(model, "_up", lambda v: ups.append(up(v)[-1]) or [ups[-1]])
+    monkeypatch.setattr(model, "_settled", lambda h: ups.append(h) or settled(h))
+    found = model.infer(x)
+    assert next(iter(found)) == "updown", "the way of the reported errors comes first"
+    for way, scores in found.items():
+        if way != "updown_averaged":  # a mean of logarithms
+            torch.testing.assert_close(scores.exp().sum(1), torch.ones(8), msg=way)
+    *passes, held = ups
+    assert len(passes) == 20 and torch.equal(held, passes[0])
+    by_hand = [(-model.top.free_energies(h)).log_softmax(1) for h in passes]
+    torch.testing.assert_close(found["updown_sampled"], by_hand[0])
+    torch.testing.assert_close(found["updown_averaged"], sum(by_hand) / 20)
 
 
 def test_a_labels_chains_are_its_own_and_are_those_that_draw_its_images():

@@ -6,7 +6,7 @@ A method has an ability when its class, or its family's, defines the functions; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -35,6 +35,23 @@ class ModelsLabels(Protocol):
     """It has an energy of images with labels."""
 
     def joint_free_energy(self, x: Tensor) -> Tensor: ...  # F(x, y), (N, C, H, W) -> (N, classes)
+
+
+@runtime_checkable
+class InfersLabels(Protocol):
+    """Its paper infers labels in several ways, and draws what the model has in mind of a label."""
+
+    def infer(self, x: Tensor) -> Mapping[str, Tensor]:
+        """log p(y | x) by way, (N, C, H, W) -> (N, classes) each, the way of its reported errors
+        first; what a way gets wrong is measured as `error_<way>`.
+        """
+        ...
+
+    def imagine(self, y: Tensor, at: Sequence[int]) -> Tensor:
+        """Images along a chain of each label, after so many Gibbs steps each, rising,
+        (N,) int64 -> (N, len(at), C, H, W).
+        """
+        ...
 
 
 @runtime_checkable
