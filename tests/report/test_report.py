@@ -255,18 +255,6 @@ def test_the_best_is_bold_only_when_intervals_do_not_overlap(small: tuple[Path, 
     assert distances(apart | {"magan": [1.1, 1.2, 1.3]}) == ""
 
 
-def test_a_dbn_with_labels_shows_them_and_how_it_infers_them(tmp_path: Path) -> None:
-    settings = made_up.params(methods=["ebgan", "dbn_updown"], variants=[], seeds=(0, 1))
-    made_up.results(tmp_path, settings)
-    page, results = told(tmp_path, settings)
-    assert "60 images of its generated ones" in page, "whole rows of one image of each label"
-    assert "rises twice" not in page and "2 then 4" in page
-    assert "free energy of the top RBM" in page
-    table = results[results.index("**Labels by free energy.**") :]
-    row = next(line for line in table.splitlines() if line.startswith("| DBN up-down |"))
-    assert row.startswith("| DBN up-down | 0.0600<br>")
-
-
 def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
     settings = made_up.params("<b>", ["ebgan", "<i>$x$"], ["<i>$x$__|y|"], (0,))
     made_up.results(tmp_path, settings)
