@@ -1,4 +1,4 @@
-"""Figures of the report in the pages, drawn from the results that a page is built beside."""
+"""Figures and tables of the report in the pages, drawn from the results that a page is built beside."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import cache
 from source import ROOT, MarkerError, escape
 
 from ebmrepro.config import params
-from ebmrepro.report import figures, plane, tour
-from ebmrepro.report.blocks import Animation, Captioned, Figure, Gallery, Section
+from ebmrepro.report import figures, markdown, plane, tour
+from ebmrepro.report.blocks import Animation, Captioned, Figure, Gallery, Section, Table
 from ebmrepro.report.gather import gather
 from ebmrepro.report.suite import of_suite
 
@@ -27,7 +27,7 @@ def figure(name: str, shown: Sequence[str] = ()) -> str:
     Raises:
         MarkerError: the report has no such figure, or that has no such panel or tile.
     """
-    there = _blocks()
+    there = {name: b for name, b in _blocks().items() if not isinstance(b, Table)}
     if name not in there:
         if name.startswith("plane-") and "plane" not in {at.partition("-")[0] for at in there}:
             return f"*Figure: {NOT_DRAWN}.*"
@@ -52,6 +52,18 @@ def figure(name: str, shown: Sequence[str] = ()) -> str:
     told = f"<b>{escape(block.title)}.</b> {escape(block.caption)}"
     caption = f"<figcaption>{told}</figcaption>"
     return f'<figure class="drawn"><div class="panels">{body}</div>{caption}</figure>'
+
+
+def table(name: str) -> str:
+    """A table of the report by its name there, with its caption.
+
+    Raises:
+        MarkerError: the report has no such table.
+    """
+    there = {name: b for name, b in _blocks().items() if isinstance(b, Table)}
+    if name not in there:
+        raise MarkerError(f"table: the report has no {name}; there are {', '.join(there)}")
+    return markdown.table(there[name])
 
 
 def interactive(place: str = "plane") -> str:
@@ -83,7 +95,7 @@ def page() -> str | None:
 def _blocks() -> dict[str, Captioned]:
     """All of the report that can be shown here, by name."""
     settings = params.load(ROOT / "params.yaml")
-    suites = [s for s in gather(ROOT, settings) if not s.carried]
+    suites = gather(ROOT, settings)
     seen = plane.read(ROOT, settings.fundamentals)
     sections = [*map(of_suite, suites), *tour.section(suites)]
     if seen is not None:
@@ -93,7 +105,7 @@ def _blocks() -> dict[str, Captioned]:
 
 def _captioned(section: Section) -> Iterator[Captioned]:
     for block in section.blocks:
-        if isinstance(block, (Animation, Figure, Gallery)):
+        if isinstance(block, (Animation, Figure, Gallery, Table)):
             yield block
     for part in section.sections:
         yield from _captioned(part)

@@ -2,7 +2,7 @@
 
 On a line of their own `code`, `block`, `symbols` and `departures` show the source; `result`,
 `samples`, `measures` and `document` what was measured; `verdicts` and `topic` what that says of the
-claims; `figure` what the report draws. In a sentence `value` is a number, and `beside` says how two
+claims; `figure` and `table` what the report shows. In a sentence `value` is a number, and `beside` says how two
 stand to each other. One that cannot be resolved stops the build.
 """
 
@@ -33,6 +33,7 @@ MAKERS = {
         measured.value,
         measured.beside,
         drawn.figure,
+        drawn.table,
         drawn.interactive,
         drawn.report,
     )

@@ -42,20 +42,21 @@ def _block(block: blocks.Block) -> str:
         case blocks.Picture():
             return f"![{escape(block.title)}]({block.name}.png)\n\n{escape(block.caption)}\n"
         case blocks.Table():
-            return _table(block)
+            return table(block)
         case blocks.Verdicts():
             return _verdicts(block)
     return ""
 
 
-def _table(table: blocks.Table) -> str:
-    headings = [escape(table.corner), *map(_heading, table.columns)]
-    side = ":--" if table.words else "--:"
-    lines = [headings, [":--", *[side] * len(table.columns)]]
-    lines += [[escape(label), *map(_cell, cells)] for label, cells in table.rows]
+def table(shown: blocks.Table) -> str:
+    """A table with its title, caption and notes."""
+    headings = [escape(shown.corner), *map(_heading, shown.columns)]
+    side = ":--" if shown.words else "--:"
+    lines = [headings, [":--", *[side] * len(shown.columns)]]
+    lines += [[escape(label), *map(_cell, cells)] for label, cells in shown.rows]
     rows = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    notes = "".join(f"{i}. {escape(note)}\n" for i, note in enumerate(table.notes, start=1))
-    caption = f"**{escape(table.title)}.** {escape(table.caption)}\n"
+    notes = "".join(f"{i}. {escape(note)}\n" for i, note in enumerate(shown.notes, start=1))
+    caption = f"**{escape(shown.title)}.** {escape(shown.caption)}\n"
     return f"{caption}\n{rows}" + (f"\n{notes}" if notes else "")
 
 
