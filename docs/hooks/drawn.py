@@ -1,4 +1,4 @@
-"""Figures and tables of the report in the pages, drawn from the results that a page is built beside."""
+"""Figures and tables of the report in the pages, from the results that a page is built beside."""
 
 from __future__ import annotations
 

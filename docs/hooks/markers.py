@@ -2,8 +2,8 @@
 
 On a line of their own `code`, `block`, `symbols` and `departures` show the source; `result`,
 `samples`, `measures` and `document` what was measured; `verdicts` and `topic` what that says of the
-claims; `figure` and `table` what the report shows. In a sentence `value` is a number, and `beside` says how two
-stand to each other. One that cannot be resolved stops the build.
+claims; `figure` and `table` what the report shows. In a sentence `value` is a number, and `beside`
+says how two stand to each other. One that cannot be resolved stops the build.
 """
 
 import ast

@@ -24,7 +24,16 @@ class Backprop(Strict):
     optim: Optim
 
 
+class Selected(Strict):
+    """Up-down whose epoch is chosen on images held out, and which then goes on with all."""
+
+    first: Count  # training images of the training whose epoch is chosen
+    held_out: Count  # others, which choose it
+    more: Count  # epochs with all training images, at most
+
+
 class Classifiers(Strict):
     support_vectors: SupportVectors
     two_layers: Backprop
     one_layer: Backprop
+    selected: Selected | None = None  # the key is left out where a suite's DBN is not so trained

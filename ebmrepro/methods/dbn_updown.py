@@ -31,7 +31,7 @@ Departures:
   took 1,000 between two samples of one chain. `r_hat_samples` says whether they are enough.
 - Its figures of digits are drawn with its counts of steps, but each sample is a chain's own.
 - All training images from the start; the paper chose its epoch on 10,000 of them held out, and then
-  went on with all.
+  went on with all. `studies/classifiers/selection.py` does so where params.yaml has `selected`.
 """
 
 import copy

@@ -179,7 +179,7 @@ def _gallery(run: Run, name: str, title: str, most: int) -> Panel:
         _bare(ax, COLUMNS, LINE * len(lines))
 
     height = figures.TOP + figures.BOTTOM + LINE * len(lines) * figures.WIDTH / COLUMNS
-    return Panel(f"{title}: {len(shown)} of {len(listed)}", draw, height, left=0.12)
+    return Panel(f"{title}: {len(shown)} of {len(listed):,}", draw, height, left=0.12)
 
 
 def _bare(ax: Axes, columns: float, rows: float) -> None:

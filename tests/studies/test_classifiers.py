@@ -93,6 +93,8 @@ def test_the_stage_leaves_a_document_of_a_system(tmp_path: Path, monkeypatch):
     asked = ASKED.model_copy(
         update={key: getattr(ASKED, key).model_copy(update=one) for key, one in nets.items()}
     )
+    by_protocol = {"error_selected": 0.03, "error_selected_all": 0.02}
+    monkeypatch.setattr(classifiers.selection, "errors", lambda *_: by_protocol)
     digits = SHIPPED.suites["digits"].model_copy(update={"classifiers": asked})
     settings = SHIPPED.model_copy(update={"suites": {"digits": digits}})
     document = classifiers.write("digits", 3, settings)
@@ -100,6 +102,6 @@ def test_the_stage_leaves_a_document_of_a_system(tmp_path: Path, monkeypatch):
     assert params.read_yaml(path)["values"] == pytest.approx(document["values"])
     assert set(document["values"]) == {
         *("error_nearest_l2", "error_nearest_l3", "error_support_vectors"),
-        *("error_backprop_one", "error_backprop_two"),
+        *("error_backprop_one", "error_backprop_two", *by_protocol),
     }
     assert document["protocol"]["classifiers"] == "1,437 training images, 360 of test"

@@ -3,7 +3,8 @@
 Hinton, Osindero, Teh: A fast learning algorithm for deep belief nets. Neural Computation 18, 2006,
 table 1: a support vector machine with a polynomial kernel of degree 9 (1.4 % errors on MNIST),
 networks by back-propagation (784-500-300-10 with weight decay 1.51 %, 784-800-10 with early
-stopping 1.53 %), the nearest training image in L3 and L2 norm (2.8, 3.1 %). The rows are recalled.
+stopping 1.53 %), the nearest training image in L3 and L2 norm (2.8, 3.1 %). Second hand, but for
+the last, which is recalled. Where `selected` asks for it, the DBN itself by the paper's protocol.
 
 Not recoverable from the paper, so ours: the rates, epochs and images held out of the networks,
 rectified units, and C. Kernel and scaling are those of the support vector machine that such tables
@@ -34,6 +35,7 @@ from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks import layers
 from ebmrepro.networks.random import seeded
 from ebmrepro.runs import layout, provenance
+from ebmrepro.studies.classifiers import selection
 from ebmrepro.system import atomic
 from ebmrepro.training import classifier
 
@@ -58,12 +60,17 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
         "error_backprop_two": backprop(train, test, asked.two_layers, seed),
         "error_backprop_one": backprop(train, test, asked.one_layer, seed),
     }
-    told = f"{len(train[0]):,} training images, {len(test[0]):,} of {split}"
+    told, trained = f"{len(train[0]):,} training images, {len(test[0]):,} of {split}", []
+    if asked.selected:
+        block = settings.block(suite, selection.SYSTEM)
+        values |= selection.errors(train, test, block, asked.selected, seed)
+        trained = [block.model_dump()]
+    numbers = [suite, seed, asked.model_dump(exclude_none=True), *trained]
     document = {
         "suite": suite,
         "method": SYSTEM,
         "seed": seed,
-        "fingerprint": params.digest([suite, seed, asked.model_dump(), *_digests(train, test)]),
+        "fingerprint": params.digest([*numbers, *_digests(train, test)]),
         **Measurement({**values}, protocol={"classifiers": told}).document(),
     }
     out = layout.results(suite, SYSTEM, seed)
