@@ -118,7 +118,7 @@ def test_an_array_of_objects_among_the_data_is_not_unpickled(tmp_path, split):
     assert not proof.exists()
 
 
-@pytest.mark.parametrize("file", ["codes", "energies", "progress", "reconstructions"])
+@pytest.mark.parametrize("file", ["codes", "energies", "labels", "progress", "reconstructions"])
 def test_an_array_of_objects_among_the_results_is_not_unpickled(tmp_path, file):
     settings = made_up.params(methods=["ebgan"], variants=[], seeds=(0,))
     made_up.results(tmp_path, settings)
