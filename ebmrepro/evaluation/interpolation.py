@@ -27,7 +27,6 @@ from ebmrepro.methods.base.gan import GAN
 from ebmrepro.networks import device, images
 from ebmrepro.runs import models
 from ebmrepro.system.errors import UserError
-from ebmrepro.training import optimisers
 
 Generator = Callable[[Tensor], Tensor]
 
@@ -88,16 +87,16 @@ def sheet(G: Generator, x: Tensor, z: Tensor, count: int, search: Search) -> Ten
 def find(G: Generator, x: Tensor, start: Tensor, search: Search) -> Tensor:
     """The z with the least mean of |x - G(z)| that a search from `start` meets, (N, K)."""
     z = nn.Parameter(start.clone())
-    optimiser = optimisers.make([z], search.optim)
+    adam = torch.optim.Adam([z], search.optim.lr, (search.optim.beta1, search.optim.beta2))
     found, least = start.clone(), torch.full_like(start[:, 0], math.inf)
     for step in range(search.steps + 1):
         error = (x - G(z)).abs().flatten(1).mean(1)
         better = error.detach() < least
         found[better], least[better] = z.detach()[better], error.detach()[better]
         if step < search.steps:
-            optimiser.clear()
+            adam.zero_grad()
             error.sum().backward(inputs=[z])  # a sum: no image's search depends on the others
-            optimiser.step()
+            adam.step()
             z.data.clamp_(-search.within, search.within)
     return found
 
