@@ -28,8 +28,6 @@ Departures:
   covariance of the training images' codes, taken as they passed in the last epoch of fine-tuning.
 """
 
-import math
-
 import numpy as np
 import torch
 from torch import nn
@@ -46,26 +44,8 @@ from ebmrepro.methods.base.rbm_stack import (
     visible,
 )
 from ebmrepro.networks import distributed, layers
-from ebmrepro.networks.energies import RBM, AutoEncoder
+from ebmrepro.networks.energies import AutoEncoder, LinearRBM
 from ebmrepro.networks.images import to_uint8
-
-
-class LinearRBM(RBM):
-    """RBM of binary visible and linear hidden units, h_j ~ N(c_j + W_j'v, 1):
-
-    E(v, h) = - v'Wh - b'v + sum_j (h_j - c_j)^2 / 2.
-    """
-
-    def free_energy(self, v, field):
-        """F(v) = - b'v - sum_j ((c_j + W_j'v)^2 - c_j^2 + log 2 pi) / 2, (N, V) -> (N,)."""
-        hidden = field.square() - self.c.square() + math.log(2 * math.pi)
-        return -(v @ self.b) - hidden.sum(1) / 2
-
-    def expected(self, field):
-        return field
-
-    def draw_hidden(self, field):
-        return field + torch.randn_like(field)
 
 
 class DeepAutoEncoder(RBMStack):
