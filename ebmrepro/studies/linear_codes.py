@@ -135,8 +135,9 @@ def objective(
         rows = slice(i, i + AT_A_TIME)
         x, code = pixels[rows] / PIXELS, z[rows]
         logits = offsets + code @ axes.T
-        value += (np.logaddexp(0, logits) - x * logits).sum()
-        residual = expit(logits) - x
+        low = np.exp(-np.abs(logits))  # once for both log(1 + exp(l)) and sigmoid(l)
+        value += (np.maximum(logits, 0) + np.log1p(low) - x * logits).sum()
+        residual = np.where(logits > 0, 1, low) / (1 + low) - x
         of_z[rows] += residual @ axes
         of_axes += residual.T @ code
         of_offsets += residual.sum(0)
