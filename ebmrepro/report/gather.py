@@ -26,6 +26,7 @@ from ebmrepro.runs.results import Array
 from ebmrepro.system import reading
 from ebmrepro.system.reading import Row, known
 
+LINEAR_CODES = "linear_codes"  # the stage, and its place among results
 SHOWN = 64  # images of a grid: the first of their file, not picked
 
 
@@ -151,6 +152,7 @@ class Suite:
     systems: Sequence[System] = field(default_factory=list)
     tour: Tour | None = None
     grids: Sequence[Grid] = ()  # by seed
+    linear_codes: System | None = None  # PCA and logistic PCA, where they were measured
 
     @property
     def generators(self) -> Sequence[System]:
@@ -180,6 +182,7 @@ def _run_here(root: Path, params: Params, name: str) -> Suite:
     names = [n for n in params.run.names if n in there]
     numbers = {n: flatten(block.block(n).model_dump()) for n in names}
     suite = _suite(root, name, block.evaluate.model_dump())
+    suite = replace(suite, linear_codes=_linear_codes(root, suite))
     runs = {
         n: [
             _run(root, suite, n, k, **_of_model(root / layout.folder(name, n, k)))
@@ -199,6 +202,7 @@ def _carried(root: Path, params: Params, name: str) -> Suite:
     evaluate = params.suites[name].evaluate.model_dump()
     title = words.suite(name, carried=True)
     suite = replace(_suite(root, name, evaluate), carried=True, title=title)
+    suite = replace(suite, linear_codes=_linear_codes(root, suite))
     ran_on = carried.provenance(root, name)
     runs = {
         n: [_run(root, suite, n, k, provenance=ran_on.get((n, k))) for k in seeds[n]]
@@ -236,6 +240,15 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
     )
+
+
+def _linear_codes(root: Path, suite: Suite) -> System | None:
+    """What the stage of that name leaves, every seed."""
+    seeds = carried.systems(root, suite.name).get(LINEAR_CODES)
+    if not seeds:
+        return None
+    runs = [_run(root, suite, LINEAR_CODES, seed) for seed in seeds]
+    return System(LINEAR_CODES, words.system(LINEAR_CODES), "", {}, [], runs)
 
 
 def _rows(told: Mapping[str, Any]) -> Sequence[System]:

@@ -24,7 +24,7 @@ test image's code is found by descent, as its best.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -57,7 +57,10 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     asked, split = settings.linear_codes(suite), settings.suite(suite).evaluate.split
     began, started = monotonic(), datetime.now(UTC)
     train, test = (data.read(Path("data") / suite, part)[0] for part in ("train", split))
-    values = {"mean_image_sum_sq": pca_error([train], test, 0)}
+    values = {
+        "mean_image_sum_sq": pca_error([train], test, 0),
+        "total_variance": total_variance([train, test]),
+    }
     for suffix, components in {"": asked.components, "_wide": asked.wide}.items():
         if components is None:
             continue
@@ -81,6 +84,12 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     seconds = monotonic() - began
     provenance.write_provenance(document["fingerprint"], started, seconds, len(train))
     return document
+
+
+def total_variance(splits: Sequence[Array]) -> float:
+    """Variance of pixels in [0, 1] over all images, summed over pixels; uint8 (N, C, H, W) each."""
+    apart = sum(len(images) * pca_error([*splits], images, 0) for images in splits)
+    return apart / sum(map(len, splits))
 
 
 def logistic_pca_error(

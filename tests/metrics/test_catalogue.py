@@ -47,6 +47,7 @@ NAMES = [
     "logistic_pca_sum_sq",
     "logistic_pca_sum_sq_wide",
     "mean_image_sum_sq",
+    "total_variance",
     "neighbour_error_code",
     "neighbour_error_pca",
     "error_pretrained",

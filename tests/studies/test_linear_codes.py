@@ -88,6 +88,12 @@ def test_logits_of_low_rank_are_found_again():
     assert error < 0.05 and linear > 5 * error
 
 
+def test_the_total_variance_is_that_of_both_splits_together():
+    x = pixels(30, 4).reshape(30, 1, 2, 2)
+    expected = (x.reshape(30, -1) / 255).var(axis=0).sum()
+    assert linear_codes.total_variance([x[:21], x[21:]]) == pytest.approx(expected)
+
+
 def test_the_stage_leaves_a_document_of_a_system(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data.prepare("digits", SHIPPED.suites["digits"].data, Path("data/digits"))
@@ -98,7 +104,7 @@ def test_the_stage_leaves_a_document_of_a_system(tmp_path: Path, monkeypatch):
     path = Path("results/digits/linear_codes/3/metrics.json")
     assert params.read_yaml(path)["values"] == pytest.approx(document["values"])
     assert set(document["values"]) == {
-        "mean_image_sum_sq",
+        *("mean_image_sum_sq", "total_variance"),
         *("pca_sum_sq", "pca_sum_sq_wide", "logistic_pca_sum_sq", "logistic_pca_sum_sq_wide"),
     }
     told = document["protocol"]["linear_codes"]
@@ -108,4 +114,4 @@ def test_the_stage_leaves_a_document_of_a_system(tmp_path: Path, monkeypatch):
     values = linear_codes.write(
         "digits", 3, SHIPPED.model_copy(update={"suites": {"digits": digits}})
     )
-    assert set(values["values"]) == {"mean_image_sum_sq", "pca_sum_sq"}
+    assert set(values["values"]) == {"mean_image_sum_sq", "total_variance", "pca_sum_sq"}
