@@ -78,7 +78,8 @@ def _linear_codes(suite: Suite, at: str) -> Sequence[Block]:
     """PCA and logistic PCA, which are the same whatever network stands beside them."""
     if suite.linear_codes is None:
         return []
-    own, measures = suite.linear_codes, WORDS["linear"]["measures"]
+    own = suite.linear_codes
+    measures = [m for m in WORDS["linear"]["measures"] if own.values(m)]
     rows = [
         (network, [*cells, Cell(numbers.NOT_APPLICABLE)])
         for network, _, cells in _published("linear", suite, measures)
