@@ -62,7 +62,7 @@ class GaussianAutoEncoder(DeepAutoEncoder):
         self.register_buffer("scale", torch.ones(()))
 
     def add_lower_rbms(self, widths):
-        self.bottom = GaussianRBM(*widths[:2], self.hp.init_std)
+        self.bottom = GaussianRBM(widths[0], widths[1], self.hp.init_std)
         super().add_lower_rbms(widths[1:])
 
     def decoder(self, widths):

@@ -1,5 +1,7 @@
 """The deep auto-encoder of real-valued pixels, after Hinton and Salakhutdinov (2006)."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import small
@@ -11,7 +13,7 @@ from ebmrepro.networks.images import from_uint8, to_uint8
 NAME = "autoencoder_gaussian"
 
 
-def counted(**changes: object):
+def counted(**changes: Any):
     """A model that has seen the small images once, and these images."""
     model, x = small.build(NAME, **changes), from_uint8(small.pictures()[0])
     for batch in x.split(8):

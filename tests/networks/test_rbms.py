@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from ebmrepro.methods.rbm import AIS, Rung
 from ebmrepro.metrics import ais, likelihood, partition_rbm
 from ebmrepro.networks.energies import RBM, GaussianRBM, LabelledRBM, LinearRBM
 
@@ -173,15 +174,10 @@ def test_a_move_towards_a_gaussian_rbm_leaves_the_distribution_of_its_temperatur
 @pytest.mark.parametrize("std", [0.2, 0.6])
 def test_ais_from_a_gaussian_holds_the_exact_log_z_in_at_least_95_of_100_trials(std: float):
     rbm = gaussian(12, 8, std).float()
+    rungs = [Rung(up_to=1.0, step=1 / 200)]
+    asked = AIS(chains=100, base_counts=None, burn_in=8, temperatures=rungs)
     exact, draws = partition_rbm.exact_log_z(rbm), torch.Generator().manual_seed(1)
     with torch.no_grad():
-        found = likelihood.against_exact(rbm, torch.zeros(12), Steps(), 100, exact, draws)
+        found = likelihood.against_exact(rbm, torch.zeros(12), asked, 100, exact, draws)
     assert found["ais_within"] >= 0.95
     assert abs(found["ais_error"]) < 0.1
-
-
-class Steps:
-    """What `likelihood` asks of AIS: here evenly spaced temperatures."""
-
-    chains, base_counts, burn_in = 100, None, 8
-    betas = [i / 200 for i in range(201)]  # noqa: RUF012 - as the protocol has it

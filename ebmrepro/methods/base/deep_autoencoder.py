@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,8 +73,10 @@ class DeepAutoEncoder(RBMStack):
         return 1.0
 
     @abstractmethod
-    def loss(self, network: AutoEncoder, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """What fine-tuning descends, mean over images, and v as rebuilt from codes z, (N, V)."""
+    def loss(self, network: Any, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """What fine-tuning of an `AutoEncoder` descends, mean over images, and v as its decoder
+        rebuilds it from codes z, (N, V).
+        """
 
     def _auto_encoder(self) -> AutoEncoder:
         up = sigmoid_layers(self.widths)[:-1]  # the code is linear

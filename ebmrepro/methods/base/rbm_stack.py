@@ -73,7 +73,7 @@ class RBMStack(Method):
         """Probabilities of visible units as images, (N, V) in [0, 1] -> (N, C, H, W)."""
         return (v * 2 - 1).unflatten(1, self.shape)
 
-    def phase(self, epoch):
+    def phase(self, epoch: int) -> object:
         """The layer whose epoch it is; None once all are trained."""
         return self.layer(epoch) if epoch < self.greedy_epochs else None
 
