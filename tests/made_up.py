@@ -84,6 +84,7 @@ def params(
                 "seeds": list(seeds),
                 "grids": [],
                 "classifiers": [],
+                "linear_codes": [],
             },
             "fundamentals": PLANE,
             "campaign": {},

@@ -45,8 +45,9 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     elif name == "dbn_updown":
         small |= {"layers": [10, 8], "top": 12, "rbm_epochs": 2, "updown_epochs": 3}
         small |= {"chain_steps": 5}
-    elif name == "autoencoder":
+    elif name.startswith("autoencoder"):
         small |= {"layers": [10, 8, 3], "rbm_epochs": 1, "finetune_epochs": 2}
+        small |= {"first_epochs": 2, "init_std": 0.5} if "first_epochs" in values else {}
     elif name == "rbm":
         small |= {"layers": [10, 8], "cd_steps": [2, 1], "rbm_epochs": 2, "chain_steps": 5}
         ais = {**values["likelihood"]["ais"], "chains": 4, "burn_in": 8}

@@ -207,7 +207,7 @@ def test_a_wrong_file_is_refused_as_fast_as_a_right_one(tmp_path: Path):
     assert done.returncode == 2
     assert done.stderr == (
         "params.yaml: digits.bugdet: unknown key; allowed are budget, data, dbn, evaluate, "
-        "tour, methods; optional: grid, classifiers; did you mean 'budget'?\n"
+        "tour, methods; optional: grid, classifiers, linear_codes; did you mean 'budget'?\n"
     )
     used = end.children_user + end.children_system - start.children_user - start.children_system
     assert used < 2

@@ -40,6 +40,7 @@ def project(folder: Path, names: list[str]) -> Path:
     suite["methods"] = {name: suite["methods"][name] for name in methods}
     run = {"suites": [SUITE], "methods": methods, "variants": [], "seeds": [0], "grids": []}
     run["classifiers"] = []
+    run["linear_codes"] = []
     folder.mkdir(parents=True, exist_ok=True)
     write_params(folder, {"run": run, "fundamentals": tree["fundamentals"], SUITE: suite})
     run_in(folder, _prepare)

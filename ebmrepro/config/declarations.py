@@ -85,12 +85,12 @@ class Facts(typing.NamedTuple):
     images: int | None = None  # in training and test split together
     test: int | None = None  # in the official test split, if there is one
     takes: tuple[str, ...] = ()  # keys of `data` that this source needs and others have not
-    pca_30: float | None = None  # published error of PCA with 30 components, see data/check.py
+    pca: tuple[int, float] | None = None  # components, their published error: see data/check.py
 
 
 @cache
 def source_facts(name: str) -> Facts:
-    """SHAPE, IMAGES, TEST, TAKES and PCA_30 of a data source, read without running its file."""
+    """SHAPE, IMAGES, TEST, TAKES and PCA of a data source, read without running its file."""
     said = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
     return Facts(**{key: said[key.upper()] for key in Facts._fields if key.upper() in said})
 

@@ -31,6 +31,7 @@ from ebmrepro.config.documents import (
 )
 from ebmrepro.config.evaluation import Evaluate
 from ebmrepro.config.grid import Grid
+from ebmrepro.config.linear_codes import LinearCodes
 from ebmrepro.config.networks import AnyNet, misfit
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.tour import Tour
@@ -51,6 +52,7 @@ class Suite(Strict):
     methods: dict[str, Block]
     grid: Grid | None = None  # the key is left out where a suite has none
     classifiers: Classifiers | None = None  # likewise
+    linear_codes: LinearCodes | None = None  # likewise
 
     def block(self, name: str) -> Block:
         return self.dbn if name == "dbn" else self.methods[name]
@@ -96,6 +98,7 @@ class Run(Strict):
     seeds: Seeds
     grids: Annotated[list[str], Once]  # suites whose `grid` is run
     classifiers: Annotated[list[str], Once]  # suites whose `classifiers` are
+    linear_codes: Annotated[list[str], Once]  # suites whose `linear_codes` are
 
     @property
     def names(self) -> list[str]:
@@ -124,6 +127,10 @@ class Params(Strict):
     def classifiers(self, suite: str) -> Classifiers:
         """What its DBN's errors are held against; ParamsError where there is nothing."""
         return self._part(suite, "classifiers", "params.yaml")
+
+    def linear_codes(self, suite: str) -> LinearCodes:
+        """What its auto-encoder's error is held against; ParamsError where there is nothing."""
+        return self._part(suite, "linear_codes", "params.yaml")
 
     def _part(self, suite: str, key: str, place: str) -> Any:
         """A block that a suite may have."""
@@ -205,9 +212,10 @@ def _check_run(params: Params, path: Path) -> None:
                         f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
                         "run.variants names of the form <method>__<variant>"
                     )
-    for key, suites in (("grid", run.grids), ("classifiers", run.classifiers)):
-        for suite in suites:
-            params._part(suite, key, f"{path}: run.{key.removesuffix('s')}s")
+    studies = {"grids": "grid", "classifiers": "classifiers", "linear_codes": "linear_codes"}
+    for listed, key in studies.items():
+        for suite in getattr(run, listed):
+            params._part(suite, key, f"{path}: run.{listed}")
     for name, suite in params.suites.items():
         for other in suite.tour.others:
             others = [n for n in params.suites if n != name]

@@ -36,7 +36,7 @@ REMARKED = 10  # broken images that are named on a screen
 class Source(Protocol):
     """What a file of `sources/` declares.
 
-    Where they are known beforehand, also SHAPE, IMAGES, TEST, TAKES and PCA_30: see
+    Where they are known beforehand, also SHAPE, IMAGES, TEST, TAKES and PCA: see
     `declarations.Facts`.
     """
 

@@ -5,6 +5,7 @@ Salakhutdinov and Murray (2008), On the quantitative analysis of deep belief net
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ebmrepro.networks import distributed
 from ebmrepro.networks.energies import RBM
+from ebmrepro.networks.random import bits
 
 MOST_HIDDEN = 20  # units whose 2^20 states are enumerated
 CHUNK = 1 << 9  # states at once: their visible units stay in the cache
@@ -36,7 +38,8 @@ def base_rates(v: Tensor, counts: float | None = None) -> Tensor:
 def exact_log_z(rbm: RBM) -> float:
     """log Z in nats, from all states of the hidden units, visible units summed out, in float64.
 
-    Z = sum_h exp(c'h) prod_i (1 + exp(b_i + W_i h)).
+    Z = sum_h exp(c'h) prod_i (1 + exp(b_i + W_i h)); with Gaussian visible units the sum over v is
+    an integral, so that of (2 pi)^(V / 2) sum_h exp(c'h + b'Wh + |Wh|^2 / 2).
 
     Raises:
         ValueError: there are more than MOST_HIDDEN hidden units.
@@ -49,7 +52,7 @@ def exact_log_z(rbm: RBM) -> float:
     parts = []
     for states in torch.arange(1 << hidden, device=W.device).split(CHUNK):
         h = (states[:, None] & bits).ne(0).double()
-        parts.append((h @ c + F.softplus(h @ W.T + b).sum(1)).logsumexp(0))
+        parts.append((h @ c + rbm.log_sum_visible(h @ W.T + b, b)).logsumexp(0))
     return torch.stack(parts).logsumexp(0).item()
 
 
@@ -61,6 +64,9 @@ class FromBaseRates:
 
     A move is one step of Gibbs sampling. A state is [v ; W'v + c ; a'v ; b'v], so that each
     temperature takes the products once for both of its log f and for its move.
+
+    With Gaussian visible units a'v and b'v are - |v - a|^2 / 2 and - |v - b|^2 / 2: the path starts
+    in N(a, 1), and each of its temperatures has visible units of variance 1, given the hidden ones.
     """
 
     rbm: RBM
@@ -70,13 +76,15 @@ class FromBaseRates:
 
     @property
     def log_z_0(self) -> float:
-        """H log 2 + sum_i log(1 + exp(a_i))."""
-        zero = torch.zeros(self.rbm.c.numel(), dtype=torch.float64)
-        return (F.softplus(zero).sum() + F.softplus(self.base.double()).sum().cpu()).item()
+        """H log 2 + sum_i log(1 + exp(a_i)), or + V log(2 pi) / 2."""
+        a = self.base.double()
+        visible = self.rbm.log_sum_visible(a[None], a).item()
+        return self.rbm.c.numel() * math.log(2) + visible
 
     @torch.no_grad()
     def start(self) -> Tensor:
-        return self._state(self._draw(self.base.expand(self.chains, -1)))
+        start = self.base.expand(self.chains, -1)
+        return self._state(self.rbm.draw_visible(start, self.draws))
 
     @torch.no_grad()
     def log_f(self, x: Tensor, beta: float) -> Tensor:
@@ -89,8 +97,9 @@ class FromBaseRates:
     def move(self, x: Tensor, beta: float) -> Tensor:
         _, field, _ = self._parts(x)
         bias = (1 - beta) * self.base + beta * self.rbm.b
-        h = self._draw(field * beta)
-        return self._state(self._draw(torch.addmm(bias, h, self.rbm.W.T, alpha=beta)))
+        h = bits(field * beta, self.draws)
+        towards = torch.addmm(bias, h, self.rbm.W.T, alpha=beta)
+        return self._state(self.rbm.draw_visible(towards, self.draws))
 
     @torch.no_grad()
     def settle(self, v: Tensor, steps: int) -> tuple[Tensor, Tensor]:
@@ -103,13 +112,8 @@ class FromBaseRates:
             free.append(-self.log_f(x, 1.0))
         return x, torch.stack(free, dim=1)
 
-    def _draw(self, field: Tensor) -> Tensor:
-        """Binary units sampled from their inputs."""
-        uniform = torch.rand(field.shape, generator=self.draws, device=field.device)
-        return (uniform < field.sigmoid()).to(field.dtype)
-
     def _state(self, v: Tensor) -> Tensor:
-        linear = v @ torch.stack([self.base, self.rbm.b], dim=1)
+        linear = torch.stack([self.rbm.alone(v, bias) for bias in (self.base, self.rbm.b)], dim=1)
         return torch.cat([v, v @ self.rbm.W + self.rbm.c, linear], dim=1)
 
     def _parts(self, x: Tensor) -> tuple[Tensor, ...]:

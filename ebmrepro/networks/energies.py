@@ -1,10 +1,11 @@
 """Networks that are energies: the auto-encoder, whose energy is its reconstruction error, and the
-restricted Boltzmann machine, without and with labels, whose energy marginalises over its hidden
-units exactly.
+restricted Boltzmann machine, whose energy marginalises over its hidden units exactly: with binary
+units, with a label, with linear hidden units and with Gaussian visible ones.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from ebmrepro.config.types import Reduction
 from ebmrepro.networks.products import affine, product
-from ebmrepro.networks.random import bernoulli, one_of
+from ebmrepro.networks.random import bernoulli, bits, one_of
 
 
 def reconstruction_error(x: Tensor, x_hat: Tensor, reduction: Reduction) -> Tensor:
@@ -101,7 +102,17 @@ class RBM(nn.Module):
 
     def free_energy(self, v: Tensor, field: Tensor) -> Tensor:
         """F(v) where the field of v is known already, (N, V) and (N, H) -> (N,)."""
-        return -(v @ self.b) - F.softplus(field).sum(1)
+        return -self.alone(v, self.b) - F.softplus(field).sum(1)
+
+    def alone(self, v: Tensor, b: Tensor) -> Tensor:
+        """b'v: minus the part of E that visible units with biases b have alone, (N, V) -> (N,)."""
+        return v @ b
+
+    def log_sum_visible(self, field: Tensor, b: Tensor) -> Tensor:
+        """log sum_v exp(- E(v, h) - c'h) with biases b, of the visible units' input, W h + b,
+        (N, V) -> (N,).
+        """
+        return F.softplus(field).sum(1)
 
     def expected(self, field: Tensor) -> Tensor:
         """E[h | v] from the field of v, (N, H) -> (N, H)."""
@@ -122,6 +133,10 @@ class RBM(nn.Module):
     def draw(self, p: Tensor) -> Tensor:
         """Visible units sampled from their probabilities, (N, V) -> (N, V) of 0 and 1."""
         return bernoulli(p)
+
+    def draw_visible(self, field: Tensor, draws: torch.Generator) -> Tensor:
+        """Visible units sampled, given their input, by a generator, (N, V) -> (N, V)."""
+        return bits(field, draws)
 
     @torch.no_grad()
     def gibbs(
@@ -207,6 +222,54 @@ class _Contrast(torch.autograd.Function):
         of_b = of_k * v_k.sum(0) - of * v.sum(0)
         of_W = product(states.T, hidden, ctx.rbm.rounded)
         return None, of_W, of_b, hidden.sum(0), None, None, None
+
+
+class LinearRBM(RBM):
+    """RBM of binary visible and linear hidden units, h_j ~ N(c_j + W_j'v, 1):
+
+    E(v, h) = - v'Wh - b'v + sum_j (h_j - c_j)^2 / 2.
+    """
+
+    def free_energy(self, v: Tensor, field: Tensor) -> Tensor:
+        """F(v) = - b'v - sum_j ((c_j + W_j'v)^2 - c_j^2 + log 2 pi) / 2, (N, V) -> (N,)."""
+        hidden = field.square() - self.c.square() + math.log(2 * math.pi)
+        return -self.alone(v, self.b) - hidden.sum(1) / 2
+
+    def expected(self, field: Tensor) -> Tensor:
+        return field
+
+    def draw_hidden(self, field: Tensor) -> Tensor:
+        return field + torch.randn_like(field)
+
+
+class GaussianRBM(RBM):
+    """RBM of Gaussian visible units of variance 1, v_i ~ N(b_i + W_i h, 1), and binary hidden ones:
+
+    E(v, h) = sum_i (v_i - b_i)^2 / 2 - v'Wh - c'h, of v that are real numbers.
+
+    Hinton and Salakhutdinov (2006) take it for pixels that are standardised. E[h | v] is an RBM's;
+    so are the statistics of its contrast: dF/db = b - v, and of a difference only - v is left.
+    """
+
+    def alone(self, v: Tensor, b: Tensor) -> Tensor:
+        """- sum_i (v_i - b_i)^2 / 2, (N, V) -> (N,)."""
+        return -(v - b).square().sum(1) / 2
+
+    def log_sum_visible(self, field: Tensor, b: Tensor) -> Tensor:
+        """log of the integral over v: V log(2 pi) / 2 + sum_i ((W_i h + b_i)^2 - b_i^2) / 2."""
+        return (field.square() - b.square() + math.log(2 * math.pi)).sum(1) / 2
+
+    def down(self, h: Tensor) -> Tensor:
+        """E[v | h] = W h + b, (N, H) -> (N, V)."""
+        return affine(h, self.factor.T, self.b, self.rounded)
+
+    def draw(self, p: Tensor) -> Tensor:
+        """Visible units sampled from their means, (N, V) -> (N, V)."""
+        return p + torch.randn_like(p)
+
+    def draw_visible(self, field: Tensor, draws: torch.Generator) -> Tensor:
+        noise = torch.randn(field.shape, generator=draws, device=field.device)
+        return field + noise.to(field.dtype)
 
 
 class LabelledRBM(RBM):

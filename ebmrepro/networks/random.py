@@ -35,6 +35,12 @@ def bernoulli(p: Tensor) -> Tensor:
     return torch.rand_like(p).lt_(p)
 
 
+def bits(field: Tensor, draws: torch.Generator) -> Tensor:
+    """Bits that are 1 with probability sigmoid(field), by a generator, of the field's shape."""
+    uniform = torch.rand(field.shape, generator=draws, device=field.device)
+    return (uniform < field.sigmoid()).to(field.dtype)
+
+
 def one_of(p: Tensor) -> Tensor:
     """The number of a state, drawn with the probabilities of a row, (N, K) -> int64 (N,).
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,6 +47,7 @@ def _of_suite(suite: Suite) -> Sequence[Block]:
     ]
     return [
         *_errors(suite, systems, at),
+        *_linear_codes(suite, at),
         *WORDS.figure("learning", learning, at),
         *WORDS.figure("reconstructions", rebuilt, at),
         *_plane(suite, systems, at),
@@ -56,10 +58,11 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
     """The caption of the paper's Figure 2 as a table."""
     if not systems:
         return []
-    told = WORDS["errors"]
-    paper, measures = told["published"], told["measures"]
-    published = [Cell(numbers.number(paper[m], 2) if m in paper else "–") for m in measures]
-    rows = [(paper["network"], [*published, Cell(paper["epochs"]), Cell(numbers.NOT_APPLICABLE)])]
+    measures = WORDS["errors"]["measures"]
+    rows = [
+        (network, [*cells, Cell(paper["epochs"]), Cell(numbers.NOT_APPLICABLE)])
+        for network, paper, cells in _published("errors", suite, measures)
+    ]
     rows += [
         (
             f"{system.title}: {_layers(suite, system)}",
@@ -69,6 +72,43 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
     ]
     columns = [*map(numbers.column, measures), *WORDS.columns("errors")]
     return WORDS.table("errors", rows, at, columns=columns, suite=suite.title)
+
+
+def _linear_codes(suite: Suite, at: str) -> Sequence[Block]:
+    """PCA and logistic PCA, which are the same whatever network stands beside them."""
+    if suite.linear_codes is None:
+        return []
+    own = suite.linear_codes
+    measures = [m for m in WORDS["linear"]["measures"] if own.values(m)]
+    rows = [
+        (network, [*cells, Cell(numbers.NOT_APPLICABLE)])
+        for network, _, cells in _published("linear", suite, measures)
+    ]
+    rows.append((own.title, [*_means(own, measures, 2), numbers.seeds(own)]))
+    columns = [*map(numbers.column, measures), *WORDS.columns("linear")]
+    return WORDS.table("linear", rows, at, columns=columns, suite=suite.title)
+
+
+def _published(
+    table: str, suite: Suite, measures: Sequence[str]
+) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Cell]]]:
+    """Row, entry and cells of what is published of a suite; nothing of many.
+
+    Errors in another unit, in which `total_variance` is given, are brought into ours by it.
+    """
+    if (paper := WORDS[table]["published"].get(suite.name)) is None:
+        return
+    unit = 1.0
+    if theirs := paper.get("total_variance"):
+        ours = suite.linear_codes.values("total_variance") if suite.linear_codes else []
+        if not ours:
+            return
+        unit = ours[0] / theirs
+    cells = [
+        Cell(numbers.number(paper[m] * unit, 2) if m in paper else numbers.NOT_APPLICABLE)
+        for m in measures
+    ]
+    yield paper["network"], paper, cells
 
 
 def _means(system: System, measures: Sequence[str], digits: int) -> Sequence[Cell]:

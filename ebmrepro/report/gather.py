@@ -152,9 +152,8 @@ class Suite:
     systems: Sequence[System] = field(default_factory=list)
     tour: Tour | None = None
     grids: Sequence[Grid] = ()  # by seed
-    classifiers: System | None = (
-        None  # what a DBN's errors are held against, as the stage leaves it
-    )
+    classifiers: System | None = None  # what a DBN's errors are held against
+    linear_codes: System | None = None  # PCA and logistic PCA, where they were measured
 
     @property
     def generators(self) -> Sequence[System]:
@@ -239,7 +238,8 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         rows_protocol=told.get("rows_protocol", told.get("floor_protocol", "")),
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
-        classifiers=_classifiers(place.with_name("classifiers")),
+        classifiers=_measured(place.with_name("classifiers")),
+        linear_codes=_measured(place.with_name("linear_codes")),
     )
 
 
@@ -324,8 +324,8 @@ def _grids(folder: Path) -> Sequence[Grid]:
     ]
 
 
-def _classifiers(folder: Path) -> System | None:
-    """Of every seed that was run; they have no block among the systems, and no training's files."""
+def _measured(folder: Path) -> System | None:
+    """Every seed of a stage that trains no system, so without a training's files."""
     name, found = folder.name, _by_seed(folder)
     runs = [Run(seed, None, {}, forms.Metrics.read(path), {}, None) for seed, path in found]
     return System(name, words.system(name), name, {}, [], runs) if runs else None

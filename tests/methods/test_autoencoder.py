@@ -7,8 +7,8 @@ import pytest
 import small
 import torch
 
-from ebmrepro.methods.autoencoder import LinearRBM
 from ebmrepro.methods.base.method import Labelled
+from ebmrepro.networks.energies import LinearRBM
 from ebmrepro.networks.images import to_uint8
 
 

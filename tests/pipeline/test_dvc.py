@@ -42,6 +42,7 @@ ENTRY = {
     "evaluate_variant": ["evaluation.evaluate", "methods.began"],
     "evaluate_dbn": ["evaluation.evaluate", "methods.dbn"],
     "classifiers": ["studies.classifiers"],
+    "linear_codes": ["studies.linear_codes"],
     "grid": ["studies.grid.results"],
     "fundamentals": ["studies.plane.measure", "studies.plane.film"],
     "tour": ["studies.tour", "methods.dbn_updown"],
@@ -87,7 +88,7 @@ def test_a_dependency_on_code_exists():
 
 
 def test_dvc_yaml_names_rooms_in_few_lines():
-    assert sum(len(rooms(stage)) for stage in STAGES) <= 80
+    assert sum(len(rooms(stage)) for stage in STAGES) <= 85
 
 
 @pytest.mark.parametrize("stage", TRAINS)
@@ -114,10 +115,10 @@ EDITS = {
     "evaluation/evaluate.py": EVALUATES,
     "methods/magan.py": {"evaluate", "evaluate_variant", "tour", "train", "train_variant"},
     "metrics/fid.py": {"classifiers", "fundamentals", "report", "tour"} | EVALUATES,
-    "networks/layers.py": set(ENTRY) - {"data", "grid"},
+    "networks/layers.py": set(ENTRY) - {"data", "grid", "linear_codes"},
     "pipeline/scheduler.py": set(),
     "report/page.py": {"report"},
-    "runs/run.py": set(ENTRY) - {"data", "fundamentals", "grid"},
+    "runs/run.py": set(ENTRY) - {"data", "fundamentals", "grid", "linear_codes"},
     "studies/plane/train.py": {"fundamentals", "report"},
     "studies/tour/ranking.py": {"tour"},
     "system/progress.py": set(),

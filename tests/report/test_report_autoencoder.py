@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from ebmrepro.metrics.interval import interval
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.report import autoencoder, page
 from ebmrepro.report.blocks import Figure, Section, Table
-from ebmrepro.report.gather import Suite, gather
+from ebmrepro.report.gather import Run, Suite, System, gather
 
 WIDE, TWO = "autoencoder", "autoencoder__two"
 SEEDS = (0, 1)
@@ -94,6 +95,40 @@ def test_errors_stand_beside_the_published_ones(whole: Section):
     ]
     assert own[0].small.startswith("[") and own[3].small == "", "PCA varies with no seed"
     assert own[-1].main == "2"
+
+
+LINEAR = {
+    "pca_sum_sq": 13.866,
+    "logistic_pca_sum_sq": 3.2,
+    "mean_image_sum_sq": 52.5,
+}
+
+
+def test_linear_codes_stand_beside_the_published_ones(tmp_path: Path):
+    made(tmp_path)
+    for seed in SEEDS:
+        folder = tmp_path / "results" / "mnist" / "linear_codes" / str(seed)
+        folder.mkdir(parents=True)
+        about = {"suite": "mnist", "method": "linear_codes", "seed": seed, "fingerprint": "0"}
+        document = {**about, **Measurement({**LINEAR}).document()}
+        (folder / "metrics.json").write_text(json.dumps(document))
+    settings = made_up.params("mnist", methods=[WIDE], variants=[], seeds=SEEDS)
+    (found,) = autoencoder.section(gather(tmp_path, settings))
+    (name, published), (_, own) = table(found, "mnist-deep-linear").rows
+    assert name == "Published, 30 components"
+    assert [cell.main for cell in published] == ["13.87", "8.01", "–", "–"]
+    assert [cell.main for cell in own] == ["13.9", "3.20", "52.5", "2"]
+
+
+def test_published_errors_in_another_unit_are_brought_into_ours():
+    """126 of 625 are 2.52 where all pixels' variance is 12.5."""
+    values = {"total_variance": 12.5}
+    run = Run(0, None, {}, Measurement({**values}).document(), {}, None)
+    system = System("linear_codes", "", "", {}, [], [run])
+    suite = Suite("patches", "", False, {}, {}, {}, None, [], "", linear_codes=system)
+    measures = ["reconstruction_sum_sq", "pca_sum_sq"]
+    ((_, _, cells),) = autoencoder._published("errors", suite, measures)
+    assert [cell.main for cell in cells] == ["2.52", "2.70"]
 
 
 def test_two_numbers_are_drawn_beside_two_principal_components(whole: Section):

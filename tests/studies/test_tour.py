@@ -195,7 +195,13 @@ def project(
     dbn = suite.dbn.model_copy(update={"hparams": hp["dbn"]})
     suite = suite.model_copy(update={"tour": asked, "methods": block, "dbn": dbn})
     run = params.Run(
-        suites=["digits"], methods=names, variants=[], grids=[], classifiers=[], seeds=[0, 1]
+        suites=["digits"],
+        methods=names,
+        variants=[],
+        grids=[],
+        classifiers=[],
+        linear_codes=[],
+        seeds=[0, 1],
     )
     monkeypatch.setattr(data, "load_source", lambda name: Made)
     data.prepare("digits", suite.data.model_copy(update={"test": 60}), "data/digits")

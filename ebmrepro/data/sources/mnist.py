@@ -16,7 +16,7 @@ SHAPE = (1, 28, 28)
 IMAGES = 70_000
 TEST = 10_000
 CLASSES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-PCA_30 = 13.87  # Hinton and Salakhutdinov, Science 313 (2006)
+PCA = (30, 13.87)  # components, published error: Hinton and Salakhutdinov, Science 313 (2006)
 
 FOLDER = "MNIST"
 CHECKSUMS = {

@@ -7,8 +7,9 @@ from the data lead, h sampled, v its probability.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,17 @@ class RBMStack(Method):
         return [rbm for rbm in self.rbms if isinstance(rbm, RBM)]
 
     @property
+    def layer_epochs(self) -> list[int]:
+        """Epochs of each RBM, bottom to top."""
+        return [self.hp.rbm_epochs] * len(self.stack)
+
+    @property
     def greedy_epochs(self) -> int:
-        return len(self.stack) * self.hp.rbm_epochs
+        return sum(self.layer_epochs)
+
+    def layer(self, epoch: int) -> int:
+        """The RBM whose epoch of the greedy phase it is."""
+        return bisect_right(list(accumulate(self.layer_epochs)), epoch)
 
     @property
     def epochs(self):
@@ -63,16 +73,16 @@ class RBMStack(Method):
         """Probabilities of visible units as images, (N, V) in [0, 1] -> (N, C, H, W)."""
         return (v * 2 - 1).unflatten(1, self.shape)
 
-    def phase(self, epoch):
+    def phase(self, epoch: int) -> object:
         """The layer whose epoch it is; None once all are trained."""
-        return epoch // self.hp.rbm_epochs if epoch < self.greedy_epochs else None
+        return self.layer(epoch) if epoch < self.greedy_epochs else None
 
     def player(self, layer: int) -> str:
         return f"rbms.{layer}"
 
     def contrastive_divergence(self, v: Tensor, epoch: int, y: Tensor | None = None) -> Turn:
         """The turn of the layer whose epoch it is, on the hidden probabilities of those below."""
-        layer = epoch // self.hp.rbm_epochs
+        layer = self.layer(epoch)
         rbm = self.stack[layer]
         with torch.no_grad():
             for below in self.stack[:layer]:
