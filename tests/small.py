@@ -9,12 +9,14 @@ import torch
 from ebmrepro.config import declarations, params
 from ebmrepro.config.training import Block
 from ebmrepro.methods.base import method
-from ebmrepro.methods.base.method import Labelled, Method
+from ebmrepro.methods.base.method import Labelled, Method, PartlyLabelled
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Training
 
 METHODS = declarations.available_methods()
-GANS = [name for name in METHODS if not name.startswith(("dbn", "autoencoder", "rbm"))]
+LADDERS = ["ebgan_ln", "ladder"]
+OF_RBMS = [name for name in METHODS if name.startswith(("dbn", "autoencoder", "rbm"))]
+GANS = [name for name in METHODS if name not in (*LADDERS, *OF_RBMS)]
 SHAPE = (1, 8, 8)
 CLASSES = 3
 N = 24
@@ -53,6 +55,10 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
         ais = {**values["likelihood"]["ais"], "chains": 4, "burn_in": 8}
         ais |= {"temperatures": [{"up_to": 1.0, "step": 0.1}]}
         small |= {"likelihood": {**values["likelihood"], "posterior": 2, "ais": ais, "trials": 2}}
+    elif name in LADDERS:
+        small |= {"layers": [10, 8], "denoising": [10.0, 1.0, 0.1, 0.1], "labels": 6, "epochs": 3}
+        small |= {"constant": 0.4}
+        small |= {"game_epochs": 2} if name == "ebgan_ln" else {"chain_steps": 5}
     else:
         small |= {"epochs": 3}
     return declarations.hparams_class(name).model_validate({**values, **small, **changes})
@@ -77,7 +83,8 @@ def batch(model: Method, n: int = 8) -> Any:
 
     images, labels = pictures(n)
     x = from_uint8(images)
-    return Labelled(x, torch.from_numpy(labels)) if model.labelled else x
+    told = Labelled(x, torch.from_numpy(labels))
+    return PartlyLabelled(x, told) if model.labels else told if model.labelled else x
 
 
 def give_energies(model: Any, *answers: list[float]) -> None:
@@ -91,6 +98,6 @@ def training(
 ) -> Training:
     images, labels = pictures()
     where, labels = torch.device(device), labels if model.labelled else None
-    batches = Batches(images, labels, 8, seed, where)
+    batches = Batches(images, labels, 8, seed, where, model.labels)
     model.to(where)
     return Training(model, batches, shipped(name).optim, **settings)

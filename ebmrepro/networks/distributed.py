@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -66,6 +66,21 @@ def total(value: Tensor) -> Tensor:
 def mean(value: Tensor) -> Tensor:
     """Average over the ranks, without gradient; where there is one, the tensor itself."""
     return value if count() == 1 else total(value) / count()
+
+
+def joint_mean(own: Tensor) -> Tensor:
+    """Average over the ranks, through which each rank's loss reaches the rows of all."""
+    return own if count() == 1 else _JointMean.apply(own)  # pyright: ignore[reportReturnType]
+
+
+class _JointMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        return mean(own)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return mean(gradients[0])
 
 
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:

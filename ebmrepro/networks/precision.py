@@ -24,7 +24,7 @@ from ebmrepro.config.types import Precision
 from ebmrepro.networks import distributed
 from ebmrepro.networks.energies import RBM
 from ebmrepro.networks.layers import linear_layers
-from ebmrepro.networks.products import affine
+from ebmrepro.networks.products import product
 from ebmrepro.system.errors import UserError
 
 KINDS_OF_CALL = 64  # of one network that are compiled: with and without gradient, by batch size
@@ -136,7 +136,8 @@ def _round(network: nn.Sequential) -> None:
     for layer in linear_layers(network):
 
         def forward(x: Tensor, layer: nn.Linear = layer) -> Tensor:
-            return affine(x, layer.weight.T, layer.bias, rounded=True)
+            y = product(x, layer.weight.T, rounded=True)
+            return y if layer.bias is None else y + layer.bias
 
         layer.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -136,7 +136,7 @@ def prepared(model: Method, x: np.ndarray, y: np.ndarray, block: Block, seed: in
     threads.fit(model)
     labels = y if model.labelled else None
     where = device.device()
-    batches = Batches(x, labels, block.batch_size, seed, where)
+    batches = Batches(x, labels, block.batch_size, seed, where, model.labels)
     how = block.precision, precision.compiler(), graphs.recorder(where)
     return Training(model, batches, block.optim, block.ema, *how)
 

@@ -7,7 +7,7 @@ must ask the others; otherwise the statistics, and the results, would depend on 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +38,15 @@ class OverRanks(nn.Module):
         mean, variance = self.running_mean, self.running_var
         if self.training:
             over = [0, *range(2, x.ndim)]
-            mean = _Mean.apply(x.mean(over))
-            variance = _Mean.apply((x - mean.view(shape)).square().mean(over))
+            mean = distributed.joint_mean(x.mean(over))
+            variance = distributed.joint_mean((x - mean.view(shape)).square().mean(over))
             self._remember(mean, variance, x.numel() // x.shape[1] * distributed.count())
-        scale = self.weight * (variance + self.eps).rsqrt()
-        normed = (x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        scale = (variance + self.eps).rsqrt()
+        if self.weight is None:
+            normed = (x - mean.view(shape)) * scale.view(shape)
+        else:
+            scale = self.weight * scale
+            normed = (x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
         return normed.to(given.dtype)
 
     @torch.no_grad()
@@ -60,15 +64,3 @@ def over_ranks(module: nn.Module) -> None:
             setattr(module, name, OverRanks(child))
         else:
             over_ranks(child)
-
-
-class _Mean(torch.autograd.Function):
-    """Mean over the ranks, through which each rank's loss reaches the rows of all."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        return distributed.mean(own)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return distributed.mean(gradients[0])

@@ -44,6 +44,8 @@ class Batches:
         images: uint8 (N, C, H, W); may be mapped read-only.
         labels: int64 (N,), or None for batches of images alone.
         size: images per batch, of all ranks together.
+        few: how many of the images, as many of each class, `take_few` gives with their labels;
+            which they are follows from the seed.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Batches:
         size: int,
         seed: int,
         device: torch.device,
+        few: int | None = None,
     ):
         if len(images) < size:
             raise ParamsError(
@@ -73,6 +76,12 @@ class Batches:
         rows = torch.zeros(len(self), own.stop - own.start, dtype=torch.int64)
         self._rows = rows.to(device)  # of each batch
         self.position = torch.zeros(1, dtype=torch.int64, device=device)  # batches passed
+        self._few: Tensor | None = None
+        if few is not None and labels is not None:
+            chosen = balanced(np.asarray(labels), few, seed)
+            self._few = torch.from_numpy(images[chosen]).to(device)
+            self._few_labels = torch.from_numpy(np.asarray(labels)[chosen]).to(device)
+            self._few_rows = torch.zeros_like(self._rows)
         self._ahead: Iterator[Tensor] | None = None
 
     def __len__(self) -> int:
@@ -91,6 +100,12 @@ class Batches:
         rows = batches[:, distributed.rows(self.size)]
         self._rows.copy_(torch.from_numpy(rows))
         self.position.fill_(start)
+        if self._few is not None:
+            rng, few = np.random.default_rng((self.seed, epoch, 1)), len(self._few)
+            again = [rng.permutation(few) for _ in range(0, batches.size, few)]
+            again = np.concatenate(again)[: batches.size].reshape(batches.shape)
+            own = again[:, distributed.rows(self.size)]
+            self._few_rows.copy_(torch.from_numpy(own))
         if not isinstance(self._images, Tensor):
             self._ahead = _ahead(self._images, rows[start:], self.device)
 
@@ -103,6 +118,15 @@ class Batches:
             assert self._ahead, "an epoch has begun"
             images = next(self._ahead)
         return from_uint8(images), None if self._labels is None else self._labels[rows]
+
+    def take_few(self) -> tuple[Tensor, Tensor] | None:
+        """As many of the few images with labels, which come in a new order whenever all have been
+        seen: (size, C, H, W) and (size,); None where there are none.
+        """
+        if self._few is None:
+            return None
+        rows = self._few_rows.index_select(0, self.position)[0]
+        return from_uint8(self._few[rows]), self._few_labels[rows]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The batches of an epoch from `start` on, one after the other."""
@@ -117,6 +141,25 @@ class Batches:
     def end(self) -> None:
         """Read no more of the epoch."""
         self._ahead = None
+
+
+def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Rows of `count` images, as many of each class, the first of an order that the seed gives."""
+    classes = np.unique(labels)
+    each = count // len(classes)
+    if each * len(classes) != count:
+        raise ParamsError(
+            f"params.yaml: hparams.labels: found {count}, which {len(classes)} classes cannot "
+            "share evenly"
+        )
+    order = np.random.default_rng((seed, 0, 2)).permutation(len(labels))
+    rows = [order[labels[order] == label][:each] for label in classes]
+    if (fewest := min(map(len, rows))) < each:
+        raise ParamsError(
+            f"params.yaml: hparams.labels: found {count}, {each} of each class; a class has "
+            f"{fewest} training images"
+        )
+    return np.sort(np.concatenate(rows))
 
 
 def _ahead(images: np.ndarray, batches: np.ndarray, device: torch.device) -> Iterator[Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.types import Precision
-from ebmrepro.methods.base import Labelled, Method, Turn
+from ebmrepro.methods.base import Labelled, Method, PartlyLabelled, Turn
 from ebmrepro.networks import distributed
 from ebmrepro.networks.conv3x3 import Vanishing
 from ebmrepro.networks.precision import prepare
@@ -246,11 +246,14 @@ class Training:
     def device_step(self) -> Taken:
         """All of a step that happens on the device, and nothing that the host has to remember."""
         x, y = self.batches.take()
+        batch = x if y is None else Labelled(x, y)
+        if few := self.batches.take_few():
+            batch = PartlyLabelled(x, Labelled(*few))
         terms: dict[str, Tensor] = {}
         added: list[str] = []
         players: list[str] = []
         with WholeBatch() if distributed.count() > 1 else nullcontext():
-            for turn in self.method.step(x if y is None else Labelled(x, y), self.epoch):
+            for turn in self.method.step(batch, self.epoch):
                 taken = self._take(turn)
                 for key, value in taken.items():
                     self._sums.setdefault(key, torch.zeros_like(value)).add_(value)

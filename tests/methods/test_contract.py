@@ -251,7 +251,10 @@ def test_the_smallest_batch_is_the_smallest_that_can_be_learnt_from(name: str):
 
     def is_finite(n: int) -> bool:
         model = small.build(name)
-        turns = list(model.step(small.batch(model, n), model.epochs - 1))
+        try:
+            turns = list(model.step(small.batch(model, n), model.epochs - 1))
+        except ValueError:  # as torch has it of one image, which it is to normalise
+            return False
         return all(turn.loss is None or turn.loss.isfinite() for turn in turns)
 
     assert is_finite(least) and (least == 1 or not is_finite(least - 1))

@@ -24,7 +24,7 @@ from ebmrepro.training import batch_norm
 from ebmrepro.training.loop import Record
 
 NETS = {"normed": small.NORMED, "conv3x3": small.CONV3X3}
-OF_RBMS = [name for name in small.METHODS if name not in small.GANS]
+PLAIN = [*small.OF_RBMS, *small.LADDERS]
 
 
 def trained(name: str, net: dict[str, Any], **settings: Any) -> tuple[Method, list[Record]]:
@@ -74,7 +74,7 @@ def test_networks_are_the_outermost_sequences_of_layers():
 
 @pytest.mark.parametrize(
     ("name", "net"),
-    [*itertools.product(small.GANS, NETS.values()), *((name, small.MLP) for name in OF_RBMS)],
+    [*itertools.product(small.GANS, NETS.values()), *((name, small.MLP) for name in PLAIN)],
 )
 def test_bfloat16_moves_every_player_and_leaves_all_but_the_layers_in_float32(name: str, net: Any):
     start = {k: v.clone() for k, v in small.build(name, net).state_dict().items()}
@@ -126,7 +126,7 @@ def test_weights_are_rounded_together_at_each_call_of_a_network(name: str, net: 
     assert len(together) == len(learns) + sum(learns) and sum(learns) < len(learns)
 
 
-@pytest.mark.parametrize("name", OF_RBMS)
+@pytest.mark.parametrize("name", small.OF_RBMS)
 def test_between_the_products_of_rbms_and_of_what_they_become_all_is_float32(name: str):
     model = small.build(name)
     training = small.training(model, name, precision="bf16")
@@ -146,7 +146,7 @@ def test_between_the_products_of_rbms_and_of_what_they_become_all_is_float32(nam
     assert set(seen) <= {torch.float32}
 
 
-@pytest.mark.parametrize("name", OF_RBMS)
+@pytest.mark.parametrize("name", small.OF_RBMS)
 def test_weights_that_are_rounded_once_a_turn_are_those_that_the_turn_begins_with(name: str):
     ends = []
     for keep in (True, False):

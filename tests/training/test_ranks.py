@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import trainings
-from small import GANS, METHODS, NORMED, build, pictures, training
+from small import GANS, LADDERS, METHODS, NORMED, build, pictures, training
 from torch import nn
 
 from ebmrepro.config.documents import ParamsError
@@ -25,7 +25,7 @@ from ebmrepro.training.batches import Batches
 
 FORKS = multiprocessing.get_context("forkserver")
 # EBGAN-PT's term is over the pairs of a rank's own images, so halves have other pairs.
-SAME_IN_RANKS = [name for name in GANS if name != "ebgan_pt"]
+SAME_IN_RANKS = [name for name in (*GANS, *LADDERS) if name != "ebgan_pt"]
 # A bias before batch normalisation changes nothing but the running mean after it, and its gradient
 # is rounding alone, of which Adam makes whole steps.
 ROUNDING = {"G.0.bias", "G.1.running_mean"}

@@ -2,4 +2,5 @@
 
 from ebmrepro.methods.base.method import Labelled as Labelled
 from ebmrepro.methods.base.method import Method as Method
+from ebmrepro.methods.base.method import PartlyLabelled as PartlyLabelled
 from ebmrepro.methods.base.method import Turn as Turn

@@ -43,6 +43,13 @@ class Labelled(NamedTuple):
     y: Tensor  # (N,) int64
 
 
+class PartlyLabelled(NamedTuple):
+    """A batch for a method that learns from the labels of a few images."""
+
+    x: Tensor  # (N, C, H, W) in [-1, 1]
+    few: Labelled  # as many of the images whose labels are known
+
+
 class Method(nn.Module, ABC):
     """One paper: its networks (submodules), its equations (`step`), its state (buffers).
 
@@ -87,6 +94,13 @@ class Method(nn.Module, ABC):
 
     def after_epoch(self, epoch: int, means: Mapping[str, Tensor]) -> None:
         """Called with the epoch's means of all terms (0-d tensors, over all ranks)."""
+
+    @property
+    def labels(self) -> int | None:
+        """Of how many training images, as many of each class, a labelled method sees the labels:
+        `step` gets a `PartlyLabelled` batch then. None: of all.
+        """
+        return None
 
     @property
     def hinge(self) -> Tensor | float | None:
