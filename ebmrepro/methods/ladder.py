@@ -8,10 +8,10 @@ Mathieu, LeCun: Energy-based Generative Adversarial Network. ICLR 2017, arXiv:16
     z_l        encode        layer l, normalised over the batch; z_0 is the pixels in [0, 1]
     n_l        hp.noise      deviation of the Gaussian noise in z_l on the corrupted path
     u_l        decode        what layer l is told from above, normalised over the batch
-    hat z_l    combine       z_l without its noise, as guessed from the noisy z_l and u_l
-    mu, v      a             functions of u_l in hat z_l, of ten numbers a unit ("vanilla")
+    ẑ_l        combine       z_l without its noise, as guessed from the noisy z_l and u_l
+    μ, v       a             functions of u_l in ẑ_l, of ten numbers a unit ("vanilla")
     C_c        cost/labels   cross-entropy of the labelled images, by the corrupted path
-    C_d^l      costs         || (hat z_l - m_l) / s_l - z_l ||^2 over the units of layer l; m_l, s_l
+    C_d^l      costs         || (ẑ_l - m_l) / s_l - z_l ||^2 over the units of layer l; m_l, s_l
                              mean and deviation on the clean path, at the bottom 0 and 1
     lambda_l   hp.denoising  weight of C_d^l, here over the units: 1000 is 1000/784 for the pixels
 

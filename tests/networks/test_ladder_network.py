@@ -44,7 +44,7 @@ def in_numpy(network: Ladder, v: np.ndarray, noise: list[np.ndarray]) -> tuple[n
         clean.append(normalised(h @ W))
         noisy.append(normalised(h_noisy @ W)[0] + noise[layer])
         h, h_noisy = (np.maximum(z + beta, 0) for z in (clean[-1][0], noisy[-1]))
-    logits = weights["gamma"] * (noisy[-1] + beta)
+    logits = weights["gamma"] * (noisy[-1] + weights[f"beta.{top - 1}"])
     u = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     costs = []
     for layer in range(top, -1, -1):
