@@ -33,7 +33,7 @@ from torch.nn.functional import relu
 from ebmrepro.config.networks import GeneratorNet
 from ebmrepro.config.types import Count, Epochs, Positive
 from ebmrepro.methods.base import Turn
-from ebmrepro.methods.base.gan import GAN
+from ebmrepro.methods.base.gan import GAN, frozen
 from ebmrepro.methods.base.ladder_network import LadderHparams, LadderNetwork
 
 
@@ -78,7 +78,9 @@ class EBGANLN(LadderNetwork, GAN):
         terms |= {"energy/fake": fake.mean(), "hinge/active": (fake < m).float().mean()}
         yield Turn("D", cost + relu(m - fake).mean(), terms)  # L_D = C_c + D(x) + [m - D(G(z))]^+
 
-        yield Turn("G", self.energy(self.sample(len(x.x))).mean())  # L_G = D(G(z))
+        with frozen(self.D):
+            fake = self.energy(self.sample(len(x.x))).mean()
+        yield Turn("G", fake)  # L_G = D(G(z))
 
     def after_epoch(self, epoch, means):
         super().after_epoch(epoch, means)
