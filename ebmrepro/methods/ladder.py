@@ -31,7 +31,7 @@ Departures:
 - A seed draws the labelled images, as many of each class, and all else. The paper has 15 seeds.
 - Nobody draws images from a ladder network. Here `sample` runs chains from uniform noise: hat x - x
   is about n_0^2 times the slope of log p (Alain and Bengio, 2014), so that half of it and noise of
-  deviation n_0 is a step of Langevin's; the noise falls to 0 over the chain.
+  deviation n_0 is a step of Langevin's; hat x is held to [0, 1], and the noise falls to 0.
 """
 
 import torch
@@ -54,7 +54,7 @@ class LadderAlone(LadderNetwork):
         v = torch.rand(n, torch.Size(self.shape).numel(), device=self.rate.device)
         for t in range(1, self.hp.chain_steps + 1):
             noise = self.hp.noise * (1 - t / self.hp.chain_steps) * torch.randn_like(v)
-            v = (v + self.D.reconstruct(v)) / 2 + noise
+            v = (v + self.D.reconstruct(v).clamp(0, 1)) / 2 + noise
         return self.image(v.clamp(0, 1))
 
     def step(self, x, epoch):

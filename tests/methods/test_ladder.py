@@ -93,6 +93,14 @@ def test_chains_end_between_black_and_white_and_differ():
     assert x.min() >= -1 and x.max() <= 1 and len(x.flatten(1).unique(dim=0)) == 50
 
 
+def test_a_guess_that_runs_away_takes_no_chain_with_it():
+    """Nothing bounds hat x; of noise, which it was not trained on, it may be far from any pixel."""
+    model = small.build("ladder", chain_steps=300).eval()
+    with torch.no_grad():
+        model.D.a[0][9] = 10.0  # v(u) = 10: hat x = 10 x
+    assert model.sample(5).isfinite().all()
+
+
 # The few images with labels ----------------------------------------------------------------------
 
 
