@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from ebmrepro import __version__
 from ebmrepro.config import documents, environment, optimisers, params
 from ebmrepro.pipeline.campaign import commands as campaign
-from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
+from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, in_project, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import ending, errors, machine, reading, signals
@@ -146,6 +146,7 @@ def compare(
 
     Such as: ebmrepro compare digits/ebgan digits/ebgan__no_hinge. A page has it too, with curves.
     """
+    in_project()
     from ebmrepro.pipeline import answers
 
     answers.compare(a, b)
