@@ -369,6 +369,10 @@ def _check_files(out: Path, weights: Path) -> None:
         raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
     if not weights.exists():
         raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
+    if not weights.with_name(beside := "model.sha256").exists():  # of an earlier version's training
+        typer.echo(
+            f"{weights}: no {beside} beside it, so nothing holds it to what was trained", err=True
+        )
 
 
 @app.command()

@@ -13,6 +13,7 @@ import typer
 
 from ebmrepro import cli
 from ebmrepro.config import environment, params
+from ebmrepro.runs import results
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -264,6 +265,18 @@ def test_a_trained_model_is_that_of_the_runs_first_seed(
     for seed, asked in ((first, ()), (9, ("--seed", "9"))):
         _, _, err = answer(capfd, monkeypatch, command, "digits", "ebgan", *asked)
         assert f"models/digits/ebgan/{seed}/model.safetensors: no such file" in err
+
+
+def test_weights_without_their_checksum_are_said_to_be_unchecked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    weights = tmp_path / "model.safetensors"
+    weights.touch()
+    cli._check_files(tmp_path / "x.png", weights)
+    assert capfd.readouterr().err.startswith(f"{weights}: no {results.SUM} beside it")
+    (tmp_path / results.SUM).touch()
+    cli._check_files(tmp_path / "x.png", weights)
+    assert not capfd.readouterr().err
 
 
 def test_the_version_is_said_without_a_command(
