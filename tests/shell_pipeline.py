@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ebmrepro.pipeline import executors
 
-DRIVER = Path(executors.__file__).with_name("scheduler.py")
+PYTHON = [sys.executable, "-P", "-W", "ignore"]
+DRIVER = [str(Path(executors.__file__).with_name("scheduler.py"))]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 PATIENCE = 300  # seconds after which a test gives up; none depends on how fast anything is
 
@@ -42,7 +43,7 @@ class Project:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-P", "-W", "ignore", str(DRIVER), *words],
+            [*PYTHON, *DRIVER, *words],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

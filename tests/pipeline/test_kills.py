@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shell_pipeline import DRIVER, PATIENCE, Project, ended, until
+from shell_pipeline import DRIVER, PATIENCE, PYTHON, Project, ended, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +24,7 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 KILLS = max(3, int(os.environ.get("EBMREPRO_SOAK", "8")) // 5)
-REPRO = [sys.executable, "-P", "-W", "ignore", "-m", "ebmrepro", "repro", "--jobs", "2"]
+REPRO = [*PYTHON, "-m", "ebmrepro", "repro", "--jobs", "2"]
 PARTS = 4
 STAGES = PARTS + 2
 PIPELINE = f"""\
@@ -53,7 +53,7 @@ stages:
 STRUCK = """
 import json, os, runpy, signal, sys, types
 import dvc.rwlock
-at, kept, script = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+at, kept = map(int, sys.argv[1:3])
 def dump(tree, file, count=[0]):
     count[0] += 1
     text = json.dumps(tree)
@@ -62,8 +62,8 @@ def dump(tree, file, count=[0]):
         file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 dvc.rwlock.json = types.SimpleNamespace(**{**vars(json), "dump": dump})
-sys.argv = [script, "--jobs", "2"]
-runpy.run_path(script, run_name="__main__")
+del sys.argv[:3]
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 REWRITES = 2 * STAGES  # of that list, in a whole run: as a stage begins and as it ends
 
@@ -124,7 +124,28 @@ def torn(path: Path) -> bool:
 def driver_of(process: subprocess.Popen[str]) -> int | None:
     """What drives DVC for a typed `ebmrepro repro`."""
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        if DRIVER.name.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+        if DRIVER[0].encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+            return int(child)
+    return None
+
+
+def strike(project: Project, victim: str, rng: random.Random) -> bool:
+    """Run until a kill ends it: of the typed command, of its driver, or of DVC as it writes.
+
+    False if it had ended by then.
+    """
+    if victim == "list":
+        where = [str(rng.randint(1, REWRITES)), str(rng.choice([0, 0, 1, 20]))]
+        command = [*PYTHON, "-c", STRUCK, *where, *DRIVER, "--jobs", "2"]
+        ended(typed(project, command), -signal.SIGKILL)
+        return True
+    return False
+
+
+def driver_of(process: subprocess.Popen[str]) -> int | None:
+    """What drives DVC for a typed `ebmrepro repro`."""
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        if DRIVER[0].encode() in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
     return None
 
