@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -123,9 +124,10 @@ def torn(path: Path) -> bool:
 
 def driver_of(process: subprocess.Popen[str]) -> int | None:
     """What drives DVC for a typed `ebmrepro repro`."""
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        if DRIVER[0].encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-            return int(child)
+    with contextlib.suppress(OSError):  # one of them, or it, has just ended
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if DRIVER[0].encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
     return None
 
 
@@ -138,26 +140,6 @@ def strike(project: Project, victim: str, rng: random.Random) -> bool:
         where = [str(rng.randint(1, REWRITES)), str(rng.choice([0, 0, 1, 20]))]
         command = [*PYTHON, "-c", STRUCK, *where, *DRIVER, "--jobs", "2"]
         ended(typed(project, command), -signal.SIGKILL)
-        return True
-    return False
-
-
-def driver_of(process: subprocess.Popen[str]) -> int | None:
-    """What drives DVC for a typed `ebmrepro repro`."""
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        if DRIVER[0].encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-            return int(child)
-    return None
-
-
-def strike(project: Project, victim: str, rng: random.Random) -> bool:
-    """Run until a kill ends it: of the typed command, of its driver, or of DVC as it writes.
-
-    False if it had ended by then.
-    """
-    if victim == "list":
-        words = [str(rng.randint(1, REWRITES)), str(rng.choice([0, 0, 1, 20])), str(DRIVER)]
-        ended(typed(project, [sys.executable, "-P", "-W", "ignore", "-c", STRUCK, *words]), -9)
         return True
     process, after = typed(project), rng.randrange(STAGES)
     until(lambda: driver_of(process) or process.poll() is not None)
