@@ -14,7 +14,7 @@ from ebmrepro.pipeline import executors
 PYTHON = [sys.executable, "-P", "-W", "ignore"]
 DRIVER = [str(Path(executors.__file__).with_name("scheduler.py"))]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
-PATIENCE = 300  # seconds after which a test gives up; none depends on how fast anything is
+PATIENCE = 900  # seconds after which a test gives up; none depends on how fast anything is
 
 # What a stage's commands may use: a count of runs, and waiting for what a test or a stage does.
 SHELL = """\

@@ -87,7 +87,7 @@ def start(folder: Path, name: str, **settings: Any) -> BaseProcess:
     return child
 
 
-def finish(child: BaseProcess, patience: float = 120) -> int:
+def finish(child: BaseProcess, patience: float = 900) -> int:
     """Wait for a process; its exit code, or minus the signal that ended it."""
     child.join(patience)
     if child.exitcode is None:
