@@ -12,7 +12,7 @@ from pathlib import Path
 from ebmrepro.pipeline import executors
 
 PYTHON = [sys.executable, "-P", "-W", "ignore"]
-DRIVER = [str(Path(executors.__file__).with_name("scheduler.py"))]
+DRIVER = [str(Path(executors.__file__).with_name("scheduler.py")), "repro"]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 PATIENCE = 900  # seconds after which a test gives up; none depends on how fast anything is
 
