@@ -71,8 +71,9 @@ test: $(READY)  ## run the tests (TESTERS=2 files at once)
 	@$(ACTIVATE) && pytest -n $(TESTERS) --dist loadfile
 
 KILLS ?= 60
-soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N) and compare bytes
-	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest tests/runs tests/config tests/data tests/system tests/tracking tests/networks
+SOAKED := tests/runs tests/pipeline/test_kills.py tests/config tests/data tests/system tests/tracking tests/networks
+soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N), `repro` at a fifth, and compare bytes
+	@$(ACTIVATE) && EBMREPRO_SOAK=$(KILLS) pytest --durations=20 $(SOAKED)
 
 # Each ends in success or in one line; the first two print a table. Under 10 minutes.
 HOSTILE := tests/test_hostile.py tests/test_machines.py tests/system tests/pipeline/test_before.py tests/config/test_bounds.py \

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from ebmrepro import __version__
 from ebmrepro.config import documents, environment, optimisers, params
 from ebmrepro.pipeline.campaign import commands as campaign
-from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
+from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, in_project, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import ending, errors, machine, reading, signals
@@ -146,6 +146,7 @@ def compare(
 
     Such as: ebmrepro compare digits/ebgan digits/ebgan__no_hinge. A page has it too, with curves.
     """
+    in_project()
     from ebmrepro.pipeline import answers
 
     answers.compare(a, b)
@@ -368,6 +369,10 @@ def _check_files(out: Path, weights: Path) -> None:
         raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
     if not weights.exists():
         raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
+    if not weights.with_name(beside := "model.sha256").exists():  # of an earlier version's training
+        typer.echo(
+            f"{weights}: no {beside} beside it, so nothing holds it to what was trained", err=True
+        )
 
 
 @app.command()

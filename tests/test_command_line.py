@@ -4,12 +4,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from ebmrepro import cli
 from ebmrepro.config import environment, params
+from ebmrepro.runs import results
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -17,10 +21,13 @@ SUITES = params.load(ROOT / "params.yaml").suites
 
 
 def answer(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *arguments: str,
+    folder: Path = ROOT,
 ) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of `ebmrepro ARGUMENTS`, in this process."""
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/ebmrepro", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -68,6 +75,41 @@ def test_a_wrong_argument_gets_one_line(
     code, out, err = answer(capfd, monkeypatch, *arguments.split())
     assert code == 2 and out == ""
     assert err.endswith("\n") and err.count("\n") == 1 and message in err
+
+
+def commands(group: Any, *before: str) -> Iterator[list[str]]:
+    """Every command of `ebmrepro`, with words for the arguments that it cannot do without."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *before, name)
+        else:
+            needed = [p.name for p in command.params if p.required]
+            yield [*before, name, *(WORDS.get(name, "digits") for name in needed)]
+
+
+WORDS = {"method": "ebgan", "name": "wide", "changes": "hparams.margin=8", "folder": "home"}
+ANYWHERE = ["fetch", "inception"]  # needs no project
+IN_PROJECT = [each for each in commands(typer.main.get_command(cli.app)) if each != ANYWHERE]
+
+
+@pytest.mark.parametrize("words", IN_PROJECT, ids=" ".join)
+@pytest.mark.parametrize("parent", ["project", "elsewhere"])
+def test_outside_of_the_projects_folder_a_command_refuses_in_a_line_and_writes_nothing(
+    words: list[str],
+    parent: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    if parent == "project":
+        for name in ("params.yaml", "dvc.yaml"):
+            (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    code, out, err = answer(capfd, monkeypatch, *words, folder=folder)
+    assert (code, out) == (2, "")
+    assert err.endswith("; run in the project's folder\n") and err.count("\n") == 1
+    assert not list(folder.iterdir())
 
 
 def test_a_line_break_in_an_argument_makes_no_second_line(
@@ -223,6 +265,18 @@ def test_a_trained_model_is_that_of_the_runs_first_seed(
     for seed, asked in ((first, ()), (9, ("--seed", "9"))):
         _, _, err = answer(capfd, monkeypatch, command, "digits", "ebgan", *asked)
         assert f"models/digits/ebgan/{seed}/model.safetensors: no such file" in err
+
+
+def test_weights_without_their_checksum_are_said_to_be_unchecked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    weights = tmp_path / "model.safetensors"
+    weights.touch()
+    cli._check_files(tmp_path / "x.png", weights)
+    assert capfd.readouterr().err.startswith(f"{weights}: no {results.SUM} beside it")
+    (tmp_path / results.SUM).touch()
+    cli._check_files(tmp_path / "x.png", weights)
+    assert not capfd.readouterr().err
 
 
 def test_the_version_is_said_without_a_command(

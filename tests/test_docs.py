@@ -401,6 +401,19 @@ def test_every_file_of_the_project_that_a_page_names_exists():
     assert told and [path for path in sorted(told) if not (ROOT / path).exists()] == []
 
 
+def test_every_test_that_the_page_on_reliability_names_exists():
+    """A file of tests may stand without its folder, and a name may be cut, by "..."."""
+    files = list((ROOT / "tests").rglob("*.py"))
+    there = {path.stem for path in files}
+    for path in files:
+        there |= set(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE))
+    told = set(re.findall(r"\btest_\w+(?:\.\.\.)?", code_of(PAGES["reliability.md"])))
+    whole = {name for name in told if not name.endswith("...")}
+    cut = {name.removesuffix("...") for name in told - whole}
+    assert len(whole) > 100 and sorted(whole - there) == []
+    assert [start for start in cut if not any(name.startswith(start) for name in there)] == []
+
+
 def test_every_setting_of_the_environment_that_a_page_names_is_read_somewhere():
     read = "\n".join(path.read_text() for path in (ROOT / "ebmrepro").rglob("*.py"))
     told = set(re.findall(r"\b(?:EBMREPRO|MLFLOW)_[A-Z_]+", WORDS))

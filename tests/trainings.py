@@ -25,19 +25,28 @@ SUITE = "digits"
 
 
 def project(folder: Path, names: list[str]) -> Path:
-    """A folder with the data of the digits suite and a params.yaml of small, short trainings."""
+    """A folder with the data of the digits suite and a params.yaml of small, short trainings.
+
+    A method that digits lacks comes from a suite that has it.
+    """
     tree = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
     suite = tree[SUITE]
     suite["budget"] = 0.05
     suite["evaluate"] |= {"generated": 200, "energies": 100}
+    others = [other["methods"] for other in tree.values() if "methods" in other]
+    methods = [name for name in names if name != "dbn"]
+    suite["methods"] = {
+        name: next(blocks[name] for blocks in [suite["methods"], *others] if name in blocks)
+        for name in methods
+    }
     for block in (suite["dbn"], *suite["methods"].values()):
         block |= {"batch_size": 128, "grids": 2}
         hparams = block["hparams"]
         for key in {"G", "D", "encoder", "decoder"} & set(hparams):
             hparams[key]["hidden"] = [16]
-    suite["dbn"]["hparams"] |= {"layers": [24, 16], "chain_steps": 5, "warmup_epochs": 1}
-    methods = [name for name in names if name in suite["methods"]]
-    suite["methods"] = {name: suite["methods"][name] for name in methods}
+        small = {"layers": [24, 16, 8, 4][: len(hparams.get("layers", []))], "chain_steps": 5}
+        hparams |= {key: value for key, value in small.items() if key in hparams}
+    suite["dbn"]["hparams"] |= {"layers": [24, 16], "warmup_epochs": 1}
     run = {"suites": [SUITE], "methods": methods, "variants": [], "seeds": [0], "grids": []}
     run["classifiers"] = []
     run["linear_codes"] = []
@@ -78,7 +87,7 @@ def start(folder: Path, name: str, **settings: Any) -> BaseProcess:
     return child
 
 
-def finish(child: BaseProcess, patience: float = 120) -> int:
+def finish(child: BaseProcess, patience: float = 900) -> int:
     """Wait for a process; its exit code, or minus the signal that ended it."""
     child.join(patience)
     if child.exitcode is None:
