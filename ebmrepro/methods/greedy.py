@@ -21,8 +21,8 @@ Then all four learn the labels by backprop, under one softmax layer where they w
 Departures:
 - The paper was not read, and is recalled. In its authors' later code (PLearn, 2007) the way back
   has weights of its own or the transposed ones, by choice; here it has the transposed ones.
-- Sizes, rates and numbers of epochs were chosen on held-out images there, for each kind. Here every
-  kind has the same, which are the DBN's of 2006; the optimisers are those of the `optim` block.
+- Sizes and numbers of epochs were chosen on held-out images there, for each kind. Here all have the
+  same, the epochs of 2006; the optimisers, and rates chosen so, are those of the `optim` block.
 - Glorot's rule is of 2010, and kinder to random weights.
 """
 
