@@ -15,7 +15,7 @@ from ebmrepro.training.loop import Training
 
 METHODS = declarations.available_methods()
 LADDERS = ["ebgan_ln", "ladder"]
-OF_RBMS = [name for name in METHODS if name.startswith(("dbn", "autoencoder", "rbm"))]
+OF_RBMS = [name for name in METHODS if name.startswith(("dbn", "autoencoder", "rbm", "greedy"))]
 GANS = [name for name in METHODS if name not in (*LADDERS, *OF_RBMS)]
 SHAPE = (1, 8, 8)
 CLASSES = 3
@@ -44,6 +44,8 @@ def hparams(name: str, net: dict[str, Any] = MLP, **changes: Any) -> Any:
     if name == "dbn":
         small |= {"layers": [10, 8], "rbm_epochs": 2, "finetune_epochs": 3, "warmup_epochs": 1}
         small |= {"chain_steps": 5}
+    elif name == "greedy":
+        small |= {"layers": [10, 8], "rbm_epochs": 2, "finetune_epochs": 3, "chain_steps": 5}
     elif name == "dbn_updown":
         small |= {"layers": [10, 8], "top": 12, "rbm_epochs": 2, "updown_epochs": 3}
         small |= {"chain_steps": 5}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ebmrepro.config.documents import Strict, rule
+from ebmrepro.config.networks import KIND, MLP, Conv
 from ebmrepro.config.optimisers import Adam
 from ebmrepro.config.types import (
     Count,
     Decay,
-    Layers,
     Levels,
     Natural,
     Once,
@@ -27,6 +27,8 @@ Depths = Annotated[list[Several], Some, Once]  # numbers of layers; D and Enc + 
 Sizes = Annotated[list[Count], Some, Once]
 Switches = Annotated[list[bool], Some, Once]
 Rules = Annotated[list[Literal["adam", "sgd"]], Some, Once]
+
+NETWORK = ("nLayerG", "nLayerD", "sizeG", "sizeD", "dropoutD")  # the settings that are no rule's
 
 
 class GridTable(Strict):
@@ -48,6 +50,11 @@ class GridTable(Strict):
     def count(self) -> int:
         return math.prod(len(values) for _, values in self)
 
+    @property
+    def networks(self) -> list[list[Any]]:
+        """The values of all settings of networks."""
+        return [sorted(getattr(self, key)) for key in NETWORK]
+
 
 class GridTables(Strict):
     ebgan: GridTable
@@ -60,6 +67,7 @@ class GridDraw(Strict):
     ebgan: Count
     gan: Count
     ebgan_pt: Natural  # the first so many of EBGAN's, with the pulling-away term
+    matched: bool  # GANs have the networks of the EBGANs, and optimisers and rates in turn
 
 
 class GridStd(Strict):
@@ -87,13 +95,19 @@ class GridSweep(Strict):
 
 
 class GridClassifier(Strict):
-    """What I' asks: an MLP of the suite's training images and labels."""
+    """What I' asks: a network of the suite's training images and labels."""
 
-    hidden: Layers
+    network: Annotated[MLP | Conv, KIND]
     epochs: Count  # not scaled by any budget: the judge is the same for every grid
     batch_size: Count
     optim: Adam
     seed: Seed
+
+    @rule
+    def _is_the_same_in_training_and_after(self):
+        if self.network.batch_norm:
+            raise ValueError("network.batch_norm: found true; the judge has none")
+        return self
 
 
 class GridScore(Strict):
@@ -108,6 +122,7 @@ class Grid(Strict):
     epoch_fraction: PositiveFraction  # of `epochs` that are run here, times the suite's budget
     epochs: Count  # of every configuration
     batch_size: Several
+    padding: Natural  # black pixels on each side of an image, for the judge as well
     z: Count  # dimension of z ~ N(0, I)
     margin: Positive  # m, of the L2 norm
     pt_weight: Positive  # of the pulling-away term
@@ -130,5 +145,9 @@ class Grid(Strict):
             raise ValueError(
                 f"draw.ebgan_pt: found {self.draw.ebgan_pt}; they are drawn among EBGAN's "
                 f"{self.draw.ebgan}"
+            )
+        if self.draw.matched and self.table.ebgan.networks != self.table.gan.networks:
+            raise ValueError(
+                "draw.matched: found true; table.gan has other networks than table.ebgan"
             )
         return self

@@ -262,6 +262,10 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
         where = f"{path}: {name}.grid"
         _check_size(suite.grid.batch_size, images, where)
         _check_size(suite.grid.classifier.batch_size, images, f"{where}.classifier")
+        if shape:
+            padded = (shape[0], *(side + 2 * suite.grid.padding for side in shape[1:]))
+            if why := misfit(suite.grid.classifier.network, padded, 1):
+                raise ParamsError(f"{where}.classifier.network.{why}")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 

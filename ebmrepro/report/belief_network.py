@@ -1,4 +1,4 @@
-"""The deep belief network: its filters, its classifier, its depth, and its labels after up-down."""
+"""The deep belief network: filters, classifier, depth, other starts, and labels after up-down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS, LINE = 10, 1.45  # of pictures in a gallery, and the height of a line o
 
 
 def blocks(suite: Suite) -> Sequence[Block]:
-    """Of the system with a classifier, then of the one with labels in its top RBM."""
+    """Of the system with a classifier, of that with other starts, and of that with labels."""
     shown: list[Block] = []
     if (system := _first(suite, "classifier")) is not None:
         colour = figures.colour(system.name)
@@ -33,6 +33,9 @@ def blocks(suite: Suite) -> Sequence[Block]:
             *_table("numbers", suite, system),
             *_by_depth(suite),
         ]
+    if (system := _first(suite, "starts")) is not None:
+        columns = numbers.chosen([system], WORDS["starts"]["measures"])
+        shown += [numbers.table(WORDS.heading("starts"), [system], columns)] if columns else []
     if (system := _first(suite, "labels")) is not None:
         shown += [
             *_in_mind(system),

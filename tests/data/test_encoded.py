@@ -627,9 +627,17 @@ def test_lsun_is_read_from_its_database(bedrooms, tmp_path):
     assert {k: v["count"] for k, v in made["splits"].items()} == {"train": 15, "test": 5}
 
 
-def test_lsuns_patches_are_an_option(bedrooms, tmp_path):
-    asks = BEDROOMS.model_copy(update={"image": asked(64, kind="patch", scale=96)})
-    assert data.prepare("lsun", asks, tmp_path / "lsun")["shape"] == [3, 64, 64]
+def test_lsuns_patches_are_a_suite_of_their_own(bedrooms, tmp_path):
+    """Other pixels of the same bedrooms."""
+    suites = params.load(ROOT / "params.yaml").suites
+    made = {}
+    for name in ("lsun", "lsun_patches"):
+        asks = suites[name].data.model_copy(update={"test": 5})
+        folder = tmp_path / "data" / name
+        assert data.prepare(name, asks, folder)["shape"] == [3, 64, 64]
+        made[name], _ = data.read(folder, "train")
+    assert len(made["lsun"]) == len(made["lsun_patches"]) == 15
+    assert not np.array_equal(made["lsun"], made["lsun_patches"])
 
 
 def test_lsuns_zip_is_unpacked_once_to_the_cache(bedrooms, mirror, tmp_path, capsys):

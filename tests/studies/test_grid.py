@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ebmrepro.networks import layers
 from ebmrepro.studies.grid import configurations, play, results, workers
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
+from ebmrepro.studies.grid.score import Judge
 from ebmrepro.system import atomic
 from ebmrepro.system.signals import Stopped, Watch
 from ebmrepro.training.batches import Batches
@@ -42,13 +44,14 @@ def small(**changes: Any) -> Grid:
         tree["table"][kind] |= {"sizeG": [6, 10], "sizeD": [5, 7]}
     tree["sweep"] |= {"margins": [1.0, 10.0], "nLayerG": 3, "sizeG": 8, "sizeD": 6}
     tree |= {
-        "draw": {"ebgan": 2, "gan": 2, "ebgan_pt": 1},
+        "draw": {"ebgan": 2, "gan": 2, "ebgan_pt": 1, "matched": False},
         "epochs": 1,
         "epoch_fraction": 0.2,
         "z": 4,
     }
     tree["score"] |= {"generated": 40, "best": 9}
-    tree["classifier"] |= {"hidden": [16], "epochs": 2}
+    tree["classifier"]["network"] |= {"hidden": [16]}
+    tree["classifier"] |= {"epochs": 2}
     return Grid.model_validate({**tree, **changes})
 
 
@@ -78,6 +81,10 @@ def alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, where the stage is its own worker: another process imports torch for seconds."""
     monkeypatch.setattr(workers, "finish", workers.take)
     return here
+
+
+def matched() -> Grid:
+    return GRID.model_copy(update={"draw": GRID.draw.model_copy(update={"matched": True})})
 
 
 def whole(*arguments: Any) -> Played:
@@ -111,13 +118,38 @@ def test_table_1_holds_512_ebgans_and_6144_gans():
 
 
 @settings(max_examples=10)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["ebgan", "gan"]))
-def test_a_larger_draw_contains_a_smaller_one(seed: int, kind: Any):
-    count = getattr(GRID.table, kind).count
-    whole = configurations.drawn(kind, GRID, count, seed)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from(["ebgan", "gan"]), st.sampled_from([GRID, matched()])
+)
+def test_a_larger_draw_contains_a_smaller_one(seed: int, kind: Any, grid: Grid):
+    count = getattr(grid.table, kind).count
+    whole = configurations.drawn(kind, grid, count, seed)
     assert len({each.name for each in whole}) == count
     for n in (1, 2, 24, 25, 100, count - 1):
-        assert configurations.drawn(kind, GRID, n, seed) == whole[:n]
+        assert configurations.drawn(kind, grid, n, seed) == whole[:n]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_matched_gans_fill_every_panel_alike(seed: int):
+    """Figure 2's, by depth, as EBGANs do; figure 3's, by optimisers and rate, as one another."""
+    grid = matched()
+    ebgan, gan = (configurations.drawn(kind, grid, 512, seed) for kind in ("ebgan", "gan"))
+    keys = ("nLayerG", "nLayerD", "sizeG", "sizeD", "dropoutD")
+    for one, other in zip(ebgan, gan, strict=True):
+        assert all(getattr(one, key) == getattr(other, key) for key in keys)
+    for n in (12, 24, 504):
+        panels = Counter((each.optimD, each.optimG, each.lr) for each in gan[:n])
+        assert set(panels.values()) == {n // 12} and len(panels) == 12
+    assert ebgan == configurations.drawn("ebgan", GRID, 512, seed)
+    different = [[each.name for each in configurations.drawn("gan", grid, 24, s)] for s in (2, 3)]
+    assert different[0] != different[1]
+
+
+def test_gans_are_matched_where_both_columns_have_the_same_networks():
+    tree = matched().model_dump()
+    tree["table"]["gan"]["sizeG"] = [400]
+    with pytest.raises(ValueError, match="matched: found true; table"):
+        Grid.model_validate(tree)
 
 
 def test_a_draw_of_one_kind_moves_no_other_and_a_seed_moves_both():
@@ -158,9 +190,19 @@ def test_the_sweep_is_figure_9s():
         ("    dropout: 0.5\n", "", "mnist.grid.dropout: this key is missing; needed are epoch_fr"),
         ("ebgan: 24, gan: 24", "ebgan: 24, gan: 7000", "draw.gan: found 7000; table.gan has 6144"),
         (
-            "ebgan_pt: 8}",
-            "ebgan_pt: 30}",
+            "ebgan_pt: 8,",
+            "ebgan_pt: 30,",
             "draw.ebgan_pt: found 30; they are drawn among",
+        ),
+        (
+            "network: {kind: mlp, hidden: [500, 500], activation: relu,\n        batch_norm: false}",
+            "network: {kind: mlp, hidden: [500, 500], activation: relu, batch_norm: true}",
+            "mnist.grid.classifier.network.batch_norm: found true; the judge has none",
+        ),
+        (
+            "network: {kind: mlp, hidden: [500, 500],",
+            "network: {kind: conv, channels: [8, 8, 8, 8, 8],",
+            "mnist.grid.classifier.network.channels: found 5 layers of stride 2; images of 28x28",
         ),
         ("lr: [0.001]", "lr: [0.001, 0.001]", "table.ebgan.lr: found [0.001, 0.001]; it should"),
         (
@@ -339,7 +381,7 @@ def test_a_larger_draw_trains_only_what_it_adds(alone: Path):
     results.write("digits", 0, asked_for, Watch())
     fewer = rows("scores.csv")
     before = {p: p.stat().st_mtime_ns for p in (alone / ".ebmrepro").rglob("*.npz")}
-    draw = {"ebgan": 3, "gan": 3, "ebgan_pt": 1}
+    draw = {"ebgan": 3, "gan": 3, "ebgan_pt": 1, "matched": False}
     results.write("digits", 0, with_grid(small(draw=draw)), Watch())
     after = {p: p.stat().st_mtime_ns for p in (alone / ".ebmrepro").rglob("*.npz")}
     assert {p: after[p] for p in before} == before
@@ -373,6 +415,31 @@ def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone:
     made = {path.name for path in results.folder("digits", 0).glob("*.png")}
     best = {f"best_{kind}.png" for kind in results.KINDS}
     assert made == best | {"margin_1.png", "margin_10.png"}
+
+
+def test_padding_is_black_and_around(here: Path):
+    images = pictures()
+    around = play.padded(images, small(padding=2))
+    assert around.shape == (32, 1, 12, 12) and around.dtype == np.uint8
+    assert np.array_equal(around[:, :, 2:-2, 2:-2], images)
+    assert around.sum(dtype=int) == images.sum(dtype=int)
+
+
+def test_padded_images_are_what_is_learnt_drawn_and_judged_by_a_network_of_choice(alone: Path):
+    """8 + 2 x 4 = 16 pixels, of which three layers of stride 2 leave 2 x 2."""
+    tree = small(padding=4).model_dump()
+    conv = {"kind": "conv", "channels": [2, 3, 4], "activation": "relu", "batch_norm": False}
+    tree["classifier"] |= {"network": conv, "epochs": 1}
+    asked_for = with_grid(Grid.model_validate(tree))
+    document = results.write("digits", 0, asked_for, Watch())
+    kept = [workers.kept(path) for path in (alone / ".ebmrepro").rglob("*.npz")]
+    assert {one.generated.shape[1:] for one in kept if one} == {(1, 16, 16)}
+    told = document["protocol"]
+    assert told["images"] == "as the suite has them, with 4 black pixels added on each side"
+    assert told["classifier"].startswith("a ConvNet of ours (2, 3, 4 channels, a linear layer), 1 ")
+    judge = Judge("digits", asked_for.grid("digits"), "test")
+    assert [part.in_channels for part in judge.network if hasattr(part, "in_channels")] == [1, 2, 3]
+    assert judge.reference == document["reference"]
 
 
 def test_a_grid_is_scored_adam_against_adam_and_beside_that_in_all_pairs():

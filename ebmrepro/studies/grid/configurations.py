@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from ebmrepro.config.grid import Grid, GridTable
+from ebmrepro.config.grid import NETWORK, Grid, GridTable
 
 Kind = Literal["ebgan", "gan", "ebgan_pt", "sweep"]
 ORDER = {"ebgan": 0, "gan": 1}  # of the generators that draw, so that one draw moves no other
@@ -52,9 +52,38 @@ def table(kind: Literal["ebgan", "gan"], values: GridTable, margin: float) -> li
 
 def drawn(kind: Literal["ebgan", "gan"], grid: Grid, count: int, seed: int) -> list[Configuration]:
     """`count` configurations without repetition; of one seed, fewer are the first of more."""
-    there = table(kind, getattr(grid.table, kind), grid.margin)
-    order = np.random.default_rng((seed, ORDER[kind])).permutation(len(there))
-    return [there[i] for i in order[:count]]
+    there, rng = table(kind, getattr(grid.table, kind), grid.margin), _order(kind, seed)
+    if kind == "gan" and grid.draw.matched:
+        return _matched(there, grid, count, seed)
+    return [there[i] for i in rng.permutation(len(there))[:count]]
+
+
+def _matched(there: list[Configuration], grid: Grid, count: int, seed: int) -> list[Configuration]:
+    """GANs in the order of the EBGANs whose networks they have: every panel of figure 2 then holds
+    as many of either kind, and those of figure 3 (a GAN's optimisers and rate) differ by one.
+    """
+    ebgans = drawn("ebgan", grid, grid.table.ebgan.count, seed)
+    networks = [*dict.fromkeys(map(_network, ebgans))]
+    panels = [*dict.fromkeys(map(_panel, there))]
+    panels = [panels[i] for i in _order("gan", seed).permutation(len(panels))]
+    found = {(_network(each), _panel(each)): each for each in there}
+    chosen = []
+    for i in range(count):
+        lap, place = divmod(i, len(networks))
+        chosen.append(found[networks[place], panels[(place + lap) % len(panels)]])
+    return chosen
+
+
+def _order(kind: Literal["ebgan", "gan"], seed: int) -> np.random.Generator:
+    return np.random.default_rng((seed, ORDER[kind]))
+
+
+def _network(chosen: Configuration) -> tuple[Any, ...]:
+    return tuple(getattr(chosen, key) for key in NETWORK)
+
+
+def _panel(chosen: Configuration) -> tuple[str, str, float]:
+    return chosen.optimD, chosen.optimG, chosen.lr
 
 
 def chosen(grid: Grid, seed: int) -> list[Configuration]:

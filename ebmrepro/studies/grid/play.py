@@ -100,6 +100,12 @@ def play(
     return Played(generated, training.step, real is None, real, fake, count, took)
 
 
+def padded(images: np.ndarray, grid: Grid) -> np.ndarray:
+    """Images as the grid has them, uint8 (N, C, H, W) -> the same, black around."""
+    around = (grid.padding, grid.padding)
+    return np.pad(images, ((0, 0), (0, 0), around, around))
+
+
 def heed(watch: Watch, what: str) -> None:
     """End `what` if there is a reason to.
 

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.config.documents import read_yaml
+from ebmrepro.config.networks import MLP, Conv
 from ebmrepro.config.params import Params
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.separation import auroc
@@ -67,7 +67,7 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
     todo = configurations.chosen(asked.grid, seed)
     played = _trained(asked, todo, watch)
     split = settings.suite(suite).evaluate.split
-    judge = Judge(suite, asked.grid.classifier, split)
+    judge = Judge(suite, asked.grid, split)
     rows = [_row(each, one, judge, seed) for each, one in zip(todo, played, strict=True)]
 
     shutil.rmtree(out, ignore_errors=True)
@@ -83,7 +83,7 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
         "fingerprint": params.digest([asked.folder.parent.name, seed, asked.grid.model_dump()]),
         "step": asked.steps,
         **_amount(drawn, seed),
-        "reference": judge.scores(data.read(Path("data") / suite, split)[0]),
+        "reference": judge.reference,
         "counts": _counts(drawn, asked),
         "protocol": _protocol(asked, judge, split, settings.suite(suite).budget),
     }
@@ -206,12 +206,19 @@ def _counts(rows: Sequence[Row], asked: Work) -> dict[str, dict[str, int]]:
     return counts
 
 
+def _in_words(network: MLP | Conv) -> str:
+    if isinstance(network, MLP):
+        return f"MLP of ours ({', '.join(map(str, network.hidden))} hidden units)"
+    return f"ConvNet of ours ({', '.join(map(str, network.channels))} channels, a linear layer)"
+
+
 def _protocol(asked: Work, judge: Judge, split: str, budget: float) -> dict[str, str]:
     """The sentences of protocol.yaml, for what was asked."""
     facts = {
         "asked": asked,
         "epochs": asked.grid.epoch_fraction * budget,
-        "hidden": ", ".join(map(str, asked.grid.classifier.hidden)),
+        "network": _in_words(asked.grid.classifier.network),
+        "matched": ", GANs with the EBGANs' networks" if asked.grid.draw.matched else "",
         "split": split,
         "judge": judge,
         "level": LEVEL,

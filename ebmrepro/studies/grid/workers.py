@@ -93,7 +93,7 @@ def work(suite: str, seed: int, settings: Params) -> Work:
 
 def fingerprint(grid: Grid, steps: int, about: dict[str, Any]) -> str:
     """Identity of all trainings of a grid, as hex; `about` is the data's dataset.json."""
-    numbers = {"batch_size", "z", "dropout", "init_std", "adam", "pt_weight"}
+    numbers = {"batch_size", "padding", "z", "dropout", "init_std", "adam", "pt_weight"}
     return params.digest(
         {
             "schema": SCHEMA,
@@ -148,6 +148,7 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
         signals.Stopped: `watch` had a reason to stop.
     """
     images, _ = data.read(Path("data") / asked.suite, "train")
+    images = play.padded(images, asked.grid)
     grid, seed, steps, where = asked.grid, asked.seed, asked.steps, device.device()
     looked = float("-inf")  # when it was last seen that there is none
 
