@@ -2,8 +2,8 @@
 
 On a line of their own `code`, `block`, `symbols` and `departures` show the source; `result`,
 `samples`, `measures` and `document` what was measured; `verdicts` and `topic` what that says of the
-claims; `figure` what the report draws. In a sentence `value` is a number, and `beside` says how two
-stand to each other. One that cannot be resolved stops the build.
+claims; `mutants` what tests notice; `figure` what the report draws. In a sentence `value` is a
+number, and `beside` says how two stand to each other. One that cannot be resolved stops the build.
 """
 
 import ast
@@ -12,6 +12,7 @@ import re
 
 import drawn
 import measured
+import noticed
 import source
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
@@ -32,6 +33,7 @@ MAKERS = {
         measured.measures,
         measured.value,
         measured.beside,
+        noticed.mutants,
         drawn.figure,
         drawn.interactive,
         drawn.report,
