@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -32,6 +33,8 @@ def import_libraries() -> None:
     for name in LIBRARIES.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # pytest collects garbage at its end, which among torch's objects takes a second
 
 
 def forked(work: Callable[[], int], cpu: float, told: Path) -> int:
@@ -59,19 +62,19 @@ def forked(work: Callable[[], int], cpu: float, told: Path) -> int:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-    end, status = time.monotonic() + 6 * cpu + 30, None
-    while status is None:
-        done, how = os.waitpid(child, os.WNOHANG)
-        if done:
-            status = os.waitstatus_to_exitcode(how)
-        elif time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
-            status = -int(signal.SIGKILL) if os.waitpid(child, 0) else None
-        else:
+    end = time.monotonic() + 6 * cpu + 30
+    try:
+        while time.monotonic() < end:
+            done, how = os.waitpid(child, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(how)
             time.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # what it started
-    return status
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return -int(signal.SIGKILL)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # it, if we were stopped, and what it started
 
 
 def in_copy(copy: Path, arguments: list[str], plugins: list[Any] | None = None) -> int:
