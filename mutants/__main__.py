@@ -98,7 +98,8 @@ def chosen(mutant: places.Mutant, coverage: Coverage) -> dict[str, list[str]]:
     """The tests that execute the line, by file: that of the same name first, then the quickest.
 
     A line that is executed on import, or by a fixture that a file's tests share, counts for each
-    test of the file that executes any line of the module.
+    test of the file that executes any line of the module; a file that imports it by name counts as
+    a whole.
     """
     found = {}
     for file, what in coverage.items():
@@ -106,8 +107,11 @@ def chosen(mutant: places.Mutant, coverage: Coverage) -> dict[str, list[str]]:
         who = set(lines.get(str(mutant.line), []))
         if "" in who:
             who |= {test for tests_ in lines.values() for test in tests_}
-        if known := sorted(who & what["seconds"].keys(), key=what["seconds"].__getitem__):
-            found[file] = known
+        # In processes that a test starts lines are executed unseen.
+        if re.search(rf"import .*\b{Path(mutant.file).stem}\b", (ROOT / file).read_text()):
+            who |= what["seconds"].keys()
+        if asked := sorted(who & what["seconds"].keys(), key=what["seconds"].__getitem__):
+            found[file] = asked
     own = f"test_{Path(mutant.file).stem}.py"
 
     def costs(file: str) -> tuple[bool, float]:

@@ -148,9 +148,8 @@ def broken(root: Path, file: str, start: tuple, name: str, number: int, way: int
         compile(text, file, "exec")
     except SyntaxError:
         return None
-    lines = source.splitlines(), text.splitlines()
-    at = next((i for i, (a, b) in enumerate(zip(*lines, strict=False)) if a != b), start[0] - 1)
-    return Mutant(file, start[0], start[1], name, lines[0][at], lines[1][at], text)
+    was, now = (lines[start[0] - 1] for lines in (source.splitlines(), text.splitlines()))
+    return Mutant(file, start[0], start[1], name, was, now, text)
 
 
 def sample(root: Path, size: int, seed: int) -> tuple[list[Mutant], dict[str, int]]:

@@ -41,7 +41,8 @@ def forked(work: Callable[[], int], cpu: float, told: Path) -> int:
     """The exit code of `work` in a process of its own; below 0 the signal that ended it.
 
     Args:
-        cpu: seconds of processor time that it may take, and six times as many by the clock.
+        cpu: seconds of processor time that it may take. It may sleep six times as long and two
+            minutes; it may wait for a busy machine as long as that takes.
         told: the file that has what it prints.
     """
     child = os.fork()
@@ -62,19 +63,28 @@ def forked(work: Callable[[], int], cpu: float, told: Path) -> int:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-    end = time.monotonic() + 6 * cpu + 30
+    asleep = 0.0
     try:
-        while time.monotonic() < end:
+        while asleep < 6 * cpu + 120:
             done, how = os.waitpid(child, os.WNOHANG)
             if done:
                 return os.waitstatus_to_exitcode(how)
             time.sleep(0.02)
+            asleep += 0.02 * (state(child) not in "RD")
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return -int(signal.SIGKILL)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # it, if we were stopped, and what it started
+
+
+def state(process: int) -> str:
+    """The letter that the kernel has for what a process does: R, where it works or would."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
 
 
 def in_copy(copy: Path, arguments: list[str], plugins: list[Any] | None = None) -> int:
