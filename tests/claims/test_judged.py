@@ -16,7 +16,6 @@ from test_claims import (
     curves,
     judged,
     measure,
-    settings,
     test_of,
     trained,
 )
@@ -43,12 +42,12 @@ def one(root: Path, statistic: dict[str, Any], rule: dict[str, Any] = ABOVE) -> 
 
 
 def test_trials_of_all_seeds_are_one_binomial(tmp_path: Path):
-    """19, 20 and 18 of 20: 57 of 60, of which Clopper and Pearson's interval is [0.8608, 0.9896]."""
+    """19, 20 and 18 of 20: 57 of 60, whose exact interval is [0.8608, 0.9896]."""
     shares = {"ais_within": [0.95, 1.0, 0.9], "ais_trials": [20.0, 20.0, 20.0]}
     several(tmp_path, "began", shares)
     found = one(tmp_path, POOLED, {"kind": "above", "threshold": 0.86})
     assert (found.verdict, found.mean, found.n) == ("holds", 57 / 60, 3)
-    assert (found.low, found.high) == pytest.approx((0.86080, 0.98956), abs=1e-5)
+    assert (found.low, found.high) == pytest.approx((0.8608, 0.9896), abs=1e-4)
     assert "57 of 60 trials; the interval is of their binomial." in found.protocol
     assert dict(found.values) == {"0": 0.95, "1": 1.0, "2": 0.9}
     assert one(tmp_path, POOLED, {"kind": "above", "threshold": 0.87}).verdict == "undecided"
@@ -63,12 +62,12 @@ ACROSS = {"kind": "correlation across runs", "of": ["began", "ebgan"], "x": "fd_
 
 def test_a_rank_correlation_is_over_all_trainings_of_its_systems(tmp_path: Path):
     """Ranks 1..6 in the same order: 1, half a swap short of it 1 - 6 / 210; with standard error
-    sqrt(1.06 / 3) atanh is 2.1225 -+ 1.1650, so [0.7434, 0.9972]."""
+    sqrt(1.06 / 3) atanh is 2.1171 -+ 1.1650, so [0.7407, 0.9972]."""
     several(tmp_path, "began", {"fd_dbn": [1.0, 2.0, 3.0], "is_dbn": [10.0, 20.0, 30.0]})
     several(tmp_path, "ebgan", {"fd_dbn": [4.0, 5.0, 6.0], "is_dbn": [40.0, 50.0, 60.0]})
     found = one(tmp_path, ACROSS)
     assert (found.verdict, found.n, found.mean) == ("holds", 6, pytest.approx(1))
-    assert (found.low, found.high) == pytest.approx((0.7434, 0.9972), abs=1e-3)
+    assert (found.low, found.high) == pytest.approx((0.7407, 0.9972), abs=1e-4)
     assert (found.effect, found.effect_is, found.scale) == (pytest.approx(1), "ρ", "atanh")
     assert set(found.values) == {f"{n}-{s}" for n in ("began", "ebgan") for s in range(3)}
     alone = {**ACROSS, "of": ["began"]}
@@ -82,7 +81,7 @@ def test_a_rank_correlation_is_over_all_trainings_of_its_systems(tmp_path: Path)
 def test_fishers_interval_by_hand():
     """rho 0.5 of 13: atanh 0.5493 -+ 1.95996 sqrt(1.06 / 10) = 0.6381. A perfect order of 5 is
     taken for 1 - 6 / 120 = 0.95: atanh 1.8318 -+ 1.95996 sqrt(1.06 / 2) = 1.4269."""
-    assert statistics.fisher(0.5, 13) == pytest.approx((-0.0886, 0.8299), abs=1e-4)
+    assert statistics.fisher(0.5, 13) == pytest.approx((-0.0886, 0.8298), abs=1e-4)
     for rho in (1.0, 0.97):
         assert statistics.fisher(rho, 5) == pytest.approx((0.3842, 0.9970), abs=1e-4)
     low, high = statistics.fisher(-1.0, 5)
@@ -246,13 +245,8 @@ def test_an_estimate_has_as_many_digits_as_it_bears(
 def test_a_number_prints_a_real_minus_and_none_before_a_zero():
     assert wording.number(-1234.5, 1) == "−1,234.5"
     assert wording.number(-0.001, 2) == "0.00"
-    assert [wording.decimals(size, 2) for size in (0.0, 0.0123, 1.5, 150.0, 1e-12)] == [
-        0,
-        3,
-        1,
-        0,
-        8,
-    ]
+    sizes = {0.0: 0, 0.0123: 3, 1.5: 1, 150.0: 0, 1e-12: 8}
+    assert {size: wording.decimals(size, 2) for size in sizes} == sizes
 
 
 def test_effects_in_words():
@@ -269,4 +263,3 @@ def test_a_training_that_is_long_enough_decides_however_much_longer_it_was(tmp_p
         trained(tmp_path, "began", 1.0, steps)
         asked = claim(test_of(SCORE, ABOVE)).model_copy(update={"least": form.Least(steps=2000)})
         assert judged(tmp_path, asked).verdict == expected
-    assert settings().run.seeds == [0, 1, 2]
