@@ -161,7 +161,8 @@ def summed(mutants: list[places.Mutant], results: dict[str, Any], counts: dict, 
     explained = YAML(typ="safe").load((HERE / "explained.yaml").read_text()) or {}
     rooms: dict[str, Counter] = defaultdict(Counter)
     unknown = []
-    for mutant in mutants:
+    tried = [mutant for mutant in mutants if key(mutant) in results]
+    for mutant in tried:
         outcome = results[key(mutant)]["outcome"]
         if outcome == "survived" and mutant.name in explained:
             outcome = "explained"
@@ -172,7 +173,8 @@ def summed(mutants: list[places.Mutant], results: dict[str, Any], counts: dict, 
     return {
         "date": datetime.date.today().isoformat(),
         "seed": seed,
-        "sampled": len(mutants),
+        "drawn": len(mutants),
+        "sampled": len(tried),
         **{outcome: total[outcome] for outcome in OUTCOMES},
         **counts,
         "rooms": {room: {o: rooms[room][o] for o in OUTCOMES} for room in places.ROOMS},
@@ -225,10 +227,12 @@ def main() -> int:
     workers = [fork.Process(target=work, args=(part, coverage, state)) for part in parts]
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join()
-    last = summed(mutants, known(), counts, given.seed)
-    (HERE / "last.json").write_text(json.dumps(last, indent=1, ensure_ascii=False) + "\n")
+    try:
+        for worker in workers:
+            worker.join()
+    finally:  # Ctrl-C: what was found by then
+        last = summed(mutants, known(), counts, given.seed)
+        (HERE / "last.json").write_text(json.dumps(last, indent=1, ensure_ascii=False) + "\n")
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime / 60
     print(json.dumps({k: v for k, v in last.items() if k != "rooms"}, indent=1, ensure_ascii=False))
     print(f"{used:.0f} minutes of processor time in this run")

@@ -14,10 +14,11 @@ def mutants() -> str:
     found = json.loads((ROOT / "mutants" / "last.json").read_text(encoding="utf-8"))
     noticed, every = found["killed"] + found["time"], found["ways"] + found["left_out"]
     said = (
-        f"Last run on {found['date']} (seed {found['seed']}): {found['sampled']} of"
-        f" {found['places']:,} places, {noticed} killed ({noticed / found['sampled']:.1%}),"
-        f" {found['explained']} explained, {found['survived']} neither. Of {every:,} ways to break"
-        f" the rooms {found['left_out']:,} are left out as meaning nothing."
+        f"Last run on {found['date']} (seed {found['seed']}): {found['drawn']} of"
+        f" {found['places']:,} places drawn, {found['sampled']} of them tried, {noticed} killed"
+        f" ({noticed / found['sampled']:.1%}), {found['explained']} explained, {found['survived']}"
+        f" neither. Of {every:,} ways to break the rooms {found['left_out']:,} are left out as"
+        " meaning nothing."
     )
     table = [
         "| room | mutants | killed by a failure | by the time limit | explained | survived |",

@@ -137,6 +137,16 @@ def test_of_too_few_distinct_values_the_range_is_told(tmp_path: Path):
     assert told not in one(tmp_path, SCORE).protocol or one(tmp_path, SCORE).low == 0.5
 
 
+def test_an_effect_is_hedges_g_or_a_part_of_the_tolerance(tmp_path: Path):
+    """Mean 1, spread 1, 2 above the threshold, three seeds: 2 (1 - 3 / 7). 0.05 of 0.1: a half."""
+    measure(tmp_path, "began", [0.0, 1.0, 2.0])
+    found = one(tmp_path, SCORE, {"kind": "above", "threshold": -1.0})
+    assert (found.effect, found.effect_is) == (pytest.approx(8 / 7), "g")
+    measure(tmp_path, "began", [1.04, 1.05, 1.06])
+    found = one(tmp_path, SCORE, {"kind": "near", "value": 1.0, "tolerance": 0.1})
+    assert (found.effect, found.effect_is) == (pytest.approx(0.5), "of tolerance")
+
+
 # Prices -------------------------------------------------------------------------------------------
 
 
