@@ -21,7 +21,7 @@ USABLE := $(and $(IN_PLACE),$(filter $(CURDIR),$(shell cat $(READY) 2>/dev/null)
 ACTIVATE := . .venv/bin/activate
 
 .DEFAULT_GOAL := environment
-.PHONY: environment tracked repro test soak hostile bench check audit ui docs lock clean distclean help unusable
+.PHONY: environment tracked repro test soak hostile mutants bench check audit ui docs lock clean distclean help unusable
 
 # Said before 6 GB are installed: DVC, which comes with them, runs in a git repository only.
 tracked:
@@ -80,6 +80,14 @@ HOSTILE := tests/test_hostile.py tests/test_machines.py tests/system tests/pipel
 	tests/data/test_encoded.py tests/runs/test_reader.py tests/test_command_line.py
 hostile: $(READY)  ## damage every file that a stage leaves, and stage what strangers' machines do
 	@$(ACTIVATE) && pytest -m "" $(HOSTILE)
+
+# What breaks the code and what sees which test goes where stand beside .venv: nothing else needs them.
+BREAKERS := .ebmrepro/mutants/tools
+MUTANTS ?= 400
+mutants: $(READY)  ## break the code at 400 places drawn by a seed (MUTANTS=N: at N), count what tests notice; goes on where it was
+	@[ -d $(BREAKERS)/coverage ] || .venv/bin/python -m pip install --quiet --no-deps --target $(BREAKERS) \
+		cosmic-ray==8.7.0 coverage==7.17.5
+	@$(ACTIVATE) && PYTHONPATH=$(BREAKERS) nice -n 19 python -m mutants --size $(MUTANTS)
 
 bench: $(READY)  ## measure speed beside peers and the machine's limits (under 15 minutes)
 	@$(ACTIVATE) && ebmrepro bench

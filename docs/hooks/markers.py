@@ -2,8 +2,9 @@
 
 On a line of their own `code`, `block`, `symbols` and `departures` show the source; `result`,
 `samples`, `measures` and `document` what was measured; `verdicts` and `topic` what that says of the
-claims; `figure` and `table` what the report shows. In a sentence `value` is a number, and `beside`
-says how two stand to each other. One that cannot be resolved stops the build.
+claims; `mutants` what tests notice; `figure` and `table` what the report shows. In a sentence
+`value` is a number, and `beside` says how two stand to each other. One that cannot be resolved
+stops the build.
 """
 
 import ast
@@ -12,6 +13,7 @@ import re
 
 import drawn
 import measured
+import noticed
 import source
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
@@ -32,6 +34,7 @@ MAKERS = {
         measured.measures,
         measured.value,
         measured.beside,
+        noticed.mutants,
         drawn.figure,
         drawn.table,
         drawn.interactive,

@@ -151,3 +151,7 @@ def test_without_a_second_network_it_is_null_with_the_reason(project: params.Par
     assert found.values["fd_dbn_second"] is None
     assert found.reasons["fd_dbn_second"] == "there is no DBN of a second seed"
     assert "second_extractor" not in found.protocol
+
+
+def test_a_copy_of_any_training_image_of_mnist_is_found():
+    assert reference.SEEN >= 60_000

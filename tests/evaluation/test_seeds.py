@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 from pathlib import Path
 
@@ -10,11 +12,12 @@ import pytest
 import small
 import test_reference
 import torch
+from PIL import Image
 
 from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.evaluation import evaluate, reference
-from ebmrepro.networks.images import from_uint8
+from ebmrepro.networks.images import from_uint8, grid
 from ebmrepro.runs import models, run
 
 SEEDS = (3, 4)
@@ -57,6 +60,11 @@ def results(seed: int, settings: params.Params) -> dict[str, bytes]:
 def test_two_seeds_are_two_models_measured_and_drawn_from_by_themselves(trained: params.Params):
     first, second = (results(seed, trained) for seed in SEEDS)
     assert not [name for name in first if first[name] == second[name]]
+    drawn = np.load(io.BytesIO(first["drawn"]))
+    shown = np.array(Image.open(io.BytesIO(first["samples.png"])))
+    assert np.array_equal(shown, grid(drawn[: models.GRID], columns=10))
+    values = json.loads(first["metrics.json"])["values"]
+    assert 0 < values["fd_dbn_untrained"] != values["fd_dbn"]
     images = from_uint8(np.array(data.read(Path("data/digits"), "test")[0][:100]))
     for seed in SEEDS:
         model = models.restore("digits", "ebgan", seed, trained)

@@ -123,6 +123,15 @@ def test_the_warm_up_moves_the_softmax_layer_alone():
     assert not torch.equal(model.classifier[-1].weight, head)
 
 
+@pytest.mark.parametrize(("asked", "of", "epochs"), [(2, 10, 2), (5, 6, 3), (0, 4, 0)])
+def test_the_warm_up_is_as_long_as_asked_and_at_most_half_of_the_fine_tuning(asked, of, epochs):
+    model = small.build("dbn", warmup_epochs=asked, finetune_epochs=of)
+    assert [model._warms_up(age) for age in range(of)] == [True] * epochs + [False] * (of - epochs)
+    # Its phases are those of the RBMs, then the first epoch, the warm-up and what follows it.
+    phases = [model.phase(model.greedy_epochs + age) for age in range(of)]
+    assert phases == [(age == 0, age < epochs) for age in range(of)]
+
+
 def test_both_classifiers_have_the_same_shape_and_one_starts_at_random():
     model = small.build("dbn")
     shapes = [p.shape for p in model.classifier.parameters()]

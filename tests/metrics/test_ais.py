@@ -112,3 +112,20 @@ def test_temperatures_rise_from_zero_to_one(betas: list[float]):
     path = ais.FromGaussian(lambda x: x.square().sum(-1), Draws([0]), 2, 1, 1.0, 0.1)
     with pytest.raises(ValueError, match="rise from 0 to 1"):
         ais.log_weights(path, betas)
+
+
+def test_chains_move_once_at_each_temperature_between_the_ends_on_both_ways():
+    """Neither f_0, which is drawn from, nor the last, after which nothing weighs, has a move."""
+
+    class Counted(Annealed):
+        def move(self, x: Tensor, beta: float) -> Tensor:
+            moves.append(beta)
+            return super().move(x, beta)
+
+    betas, moves = [0.0, 0.25, 0.5, 1.0], []
+    path = Counted(rbm(0.1), 5)
+    ais.log_weights(path, betas)
+    assert moves == [0.25, 0.5]
+    moves.clear()
+    ais.reverse_log_weights(path, betas, path.start())
+    assert moves == [0.5, 0.25]

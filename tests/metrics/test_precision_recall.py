@@ -99,3 +99,8 @@ def test_ties_are_ties_wherever_the_points_lie():
             on_fake = (squared(x, y) <= radii(y)).any(1).mean()
             found = precision_recall(x + apart, y + apart, k)
             assert found == pytest.approx((on_real, on_fake)), (x, y, k, apart)
+
+
+def test_features_of_two_widths_are_refused_as_such():
+    with pytest.raises(ValueError, match="features of 2 and of 1 dimensions do not compare"):
+        precision_recall([[0.0, 1.0], [2.0, 3.0]], [[0.0], [1.0]], k=1)

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from ebmrepro.metrics.separation import KINDS, OTHERS, auroc, hinge_active, of_energies, ratio
+from ebmrepro.metrics.separation import (
+    KINDS,
+    MEASURES,
+    OTHERS,
+    auroc,
+    hinge_active,
+    of_energies,
+    ratio,
+)
 
 
 def test_statistics_match_values_worked_by_hand():
@@ -89,3 +97,11 @@ def test_the_ratio_is_one_of_means():
     assert ratio(fake=[1.0, 2.0], real=[2.0, 4.0]) == 0.5
     with pytest.raises(ValueError, match="mean real energy: -1, a ratio needs one above 0"):
         ratio(fake=[1.0], real=[-1.0])
+
+
+def test_a_high_energy_is_good_of_all_but_what_the_system_itself_draws():
+    """Generated images that cannot be told from real ones are no failure of the energy."""
+    for measure in ("gap", "auroc"):
+        better = {kind: MEASURES[f"{measure}_{kind}"].better for kind in OTHERS}
+        assert better.pop("generated") is None
+        assert set(better.values()) == {"higher"}
