@@ -136,7 +136,7 @@ def test_a_metric_is_one_file():
     assert document["values"]["brightness"] == 7 and document["values"]["steps_of_energy"] == 2
     assert document["protocol"]["brightness"] == "of all"
     claims_file._check_measure("brightness", "claims.yaml: a claim")
-    run = Run(0, None, {}, document, {}, None, [])
+    run = Run(0, None, {}, document, {}, None)
     system = System("dcgan", "DCGAN", "dcgan", {}, [], [run])
     assert numbers.measures([system])[-2:] == ["brightness", "steps_of_energy"]
     assert numbers.column("brightness").title == "Brightness"

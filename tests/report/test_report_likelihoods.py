@@ -16,7 +16,7 @@ from ebmrepro.report.likelihoods import section
 
 
 def run(seed: int, values: Mapping[str, float | None]) -> Run:
-    return Run(seed, None, {}, {"values": values}, {}, None, [])
+    return Run(seed, None, {}, {"values": values}, {}, None)
 
 
 def system(name: str, layers: list[int], ks: list[int], *runs: Run) -> System:

@@ -21,7 +21,7 @@ def test_one_rank_alone_normalises_as_torch_does(layer: nn.Module, shape: tuple[
     theirs, ours = nn.Sequential(layer), nn.Sequential(copy.deepcopy(layer))
     batch_norm.over_ranks(ours)
     assert isinstance(ours[0], batch_norm.OverRanks)
-    weight = torch.rand(shape)
+    x, weight = torch.empty(shape), torch.rand(shape)
     for _ in range(3):
         x = 2 + 3 * torch.randn(shape)
         inputs = [x.clone().requires_grad_() for _ in range(2)]
