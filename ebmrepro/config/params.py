@@ -263,7 +263,8 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
         _check_size(suite.grid.batch_size, images, where)
         _check_size(suite.grid.classifier.batch_size, images, f"{where}.classifier")
         if shape:
-            padded = (shape[0], *(side + 2 * suite.grid.padding for side in shape[1:]))
+            around = 2 * suite.grid.padding
+            padded = (shape[0], shape[1] + around, shape[2] + around)
             if why := misfit(suite.grid.classifier.network, padded, 1):
                 raise ParamsError(f"{where}.classifier.network.{why}")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}

@@ -27,6 +27,7 @@ Departures:
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,6 +64,9 @@ class GreedyLayers(SampledByGibbs):
     players = ("rbms", "autoassociators", "supervised", "classifiers")
     labelled = True
     flags = IN_OWN_FEATURES
+    autoassociators: Any  # as the others an nn.ModuleList, which does not know what it holds
+    supervised: Any
+    classifiers: Any
 
     class Hparams(RBMStackHparams):  # `rbm_epochs` of a layer of any kind; all start at `init_std`
         cd_steps: Count
@@ -124,7 +128,7 @@ class GreedyLayers(SampledByGibbs):
         if epoch != self.greedy_epochs - 1:
             return
         learnt = (
-            [(rbm.W.T, rbm.c) for rbm in self.rbms],
+            [(rbm.W.T, rbm.c) for rbm in self.stack],
             [(own.W.T, own.c) for own in self.autoassociators],
             [(own[0].weight, own[0].bias) for own in self.supervised],
         )

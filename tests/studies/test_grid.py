@@ -195,8 +195,8 @@ def test_the_sweep_is_figure_9s():
             "draw.ebgan_pt: found 30; they are drawn among",
         ),
         (
-            "network: {kind: mlp, hidden: [500, 500], activation: relu,\n        batch_norm: false}",
-            "network: {kind: mlp, hidden: [500, 500], activation: relu, batch_norm: true}",
+            "activation: relu,\n        batch_norm: false}\n      epochs: 5",
+            "activation: relu,\n        batch_norm: true}\n      epochs: 5",
             "mnist.grid.classifier.network.batch_norm: found true; the judge has none",
         ),
         (
