@@ -75,11 +75,13 @@ class Checkpoints:
 
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        path = self.folder / _name(step, hashlib.sha256(buffer.getbuffer()).hexdigest())
-        with atomic.named_errors(self.folder):
+        # Let go of in any case: an error of a full disk would hold on to it, and collecting what it
+        # holds ends CPython 3.12.1 in a segmentation fault (python/cpython#111049).
+        with buffer.getbuffer() as content, atomic.named_errors(self.folder):
+            path = self.folder / _name(step, hashlib.sha256(content).hexdigest())
             self._prepare()
             with atomic.atomic_write(path) as partial:
-                partial.write_bytes(buffer.getbuffer())
+                partial.write_bytes(content)
             # Only now is the new name durable, and an old one may go, as may what a kill has left.
             old = [path for _, path in _saved(self.folder)[:-KEPT]]
             for each in [*old, *self.folder.glob(".partial-*")]:
