@@ -16,6 +16,7 @@ from test_claims import (
     curves,
     judged,
     measure,
+    settings,
     test_of,
     trained,
 )
@@ -145,6 +146,16 @@ def test_an_effect_is_hedges_g_or_a_part_of_the_tolerance(tmp_path: Path):
     measure(tmp_path, "began", [1.04, 1.05, 1.06])
     found = one(tmp_path, SCORE, {"kind": "near", "value": 1.0, "tolerance": 0.1})
     assert (found.effect, found.effect_is) == (pytest.approx(0.5), "of tolerance")
+
+
+def test_only_a_share_of_errors_has_the_error_of_a_draw_of_test_images(tmp_path: Path):
+    """360 test images of the digits, a tenth wrong: sqrt(0.1 0.9 / 360)."""
+    error = {**SCORE, "measure": "error_small"}
+    measure(tmp_path, "began", [0.1, 0.1, 0.1], "error_small")
+    images = settings().suites["digits"].data.test
+    assert one(tmp_path, error).images == pytest.approx(math.sqrt(0.09 / images))
+    measure(tmp_path, "began", [0.1, 0.1, 0.1], "precision_dbn")
+    assert one(tmp_path, {**SCORE, "measure": "precision_dbn"}).images is None
 
 
 # Prices -------------------------------------------------------------------------------------------

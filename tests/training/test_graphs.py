@@ -98,3 +98,16 @@ def test_a_step_is_recorded_on_the_gpu_that_trains(own: bool, monkeypatch: pytes
     assert record
     record(lambda: done.append(list(entered)))
     assert done == [[gpu, ("own" if own else "another", gpu)]]
+
+
+def test_steps_are_recorded_on_one_gpu_alone_and_where_nobody_forbids_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    gpu = torch.device("cuda")
+    assert graphs.recorder(torch.device("cpu")) is None
+    assert graphs.recorder(gpu) is not None
+    monkeypatch.setattr(graphs.distributed, "count", lambda: 2)
+    assert graphs.recorder(gpu) is None
+    monkeypatch.undo()
+    monkeypatch.setenv("EBMREPRO_GRAPHS", "off")
+    assert graphs.recorder(gpu) is None

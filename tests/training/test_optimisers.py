@@ -75,3 +75,16 @@ def test_making_one_does_not_import_the_compiler():
     tests = str(__import__("pathlib").Path(__file__).parents[1])
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {tests!r}); {code}"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_player_of_one_parameter_moves_and_sees_what_is_not_finite(name: str):
+    net = nn.Linear(2, 1, bias=False)
+    before = net.weight.detach().clone()
+    optimiser = optimisers.make(list(net.parameters()), SPECS[name])
+    net(torch.ones(1, 2)).sum().backward()
+    assert optimiser.not_finite() == 0
+    optimiser.step()
+    assert (net.weight < before).all()  # the gradient is 1
+    net.weight.grad = torch.tensor([[1.0, float("nan")]])
+    assert optimiser.not_finite() == 1
