@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from source import ROOT, escape
+from source import ROOT
 
 COLUMNS = ("killed", "time", "explained", "survived")
 
@@ -27,6 +27,6 @@ def mutants() -> str:
     for room, told in [*found["rooms"].items(), ("all", found)]:
         counts = [told[outcome] for outcome in COLUMNS]
         table.append(f"| {room} | {sum(counts)} | {' | '.join(map(str, counts))} |")
-    left = [f"- `{escape(name)}`" for name in found["unexplained"]]
+    left = [f"- ``{name}``" for name in found["unexplained"]]
     title = ["Neither killed nor explained:", ""] if left else []
     return "\n".join([said, "", *table, "", *title, *left])

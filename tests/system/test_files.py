@@ -81,7 +81,6 @@ OTHER_READS = {
     "pipeline/sides.py: _differing": "bytes, which are compared",
     "pipeline/sides.py: _read": "what git has packed",
     "report/landscape/__init__.py: html": "scripts of ours",
-    "report/pictures.py: read": "what is opened",
     "runs/carried.py: _processor": "the machine",
     "runs/checkpoints.py: Checkpoints.latest": "what is opened",
     "runs/identity.py: code": "sources of ours",

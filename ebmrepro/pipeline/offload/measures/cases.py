@@ -91,7 +91,7 @@ def training(
     block = case.block.model_copy(update={"precision": precision, "batch_size": size})
     model = method.build(case.name, block.hparams, case.shape, CLASSES, seed=0)
     model = model.to(device.device(), torch.float64 if exact else None)
-    rng, count = np.random.default_rng(0), size * batches
+    rng, count = np.random.default_rng(0), max(size * batches, model.labels or 0)
     x = rng.integers(0, 256, (count, *case.shape), dtype=np.uint8)
     made = run.prepared(model, x, np.arange(count) % CLASSES, block, seed=0)
     if exact:
@@ -115,6 +115,10 @@ class _Exact:
     def take(self) -> tuple[torch.Tensor, Any]:
         x, y = self._batches.take()
         return x.double(), y
+
+    def take_few(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        few = self._batches.take_few()
+        return few and (few[0].double(), few[1])
 
 
 def stepping(training: Training, epoch: int) -> Iterator[Step]:
