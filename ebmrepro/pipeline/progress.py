@@ -39,8 +39,8 @@ class Progress(logging.Filter):
     def begun(self, stage: str, dry: bool) -> None:
         if not self.outlook.taken and not self.at_work and not dry:
             left = self.outlook.left(self.waiting, self.at_once)
-            about = "" if left is None else f", about {duration(left)} if all of them have to run"
-            print(f"{counted(self.number, 'stage')}{about}", flush=True)
+            about = "" if left is None else f", about {duration(left)}"
+            print(f"{counted(len(self.waiting), 'stage')} to run at most{about}", flush=True)
             self.heard = time.monotonic()
         self.at_work[stage] = time.monotonic()
 
