@@ -21,8 +21,9 @@ def step(model: method.Method, batch: int) -> int:
     """Operations of the matrix products and convolutions of one iteration, backward included."""
     x = torch.zeros(batch, *model.shape, device="meta")
     given = method.Labelled(x, torch.zeros(batch, dtype=torch.int64, device="meta"))
+    seen = given if model.labels is None else method.PartlyLabelled(x, given)
     with FlopCounterMode(display=False) as counter:
-        turns = model.step(given if model.labelled else x, epoch=model.epochs - 1)  # type: ignore[arg-type]
+        turns = model.step(seen if model.labelled else x, epoch=model.epochs - 1)  # type: ignore[arg-type]
         for turn in turns:
             if turn.loss is not None:
                 player = model.get_submodule(turn.player)
