@@ -12,7 +12,7 @@ import numpy as np
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import Interval
 from ebmrepro.networks import images
-from ebmrepro.report import curves, figures, galleries, numbers, page, uncommitted, words
+from ebmrepro.report import curves, figures, galleries, numbers, page, words
 from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text
 from ebmrepro.report.comparison import WORDS, Comparison, Row, title
 from ebmrepro.report.curves import ENERGIES
@@ -111,7 +111,7 @@ def _runs(n: int) -> str:
 
 def _differences(key: str, found: Sequence[Difference], at: str) -> Sequence[Block]:
     rows = [
-        (each.key, [Cell(uncommitted.value(each.method)), Cell(uncommitted.value(each.variant))])
+        (each.key, [Cell(words.value(each.method)), Cell(words.value(each.variant))])
         for each in found
     ]
     if not rows and key == "parameters":

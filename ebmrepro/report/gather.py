@@ -34,11 +34,12 @@ class Run:
     """One training of one system; a part that is not there is empty or None."""
 
     seed: int
-    training: Mapping[str, Any] | None  # training.json
-    curves: Mapping[str, Array]  # column -> (epochs,), NaN where nothing was measured
-    measured: Mapping[str, Any] | None  # metrics.json
-    energies: Mapping[str, Array]  # image set -> (images,)
-    generated: Array | None  # uint8 (at most SHOWN, C, H, W)
+    training: Mapping[str, Any] | None = None  # training.json
+    # column -> (epochs,), NaN where nothing was measured
+    curves: Mapping[str, Array] = field(default_factory=dict)
+    measured: Mapping[str, Any] | None = None  # metrics.json
+    energies: Mapping[str, Array] = field(default_factory=dict)  # image set -> (images,)
+    generated: Array | None = None  # uint8 (at most SHOWN, C, H, W)
     filters: Array | None = None  # (visible, hidden), for a DBN
     codes: Mapping[str, Array] = field(default_factory=dict)  # way, (N, 2), and labels (N,)
     rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
@@ -156,6 +157,11 @@ class Suite:
     linear_codes: System | None = None  # PCA and logistic PCA, where they were measured
 
     @property
+    def paged(self) -> bool:
+        """Whether a page of its own has anything to show; what else there is of it has others."""
+        return bool(self.systems or self.classifiers)
+
+    @property
     def generators(self) -> Sequence[System]:
         """The systems that are methods, without their variants."""
         return [system for system in self.systems if system.method]
@@ -245,7 +251,7 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
 
 def _rows(told: Mapping[str, Any]) -> Sequence[System]:
     return [
-        System(row, title, row, {}, [], [Run(0, None, {}, told[row], {}, None)])
+        System(row, title, row, {}, [], [Run(0, measured=told[row])])
         for row, title in words.ROWS.items()
         if row in told
     ]
@@ -327,7 +333,7 @@ def _grids(folder: Path) -> Sequence[Grid]:
 def _measured(folder: Path) -> System | None:
     """Every seed of a stage that trains no system, so without a training's files."""
     name, found = folder.name, _by_seed(folder)
-    runs = [Run(seed, None, {}, forms.Metrics.read(path), {}, None) for seed, path in found]
+    runs = [Run(seed, measured=forms.Metrics.read(path)) for seed, path in found]
     return System(name, words.system(name), name, {}, [], runs) if runs else None
 
 

@@ -26,10 +26,9 @@ import numpy as np
 
 from ebmrepro import data
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Training
 from ebmrepro.data.splits import stratified
 from ebmrepro.pipeline.offload import start
-from ebmrepro.pipeline.offload.trainings import Training
 from ebmrepro.runs import checkpoints, identity, layout, provenance
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
