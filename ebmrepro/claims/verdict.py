@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -26,10 +26,7 @@ from ebmrepro.metrics.interval import interval
 Verdict = Literal[
     "holds", "fails", "no material effect", "at ceiling", "undecided", "not yet", "not run here"
 ]
-VERDICTS: tuple[Verdict, ...] = (
-    *("holds", "fails", "no material effect", "at ceiling"),
-    *("undecided", "not yet", "not run here"),
-)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 DECIDED = VERDICTS[:4]
 # Of the parts of a claim, the one that speaks for it: one that fails is enough.
 SPEAKS: tuple[Verdict, ...] = (

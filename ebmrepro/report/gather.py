@@ -109,6 +109,12 @@ class System:
         return float(found)
 
 
+def over_seeds(measured: Mapping[str, Any], name: str) -> Sequence[float]:
+    """One value per seed that has one, of a metrics.json over seeds."""
+    found = measured["values"].get(name, {}).values()
+    return [value for value in found if value is not None and np.isfinite(value)]
+
+
 @dataclass(frozen=True)
 class Tour:
     """The answers to the five questions, as the stage `tour` leaves them."""
@@ -119,9 +125,7 @@ class Tour:
 
     def values(self, measure: str, system: str = "") -> Sequence[float]:
         """One value per seed that has one."""
-        name = f"{measure}@{system}" if system else measure
-        by_seed = self.measured["values"].get(name, {})
-        return [v for v in by_seed.values() if v is not None]
+        return over_seeds(self.measured, f"{measure}@{system}" if system else measure)
 
     def seeds(self, array: str, system: str) -> Sequence[Array]:
         """An array of each seed of a system."""
@@ -191,7 +195,7 @@ def _run_here(root: Path, params: Params, name: str) -> Suite:
     suite = _suite(root, name, block.evaluate.model_dump())
     runs = {
         n: [
-            _run(root, suite, n, k, **_of_model(root / layout.folder(name, n, k)))
+            _run(root, suite, n, k, filters=_filters(root / layout.folder(name, n, k)))
             for k in params.run.seeds
         ]
         for n in names
@@ -305,9 +309,9 @@ def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -
     )
 
 
-def _of_model(folder: Path) -> Mapping[str, Any]:
-    """What only the machine that trained it has of a run."""
-    return {"filters": results.tensor(folder / "model.safetensors", "rbms.0.W")}
+def _filters(folder: Path) -> Array | None:
+    """Of a model, which only the machine that trained it has."""
+    return results.tensor(folder / "model.safetensors", "rbms.0.W")
 
 
 def _tour(path: Path) -> Tour:
