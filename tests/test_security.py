@@ -234,7 +234,7 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     made_up.results(tmp_path, made_up.params(methods=["ebgan"], variants=[], seeds=(0,)))
-    run = ("digits", "ebgan", 0)
+    run = Training("digits", "ebgan", 0)
     for action in (
         lambda: projection.sync_all(tmp_path, [run]),
         lambda: projection.rebuild(tmp_path),
