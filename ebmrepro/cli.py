@@ -15,8 +15,9 @@ from typer.exceptions import TyperException
 
 from ebmrepro import __version__
 from ebmrepro.config import documents, environment, optimisers, params
+from ebmrepro.pipeline import before
 from ebmrepro.pipeline.campaign import commands as campaign
-from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, in_project, track
+from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import ending, errors, machine, reading, signals
@@ -98,7 +99,6 @@ def check(
 
     settings = variants.tried(changes) if changes else params.load()
     from ebmrepro.config import estimate
-    from ebmrepro.pipeline import before
 
     estimate.fits(settings)
     for name in before.unknown_to_git(Path()):
@@ -146,7 +146,7 @@ def compare(
 
     Such as: ebmrepro compare digits/ebgan digits/ebgan__no_hinge. A page has it too, with curves.
     """
-    in_project()
+    before.in_project(Path(), "params.yaml")
     from ebmrepro.pipeline import answers
 
     answers.compare(a, b)
@@ -217,9 +217,7 @@ def bench(context: typer.Context) -> None:
     Takes some minutes on a quiet machine. --quick, --only NAME, --render and --out FOLDER are
     explained at the head of benchmarks/run.py.
     """
-    if not Path("benchmarks/__main__.py").exists():
-        here = Path().resolve()
-        raise errors.UserError(f"{here}: no benchmarks here; run in the project's folder")
+    before.in_project(Path(), "benchmarks/__main__.py")
     command = [sys.executable, "-m", "benchmarks", *context.args]
     raise typer.Exit(subprocess.run(command).returncode)
 
@@ -313,7 +311,7 @@ def sample(
     settings = params.load()
     settings.block(suite, method)
     seed = settings.run.seeds[0] if seed is None else seed
-    _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
+    _check_files(out, layout.folder(suite, method, seed) / "model.safetensors")
     from ebmrepro.networks import images
     from ebmrepro.report import pictures
     from ebmrepro.runs import models
@@ -348,7 +346,7 @@ def interpolate(
     able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
     documents.known(method, able, "ebmrepro interpolate", "generator of")
     seed = settings.run.seeds[0] if seed is None else seed
-    _check_files(out, Path("models") / suite / method / str(seed) / "model.safetensors")
+    _check_files(out, layout.folder(suite, method, seed) / "model.safetensors")
     from ebmrepro.evaluation import interpolation
     from ebmrepro.networks import images
     from ebmrepro.report import pictures

@@ -3,13 +3,10 @@
 import environment  # says what to do when the project's environment is not active
 
 # isort: split
-from typing import Annotated
-
 import typer
+from train import Seed
 
 from ebmrepro.config import params
-
-Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
 
 def main(suite: str, seed: Seed) -> None:
@@ -18,9 +15,13 @@ def main(suite: str, seed: Seed) -> None:
     settings.classifiers(suite)
     from ebmrepro.studies import classifiers
 
-    values = classifiers.write(suite, seed, settings)["values"]
-    errors = ", ".join(f"{k.removeprefix('error_')} {100 * v:.2f} %" for k, v in values.items())
-    typer.echo(f"{suite} classifiers seed {seed}: {errors}")
+    say(classifiers.write(suite, seed, settings))
+
+
+def say(measured):
+    """The errors in a metrics.json, on a line."""
+    errors = ", ".join(f"{name} {error:.4g}" for name, error in measured["values"].items())
+    typer.echo(f"{measured['suite']} {measured['method']} seed {measured['seed']}: {errors}")
 
 
 if __name__ == "__main__":

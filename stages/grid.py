@@ -3,14 +3,11 @@
 import environment  # says what to do when the project's environment is not active
 
 # isort: split
-from typing import Annotated
-
 import typer
+from train import Seed
 
 from ebmrepro.config import params
 from ebmrepro.system import signals
-
-Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
 
 def main(suite: str, seed: Seed) -> None:

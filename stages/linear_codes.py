@@ -3,13 +3,10 @@
 import environment  # says what to do when the project's environment is not active
 
 # isort: split
-from typing import Annotated
-
-import typer
+from classifiers import say
+from train import Seed
 
 from ebmrepro.config import params
-
-Seed = Annotated[int, typer.Argument(min=0, max=2**32 - 1)]
 
 
 def main(suite: str, seed: Seed) -> None:
@@ -18,9 +15,7 @@ def main(suite: str, seed: Seed) -> None:
     settings.linear_codes(suite)
     from ebmrepro.studies import linear_codes
 
-    values = linear_codes.write(suite, seed, settings)["values"]
-    errors = ", ".join(f"{key} {value:.3f}" for key, value in values.items())
-    typer.echo(f"{suite} linear_codes seed {seed}: {errors}")
+    say(linear_codes.write(suite, seed, settings))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def main(suite: str, name: str, seed: Seed) -> None:
     watch = signals.Watch()  # before the imports below: it remembers this process's parent
     settings = params.load()
     settings.block(suite, name)
-    own = [(suite, name, seed)] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
+    one = params.Training(suite, name, seed)
+    own = [one] if os.environ.get("RANK", "0") == "0" else []  # torchrun's
     with follower.following(Path(), own, after=follower.SHORT):
         from ebmrepro.runs import run
 

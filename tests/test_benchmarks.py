@@ -337,4 +337,6 @@ def test_outside_the_project_bench_says_where_to_run(tmp_path: Path):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{tmp_path}: no benchmarks here; run in the project's folder\n"
+    assert (
+        done.stderr == f"{tmp_path}: no benchmarks/__main__.py here; run in the project's folder\n"
+    )

@@ -196,7 +196,7 @@ def track() -> None:
     from ebmrepro.system.reading import known
     from ebmrepro.tracking import projection, verdicts
 
-    run = projection.Run("digits", "ebgan", 0)
+    run = params.Training("digits", "ebgan", 0)
     read: Any = projection._Projection(SimpleNamespace(root=Path(), client=None), run)  # type: ignore
     read._started()
     verdicts.table(known(forms.Claims.read, Path("reports/claims.json")) or {}, "digits")

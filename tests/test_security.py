@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from ebmrepro import data, report
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Training
 from ebmrepro.data import DataError
 from ebmrepro.metrics import inception
 from ebmrepro.report.gather import gather
@@ -234,7 +234,7 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     made_up.results(tmp_path, made_up.params(methods=["ebgan"], variants=[], seeds=(0,)))
-    run = ("digits", "ebgan", 0)
+    run = Training("digits", "ebgan", 0)
     for action in (
         lambda: projection.sync_all(tmp_path, [run]),
         lambda: projection.rebuild(tmp_path),
@@ -251,7 +251,7 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
 
 def test_links_to_a_server_with_a_password_are_printed_without_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:hunter2@host")
-    run = projection.Run("digits", "ebgan", 0)
+    run = Training("digits", "ebgan", 0)
     monkeypatch.setattr(projection, "sync_all", lambda *_: [run])
     monkeypatch.setattr(store.Store, "__init__", lambda *_: None)
     monkeypatch.setattr(store.Store, "experiment", lambda *_: "7")

@@ -96,7 +96,7 @@ def _check_name(claim: Claim, kind: str, name: str, settings: Params, place: str
 
 
 def _check_system(claim: Claim, name: str, settings: Params, place: str) -> None:
-    methods = [*declarations.available_methods(), *form.STAGE_SYSTEMS, *form.PLANNED_SYSTEMS]
+    methods = [*declarations.available_methods(), *form.STAGE_SYSTEMS]
     known(training.base(name), methods, place, "system")
     variants = {block for suite in settings.suites.values() for block in suite.methods}
     if training.base(name) != name and any(suite in settings.suites for suite in claim.suites):
@@ -107,12 +107,11 @@ def _check_measure(name: str, place: str) -> None:
     try:
         catalogue.describe(name)
     except KeyError:
-        known_names = [*catalogue.MEASURES, *form.PLANNED_MEASURES]
-        if name not in known_names:
-            raise ParamsError(
-                f"{place}: no measure {name!r}; there are {len(known_names)}, see "
-                f"docs/measures.md{nearest(name, known_names)}"
-            ) from None
+        measures = catalogue.MEASURES
+        raise ParamsError(
+            f"{place}: no measure {name!r}; there are {len(measures)}, see "
+            f"docs/measures.md{nearest(name, measures)}"
+        ) from None
 
 
 def _check_key(claim: Claim, system: str, key: str, settings: Params, place: str) -> None:

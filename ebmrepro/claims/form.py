@@ -27,9 +27,6 @@ SUITES: list[str] = WORDS["suites"]
 COLUMNS: list[str] = WORDS["columns"]
 STAGE_SYSTEMS: dict[str, str] = WORDS["stage_systems"]
 MARKS: dict[str, str] = {verdict: mark for verdict, (mark, _) in WORDS["verdicts"].items()}
-PLANNED_SYSTEMS: dict[str, str] = WORDS["planned_systems"]
-PLANNED_MEASURES: dict[str, str] = WORDS["planned_measures"]
-
 
 Part = Literal["all", "second half", "last quarter"]  # of the epochs of a curve
 
@@ -219,14 +216,8 @@ Statistic = Annotated[
     _Scalar | AcrossRuns | Ordering | Pooled | EveryEpoch, Field(discriminator="kind")
 ]
 
-for _model in (
-    Spread,
-    Difference,
-    Ratio,
-    Distance,
-    Ordering,
-):  # they name what is defined after them
-    _model.model_rebuild(force=True)
+for _model in (Spread, Difference, Ratio, Distance, Ordering):
+    _model.model_rebuild(force=True)  # they name what is defined after them
 
 
 # Rules -----------------------------------------------------------------------------------------
@@ -359,10 +350,6 @@ class Declared(Strict):
     seeds: dict[str, Several]  # suite -> fewer never decide a claim there
 
 
-def unit(measure: str) -> str:
-    return "" if measure in PLANNED_MEASURES else catalogue.describe(measure).unit
-
-
 def scale(statistic: object) -> Scale:
     """The scale on which a statistic spreads over seeds, by its kind and unit."""
     match statistic:
@@ -373,7 +360,7 @@ def scale(statistic: object) -> Scale:
         case Difference(a=a, b=b) if scale(a) == scale(b) == "logit":
             return "atanh"  # it lies from -1 to 1
         case Measure(measure=name):
-            return "linear" if name in PLANNED_MEASURES else catalogue.scale(name)
+            return catalogue.scale(name)
     return "linear"
 
 

@@ -7,13 +7,13 @@ for a law, nor against it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ebmrepro.claims import form
+from ebmrepro.runs.results import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Curves = Mapping[str, Array]
 
 

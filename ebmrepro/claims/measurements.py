@@ -56,7 +56,6 @@ class Files:
     settings: Params
     _read: dict[Path, Any] = field(default_factory=dict)
     used: dict[Path, None] = field(default_factory=dict)  # paths asked for, in order
-    _provenance: Mapping[tuple[str, int], carried.Entry] | None = None
 
     @cached_property
     def carried(self) -> Mapping[str, list[int]]:
@@ -107,9 +106,11 @@ class Files:
 
     def seconds(self, name: str, seed: int) -> float | None:
         """What the training took, as carried results record it."""
-        if self._provenance is None:
-            self._provenance = carried.provenance(self.root, self.suite)
         return self._provenance.get((name, seed), {}).get("seconds_in_all")
+
+    @cached_property
+    def _provenance(self) -> Mapping[tuple[str, int], carried.Entry]:
+        return carried.provenance(self.root, self.suite)
 
     def extractor(self, name: str, seed: int) -> str | None:
         """The hash of the network in whose features distances were measured."""

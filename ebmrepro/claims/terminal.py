@@ -13,9 +13,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ebmrepro.claims import wording
 from ebmrepro.claims.form import MARKS, WORDS
 
-Block = Mapping[str, Any]  # a claim or a judgement of claims.json
+Told = Mapping[str, Any]  # a claim or a judgement of claims.json
 
 COLOURS = {verdict: colour for verdict, (_, colour) in WORDS["verdicts"].items()}
 OPEN = ("undecided", "not yet")
@@ -24,7 +25,7 @@ WIDEST = 30  # letters of an id in the overview
 
 
 def rows(
-    document: Block,
+    document: Told,
     suite: str | None,
     paper: str | None,
     verdicts: Sequence[str] = tuple(MARKS),
@@ -35,7 +36,7 @@ def rows(
     decides, and of these the first.
     """
 
-    def shown(claim: Block) -> Sequence[Block]:
+    def shown(claim: Told) -> Sequence[Told]:
         if suite is not None:
             return [j for j in claim["judgements"] if j["suite"] == suite]
         return [j for j in claim["judgements"] if j["command"]] or claim["judgements"][:1]
@@ -48,7 +49,7 @@ def rows(
     ]
 
 
-def overview(document: Block, console: Console) -> None:
+def overview(document: Told, console: Console) -> None:
     """The count of everything, then a line for each claim that was judged, with a mark by suite."""
     summary(document, console)
     judged = [
@@ -98,25 +99,21 @@ def table(found: Sequence[Any], console: Console) -> None:
                     Text("\n".join(_here(judgement))),
                 )
         console.print(shown)
-    console.print(Text(f"Shown: {counted(Counter(j['verdict'] for _, j in found))}."))
+    console.print(Text(f"Shown: {wording.counted(Counter(j['verdict'] for _, j in found))}."))
 
 
-def summary(document: Block, console: Console) -> None:
+def summary(document: Told, console: Console) -> None:
     """The count of everything, in four lines."""
     count = document["count"]
     console.print(
         Text(
             f"{count['claims']} claims on their suites: {count['judgements']} judgements.\n"
-            f"Findings: {counted(count['findings'])}.\n"
-            f"Checks, which cannot fail without a bug: {counted(count['checks'])}.\n"
+            f"Findings: {wording.counted(count['findings'])}.\n"
+            f"Checks, which cannot fail without a bug: {wording.counted(count['checks'])}.\n"
             f"Of {count['tested']} tested findings {count['alone']} are decided each for itself, "
             f"{count['holm']} after Holm, {count['benjamini_hochberg']} by Benjamini-Hochberg."
         )
     )
-
-
-def counted(verdicts: Mapping[str, int]) -> str:
-    return ", ".join(f"{verdicts[v]} {v}" for v in MARKS if verdicts.get(v)) or "none"
 
 
 def undecided(found: Sequence[Any], console: Console) -> None:
@@ -150,7 +147,7 @@ def undecided(found: Sequence[Any], console: Console) -> None:
     )
 
 
-def whole(claim: Block, console: Console) -> None:
+def whole(claim: Told, console: Console) -> None:
     """One claim with everything that leads to its verdicts."""
     console.print(Panel(Text(claim["claim"]), title=claim["id"], title_align="left"))
     source = f"{claim['source']} ({claim['certainty_in_words']})"
@@ -175,19 +172,19 @@ def whole(claim: Block, console: Console) -> None:
         console.print(Panel(group, title=judgement["suite"], title_align="left"))
 
 
-def _part(part: Block) -> Mapping[str, str]:
+def _part(part: Told) -> Mapping[str, str]:
     return {
         "Statistic": part["statistic"],
         "Rule": part["rule"],
         "Here": part["estimate_in_words"],
         "Effect": part["effect_in_words"],
         "Verdict": part["verdict"],
-        "By seed": ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items()),
+        "By seed": wording.by_seed(part["values"]),
         "Protocol": " ".join(part["protocol"]),
     }
 
 
-def _changed(claim: Block) -> str:
+def _changed(claim: Told) -> str:
     changed = claim["changed"]
     return changed and (
         f"rule changed after a result was seen, {changed['on']}: {changed['why']} Before: "
@@ -203,7 +200,7 @@ def _mark(verdict: str) -> Text:
     return Text(MARKS[verdict], style=COLOURS[verdict])
 
 
-def _here(judgement: Block) -> Iterator[str]:
+def _here(judgement: Told) -> Iterator[str]:
     for part in judgement["parts"]:
         if part["estimate_in_words"]:
             yield f"{part['estimate_in_words']} ({part['rule']})"
@@ -220,11 +217,7 @@ def _pairs(pairs: Mapping[str, str]) -> Table:
     return shown
 
 
-def _runs(judgement: Block) -> str:
+def _runs(judgement: Told) -> str:
     if not judgement["runs"]:
         return ""
     return f"experiment ebmrepro/{judgement['suite']}: {', '.join(judgement['runs'])}"
-
-
-def _value(value: float | None) -> str:
-    return "none" if value is None else f"{value:g}"

@@ -13,22 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
 from ebmrepro.claims import form, measurements, statistics, wording
 from ebmrepro.claims.form import Claim, Test
 from ebmrepro.claims.measurements import Absent, Files, Missing
+from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
 
 Verdict = Literal[
     "holds", "fails", "no material effect", "at ceiling", "undecided", "not yet", "not run here"
 ]
-VERDICTS: tuple[Verdict, ...] = (
-    *("holds", "fails", "no material effect", "at ceiling"),
-    *("undecided", "not yet", "not run here"),
-)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 DECIDED = VERDICTS[:4]
 # Of the parts of a claim, the one that speaks for it: one that fails is enough.
 SPEAKS: tuple[Verdict, ...] = (
@@ -188,7 +186,7 @@ class _Judge:
     def _images(self, mean: float) -> float | None:
         """What the number of test images leaves open, of a share of them."""
         match self.test.statistic:
-            case form.Measure(measure=name) if "error_" in name and form.unit(name) == "share":
+            case form.Measure(measure=name) if _is_error(name):
                 images = self.files.settings.suites[self.files.suite].data.test
                 return statistics.binomial(mean, images)
         return None
@@ -282,13 +280,8 @@ class _Judge:
         """The least part of the budget, and the fewest steps, among the trainings behind it."""
         names = form.systems(self.test.statistic) + form.tour_systems(self.test.statistic)
         runs = [(name, seed) for name in names for seed in self._seeds().values()]
-        known = [
-            run
-            for run in _read(
-                lambda run: self.files.trained(*run), {f"{n}-{s}": (n, s) for n, s in runs}
-            )[0].values()
-            if run
-        ]
+        told, _ = _read(lambda run: self.files.trained(*run), {f"{n}-{s}": (n, s) for n, s in runs})
+        known = [run for run in told.values() if run]
         fractions = [fraction for fraction, _ in known if fraction is not None]
         steps = [steps for _, steps in known if steps is not None]
         return min(fractions, default=None), min(steps, default=None)
@@ -321,6 +314,10 @@ def _read(
             if spare is None or not isinstance(why, spare):
                 values[name] = None
     return values, reasons
+
+
+def _is_error(measure: str) -> bool:
+    return "error_" in measure and catalogue.describe(measure).unit == "share"
 
 
 def _effect(rule: form.Rule, values: Sequence[float]) -> dict[str, Any]:

@@ -105,6 +105,17 @@ def least(claim: form.Claim) -> str:
     return ""
 
 
+def by_seed(values: Values) -> str:
+    """`0: 0.012, 1: none`."""
+    told = {seed: "none" if value is None else f"{value:g}" for seed, value in values.items()}
+    return ", ".join(f"{seed}: {value.replace('-', '−')}" for seed, value in told.items())
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    """`12 holds, 3 fails`, in the order of verdicts."""
+    return ", ".join(f"{verdicts[v]} {v}" for v in form.MARKS if verdicts.get(v)) or "none"
+
+
 def effect(size: float | None, unit: str) -> str:
     match unit:
         case "of tolerance" if size is not None:
@@ -148,25 +159,17 @@ def protocols(statistic: object) -> list[str]:
     for _, part in form.parts(statistic):
         match part:
             case form.Measure(measure=measure):
-                lines.append(_protocol(measure))
+                lines.append(catalogue.describe(measure).protocol)
             case form.AcrossRuns(x=x, y=y) | form.Pooled(share=x, trials=y):
-                lines += [_protocol(x), _protocol(y)]
+                lines += [catalogue.describe(measure).protocol for measure in (x, y)]
         lines.append(WORDS["protocols"].get(getattr(part, "kind", ""), ""))
     return list(dict.fromkeys(line for line in lines if line))
 
 
 def _label(measure: str) -> str:
-    if measure in form.PLANNED_MEASURES:
-        return form.PLANNED_MEASURES[measure]
     label = catalogue.describe(measure).label
     named = label.startswith(("Fr", "Inception "))  # after a person, or a network
     return label if named or label[1:2].isupper() else label[0].lower() + label[1:]
-
-
-def _protocol(measure: str) -> str:
-    if measure in form.PLANNED_MEASURES:
-        return ""
-    return catalogue.describe(measure).protocol
 
 
 def _pair(a: object, b: object, between: str) -> str:

@@ -15,8 +15,16 @@ from ebmrepro.system.errors import UserError
 PREFIX = "EBMREPRO_"
 NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|inf")
 DEVICE = re.compile("cpu|cuda(:[0-9]{1,3})?")
+Allowed = tuple[str, Callable[[str], object]]  # what a variable may hold: in words, a test
+
+
+def _whole(most: int) -> Allowed:
+    words = f"a whole number from 1 to {most}"
+    return words, lambda value: value.isdecimal() and 1 <= int(value) <= most
+
+
 SWITCH = ("on, off", re.compile("on|off").fullmatch)
-ALLOWED: dict[str, tuple[str, Callable[[str], object]]] = {  # what it may hold: in words, a test
+ALLOWED: dict[str, Allowed] = {
     "EBMREPRO_CHECKPOINT_SECONDS": ("a number from 0", NUMBER.fullmatch),
     "EBMREPRO_COMPILE": SWITCH,
     "EBMREPRO_DATA_MIRROR": ("a folder that is there", lambda value: Path(value).is_dir()),
@@ -27,16 +35,10 @@ ALLOWED: dict[str, tuple[str, Callable[[str], object]]] = {  # what it may hold:
         lambda value: Path(value).expanduser().is_file(),
     ),
     "EBMREPRO_SOAK": ("1 (of the tests)", bool),
-    "EBMREPRO_TOGETHER": (
-        "a whole number from 1 to 32",
-        lambda value: value.isdecimal() and 1 <= int(value) <= 32,
-    ),
+    "EBMREPRO_TOGETHER": _whole(32),
     "EBMREPRO_TRACKING": SWITCH,
     "EBMREPRO_WARM": ("an address (set by ebmrepro repro)", bool),
-    "EBMREPRO_WORKERS": (
-        "a whole number from 1 to 1024",
-        lambda value: value.isdecimal() and 1 <= int(value) <= 1024,
-    ),
+    "EBMREPRO_WORKERS": _whole(1024),
 }
 
 

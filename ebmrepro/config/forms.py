@@ -332,14 +332,14 @@ class Claims(Form):
 
 
 class Report(Open):
-    """report.json of such a sitting: what became of its parts."""
+    """report.json of an offloaded sitting: what became of its parts."""
 
     seconds: Seconds
     parts: dict[str, dict[str, Any]]
 
 
 class Pack(Open):
-    """pack.json of an offloaded sitting."""
+    """pack.json of the same."""
 
     trainings: list[Annotated[list[Any], Field(min_length=3, max_length=3)]]
     size: Count

@@ -9,9 +9,8 @@ from ebmrepro.config.types import Count, Positive
 class Logistic(Strict):
     """Logistic PCA: cross-entropy of logits of low rank, with a penalty, by L-BFGS."""
 
-    penalty: (
-        Positive  # of half the squares of codes and axes: without it the optimum is at infinity
-    )
+    # Of half the squares of codes and axes: without it the optimum is at infinity.
+    penalty: Positive
     iterations: Count  # of L-BFGS, at most, on the training images; then on the test images' codes
 
 

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from ebmrepro.config.campaign import Campaign
 from ebmrepro.config.classifiers import Classifiers
@@ -89,6 +89,18 @@ class Suite(Strict):
         return self
 
 
+class Training(NamedTuple):
+    """One system of one suite from one seed."""
+
+    suite: str
+    name: str
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.suite} {self.name} seed {self.seed}"
+
+
 class Run(Strict):
     """What `dvc repro` regenerates."""
 
@@ -106,9 +118,8 @@ class Run(Strict):
         return ["dbn", *self.methods, *self.variants]
 
     @property
-    def trainings(self) -> Iterator[tuple[str, str, int]]:
-        """(suite, name, seed) of every training."""
-        return ((s, n, k) for s in self.suites for n in self.names for k in self.seeds)
+    def trainings(self) -> Iterator[Training]:
+        return (Training(s, n, k) for s in self.suites for n in self.names for k in self.seeds)
 
 
 class Params(Strict):

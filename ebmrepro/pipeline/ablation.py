@@ -18,6 +18,7 @@ from ebmrepro.config.documents import known, read_yaml
 from ebmrepro.config.params import check, digest
 from ebmrepro.config.training import base
 from ebmrepro.config.variant import changed
+from ebmrepro.pipeline import before
 from ebmrepro.pipeline.outlook import Outlook, training
 from ebmrepro.pipeline.repro import DRIVER, attended, environment, warm
 from ebmrepro.runs import carried
@@ -120,8 +121,7 @@ def run(ablation: Ablation, root: Path, jobs: int = 1) -> None:
     Raises:
         UserError: the folder is no pipeline in git, or DVC stopped, which says why above.
     """
-    if not (root / "dvc.yaml").exists():
-        raise UserError(f"{root.resolve()}: no dvc.yaml here; run in the project's folder")
+    before.in_project(root, "dvc.yaml")
     head = git.commit(root, "HEAD")
     if not head:
         raise UserError(f"{root.resolve()}: DVC's experiments need a commit of git to stand on")

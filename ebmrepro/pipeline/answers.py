@@ -31,8 +31,8 @@ def compare(a: str, b: str, name: str = "") -> None:
     console = Console()
     for each in found:
         compared_terminal.show(each, console)
-    page = compared.write(found, (a, b), Path(), name)
-    console.print(f"Curves and images: {page}", style="bold", soft_wrap=True)
+    written = compared.write(found, (a, b), Path(), name)
+    console.print(f"Curves and images: {written}", style="bold", soft_wrap=True)
 
 
 def findings(root: Path) -> None:

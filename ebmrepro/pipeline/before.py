@@ -9,12 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ebmrepro.system import reading
+from ebmrepro.system import git, reading
 from ebmrepro.system.errors import UserError
 
 LOCKED = "rwlock"  # under DVC's .dvc/tmp: who reads and writes which output
 GUARDS = ("lock", "rwlock.lock")  # held by who has the project, and by who rewrites that file
 METHODS = "ebmrepro/methods"
+
+
+def in_project(root: Path, file: str) -> None:
+    """UserError where a folder lacks a file of the project's: it is another folder."""
+    if not (root / file).exists():
+        raise UserError(f"{root.resolve()}: no {file} here; run in the project's folder")
 
 
 def heal(root: Path) -> None:
@@ -67,9 +73,5 @@ def in_git(root: Path) -> None:
 
 def unknown_to_git(root: Path) -> list[str]:
     """Methods' files that git does not know: DVC leaves them out of an experiment's workspace."""
-    asked = ["git", "-C", str(root), "ls-files", "--others", "--exclude-standard", METHODS]
-    try:
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    except OSError:
-        return []
-    return [name for name in done.stdout.splitlines() if name.endswith(".py")]
+    told = git.line(root, "ls-files", "--others", "--exclude-standard", METHODS)
+    return [name for name in told.splitlines() if name.endswith(".py")]

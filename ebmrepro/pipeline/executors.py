@@ -31,6 +31,7 @@ from ebmrepro.config import environment as settings
 
 LAUNCH = Path(__file__).with_name("launch.py").read_text()
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+TRAININGS = ("python stages/train.py ", "python stages/pretrain.py ")  # stages that take turns
 LOOK = 0.5  # seconds between two looks at whether a command on a cluster is still wanted
 
 
@@ -46,9 +47,6 @@ class Command:
 
 class Lost(Exception):
     """A command whose end nobody will hear of."""
-
-
-TRAININGS = ("python stages/train.py ", "python stages/pretrain.py ")
 
 
 class Here:

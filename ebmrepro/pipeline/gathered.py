@@ -78,7 +78,8 @@ class Stage(Watch):
             settings = params.load()
             suite, name, seed = self.words[0], self.words[1], int(self.words[2])
             settings.block(suite, name)
-            with follower.following(Path(), [(suite, name, seed)], after=follower.SHORT):
+            own = [params.Training(suite, name, seed)]
+            with follower.following(Path(), own, after=follower.SHORT):
                 yield from run.turns(suite, name, seed, settings, self)
 
     def end(self, error: BaseException | None) -> None:

@@ -100,11 +100,7 @@ def training(suite: str, system: str, seed: int) -> str:
     """The stage that trains a system from a seed."""
     if system == "dbn":
         return f"pretrain@{suite}-{seed}"
-    try:
-        found = carried.stage(system)
-    except KeyError:
-        return f"train@{suite}-{system}-{seed}"
-    if found.trains:
+    if carried.stage(system).trains:
         return carried.targets(suite, system, [seed])[0]
     kind = "train" if base(system) == system else "train_variant"
     return f"{kind}@{suite}-{system}-{seed}"

@@ -39,8 +39,7 @@ def repro(
     Raises:
         UserError: `root` holds no pipeline, or Dask is not installed.
     """
-    if not (root / "dvc.yaml").exists():
-        raise UserError(f"{root.resolve()}: no dvc.yaml here; run in the project's folder")
+    before.in_project(root, "dvc.yaml")
     before.in_git(root)
     before.heal(root)
     if scheduler is not None and importlib.util.find_spec("distributed") is None:

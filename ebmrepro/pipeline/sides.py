@@ -28,32 +28,18 @@ FORM = re.compile(r"([a-z]\w*)/([a-z]\w*)(?:@(.+))?")
 
 
 class Side(NamedTuple):
-    """A system's results."""
+    """A system's results, or, as long as none is named, all of a revision or of this folder."""
 
     root: Path  # of the results/ that hold them
     place: str  # a revision or experiment as it was named; empty for this folder
-    suite: str
-    system: str
-
-    @property
-    def name(self) -> str:
-        """As it can be typed again."""
-        return f"{self.suite}/{self.system}" + (f"@{self.place}" if self.place else "")
-
-
-class _Place(NamedTuple):
-    """All results of a revision, or of this folder, and the system of them that was asked for."""
-
-    root: Path
-    place: str
     suite: str = ""
     system: str = ""
 
-    def side(self, suite: str, system: str) -> Side:
-        """One system of it; UserError where it has no results."""
+    def of(self, suite: str, system: str) -> Side:
+        """One system of these; UserError where it has no results."""
         where = f"results/{suite}{self.place and f' at {self.place}'}"
         known(system, carried.systems(self.root, suite), where, "results of")
-        return Side(self.root, self.place, suite, system)
+        return self._replace(suite=suite, system=system)
 
 
 def pairs(a: str, b: str, root: Path, into: Path) -> list[tuple[Side, Side]]:
@@ -62,32 +48,32 @@ def pairs(a: str, b: str, root: Path, into: Path) -> list[tuple[Side, Side]]:
     Raises:
         UserError: a word names nothing, or two things that have nothing to compare.
     """
-    first, second = (_place(said, root, into) for said in (a, b))
+    first, second = (_named(said, root, into) for said in (a, b))
     if first.suite and second.suite and first.suite != second.suite:
         raise UserError(
             f"{a}, {b}: found two suites; allowed are systems of one, on the same images"
         )
     if suite := first.suite or second.suite:
         one, other = first.system or second.system, second.system or first.system
-        return [(first.side(suite, one), second.side(suite, other))]
+        return [(first.of(suite, one), second.of(suite, other))]
     found = [pair for suite in _suites(second.root) for pair in _differing(first, second, suite)]
     if not found:
         raise UserError(f"{a}, {b}: every result that both have is the same; nothing to compare")
     return found
 
 
-def _place(said: str, root: Path, into: Path) -> _Place:
+def _named(said: str, root: Path, into: Path) -> Side:
     named = FORM.fullmatch(said)
     if named and (root / "results" / named[1]).is_dir():
-        place = _read(named[3], root, into) if named[3] else _Place(root, "")
+        place = _read(named[3] or HERE, root, into)
         return place._replace(suite=named[1], system=named[2])
     return _read(said, root, into)
 
 
-def _read(revision: str, root: Path, into: Path) -> _Place:
+def _read(revision: str, root: Path, into: Path) -> Side:
     """The results of a revision or experiment, out of git."""
     if revision == HERE:
-        return _Place(root, "")
+        return Side(root, "")
     experiments = git.experiments(root)
     commit = experiments.get(revision, [""])[0] or git.commit(root, revision)
     if not commit:
@@ -103,14 +89,14 @@ def _read(revision: str, root: Path, into: Path) -> _Place:
             raise UserError(f"{shown(revision)}: this revision holds no results/")
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(folder, filter="data")
-    return _Place(folder, revision)
+    return Side(folder, revision)
 
 
 def _suites(root: Path) -> Sequence[str]:
     return sorted(path.name for path in (root / "results").iterdir() if path.is_dir())
 
 
-def _differing(a: _Place, b: _Place, suite: str) -> list[tuple[Side, Side]]:
+def _differing(a: Side, b: Side, suite: str) -> list[tuple[Side, Side]]:
     """Systems whose measures differ, and variants that only b has, each held to its method."""
     ours, theirs = (carried.systems(each.root, suite) for each in (a, b))
     found = []
@@ -118,9 +104,9 @@ def _differing(a: _Place, b: _Place, suite: str) -> list[tuple[Side, Side]]:
         files = [layout.results(suite, name, seed) / "metrics.json" for seed in seeds]
         if name not in ours:
             if base(name) != name and base(name) in theirs:
-                found.append((b.side(suite, base(name)), b.side(suite, name)))
+                found.append((b.of(suite, base(name)), b.of(suite, name)))
         elif seeds != ours[name] or any(
             (a.root / file).read_bytes() != (b.root / file).read_bytes() for file in files
         ):
-            found.append((a.side(suite, name), b.side(suite, name)))
+            found.append((a.of(suite, name), b.of(suite, name)))
     return found

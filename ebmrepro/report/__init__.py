@@ -43,7 +43,7 @@ def write(params: Params, root: Path, into: Path) -> Path:
 
     Raises:
         UserError: a result file is there and cannot be read.
-        writing.CannotWrite: the machine refuses.
+        atomic.CannotWrite: the machine refuses.
     """
     suites, seen, (first, *content) = _read(params, root, into)
     for name in ("figures", "pages", "plots", "tables"):

@@ -13,7 +13,6 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from ebmrepro.metrics import catalogue
 from ebmrepro.networks import images
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Panel, Section, slug
@@ -66,7 +65,7 @@ def _errors(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]
     rows += [
         (
             f"{system.title}: {_layers(suite, system)}",
-            [*_means(system, measures, 2), Cell(_epochs(system)), numbers.seeds(system)],
+            [*_means(system, measures), Cell(_epochs(system)), numbers.seeds(system)],
         )
         for system in systems
     ]
@@ -84,7 +83,7 @@ def _linear_codes(suite: Suite, at: str) -> Sequence[Block]:
         (network, [*cells, Cell(numbers.NOT_APPLICABLE)])
         for network, _, cells in _published("linear", suite, measures)
     ]
-    rows.append((own.title, [*_means(own, measures, 2), numbers.seeds(own)]))
+    rows.append((own.title, [*_means(own, measures), numbers.seeds(own)]))
     columns = [*map(numbers.column, measures), *WORDS.columns("linear")]
     return WORDS.table("linear", rows, at, columns=columns, suite=suite.title)
 
@@ -111,11 +110,8 @@ def _published(
     yield paper["network"], paper, cells
 
 
-def _means(system: System, measures: Sequence[str], digits: int) -> Sequence[Cell]:
-    return [
-        numbers.cell(system.values(m), digits, numbers.NOT_MEASURED, catalogue.scale(m))
-        for m in measures
-    ]
+def _means(system: System, measures: Sequence[str]) -> Sequence[Cell]:
+    return [numbers.mean(system, measure) for measure in measures]
 
 
 def _epochs(system: System) -> str:
@@ -168,7 +164,7 @@ def _plane(suite: Suite, systems: Sequence[System], at: str) -> Sequence[Block]:
                 Panel(title, partial(_scatter, run.codes[way], run.codes["labels"]), 4.2)
                 for way, title in titles.items()
             ]
-            rows.append((system.title, [*_means(system, measures, 3), numbers.seeds(system)]))
+            rows.append((system.title, [*_means(system, measures), numbers.seeds(system)]))
     columns = [*map(numbers.column, measures), *WORDS.columns("apart")]
     return [
         *WORDS.figure("codes", panels, at, points=f"{POINTS:,}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ebmrepro.claims.form import MARKS
+from ebmrepro.claims import wording
 from ebmrepro.config import forms
 from ebmrepro.report.blocks import Block, Command, Judged, Link, Section, Told, Verdicts, slug
 from ebmrepro.report.words import Words
@@ -40,7 +40,7 @@ def section(
     if carried:
         where += f" {WORDS['carried'].format(suites=', '.join(carried))}"
     facts = {**count, "suites": where}
-    facts |= {kind: counted(count[kind]) for kind in ("findings", "checks")}
+    facts |= {kind: wording.counted(count[kind]) for kind in ("findings", "checks")}
     paragraphs = ("counted", "how", "least", "multiple", "effect", "scope", "terminal")
     blocks: list[Block] = [WORDS.text(key, **facts) for key in paragraphs]
     lines = ("", " --undecided", f" {claims[0]['id']}")
@@ -50,11 +50,6 @@ def section(
         for paper, own in papers.items()
     ]
     return Section("claims", "Claims and verdicts", blocks, parts)
-
-
-def counted(verdicts: Mapping[str, int]) -> str:
-    """`12 holds, 3 fails`, in the order of verdicts."""
-    return ", ".join(f"{verdicts[v]} {v}" for v in MARKS if v in verdicts) or "none"
 
 
 def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
@@ -108,8 +103,7 @@ def _trail(
         told = WORDS["changed"].format(**changed)
         lines.append(("Rule changed after a result was seen", [Link(told)]))
     for part in judgement["parts"]:
-        values = ", ".join(f"{seed}: {_value(v)}" for seed, v in part["values"].items())
-        lines.append(("By seed", [Link(values)]))
+        lines.append(("By seed", [Link(wording.by_seed(part["values"]))]))
         lines.extend(("Protocol", [Link(line)]) for line in part["protocol"])
     places = [at for at in (claim["shown"], f"{slug(suite)}-{claim['shown']}") if at in there]
     lines += [
@@ -126,7 +120,3 @@ def _trail(
         lines.append(("MLflow", [Link(f"ebmrepro ui, experiment ebmrepro/{suite}, runs {runs}")]))
     told = [(key, tuple(links)) for key, links in lines if any(link.text for link in links)]
     return list(dict.fromkeys(told))
-
-
-def _value(value: float | None) -> str:
-    return "none" if value is None else f"{value:g}".replace("-", "−")

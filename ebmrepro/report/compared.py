@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import Interval
 from ebmrepro.networks import images
-from ebmrepro.report import curves, figures, galleries, numbers, page, uncommitted, words
+from ebmrepro.report import curves, figures, galleries, numbers, page, words
 from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text
 from ebmrepro.report.comparison import WORDS, Comparison, Row, title
 from ebmrepro.report.curves import ENERGIES
 from ebmrepro.report.figures import Line
-from ebmrepro.report.gather import Difference, Run
+from ebmrepro.report.gather import Difference
 from ebmrepro.system import atomic
 
 FOLDER = Path("reports/comparisons")  # git ignores it
@@ -111,7 +110,7 @@ def _runs(n: int) -> str:
 
 def _differences(key: str, found: Sequence[Difference], at: str) -> Sequence[Block]:
     rows = [
-        (each.key, [Cell(uncommitted.value(each.method)), Cell(uncommitted.value(each.variant))])
+        (each.key, [Cell(words.value(each.method)), Cell(words.value(each.variant))])
         for each in found
     ]
     if not rows and key == "parameters":
@@ -212,15 +211,10 @@ def _lines(found: Comparison, column: str) -> list[Line]:
     """A and B, those of them that measured the column."""
     lines = []
     for i, (label, colour) in enumerate((("A", A), ("B", B))):
-        own = [_curve(pair[i], column) for pair in found.runs]
-        if known := [curve for curve in own if curve is not None]:
+        paired = replace((found.a, found.b)[i].system, runs=[pair[i] for pair in found.runs])
+        if known := paired.curves(column):
             lines.append(Line(known, colour, label))
     return lines
-
-
-def _curve(run: Run, column: str) -> np.ndarray | None:
-    curve = run.curves.get(column)
-    return curve if curve is not None and np.isfinite(curve).any() else None
 
 
 def _samples(found: Comparison, at: str) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ebmrepro.report import compared, numbers, uncommitted
+from ebmrepro.report import compared, numbers, words
 from ebmrepro.report.comparison import WORDS, Comparison, Row
 
 COLOURS = {"better": "green", "worse": "red", "higher": "cyan", "lower": "cyan"}
@@ -27,7 +27,7 @@ def show(found: Comparison, console: Console) -> None:
             continue
         grid = _table("key" if key == "parameters" else "measured with", "A", "B")
         for each in differences:
-            grid.add_row(Text(each.key), *(Text(uncommitted.value(v)) for v in each[1:]))
+            grid.add_row(Text(each.key), *(Text(words.value(v)) for v in each[1:]))
         console.print(grid)
     if not found.parameters:
         console.print(Text(WORDS["parameters"]["none"]))

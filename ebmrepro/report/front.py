@@ -85,13 +85,13 @@ def section(suites: Sequence[Suite], document: Told, content: Sequence[Section])
         energies=_figure("energies", judged, there),
         control=_figure("control", judged, there),
         matrix=_matrix(judged),
-        provenance=[ran(suite) for suite in suites],
+        provenance=[ran(suite) for suite in suites if suite.systems],
     )
     return Section("front", WORDS["title"], _lead(suites, document, results), parts)
 
 
 def _lead(suites: Sequence[Suite], document: Told, results: Sequence[str]) -> Sequence[Block]:
-    shown = [suite for suite in suites if suite.name in results]
+    shown = [suite for suite in suites if suite.name in results and suite.systems]
     systems = dict.fromkeys(s.title for suite in shown for s in suite.generators)
     found = document["count"].get("findings", {})
     decided = {verdict: found.get(verdict, 0) for verdict in ("holds", "fails")}
@@ -103,7 +103,7 @@ def _lead(suites: Sequence[Suite], document: Told, results: Sequence[str]) -> Se
             judgements=sum(found.values()),
             rest=sum(found.values()) - sum(decided.values()),
             trainings=sum(len(s.measured) for suite in shown for s in suite.systems),
-            suites=_listed([*map(_suite, results)]),
+            suites=_listed([_suite(suite.name) for suite in shown]),
             **decided,
         )
     ]

@@ -34,11 +34,12 @@ class Run:
     """One training of one system; a part that is not there is empty or None."""
 
     seed: int
-    training: Mapping[str, Any] | None  # training.json
-    curves: Mapping[str, Array]  # column -> (epochs,), NaN where nothing was measured
-    measured: Mapping[str, Any] | None  # metrics.json
-    energies: Mapping[str, Array]  # image set -> (images,)
-    generated: Array | None  # uint8 (at most SHOWN, C, H, W)
+    training: Mapping[str, Any] | None = None  # training.json
+    # column -> (epochs,), NaN where nothing was measured
+    curves: Mapping[str, Array] = field(default_factory=dict)
+    measured: Mapping[str, Any] | None = None  # metrics.json
+    energies: Mapping[str, Array] = field(default_factory=dict)  # image set -> (images,)
+    generated: Array | None = None  # uint8 (at most SHOWN, C, H, W)
     filters: Array | None = None  # (visible, hidden), for a DBN
     codes: Mapping[str, Array] = field(default_factory=dict)  # way, (N, 2), and labels (N,)
     rebuilt: Mapping[str, Array] = field(default_factory=dict)  # way -> uint8 (n, C, H, W)
@@ -108,6 +109,12 @@ class System:
         return float(found)
 
 
+def over_seeds(measured: Mapping[str, Any], name: str) -> Sequence[float]:
+    """One value per seed that has one, of a metrics.json over seeds."""
+    found = measured["values"].get(name, {}).values()
+    return [value for value in found if value is not None and np.isfinite(value)]
+
+
 @dataclass(frozen=True)
 class Tour:
     """The answers to the five questions, as the stage `tour` leaves them."""
@@ -118,9 +125,7 @@ class Tour:
 
     def values(self, measure: str, system: str = "") -> Sequence[float]:
         """One value per seed that has one."""
-        name = f"{measure}@{system}" if system else measure
-        by_seed = self.measured["values"].get(name, {})
-        return [v for v in by_seed.values() if v is not None]
+        return over_seeds(self.measured, f"{measure}@{system}" if system else measure)
 
     def seeds(self, array: str, system: str) -> Sequence[Array]:
         """An array of each seed of a system."""
@@ -156,6 +161,11 @@ class Suite:
     linear_codes: System | None = None  # PCA and logistic PCA, where they were measured
 
     @property
+    def paged(self) -> bool:
+        """Whether a page of its own has anything to show; what else there is of it has others."""
+        return bool(self.systems or self.classifiers)
+
+    @property
     def generators(self) -> Sequence[System]:
         """The systems that are methods, without their variants."""
         return [system for system in self.systems if system.method]
@@ -185,7 +195,7 @@ def _run_here(root: Path, params: Params, name: str) -> Suite:
     suite = _suite(root, name, block.evaluate.model_dump())
     runs = {
         n: [
-            _run(root, suite, n, k, **_of_model(root / layout.folder(name, n, k)))
+            _run(root, suite, n, k, filters=_filters(root / layout.folder(name, n, k)))
             for k in params.run.seeds
         ]
         for n in names
@@ -245,7 +255,7 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
 
 def _rows(told: Mapping[str, Any]) -> Sequence[System]:
     return [
-        System(row, title, row, {}, [], [Run(0, None, {}, told[row], {}, None)])
+        System(row, title, row, {}, [], [Run(0, measured=told[row])])
         for row, title in words.ROWS.items()
         if row in told
     ]
@@ -299,9 +309,9 @@ def _run(root: Path, suite: Suite, name: str, seed: int, **known_besides: Any) -
     )
 
 
-def _of_model(folder: Path) -> Mapping[str, Any]:
-    """What only the machine that trained it has of a run."""
-    return {"filters": results.tensor(folder / "model.safetensors", "rbms.0.W")}
+def _filters(folder: Path) -> Array | None:
+    """Of a model, which only the machine that trained it has."""
+    return results.tensor(folder / "model.safetensors", "rbms.0.W")
 
 
 def _tour(path: Path) -> Tour:
@@ -327,7 +337,7 @@ def _grids(folder: Path) -> Sequence[Grid]:
 def _measured(folder: Path) -> System | None:
     """Every seed of a stage that trains no system, so without a training's files."""
     name, found = folder.name, _by_seed(folder)
-    runs = [Run(seed, None, {}, forms.Metrics.read(path), {}, None) for seed, path in found]
+    runs = [Run(seed, measured=forms.Metrics.read(path)) for seed, path in found]
     return System(name, words.system(name), name, {}, [], runs) if runs else None
 
 

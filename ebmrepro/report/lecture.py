@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from ebmrepro.claims.form import TOPICS
 from ebmrepro.report import claims
 from ebmrepro.report.blocks import Link, Links, Section, Text, Told, slug
 from ebmrepro.report.words import Words
 
-
-class Part(NamedTuple):
-    topic: str  # as claims name it
-    title: str
-    text: str
-    figures: Mapping[str, str]  # what it shows -> a section, or a part of each suite's section
-
-
 WORDS = Words("lecture")
-PARTS = [Part(**part) for part in WORDS["parts"]]
 
 
 def section(
@@ -32,22 +23,23 @@ def section(
     """
     everywhere = [slug(suite) for suite in (*suites, *carried)]
     parts = []
-    for part in PARTS:
+    for part in WORDS["parts"]:
+        topic = part["topic"]
         items = [
             (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement)}"))
             for claim in judged
-            if claim["topic"] == part.topic
+            if claim["topic"] == topic
             for i, judgement in enumerate(claims.shown(claim, suites))
             for text in [f"{claim['claim']} ({claims.where(judgement)})"]
         ]
         places = [
             ("", Link(f"{shows} ({there[address]})", f"#{address}"))
-            for shows, where in part.figures.items()
+            for shows, where in part["figures"].items()
             for address in dict.fromkeys([where, *(f"{at}-{where}" for at in everywhere)])
             if address in there
         ]
         links = (Links("Claims", items), Links("Where to look", places))
-        blocks = [Text(part.text), *(block for block in links if block.items)]
-        parts.append(Section(f"lecture-{part.topic}", part.title, blocks))
+        blocks = [Text(part["text"]), *(block for block in links if block.items)]
+        parts.append(Section(f"lecture-{topic}", TOPICS[topic], blocks))
     pages = Links("Elsewhere", [("", Link(text, to)) for text, to in WORDS["pages"].items()])
     return Section("lecture", WORDS["title"], [WORDS.text("introduction"), pages], parts)

@@ -47,16 +47,20 @@ def alone(title: str, sections: Sequence[Section], beside: str) -> str:
     return page.render(title=title, sections=sections, at=lambda href: f"{beside}/{href}")
 
 
-def _environment() -> Environment:
+def templates(folder: Path) -> Environment:
     """Whatever comes from params.yaml or a result is escaped; nothing is fetched."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _environment() -> Environment:
+    environment = templates(Path(__file__).parent)
     pairs = zip(figures.PALETTE, figures.IN_THE_DARK, strict=True)
     colours = {f"c{i}": pair for i, pair in enumerate(pairs)}  # as figures.variables calls them
     environment.globals |= {"colours": colours, "quiet": QUIET, "marks": MARKS}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ebmrepro.runs.results import Array
+
 SMALLEST = 600  # pixels across, of a picture to look at
 SIZE, LINE, GAP = 15, 24, 8  # pixels, of its type, a line and its margins
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def png(pixels: Array) -> bytes:

@@ -17,6 +17,7 @@ from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers, pictures
 from ebmrepro.report.blocks import Animation, Block, Cell, Column, Gallery, Panel, Section, Tile
 from ebmrepro.report.figures import MUTED, PALETTE
+from ebmrepro.report.gather import over_seeds
 from ebmrepro.report.words import Words
 from ebmrepro.runs.results import Array
 from ebmrepro.studies.plane import film
@@ -46,9 +47,7 @@ class Found:
     films: Mapping[str, bytes]  # name -> WebP
 
     def values(self, name: str) -> Sequence[float]:
-        """One value per seed that has one."""
-        found = self.measured["values"].get(name, {}).values()
-        return [v for v in found if v is not None and np.isfinite(v)]
+        return over_seeds(self.measured, name)
 
     def cells(self, columns: Sequence[Column], **of: object) -> list[Cell]:
         """What each column measures, of a density, a way, a dimension."""

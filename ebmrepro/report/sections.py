@@ -36,6 +36,7 @@ ITEMS: Sequence[Callable[[Sequence[Suite]], Sequence[Section]]] = (
     autoencoder.section,
     likelihoods.section,
     grid.section,
+    tour.section,
 )
 
 
@@ -47,12 +48,12 @@ def sections(
     """The whole report; `judged` is claims.json."""
     shown = [
         plane.section(fundamentals),
-        *(of_suite(suite, judged["claims"] if judged else ()) for suite in suites),
+        *(of_suite(suite, judged["claims"] if judged else ()) for suite in suites if suite.paged),
         *(section for item in ITEMS for section in item(suites)),
-        *tour.section(suites),
         glossary(suites),
     ]
-    return [summary(suites), *_of_claims(suites, judged, shown), *shown]
+    trained = [suite for suite in suites if suite.systems]
+    return [summary(trained), *_of_claims(suites, judged, shown), *shown]
 
 
 def _of_claims(

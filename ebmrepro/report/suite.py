@@ -16,6 +16,7 @@ from ebmrepro.report import (
     numbers,
     pictures,
     published,
+    words,
 )
 from ebmrepro.report.blocks import (
     Block,
@@ -153,25 +154,19 @@ def quality(suite: Suite) -> Sequence[Block]:
     # The hash of the weights and what else is to be known, beside the numbers.
     named = ("inception", "kid:", "fid ")
     note = [line for line in numbers.protocol(suite) if line.startswith(named)]
-    of_inception = there["inception"] if there["inception"] != ["fid"] else []
-    own = [m for m in there["quality"] if m not in of_inception]
+    if there["inception"] == ["fid"]:  # stands among the distances then
+        there["inception"] = []
+    there["quality"] = [m for m in there["quality"] if m not in there["inception"]]
     return [
         *WORDS.figure("scores", scores),
-        *numbers.of_suite(WORDS.heading("quality"), suite, own),
-        *numbers.of_suite(WORDS.heading("variety"), suite, there["variety"]),
-        *numbers.of_suite(WORDS.heading("memorisation"), suite, there["memorisation"]),
-        *numbers.of_suite(WORDS.heading("inception"), suite, of_inception),
+        *(t for key in TABLED for t in numbers.of_suite(WORDS.heading(key), suite, there[key])),
         *WORDS.lines("measured_in_inception", note),
     ]
 
 
 def tables(suite: Suite) -> Sequence[Block]:
     """Every measure of the suite's files that `quality` does not show, in tables of a kind."""
-    shown = {
-        m
-        for key in ("quality", "variety", "memorisation", "inception")
-        for m in WORDS[key]["measures"]
-    }
+    shown = {measure for key in TABLED for measure in WORDS[key]["measures"]}
     kinds: dict[str, list[str]] = {kind: [] for kind in MEASURES}
     for measure in numbers.measures(suite.systems):
         fits = [
@@ -201,15 +196,11 @@ def protocol(suite: Suite) -> Sequence[Block]:
 
 def variants(suite: Suite) -> Sequence[Block]:
     rows = [
-        (s.title, [*map(Cell, (s.name, d.key, _shown(d.method), _shown(d.variant)))])
+        (s.title, [*map(Cell, (s.name, d.key, words.value(d.method), words.value(d.variant)))])
         for s in suite.systems
         for d in s.differences
     ]
     return WORDS.table("variants", rows)
-
-
-def _shown(value: object) -> str:
-    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def trainings(suite: Suite) -> Sequence[Block]:

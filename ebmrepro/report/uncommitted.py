@@ -38,15 +38,6 @@ def find(root: Path) -> Uncommitted | None:
     return Uncommitted(git.line(root, "rev-parse", "--short", "HEAD"), lines) if lines else None
 
 
-def value(found: object) -> str:
-    """As params.yaml has it."""
-    if found is None:
-        return "–"
-    if isinstance(found, list):
-        return f"[{', '.join(map(value, found))}]"
-    return str(found).lower() if isinstance(found, bool) else str(found)
-
-
 def _lines(now: Tree, before: Tree) -> Iterator[str]:
     """Systems first: what they are is what a name says."""
     names = [*now["run"]["methods"], *now["run"]["variants"]]
@@ -79,4 +70,5 @@ def _differences(where: str, now: Tree, before: Tree) -> Iterator[str]:
     ours, theirs = flatten(now), flatten(before)
     for key in sorted({*ours, *theirs}):
         if ours.get(key) != theirs.get(key):
-            yield f"{where}{key} is {value(ours.get(key))}, committed is {value(theirs.get(key))}."
+            own, committed = words.value(ours.get(key)), words.value(theirs.get(key))
+            yield f"{where}{key} is {own}, committed is {committed}."

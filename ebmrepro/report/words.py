@@ -115,6 +115,15 @@ def symbol(key: str) -> str:
     return NAMES["symbols"].get(leaf, leaf.replace("_", " "))
 
 
+def value(found: object) -> str:
+    """As params.yaml has it."""
+    if found is None:
+        return "–"
+    if isinstance(found, list):
+        return f"[{', '.join(map(value, found))}]"
+    return str(found).lower() if isinstance(found, bool) else str(found)
+
+
 def energy_axis(reduction: object) -> str:
     """What an axis of energies says, from the `reduction` hyper-parameter where there is one."""
     how = NAMES["reductions"].get(str(reduction))

@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.config.params import Training
 from ebmrepro.runs import layout
 from ebmrepro.system.errors import UserError
-from ebmrepro.tracking.projection import Run, sync, sync_claims
+from ebmrepro.tracking.projection import sync, sync_claims
 from ebmrepro.tracking.store import Store, first_line, mended
 
 POLL = 2.0  # seconds between looks at the files of a training
@@ -33,9 +34,7 @@ _warned = threading.Event()
 
 
 @contextlib.contextmanager
-def following(
-    root: Path, trainings: Sequence[tuple[str, str, int]], after: float = 0
-) -> Iterator[None]:
+def following(root: Path, trainings: Sequence[Training], after: float = 0) -> Iterator[None]:
     """Keep the MLflow runs of `trainings` up to date within a `with` block.
 
     Enter it before the imports of the stage, so that mlflow loads beside them. The child learns of
@@ -58,9 +57,7 @@ def following(
             _end(child, status)
 
 
-def _start(
-    root: Path, trainings: Sequence[tuple[str, str, int]], after: float
-) -> subprocess.Popen[str] | None:
+def _start(root: Path, trainings: Sequence[Training], after: float) -> subprocess.Popen[str] | None:
     if os.environ.get("EBMREPRO_TRACKING") == "off":
         return None
     task = json.dumps([str(root), list(trainings), after, PATIENCE])
@@ -100,7 +97,7 @@ def _warn(reason: str) -> None:
 # --- in the child --------------------------------------------------------------------------------
 
 
-def _follow(root: Path, runs: Sequence[Run], after: float, patience: float) -> None:
+def _follow(root: Path, runs: Sequence[Training], after: float, patience: float) -> None:
     """The child's life: look, project, wait, until standard input ends. Never raises."""
     words: list[str] = []
     ended = threading.Event()
@@ -120,7 +117,7 @@ def _follow(root: Path, runs: Sequence[Run], after: float, patience: float) -> N
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     me = f"{platform.node()}:{os.getpid()}"
     store: Store | None = None
-    seen: dict[Run, object] = {}
+    seen: dict[Training, object] = {}
     pause, failures, over = 0.0, 0, False
     while not over:
         over = ended.wait(pause)
@@ -144,7 +141,7 @@ def _follow(root: Path, runs: Sequence[Run], after: float, patience: float) -> N
         pause = min(LONGEST_PAUSE, POLL * 2**failures)
 
 
-def _signature(root: Path, run: Run) -> list[tuple[int, int] | None]:
+def _signature(root: Path, run: Training) -> list[tuple[int, int] | None]:
     """Changes when any file of the run that is projected changes."""
     models, results = root / layout.folder(*run), root / layout.results(*run)
     paths = [models / name for name in ("run.json", "curves.csv", "samples")]
@@ -155,6 +152,6 @@ def _signature(root: Path, run: Run) -> list[tuple[int, int] | None]:
 
 if __name__ == "__main__":
     _root, _trainings, _after, _patience = json.loads(sys.argv[1])
-    _follow(Path(_root), [Run(*training) for training in _trainings], _after, _patience)
+    _follow(Path(_root), [Training(*training) for training in _trainings], _after, _patience)
     # The stage is waiting, everything is committed, and to take 1,800 modules apart lasts 0.9 s.
     os._exit(0)

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ebmrepro.config import forms
-from ebmrepro.config.params import flatten
+from ebmrepro.config.params import Training, flatten
 from ebmrepro.config.training import base
 from ebmrepro.runs import layout, results
 from ebmrepro.system import reading
@@ -36,23 +36,13 @@ LONGEST_PARAM = 500  # characters; older servers refuse longer values
 SMALLEST_GRID = 256  # pixels; MLflow smooths thumbnails of anything smaller
 
 
-class Run(NamedTuple):
-    """One method (with its variant, as named in params.yaml) on one suite from one seed."""
-
-    suite: str
-    name: str
-    seed: int
-
-
-def sync_all(
-    root: Path, trainings: Iterable[tuple[str, str, int]], *, anew: bool = False
-) -> list[Run]:
+def sync_all(root: Path, trainings: Iterable[Training], *, anew: bool = False) -> list[Training]:
     """Project every run of `trainings` that has files; returns these. Changes nothing that is
     current, unless `anew`: then what the store holds of them goes to MLflow's trash first.
 
     Raises TrackingError when the store cannot be reached or a file is damaged.
     """
-    runs = [Run(*training) for training in trainings]
+    runs = list(trainings)
     with one_line(root):
         store = Store(root)
         synced = [run for run in runs if sync(store, run, anew=anew)]
@@ -62,14 +52,14 @@ def sync_all(
     return synced
 
 
-def rebuild(root: Path) -> list[Run]:
+def rebuild(root: Path) -> list[Training]:
     """Project every run on disk anew, also those that params.yaml no longer names.
 
     Our own database, where MLflow cannot use it, is set aside, and an empty one takes its place.
     """
     files = [*root.glob("models/*/*/*/run.json"), *root.glob("results/*/*/*/training.json")]
     keys = {path.parent.parts[-3:] for path in files}
-    runs = sorted(Run(suite, name, int(seed)) for suite, name, seed in keys if seed.isdigit())
+    runs = sorted(Training(suite, name, int(seed)) for suite, name, seed in keys if seed.isdigit())
     with one_line(root):
         set_aside_unusable(root)
     return sync_all(root, runs, anew=True)
@@ -86,7 +76,7 @@ def in_words(synced: Sequence[object], trainings: Sequence[object]) -> str:
 
 def sync(
     store: Store,
-    run: Run,
+    run: Training,
     *,
     follower: str | None = None,
     ended: str | None = None,
@@ -110,7 +100,7 @@ def sync(
 class _Projection:
     """One pass from the files of a run to its MLflow run, which may be behind in any way."""
 
-    def __init__(self, store: Store, run: Run) -> None:
+    def __init__(self, store: Store, run: Training) -> None:
         self.store, self.client, self.run = store, store.client, run
         self.models = store.root / layout.folder(*run)
         self.results = store.root / layout.results(*run)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ebmrepro.config.params import Training
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import projection, views
 from ebmrepro.tracking.store import Store, TrackingError, home, one_line, tracking_uri
@@ -18,7 +19,7 @@ from ebmrepro.tracking.store import Store, TrackingError, home, one_line, tracki
 CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"  # else the page opens on GenAI
 
 
-def serve(root: Path, trainings: Iterable[tuple[str, str, int]], port: int) -> int:
+def serve(root: Path, trainings: Iterable[Training], port: int) -> int:
     """Bring MLflow up to date, start its server, say where the charts are, and stay until Ctrl-C.
 
     With a tracking server elsewhere, only say where the charts are. Returns the exit code.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, LoggedModel
     from mlflow.entities import Run as MlflowRun
 
+LONGEST_PATH = 500  # bytes; SQLite opens no file whose path has over 511
 LONGEST_WAIT = 60.0  # seconds for another process to finish
 SILENT = ("timed out", "locked", "Max retries", "refused", "unreachable", "took more", "written by")
 UNUSABLE = ("not a database", "malformed", "database schema")  # SQLite's and MLflow's words
@@ -44,9 +45,6 @@ def home(root: Path) -> Path:
         return Path(path).resolve()
     root = root.resolve()
     return next((p for p in (root, *root.parents) if (p / ".dvc").is_dir()), root)
-
-
-LONGEST_PATH = 500  # bytes; SQLite opens no file whose path has over 511
 
 
 def place(root: Path) -> Path:

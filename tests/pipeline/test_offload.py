@@ -19,12 +19,13 @@ from packaging.requirements import Requirement
 
 from ebmrepro import data
 from ebmrepro.config import params
+from ebmrepro.config.params import Training
 from ebmrepro.evaluation import evaluate
 from ebmrepro.pipeline.offload import cargo, pack, parts, program, start, take
 from ebmrepro.pipeline.offload import trainings as offloaded
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.pipeline.offload.parts import DONE, NO_TIME, Part, Told
-from ebmrepro.pipeline.offload.trainings import Deadline, Training
+from ebmrepro.pipeline.offload.trainings import Deadline
 from ebmrepro.system.errors import UserError
 
 NAMES = ["ebgan", "dbn"]

@@ -57,7 +57,7 @@ def test_a_system_is_that_of_this_folder_unless_a_revision_is_named(root: Path, 
     ((a, b),) = sides.pairs("digits/magan", "digits/magan@HEAD", root, tmp_path)
     assert value(a) == 5.0 and value(b) != 5.0 and (a.place, b.place) == ("", "HEAD")
     ((a, b),) = sides.pairs("digits/magan@frozen", "digits/ebgan", root, tmp_path)
-    assert value(a) == 7.0 and b.system == "ebgan" and a.name == "digits/magan@frozen"
+    assert value(a) == 7.0 and b.system == "ebgan" and a[1:] == ("frozen", "digits", "magan")
 
 
 def test_of_two_revisions_those_systems_are_compared_that_differ(root: Path, tmp_path: Path):

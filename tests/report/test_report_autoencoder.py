@@ -16,6 +16,7 @@ from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.report import autoencoder, page
 from ebmrepro.report.blocks import Figure, Section, Table
 from ebmrepro.report.gather import Run, Suite, System, gather
+from ebmrepro.report.sections import sections
 
 WIDE, TWO = "autoencoder", "autoencoder__two"
 SEEDS = (0, 1)
@@ -118,6 +119,20 @@ def test_linear_codes_stand_beside_the_published_ones(tmp_path: Path):
     assert name == "Published, 30 components"
     assert [cell.main for cell in published] == ["13.87", "8.01", "–", "–"]
     assert [cell.main for cell in own] == ["13.9", "3.20", "52.5", "2"]
+
+
+def test_a_suite_of_linear_codes_alone_stands_beside_the_networks_and_has_no_page(tmp_path: Path):
+    whole = made(tmp_path)[0]
+    run = Run(0, None, {}, Measurement({**LINEAR}).document(), {}, None)
+    codes = System("linear_codes", "Linear codes", "linear_codes", {}, [], [run])
+    alone = replace(whole, name="curves", title="Curves", systems=[], linear_codes=codes)
+    assert not alone.generators
+    shown = sections([whole, replace(alone, carried=True)])
+    places = {at for section in shown for at in section.places}
+    assert "mnist" in places and "curves" not in places
+    (found,) = autoencoder.section([alone])
+    assert table(found, "curves-deep-linear").rows
+    assert "0 systems" not in "".join(page.pages(shown).values())
 
 
 def test_published_errors_in_another_unit_are_brought_into_ours():

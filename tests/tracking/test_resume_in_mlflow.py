@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trainings
 
+from ebmrepro.config.params import Training
 from ebmrepro.tracking import projection
-from ebmrepro.tracking.projection import Run
 from ebmrepro.tracking.store import Store
 
 pytestmark = [
@@ -25,7 +25,7 @@ def test_a_resumed_run_keeps_its_id_and_has_every_point_once(tmp_path: Path):
     folder = trainings.project(tmp_path / "project", ["began"])
     trainings.train(folder, "began", seconds=1000)
     calls = trainings.calls(folder)
-    store, run = Store(folder), Run("digits", "began", 0)
+    store, run = Store(folder), Training("digits", "began", 0)
     ids = set()
     # First without a checkpoint, so that MLflow is ahead of what is trained next; then with some.
     for kill_at, seconds in ((round(0.7 * calls), 1000), (round(0.6 * calls), 0), (0, 0)):

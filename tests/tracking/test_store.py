@@ -35,16 +35,16 @@ from test_tracking import (  # the fixtures among them are used by name
     write_run,
 )
 
+from ebmrepro.config.params import Training
 from ebmrepro.tracking import projection
 from ebmrepro.tracking import store as connection
-from ebmrepro.tracking.projection import Run
 from ebmrepro.tracking.server import answers
 from ebmrepro.tracking.server import command as server_command
 from ebmrepro.tracking.store import Store, TrackingError
 
 __all__ = ["empty_database", "fresh", "pytestmark", "root"]
 
-OTHER = Run("mnist", "ebgan", 2)  # of a suite that params.yaml no longer names
+OTHER = Training("mnist", "ebgan", 2)  # of a suite that params.yaml no longer names
 
 
 # --- what a rebuild brings back ------------------------------------------------------------------
@@ -192,10 +192,10 @@ def follower(script: str):
         import os, sys, threading, time
         from pathlib import Path
         from ebmrepro.tracking import follower
-        from ebmrepro.tracking.projection import Run
+        from ebmrepro.config.params import Training
         follower.POLL = 0.01
         follower.LONGEST_PAUSE = 0.05
-        run = Run("digits", "began", 0)
+        run = Training("digits", "began", 0)
         follower._signature = lambda *_: time.monotonic()  # the files always have news
         synced = []
         follower.Store = lambda root: object()

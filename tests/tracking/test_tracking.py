@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ebmrepro.config.params import Training
 from ebmrepro.runs import layout
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import follower as beside
 from ebmrepro.tracking import projection, server, verdicts, views
-from ebmrepro.tracking.projection import Run
 from ebmrepro.tracking.store import Store
 
 pytestmark = [
@@ -35,7 +35,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-RUN = Run("digits", "began__gamma_05", 0)
+RUN = Training("digits", "began__gamma_05", 0)
 FINGERPRINT = "0123abcd"
 HERE = Path(__file__).parent
 
@@ -229,7 +229,7 @@ def test_a_model_of_mlflow_says_where_the_weights_are_and_holds_none(root):
 
 def test_everything_on_disk_is_in_the_store(root):
     write_run(root)
-    assert projection.sync_all(root, [RUN, ("digits", "magan", 7)]) == [RUN]
+    assert projection.sync_all(root, [RUN, Training("digits", "magan", 7)]) == [RUN]
     (seen,) = contents(root).values()
     assert seen["points"]["energy/real"] == [(e, 20 - e / 10) for e in range(1, 31)]
     assert [step for step, _ in seen["points"]["magan/margin"]] == [5, 10, 15, 20, 25, 30]
@@ -250,7 +250,7 @@ def test_everything_on_disk_is_in_the_store(root):
 def test_a_variant_is_not_averaged_into_its_method(root):
     """Whoever groups by any tag that names systems gets one system a group."""
     names = ("ebgan", "ebgan__no_hinge", "ebgan__real_only")
-    runs = [Run("digits", name, 0) for name in names]
+    runs = [Training("digits", name, 0) for name in names]
     for i, run in enumerate(runs):
         write_run(root, run, f"{i}beef")
     projection.sync_all(root, runs)
@@ -319,7 +319,7 @@ def test_a_fresh_clone_shows_curves_without_models(root):
 
 
 def test_views_hold_the_runs_they_are_named_for(root):
-    runs = [Run("digits", name, seed) for name in ("began", "magan") for seed in (3, 4)]
+    runs = [Training("digits", name, seed) for name in ("began", "magan") for seed in (3, 4)]
     for i, run in enumerate(runs):
         write_run(root, run, f"{i}beef")
     projection.sync_all(root, runs)
@@ -344,7 +344,7 @@ def test_views_hold_the_runs_they_are_named_for(root):
 
 def test_a_leaderboard_of_more_runs_than_a_page_forms_no_means_of_some(root, monkeypatch):
     monkeypatch.setattr(views, "PAGE", 1)
-    runs = [Run("digits", "magan", seed) for seed in (3, 4)]
+    runs = [Training("digits", "magan", seed) for seed in (3, 4)]
     for i, run in enumerate(runs):
         write_run(root, run, f"{i}beef")
     projection.sync_all(root, runs)
@@ -414,7 +414,7 @@ def test_a_long_curve_needs_several_calls_and_loses_no_point(root):
 
 @pytest.mark.slow
 def test_a_deleted_database_comes_back_from_the_files(root):
-    other = Run("digits", "magan", 1)
+    other = Training("digits", "magan", 1)
     write_run(root)
     write_run(root, other, "beef")
     projection.sync_all(root, [RUN, other])
@@ -427,7 +427,7 @@ def test_a_deleted_database_comes_back_from_the_files(root):
     script = f"""
         from test_tracking import *
         root = Path({str(root)!r})
-        projection.sync_all(root, {[RUN[:], other[:]]!r})
+        projection.sync_all(root, {[RUN, other]!r})
         experiments = Store(root).client.search_experiments()
         print(json.dumps([contents(root), sorted(e.name for e in experiments)]))
     """
@@ -533,7 +533,7 @@ def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
 
 
 def test_a_note_says_what_became_of_the_claims_of_the_runs_paper(root):
-    other = Run("digits", "magan", 1)
+    other = Training("digits", "magan", 1)
     write_run(root)
     write_run(root, other, "beef")
     dump(root / "reports" / "claims.json", claims("fails"))
@@ -599,7 +599,7 @@ def train(root, script, run=RUN, **environment):
     head = f"""
         from test_tracking import *
         beside.PATIENCE = 200.0  # four imports of mlflow on a busy machine outlast the usual
-        root, run = Path({str(root)!r}), Run({run.suite!r}, {run.name!r}, {run.seed!r})
+        root, run = Path({str(root)!r}), Training({run.suite!r}, {run.name!r}, {run.seed!r})
         follower = beside.following(root, [run])
     """
     return python(textwrap.dedent(head) + textwrap.dedent(script), **environment)
@@ -646,7 +646,7 @@ def test_four_trainings_at_once_in_a_fresh_store_all_arrive_whole_with_their_end
         "interrupted": "time.sleep(60)",
     }
     trainers = {
-        name: train(root, script.format(end=end), Run("digits", name, 0))
+        name: train(root, script.format(end=end), Training("digits", name, 0))
         for name, end in ends.items()
     }
     for trainer in trainers.values():

@@ -12,8 +12,8 @@ from test_store import (  # the fixtures among them are used by name
     write_run,
 )
 
+from ebmrepro.config.params import Training
 from ebmrepro.tracking import projection, views
-from ebmrepro.tracking.projection import Run
 from ebmrepro.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ __all__ = ["empty_database", "pytestmark", "server"]
 @pytest.mark.slow
 def test_a_link_opens_on_its_table_or_its_charts(server, browser: Browser):
     folder, _, port = server
-    runs = [Run("digits", name, seed) for name in ("ebgan", "ebgan__no_hinge") for seed in (3, 4)]
+    runs = [
+        Training("digits", name, seed) for name in ("ebgan", "ebgan__no_hinge") for seed in (3, 4)
+    ]
     for i, run in enumerate(runs):
         write_run(folder, run, f"{i}beef")
     projection.sync_all(folder, runs)

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Training
 from ebmrepro.pipeline.campaign import plan
-from ebmrepro.pipeline.offload.trainings import Training
 from ebmrepro.system.signals import Stopped, Watch
 
 LOGS = Path(".ebmrepro") / "campaign"

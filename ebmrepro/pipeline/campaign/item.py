@@ -9,10 +9,10 @@ from filelock import FileLock
 
 from ebmrepro import data
 from ebmrepro.config import forms
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Training
 from ebmrepro.evaluation import evaluate, reference
 from ebmrepro.pipeline.campaign import plan
-from ebmrepro.pipeline.offload.trainings import Training, has_ended
+from ebmrepro.pipeline.offload.trainings import has_ended
 from ebmrepro.runs import carried, identity, layout, run
 from ebmrepro.system.reading import known
 from ebmrepro.system.signals import Watch

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from ebmrepro import data
 from ebmrepro.config import forms
-from ebmrepro.config.params import Params
-from ebmrepro.pipeline.offload.trainings import Training, has_ended
+from ebmrepro.config.params import Params, Training
+from ebmrepro.pipeline.offload.trainings import has_ended
 from ebmrepro.runs import carried, checkpoints, identity, layout
 from ebmrepro.system.reading import known
 

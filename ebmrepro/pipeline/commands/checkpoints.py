@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import typer
 
 from ebmrepro.config import params
-from ebmrepro.pipeline.commands import in_project
+from ebmrepro.pipeline import before
 from ebmrepro.runs import layout
 
 app = typer.Typer(no_args_is_help=True, help="Look after what killed trainings left.")
@@ -16,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Look after what killed trainings l
 @app.command("ls")
 def ls() -> None:
     """List the checkpoints of trainings that have not ended."""
-    in_project()
+    before.in_project(Path(), "params.yaml")  # which may be wrong, or of another version
     from ebmrepro.runs import checkpoints
 
     stored = checkpoints.stored(layout.root())

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from ebmrepro.config import params
-from ebmrepro.pipeline.commands import in_project
+from ebmrepro.pipeline import before
 
 app = typer.Typer(no_args_is_help=True, help="Bring MLflow in line with the result files.")
 
@@ -25,7 +25,7 @@ def sync() -> None:
 @app.command("rebuild")
 def rebuild() -> None:
     """Make every run on disk anew in MLflow, also where its database is lost or damaged."""
-    in_project()
+    before.in_project(Path(), "params.yaml")  # which may be wrong, or of another version
     from ebmrepro.tracking import projection
 
     done = projection.rebuild(Path())

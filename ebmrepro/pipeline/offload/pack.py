@@ -26,10 +26,9 @@ import numpy as np
 
 from ebmrepro import data
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Training
 from ebmrepro.data.splits import stratified
 from ebmrepro.pipeline.offload import start
-from ebmrepro.pipeline.offload.trainings import Training
 from ebmrepro.runs import checkpoints, identity, layout, provenance
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
@@ -160,14 +159,13 @@ def _checkpoints(
 
 
 def _packages(archive: Path, python: str | None) -> None:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, path in _installed() if python in (None, start.here()["python"]) else ():
+    with (
+        zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed,
+        tempfile.TemporaryDirectory() as place,
+    ):
+        ours = python in (None, start.here()["python"])
+        for name, path in _installed() if ours else _fetched(Path(place), str(python)):
             packed.write(path, name)
-        if python not in (None, start.here()["python"]):
-            with tempfile.TemporaryDirectory() as place:
-                _fetch(Path(place), str(python))
-                for path in sorted(Path(place).rglob("*")):
-                    packed.write(path, path.relative_to(place))
 
 
 def _installed() -> Iterable[tuple[str, Path]]:
@@ -182,7 +180,7 @@ def _installed() -> Iterable[tuple[str, Path]]:
                 yield str(file), Path(str(file.locate()))
 
 
-def _fetch(folder: Path, python: str) -> None:
+def _fetched(folder: Path, python: str) -> Iterable[tuple[str, Path]]:
     """The same for another Python, from uv's cache or the registry, held to requirements.lock."""
     text = LOCK.read_text(encoding="utf-8")
     entries = [entry for entry in _entries(text) if entry.partition("==")[0] in PACKAGES]
@@ -197,6 +195,7 @@ def _fetch(folder: Path, python: str) -> None:
     if done.returncode:
         said = " ".join(done.stderr.split())[-300:]
         raise UserError(f"--python {python}: uv cannot fetch what requirements.lock pins: {said}")
+    return [(str(path.relative_to(folder)), path) for path in sorted(folder.rglob("*"))]
 
 
 def _entries(lock: str) -> list[str]:

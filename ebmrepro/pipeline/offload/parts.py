@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebmrepro.system.errors import one_line
 from ebmrepro.system.signals import Stopped
 
 LEAST = 2.0  # seconds with which a part is begun at all
@@ -111,8 +112,7 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, Stopped):
         return str(error)
     traceback.print_exception(error)
-    lines = str(error).strip().splitlines() or [""]
-    return f"failed: {type(error).__name__}: {lines[0]}"
+    return f"failed: {type(error).__name__}: {one_line(error)}"
 
 
 def _work(part: Part, deadline: float, log: Path, sender: Connection) -> None:

@@ -16,12 +16,13 @@ import numpy as np
 
 from ebmrepro import data
 from ebmrepro.config import environment, forms
+from ebmrepro.config.params import Training
 from ebmrepro.pipeline import executors
 from ebmrepro.pipeline.offload import cargo, parts, trainings
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.pipeline.offload.measures import ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, Part, Told
-from ebmrepro.pipeline.offload.trainings import TOGETHER, Training
+from ebmrepro.pipeline.offload.trainings import TOGETHER
 from ebmrepro.runs import checkpoints, layout
 from ebmrepro.system import atomic, reading
 from ebmrepro.system.errors import UserError

@@ -12,9 +12,9 @@ from typing import Any
 
 from ebmrepro.config import forms
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.config.params import Params, Run
+from ebmrepro.config.params import Params, Run, Training
+from ebmrepro.pipeline import outlook
 from ebmrepro.pipeline.offload import cargo, pack, trainings
-from ebmrepro.pipeline.offload.trainings import Training
 from ebmrepro.runs import checkpoints, identity, layout
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
@@ -125,13 +125,8 @@ def _marked(about: dict[str, Any], stage: str | None) -> str:
 def _stage(training: Training, run: Run) -> str | None:
     """The stage of dvc.yaml that would have trained it, if `run` asks for it."""
     suite, name, seed = training
-    if suite not in run.suites or seed not in run.seeds:
-        return None
-    if name == "dbn":
-        return f"pretrain@{suite}-{seed}"
-    kinds = {"train": run.methods, "train_variant": run.variants}
-    kind = next((kind for kind, names in kinds.items() if name in names), None)
-    return kind and f"{kind}@{suite}-{name}-{seed}"
+    asked = suite in run.suites and name in run.names and seed in run.seeds
+    return outlook.training(suite, name, seed) if asked else None
 
 
 def _commit(stages: Sequence[str]) -> tuple[str, bool]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from ebmrepro import data
 from ebmrepro.config import forms, params
+from ebmrepro.config.params import Training
 from ebmrepro.networks import device
 from ebmrepro.pipeline.offload.parts import DONE, LEAST, NO_TIME, Cell, Part, Told, in_words
 from ebmrepro.runs import identity, layout, models, run
@@ -26,18 +26,6 @@ SPARE = 0.25  # of its time, by which it may be foreseen too late: phases differ
 ASIDE = 75  # exit code of a training that was put aside
 TOGETHER = "together"  # name of the part whose trainings take turns
 LOST = "failed: the process that trained it beside others ended"
-
-
-class Training(NamedTuple):
-    """One training of the pack."""
-
-    suite: str
-    name: str
-    seed: int
-
-    @property
-    def label(self) -> str:
-        return f"{self.suite} {self.name} seed {self.seed}"
 
 
 class Deadline(Watch):

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ebmrepro.report import figures
+from ebmrepro.report import figures, page
 from ebmrepro.report.plane import Found
 from ebmrepro.report.words import Words
 from ebmrepro.runs.results import Array
@@ -34,17 +33,10 @@ def html(found: Found | None) -> str:
 
     Where the stage has not run, or its arrays are older than the dials, it says so.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     there = found if found and "dial/gamma/real" in found.arrays else None
     told = json.dumps(data(there), separators=(",", ":"), allow_nan=False) if there else ""
-    return environment.get_template("page.html.j2").render(
+    template = page.templates(HERE).get_template("page.html.j2")
+    return template.render(
         words=WORDS,
         asked=there.asked if there else None,
         real=figures.PALETTE[2],

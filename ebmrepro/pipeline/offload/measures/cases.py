@@ -21,6 +21,7 @@ from ebmrepro.methods.base import method
 from ebmrepro.networks import device
 from ebmrepro.pipeline.offload.parts import Cell
 from ebmrepro.runs import run
+from ebmrepro.system.errors import one_line
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Step, Training
 
@@ -175,5 +176,4 @@ def each(work: Mapping[str, Callable[[], Any]], deadline: float) -> Iterator[Cel
         try:
             yield key, find()
         except Exception as error:  # of any kind: the other cells are worth having
-            lines = str(error).strip().splitlines() or [""]
-            yield key, {"failed": f"{type(error).__name__}: {lines[0]}"}
+            yield key, {"failed": f"{type(error).__name__}: {one_line(error)}"}
