@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -21,12 +22,14 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # a pool of threads does not outlive a fork
 
+import numpy as np  # noqa: E402
 from ruamel.yaml import YAML  # noqa: E402
 
 from mutants import places, tests  # noqa: E402
@@ -35,11 +38,14 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / ".ebmrepro" / "mutants"
 LOG = KEPT / "results.jsonl"
 HERE = Path(__file__).parent
+EXPLAINED = YAML(typ="safe").load((HERE / "explained.yaml").read_text())
 # Laws of the source itself execute none of it.
 READERS = [
     "tests/test_security.py::test_every_reader_of_arrays_and_tensors_is_told_to_unpickle_nothing",
 ]
-BUDGET = 60  # seconds of tests that a mutant gets, the fastest of each file first
+# Seconds of tests that a mutant gets, the fastest of each file first; one that survives them and
+# that nobody explains gets all.
+BUDGET = 60
 OUTCOMES = (
     "killed",
     "time",
@@ -94,8 +100,8 @@ def covered(copy: Path) -> Coverage:
     return found
 
 
-def chosen(mutant: places.Mutant, coverage: Coverage) -> dict[str, list[str]]:
-    """The tests that execute the line, by file: that of the same name first, then the quickest.
+def chosen(mutant: places.Mutant, coverage: Coverage) -> list[tuple[str, str]]:
+    """Files and tests that execute the line: the file of the same name first, then the quickest.
 
     A line that is executed on import, or by a fixture that a file's tests share, counts for each
     test of the file that executes any line of the module; a file that imports it by name counts as
@@ -117,54 +123,52 @@ def chosen(mutant: places.Mutant, coverage: Coverage) -> dict[str, list[str]]:
     def costs(file: str) -> tuple[bool, float]:
         return not file.endswith(own), sum(coverage[file]["seconds"][t] for t in found[file])
 
-    left, within = float(BUDGET), {}
-    for file in sorted(found, key=costs):
-        for test in found[file]:
-            left -= coverage[file]["seconds"][test]
-            if left > 0 or not within:
-                within.setdefault(file, []).append(test)
-    return within
+    return [(file, test) for file in sorted(found, key=costs) for test in found[file]]
 
 
 def tried(mutant: places.Mutant, copy: Path, coverage: Coverage) -> dict[str, Any]:
     """What becomes of a mutant: by which test it is killed, or that none notices."""
     asked = chosen(mutant, coverage)
-    seconds = sum(coverage[file]["seconds"][test] for file, some in asked.items() for test in some)
+    seconds = np.cumsum([coverage[file]["seconds"][test] for file, test in asked])
+    first = max(1, int(np.searchsorted(seconds, BUDGET)))
+    parts = [asked[:first]] if mutant.name in EXPLAINED else [asked[:first], asked[first:]]
     whole, begun = (copy / mutant.file).read_text(), time.monotonic()
     (copy / mutant.file).write_text(mutant.text)
-
-    def run() -> int:
-        parts = [*asked.values(), READERS]
-        codes = (tests.in_copy(copy, ["-x", "-rfE", *some]) for some in parts)
-        return next(filter(None, codes), 0)
-
-    file = copy.parent / "told.txt"
-    file.write_text("")
+    output, code = copy.parent / "told.txt", 0
+    output.write_text("")
     try:
-        code = tests.forked(run, 15 + 4 * seconds, file)
+        for part in filter(None, parts):
+            cpu = sum(coverage[file]["seconds"][test] for file, test in part)
+            code = code or tests.forked(lambda p=part: _run(copy, p), 15 + 4 * cpu, output)
     finally:
         (copy / mutant.file).write_text(whole)
-    told = file.read_text(errors="replace")
+    told = output.read_text(errors="replace")
     by = re.findall(r"^(?:FAILED|ERROR) (\S+)", told, re.M)
     return {
         "name": mutant.name,
         "line": mutant.line,
         "outcome": "survived" if code == 0 else "time" if code < 0 else "killed",
         "by": by[0] if by else told.strip().rpartition("\n")[2][-200:],
-        "tests": sum(map(len, asked.values())),
+        "tests": len(asked),
         "seconds": round(time.monotonic() - begun, 1),
     }
 
 
+def _run(copy: Path, asked: Iterable[tuple[str, str]]) -> int:
+    """pytest's exit code of the first file that fails, or 0."""
+    files = ([test for _, test in some] for _, some in itertools.groupby(asked, lambda a: a[0]))
+    codes = (tests.in_copy(copy, ["-x", "-rfE", *some]) for some in (*files, READERS))
+    return next(filter(None, codes), 0)
+
+
 def summed(mutants: list[places.Mutant], results: dict[str, Any], counts: dict, seed: int) -> dict:
     """What is said of a run: counts, by room as well, and the names of those nobody explains."""
-    explained = YAML(typ="safe").load((HERE / "explained.yaml").read_text()) or {}
     rooms: dict[str, Counter] = defaultdict(Counter)
     unknown = []
     tried = [mutant for mutant in mutants if key(mutant) in results]
     for mutant in tried:
         outcome = results[key(mutant)]["outcome"]
-        if outcome == "survived" and mutant.name in explained:
+        if outcome == "survived" and mutant.name in EXPLAINED:
             outcome = "explained"
         elif outcome == "survived":
             unknown.append(mutant.name)
