@@ -22,9 +22,11 @@ def p_value(values: Sequence[float], edge: float, scale: Scale) -> float:
 
     Of constant numbers there is no distribution: 0 off the edge, 1 at it.
     """
-    distance, spread = _distance(values, edge, scale)
     n = len(values)
-    if n < 2 or not distance:
+    if n < 2:
+        return 1.0
+    distance, spread = _distance(values, edge, scale)
+    if not distance:
         return 1.0
     return float(special.stdtr(n - 1, -distance / (spread / math.sqrt(n)))) if spread else 0.0
 
@@ -32,8 +34,10 @@ def p_value(values: Sequence[float], edge: float, scale: Scale) -> float:
 def seeds_needed(values: Sequence[float], edge: float, scale: Scale) -> int | None:
     """Seeds with which the interval would clear `edge` four times in five, if mean and spread
     are as seen (by the non-central t); None where no number up to MOST_SEEDS would."""
+    if len(values) < 2:
+        return None
     distance, spread = _distance(values, edge, scale)
-    if len(values) < 2 or not distance:
+    if not distance:
         return None
 
     def power(n: int) -> float:
@@ -53,11 +57,11 @@ def seeds_needed(values: Sequence[float], edge: float, scale: Scale) -> int | No
 
 
 def _distance(values: Sequence[float], edge: float, scale: Scale) -> tuple[float, float]:
-    """Of the mean from the edge, and the numbers' standard deviation, both on the scale."""
+    """Of the mean of two or more numbers from the edge, and their standard deviation, on the scale."""
     used = scale if fits(scale, [*values, edge]) else "linear"
     forward = TRANSFORMS[used].forward
     x = np.array([forward(value) for value in values])
-    return abs(float(x.mean()) - forward(edge)), float(x.std(ddof=1)) if len(x) > 1 else 0.0
+    return abs(float(x.mean()) - forward(edge)), float(x.std(ddof=1))
 
 
 def fisher(rho: float, n: int) -> tuple[float, float]:

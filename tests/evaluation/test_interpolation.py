@@ -1,6 +1,7 @@
 """Paths in z, on generators whose best z is known."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def test_the_command_draws_three_kinds_of_rows_of_a_trained_generator(
     drawn = grid
     real, _ = data.read(Path("data/digits"), "test")
     assert (drawn[:8, :8] == real[0, 0]).all() and (drawn[:8, -8:] == real[0, 0, :, ::-1]).all()
+    # Of both ends of the four rows that have real ones, on [-1, 1]; the picture has 256 shades.
+    cells = np.pad(drawn, ((0, 1), (0, 1))).reshape(6, 9, 5, 9)[:4, :8, :, :8] / 127.5 - 1
+    apart = np.abs(cells[:, :, [0, 4]] - cells[:, :, [1, 3]]).mean()
+    found = re.search(r"at real ends (\S+),", result.output)
+    assert found
+    told = float(found[1])
+    assert told == pytest.approx(apart, abs=0.005)
 
     refused = CliRunner().invoke(app, ["interpolate", "digits", "dbn"])
     assert "no generator of 'dbn'; there are" in str(refused.exception)
