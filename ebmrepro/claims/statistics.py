@@ -57,7 +57,7 @@ def seeds_needed(values: Sequence[float], edge: float, scale: Scale) -> int | No
 
 
 def _distance(values: Sequence[float], edge: float, scale: Scale) -> tuple[float, float]:
-    """Of the mean of two or more numbers from the edge, and their standard deviation, on the scale."""
+    """How far the mean of several numbers is from the edge, and their deviation, on the scale."""
     used = scale if fits(scale, [*values, edge]) else "linear"
     forward = TRANSFORMS[used].forward
     x = np.array([forward(value) for value in values])
