@@ -77,7 +77,7 @@ soak: $(READY)  ## kill trainings at 60 random points (KILLS=N: at N), `repro` a
 
 # Each ends in success or in one line; the first two print a table. Under 10 minutes.
 HOSTILE := tests/test_hostile.py tests/test_machines.py tests/system tests/pipeline/test_before.py tests/config/test_bounds.py \
-	tests/data/test_encoded.py tests/runs/test_reader.py tests/test_command_line.py
+	tests/data tests/runs/test_reader.py tests/test_command_line.py
 hostile: $(READY)  ## damage every file that a stage leaves, and stage what strangers' machines do
 	@$(ACTIVATE) && pytest -m "" $(HOSTILE)
 

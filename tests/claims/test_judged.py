@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_claims import (
+from made_up_claims import (
     ABOVE,
     LOW,
     SCORE,
@@ -284,3 +284,23 @@ def test_a_training_that_is_long_enough_decides_however_much_longer_it_was(tmp_p
         trained(tmp_path, "began", 1.0, steps)
         asked = claim(test_of(SCORE, ABOVE)).model_copy(update={"least": form.Least(steps=2000)})
         assert judged(tmp_path, asked).verdict == expected
+
+
+def test_the_price_is_seeds_and_hours_of_what_is_missing(tmp_path: Path):
+    """Mean 1, spread 1: 10 seeds by the power of a t test, 7 more than there are. An hour each at
+    half of the budget; where the claim asks for all of it, three seeds at twice that."""
+    measure(tmp_path, "began", [0.0, 1.0, 2.0])
+    trained(tmp_path, "began", 0.5, 300)
+    entry = {"fingerprint": "f", "seconds_in_all": 3600.0, "seconds": 3600.0, "resumed": False}
+    entry |= {"commit": "c", "versions": {}, "images_per_second": 1, "hardware": "h", "note": ""}
+    told = {"suite": "digits", "trainings": {"began": {str(seed): entry for seed in range(3)}}}
+    (tmp_path / "results" / "digits" / "provenance.json").write_text(json.dumps(told))
+    asked = claim(test_of(SCORE, ABOVE))
+    found = judged(tmp_path, asked)
+    assert found.price == price.Price(10, 7, 7.0)
+    whole = asked.model_copy(update={"least": form.Least(fraction=1.0)})
+    assert judged(tmp_path, whole).price == price.Price(3, 3, 6.0)
+    measure(tmp_path, "began", [1.0, 1.01, 0.99])
+    trained(tmp_path, "began", 0.5, 300)
+    five = claim(test_of(SCORE, ABOVE), seeds=5)
+    assert judged(tmp_path, five).price == price.Price(5, 2, 2.0), "as many as are declared"

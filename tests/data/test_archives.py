@@ -269,3 +269,35 @@ def test_the_stand_ins_cannot_be_turned_into_anything(name):
         content = b"\x80\x02}U\x01ac" + name + b"\n" + state + b"bs."
         with pytest.raises(DataError, match="not a whole pickle"):
             unpickle("x", content)
+
+
+def doubled(times: int) -> bytes:
+    """Pickled: a tuple of a tuple twice, and so on; written out it would have 2^times numbers."""
+    inner = b"(I1\ntq\x00"
+    return inner + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02}C\x04data" + doubled(35) + b"s.",
+        b"\x80\x02}" + doubled(35) + b"I1\ns.",  # as a key, it would be hashed
+        b"\x80\x02}C\x04data"
+        + b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nI0\n\x85C\x01b\x87R(I1\n"
+        + doubled(35)
+        + b"cnumpy\ndtype\nX\x02\x00\x00\x00u1I0\nI1\n\x87RI0\nC\x01xtbs.",  # as a shape
+    ],
+)
+def test_a_pickle_that_would_take_all_memory_to_look_at_is_refused(pickled):
+    with pytest.raises(DataError, match="tuples in it; a batch has at most 16"):
+        unpickle("batch", pickled)
+
+
+def test_a_zip_is_read_by_name_in_any_process(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a", b"1")
+    reader = Zip(tmp_path / "x.zip", size=10, files=1)
+    assert reader.read("a") == b"1"
+    assert pickle.loads(pickle.dumps(reader)).read("a") == b"1"
+    with pytest.raises(DataError, match="found no member b"):
+        reader.read("b")

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_data import raise_loopback
+from loopback import raise_loopback
 
 from ebmrepro.data import DataError, downloads, files
 

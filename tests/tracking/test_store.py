@@ -8,7 +8,6 @@ import select
 import shutil
 import socket
 import sqlite3
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -17,19 +16,15 @@ from urllib.parse import unquote, urlparse
 
 import psutil
 import pytest
-from test_data import raise_loopback
 from test_disk import small_disk
-from test_tracking import (  # the fixtures among them are used by name
+from tracked_runs import (
     FINGERPRINT,
     RUN,
     contents,
-    empty_database,
-    fresh,
     mlflow_runs,
     points_in,
     pytestmark,
     python,
-    root,
     train,
     wait_until,
     write_run,
@@ -38,11 +33,9 @@ from test_tracking import (  # the fixtures among them are used by name
 from ebmrepro.config.params import Training
 from ebmrepro.tracking import projection
 from ebmrepro.tracking import store as connection
-from ebmrepro.tracking.server import answers
-from ebmrepro.tracking.server import command as server_command
 from ebmrepro.tracking.store import Store, TrackingError
 
-__all__ = ["empty_database", "fresh", "pytestmark", "root"]
+__all__ = ["pytestmark"]
 
 OTHER = Training("mnist", "ebgan", 2)  # of a suite that params.yaml no longer names
 
@@ -295,26 +288,6 @@ class Proxy:
                     if not data:
                         return
                     ways[source].sendall(data)
-
-
-@pytest.fixture
-def server(tmp_path, empty_database):
-    """A tracking server started as `ebmrepro ui` starts it; its folder, process and port."""
-    raise_loopback()
-    folder = tmp_path / "server"
-    folder.mkdir()
-    shutil.copy(empty_database, folder / "mlflow.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db"}
-    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen(server_command(folder, port), env=environment) as process:
-        try:
-            wait_until(lambda: answers(port), "a server that answers")
-            yield folder, process, port
-        finally:
-            process.terminate()
 
 
 def listening(process: psutil.Process) -> set[str]:

@@ -1,0 +1,83 @@
+"""Laws of verdicts, whatever the numbers are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from made_up_claims import SCORE, claim, settings, test_of
+
+from ebmrepro.claims import form, measurements, verdict
+from ebmrepro.metrics.interval import interval
+
+numbers = st.floats(-1e6, 1e6)
+rules = st.one_of(
+    st.builds(lambda t: form.Above(kind="above", threshold=t), numbers),
+    st.builds(lambda t: form.Below(kind="below", threshold=t), numbers),
+    st.builds(
+        lambda v, t: form.Near(kind="near", value=v, tolerance=t), numbers, st.floats(1e-3, 1e6)
+    ),
+)
+
+
+class InMemory(measurements.Files):
+    """The numbers of one measure, by seed."""
+
+    def __init__(self, values: Sequence[float]):
+        super().__init__(Path(), "digits", settings(range(len(values))))
+        self.values = values
+
+    def measure(self, name: str, measure: str, seed: int) -> float:
+        return measurements.finite(self.values[seed], measure)
+
+
+def verdict_on(values: Sequence[float], rule: form.Rule, seeds: int = 2) -> str:
+    asked = claim(test_of(SCORE, rule.model_dump()), seeds=seeds)
+    (part,) = verdict.judge(asked, InMemory(values))
+    return part.verdict
+
+
+@given(st.lists(numbers, min_size=2, max_size=6), rules, st.randoms())
+def test_the_order_of_seeds_does_not_matter(values: list[float], rule: form.Rule, random: Any):
+    other = list(values)
+    random.shuffle(other)
+    one, two = (interval(v, "logit") for v in (values, other))
+    assert one.low == pytest.approx(two.low, rel=1e-9, abs=1e-6)
+    edges = {"threshold": 0, "value": 0, **rule.model_dump()}
+    near_an_edge = any(
+        math.isclose(end or 0, float(edge), rel_tol=1e-6, abs_tol=1e-3)
+        for end in (one.low, one.high)
+        for edge in (
+            edges["threshold"],
+            edges["value"] - edges.get("tolerance", 0),
+            edges["value"] + edges.get("tolerance", 0),
+        )
+    )
+    if not near_an_edge:
+        assert verdict_on(values, rule) == verdict_on(other, rule)
+
+
+@given(numbers, st.floats(-1e3, 1e3), rules)
+def test_no_noise_makes_one_seed_decide(value: float, noise: float, rule: form.Rule):
+    assert verdict_on([value + noise], rule) == "undecided"
+
+
+@given(st.lists(numbers, min_size=2, max_size=5), rules, st.sampled_from([math.nan, math.inf]))
+def test_a_seed_without_a_number_never_helps(values: list[float], rule: form.Rule, bad: float):
+    assert verdict_on([*values, bad], rule) in ("undecided", "not run here")
+
+
+@given(st.lists(numbers, min_size=3, max_size=6), rules)
+def test_more_spread_about_the_same_mean_never_turns_one_verdict_into_its_opposite(
+    values: list[float], rule: form.Rule
+):
+    mean = sum(values) / len(values)
+    edge = min(verdict.edges(rule), key=lambda edge: abs(edge - mean))
+    assume(not math.isclose(mean, edge, rel_tol=1e-9, abs_tol=1e-9))  # rounding would decide
+    wider = [mean + 3 * (value - mean) for value in values]
+    assert {verdict_on(values, rule), verdict_on(wider, rule)} != {"holds", "fails"}
