@@ -178,14 +178,14 @@ def recorded(root: Path, trainings: dict[str, list[float | None]]) -> None:
 
 
 def test_a_price_is_the_mean_of_the_seeds_that_say_what_they_took(tmp_path: Path):
-    """1 and 3 hours of two seeds, nothing of the first: 2 hours a training, 7 more are needed."""
+    """1/2 and 3 hours of two seeds, nothing of the first: 7/4 hours a training, 7 are needed."""
     measure(tmp_path, "began", [0.0, 1.0, 2.0])
     trained(tmp_path, "began", 0.5, 300)
-    recorded(tmp_path, {"began": [None, 3600.0, 3 * 3600.0]})
-    assert judged(tmp_path, claim(test_of(SCORE, ABOVE))).price == price.Price(10, 7, 14.0)
+    recorded(tmp_path, {"began": [None, 1800.0, 3 * 3600.0]})
+    assert judged(tmp_path, claim(test_of(SCORE, ABOVE))).price == price.Price(10, 7, 12.25)
     (tmp_path / "results/digits/began/0/metrics.json").unlink()
     found = judged(tmp_path, claim(test_of(SCORE, ABOVE))).price
-    assert found and found.hours == pytest.approx(2.0 * (found.more or 0))
+    assert found and found.hours == pytest.approx(1.75 * (found.more or 0))
 
 
 def test_longer_trainings_cost_as_many_times_more_and_none_costs_less(tmp_path: Path):

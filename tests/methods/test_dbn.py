@@ -109,6 +109,8 @@ def test_the_pretrained_classifier_starts_from_the_rbms():
     for rbm in model.stack:
         v = rbm.up(v)
     torch.testing.assert_close(model.features(x), v)
+    head = model.classifier[-1]
+    assert 0 < head.weight.abs().max() < 6 * model.hp.init_std and not head.bias.any()
 
 
 def test_the_warm_up_moves_the_softmax_layer_alone():
@@ -176,6 +178,13 @@ def test_diagnosis_counts_errors():
     x = small.batch(model, 12)
     wrong = (model.scratch((x.x.flatten(1) + 1) / 2).argmax(1) != x.y).float().mean().item()
     assert model.diagnose([x], [Labelled(x.x, x.y)])["error_random"] == pytest.approx(wrong)
+
+
+def test_the_gap_is_the_free_energy_of_unseen_images_above_that_of_seen_ones():
+    model = small.build("dbn")
+    values = model.diagnose([small.batch(model, 12)], [small.batch(model, 7)])
+    apart = values["free_energy_test"] - values["free_energy_train"]
+    assert values["free_energy_gap"] == pytest.approx(apart) != 0
 
 
 def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():

@@ -99,6 +99,12 @@ def test_an_rbms_likelihood_agrees_with_enumeration_and_its_interval_is_that_of_
     assert found["log_likelihood_exact"] < uniform + 0.5
 
 
+def test_training_images_are_as_likely_as_the_same_ones_held_out():
+    bits = images(ASKED.train)["train"].round()  # nothing is left to the draw that binarises
+    found = likelihood.measure(stack(6, 4), {"train": bits, "test": bits}, ASKED)
+    assert found["log_likelihood_train"] == pytest.approx(found["log_likelihood"])
+
+
 def test_of_a_stack_the_bound_is_measured_and_no_likelihood():
     found = likelihood.measure(stack(6, 4, 3), images(), ASKED)
     assert found["log_likelihood_bound_low"] < found["log_likelihood_bound"]
