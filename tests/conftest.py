@@ -25,7 +25,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # EBMREPRO_SOAK=N: the long form, with other mutations at each run. Else the same ones each time.
 CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("ci", max_examples=150, derandomize=True, database=None, **CALM)
-settings.register_profile("soak", max_examples=5000, **CALM)
+settings.register_profile("soak", max_examples=1000, **CALM)
 settings.load_profile("soak" if os.environ.get("EBMREPRO_SOAK") else "ci")
 
 

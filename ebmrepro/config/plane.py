@@ -189,7 +189,7 @@ class Dials(Strict):
             if per_moment < self.points:
                 raise ValueError(
                     f"points: found {self.points}; {name} makes {per_moment} in each of "
-                    f"{self.moments} moments of {game.steps} steps"
+                    f"{self.moments} moments of {game.steps} steps by batch_size {game.batch_size}"
                 )
         return self
 

@@ -199,6 +199,9 @@ EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"
          "digits.evaluate.inception.statistics: found '../cifar10.npz'; it lies below"),
         ({"digits.evaluate.inception": {"split": "train", "images": 50000}},
          "digits.evaluate.inception.splits: this key is missing"),
+        ({"fundamentals.dials.gamma.batch_size": 2},
+         "fundamentals.dials.points: found 1000; gamma makes 60 in each of 50 moments of 1500 "
+         "steps by batch_size 2"),
         ({"digits.methods.began.hparams.gamma": 1.5},
          "digits.methods.began.hparams.gamma: found 1.5; it should be less than or equal to 1"),
         ({"digits.methods.dbn": TREE["digits"]["dbn"]},
