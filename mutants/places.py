@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import random
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,22 +156,29 @@ def sample(root: Path, size: int, seed: int) -> tuple[list[Mutant], dict[str, in
     """One way each at `size` places, drawn alike from all of them; and how many of what there are.
 
     By places, because arithmetic can be broken in six ways and a call removed in one: a draw of
-    ways would be one of arithmetic.
+    ways would be one of arithmetic. A place draws its lot by seed, file and what its line says, so
+    that a change elsewhere leaves the draw as it was.
     """
     files = sorted(
         p.relative_to(root).as_posix() for r in ROOMS for p in (root / "ebmrepro" / r).rglob("*.py")
     )
+    lines = {file: (root / file).read_text().splitlines() for file in files}
+
+    def lot(file: str, start: tuple[int, int], *which: str | int) -> bytes:
+        line = lines[file][start[0] - 1]
+        column = start[1] - len(line) + len(line.lstrip())
+        return hashlib.sha256(repr((seed, file, line.strip(), column, *which)).encode()).digest()
+
     every, left_out = [], 0
     for file in files:
         here, out = places(root, file)
         every += here
         left_out += out
-    draw = random.Random(seed)
-    order, mutants = draw.sample(every, len(every)), []
-    for ways in order:
+    mutants: list[Mutant] = []
+    for ways in sorted(every, key=lambda ways: lot(*ways[0][:2], ways[0][2].partition("_")[0])):
         if len(mutants) == size:
             break
-        for way in draw.sample(ways, len(ways)):
+        for way in sorted(ways, key=lambda way: lot(*way[:3], way[4])):
             if mutant := broken(root, *way):
                 mutants.append(mutant)
                 break

@@ -64,6 +64,15 @@ def test_the_seed_alone_draws(places, tmp_path: Path):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_a_change_elsewhere_leaves_the_draw(places, tmp_path: Path):
+    before = places.sample(tmp_path, 4, seed=1)[0]
+    file = tmp_path / "ebmrepro" / "metrics" / "mean.py"
+    file.write_text(MODULE.replace("Number =", "# Another line.\nNumber ="))
+    after = places.sample(tmp_path, 4, seed=1)[0]
+    assert [m.name for m in after] == [m.name for m in before]
+    assert [m.line for m in after] == [m.line + 1 for m in before]
+
+
 def test_every_explained_survivor_is_a_line_of_the_code_with_a_reason():
     explained = YAML(typ="safe").load((ROOT / "mutants" / "explained.yaml").read_text())
     for name, reason in explained.items():
