@@ -156,8 +156,8 @@ def sample(root: Path, size: int, seed: int) -> tuple[list[Mutant], dict[str, in
     """One way each at `size` places, drawn alike from all of them; and how many of what there are.
 
     By places, because arithmetic can be broken in six ways and a call removed in one: a draw of
-    ways would be one of arithmetic. A place draws its lot by seed, file and what its line says, so
-    that a change elsewhere leaves the draw as it was.
+    ways would be one of arithmetic. A place draws its lot by seed, file, what its line says and
+    which of such lines it is, so that a change elsewhere leaves the draw as it was.
     """
     files = sorted(
         p.relative_to(root).as_posix() for r in ROOMS for p in (root / "ebmrepro" / r).rglob("*.py")
@@ -165,9 +165,10 @@ def sample(root: Path, size: int, seed: int) -> tuple[list[Mutant], dict[str, in
     lines = {file: (root / file).read_text().splitlines() for file in files}
 
     def lot(file: str, start: tuple[int, int], *which: str | int) -> bytes:
-        line = lines[file][start[0] - 1]
-        column = start[1] - len(line) + len(line.lstrip())
-        return hashlib.sha256(repr((seed, file, line.strip(), column, *which)).encode()).digest()
+        above, line = lines[file][: start[0] - 1], lines[file][start[0] - 1]
+        column, alike = start[1] - len(line) + len(line.lstrip()), above.count(line)
+        told = (seed, file, line.strip(), alike, column, *which)
+        return hashlib.sha256(repr(told).encode()).digest()
 
     every, left_out = [], 0
     for file in files:
