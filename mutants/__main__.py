@@ -104,19 +104,19 @@ def chosen(mutant: places.Mutant, coverage: Coverage) -> list[tuple[str, str]]:
     """Files and tests that execute the line: the file of the same name first, then the quickest.
 
     A line that is executed on import, or by a fixture that a file's tests share, counts for each
-    test of the file that executes any line of the module; a file that imports it by name counts as
-    a whole.
+    test of the file that executes any line of the module, or, of classes that run elsewhere, for
+    all; a file that imports it by name counts as a whole.
     """
     found = {}
     for file, what in coverage.items():
-        lines = what["lines"].get(mutant.file, {})
+        lines, everything = what["lines"].get(mutant.file, {}), what["seconds"].keys()
         who = set(lines.get(str(mutant.line), []))
         if "" in who:
-            who |= {test for tests_ in lines.values() for test in tests_}
+            who |= {test for some in lines.values() for test in some if test} or everything
         # In processes that a test starts lines are executed unseen.
         if re.search(rf"import .*\b{Path(mutant.file).stem}\b", (ROOT / file).read_text()):
-            who |= what["seconds"].keys()
-        if asked := sorted(who & what["seconds"].keys(), key=what["seconds"].__getitem__):
+            who |= everything
+        if asked := sorted(who & everything, key=what["seconds"].__getitem__):
             found[file] = asked
     own = f"test_{Path(mutant.file).stem}.py"
 

@@ -40,7 +40,11 @@ def test_an_interval_on_the_rules_side_holds_and_on_the_other_fails(tmp_path: Pa
 
 
 def test_a_straddling_interval_is_undecided_though_its_mean_and_every_seed_agree(tmp_path: Path):
-    assert of_values(tmp_path, [0.01, 0.5, 0.02], ABOVE) == "undecided"
+    said = {"undecided": "the interval straddles", "holds": ""}
+    for folder, values in (("a", [0.01, 0.5, 0.02]), ("b", [0.50, 0.51, 0.49])):
+        measure(tmp_path / folder, "began", values)
+        (part,) = judged(tmp_path / folder, claim(test_of(SCORE, ABOVE))).parts
+        assert part.reason == said.pop(part.verdict)
 
 
 @pytest.mark.parametrize("value", [1e9, -1e9])
