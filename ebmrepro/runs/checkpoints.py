@@ -75,9 +75,10 @@ class Checkpoints:
 
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        # Let go of in any case: an error of a full disk would hold on to it, and collecting what it
-        # holds ends CPython 3.12.1 in a segmentation fault (python/cpython#111049).
-        with buffer.getbuffer() as content, atomic.named_errors(self.folder):
+        # No view of the buffer, which would be copied no less: a full disk's error would hold on to
+        # it, and collecting both ends CPython 3.12.1 in a segmentation fault (cpython#111049).
+        content = buffer.getvalue()
+        with atomic.named_errors(self.folder):
             path = self.folder / _name(step, hashlib.sha256(content).hexdigest())
             self._prepare()
             with atomic.atomic_write(path) as partial:
