@@ -90,6 +90,12 @@ def test_p_values_are_those_of_a_t_test():
     assert statistics.p_value(values, 0.2, "log") == pytest.approx(logs)
 
 
+def test_one_number_tells_nothing_and_neither_do_numbers_around_the_edge():
+    assert statistics.p_value([3.0], 0.0, "linear") == 1.0
+    assert statistics.p_value([1.0, -1.0], 0.0, "linear") == 1.0
+    assert statistics.seeds_needed([3.0], 0.0, "linear") is None
+
+
 def test_corrections_are_those_of_the_papers():
     """Benjamini and Hochberg (1995), section 3.2: of 15 p-values Bonferroni's and Holm's
     corrections reject 3, theirs 4."""

@@ -241,6 +241,17 @@ def test_state_is_a_buffer_whose_identity_is_stable(name: str):
 
 
 @pytest.mark.parametrize("name", small.METHODS)
+def test_it_is_trained_as_networks_are_trained_however_it_was_left(name: str):
+    """In evaluation batch normalisation has other statistics; images may have been drawn before."""
+    fresh, left = (small.training(small.build(name, small.NORMED), name) for _ in range(2))
+    left.method.eval()
+    for training in (fresh, left):
+        torch.manual_seed(0)
+        list(training.epochs())
+    assert same(fresh.method.state_dict(), left.method.state_dict())
+
+
+@pytest.mark.parametrize("name", small.METHODS)
 def test_hparams_read_without_torch_are_those_of_the_class(name: str):
     read, real = declarations.hparams_class(name), method.load(name).Hparams
     assert read.model_json_schema() == real.model_json_schema()

@@ -77,11 +77,12 @@ def test_log_z_is_known_where_the_path_begins():
     assert found.effective == pytest.approx(20)
 
 
-@pytest.mark.parametrize("dimension", [1, 3])
-def test_log_z_of_a_gaussian_is_its_closed_form(dimension: int):
+@pytest.mark.parametrize(("dimension", "start"), [(1, 1.0), (3, 1.0), (2, 0.7), (2, 1.6)])
+def test_log_z_of_a_gaussian_is_its_closed_form(dimension: int, start: float):
+    """From Gaussians of several deviations, `start`."""
     sd = 0.5
     path = ais.FromGaussian(
-        lambda x: x.square().sum(-1) / (2 * sd**2), Draws([0]), 400, dimension, 1.0, 0.1
+        lambda x: x.square().sum(-1) / (2 * sd**2), Draws([0]), 400, dimension, start, 0.1
     )
     found = ais.estimate(ais.log_weights(path, BETAS)[0], path.log_z_0, len(BETAS))
     truth = dimension / 2 * math.log(2 * math.pi * sd**2)

@@ -43,6 +43,7 @@ def test_log_loss_is_that_of_scikit_learn():
     e, y = energies(0)
     expected = metrics.log_loss(y, calibration.conditional(e, 1.7))
     assert calibration.log_loss(e, y, 1.7) == pytest.approx(expected, rel=1e-12)
+    assert calibration.log_loss(e, y) == calibration.log_loss(e, y, 1.0)
 
 
 @given(st.integers(0, 1000), st.floats(0.05, 20))
