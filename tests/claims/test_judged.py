@@ -73,6 +73,10 @@ def test_a_rank_correlation_is_over_all_trainings_of_its_systems(tmp_path: Path)
     assert set(found.values) == {f"{n}-{s}" for n in ("began", "ebgan") for s in range(3)}
     alone = {**ACROSS, "of": ["began"]}
     assert one(tmp_path, alone).reason == "3 trainings, 4 are needed"
+    asked = claim(test_of({**ACROSS, "of": ["dcgan"]}, ABOVE), seeds=4)
+    several(tmp_path, "dcgan", {"fd_dbn": [1.0, 2.0, 3.0, 4.0], "is_dbn": [1.0, 2.0, 3.0, 4.0]})
+    four = judged(tmp_path, asked, (0, 1, 2, 3)).parts[0]
+    assert (four.low, four.high) == pytest.approx(statistics.fisher(1.0, 4))
     several(tmp_path, "ebgan", {"fd_dbn": [4.0, 4.0, 4.0], "is_dbn": [1.0, 2.0, 3.0]})
     constant = one(tmp_path, {**ACROSS, "of": ["ebgan"]})
     assert constant.verdict == "undecided" and "constant" in constant.reason

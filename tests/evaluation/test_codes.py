@@ -9,7 +9,7 @@ import torch
 
 from ebmrepro.config import declarations, params
 from ebmrepro.evaluation import evaluate
-from ebmrepro.methods.base.abilities import ComparesStarts
+from ebmrepro.methods.base.abilities import ComparesStarts, Diagnoses
 from ebmrepro.networks.images import from_uint8, to_uint8
 
 ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
@@ -19,7 +19,8 @@ ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["dig
 def data(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
     """Blobs in the place of a suite's images; returns the test split."""
     splits = {"train": small.pictures(seed=0), "test": small.pictures(seed=1)}
-    monkeypatch.setattr(evaluate.data, "read", lambda _, split: splits[split])
+    for place in (evaluate.data, evaluate.models.data):
+        monkeypatch.setattr(place, "read", lambda _, split: splits[split])
     return splits["test"]
 
 
@@ -87,3 +88,12 @@ def test_the_same_model_keeps_the_same_bytes(data, tmp_path: Path):
 def test_only_a_method_that_shows_reconstructions_is_asked_for_them():
     assert isinstance(model(code=2), ComparesStarts)
     assert not isinstance(small.build("ebgan"), ComparesStarts)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "rbm"])
+def test_what_a_method_says_of_itself_is_among_its_measures(data, name: str):
+    whole, images = small.build(name).eval(), data[0]
+    assert isinstance(whole, Diagnoses)
+    said = whole.diagnose(*(evaluate.models.Split("blobs", s) for s in ("train", "test")))
+    found = evaluate._of_the_model("blobs", whole, images, ASKED)
+    assert said and {key: found[key] for key in said} == said

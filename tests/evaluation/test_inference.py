@@ -81,10 +81,10 @@ def test_only_the_worst_are_kept_as_pictures(data, tmp_path: Path, monkeypatch):
 
 def test_the_same_model_and_seed_keep_the_same_bytes(data, tmp_path: Path):
     model, files = small.build("dbn_updown").eval(), []
-    for seed in (3, 3, 4):
+    for seed in (0, 0, 1, 2):
         inference.measure("blobs", model, ASKED, seed, tmp_path)
         files.append((tmp_path / "labels.npz").read_bytes())
-    assert files[0] == files[1] != files[2]
+    assert files[0] == files[1] and len(set(files)) == 3
 
 
 def test_only_a_method_that_infers_labels_is_asked():

@@ -155,3 +155,7 @@ def test_without_a_second_network_it_is_null_with_the_reason(project: params.Par
 
 def test_a_copy_of_any_training_image_of_mnist_is_found():
     assert reference.SEEN >= 60_000
+
+
+def test_it_may_be_made_again_beside_the_results_that_are_there(project: params.Params):
+    assert measured(project) == measured(project)

@@ -149,3 +149,10 @@ def test_to_a_unit_encoder_black_is_no_input():
 def test_only_an_encoder_may_be_of_the_unit_kind():
     with pytest.raises(ValueError, match="unit_mlp"):
         small.hparams("magan", G={**small.MLP, "kind": "unit_mlp"})
+
+
+def test_a_margin_that_neither_moves_nor_starts_from_a_trained_network_is_refused():
+    for moves, epochs in ((True, 0), (True, 1), (False, 1)):
+        small.hparams("magan", margin_moves=moves, pretrain_epochs=epochs)
+    with pytest.raises(ValueError, match="margin_moves: found False with pretrain_epochs 0"):
+        small.hparams("magan", margin_moves=False, pretrain_epochs=0)

@@ -162,3 +162,29 @@ def test_a_constant_rate_stays_and_zero_biases_are_left_at_zero():
     assert turn.loss.item() == turn.terms["contrast/rbm1"].item()
     first_turn(model, small.batch(model))
     assert not model.stack[0].b.any()
+
+
+@pytest.mark.parametrize(("rate", "phases"), [("falling", 6), ("constant", 4)])
+def test_a_step_is_recorded_anew_where_its_rate_or_its_start_is_another(rate: str, phases: int):
+    """A constant rate leaves of three epochs of a layer the first, in which its biases start."""
+    model = small.build("rbm", layers=[6, 4], cd_steps=[1, 1], rbm_epochs=3, rate=rate)
+    assert len({model.phase(epoch) for epoch in range(6)}) == phases
+
+
+def test_images_come_from_binary_units_of_the_top_rbm_by_a_pass_through_each_layer_below(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    model = small.build("rbm", layers=[6, 5, 4, 3], cd_steps=[1] * 4)
+    passed = []
+    for number, rbm in enumerate(model.stack[:-1]):
+        down = rbm.down
+        monkeypatch.setattr(
+            rbm, "down", lambda h, n=number, f=down: passed.append((n, binary(h))) or f(h)
+        )
+    gibbs, sampled = model.stack[-1].gibbs, []
+    monkeypatch.setattr(
+        model.stack[-1], "gibbs", lambda v, k, **how: sampled.append(how) or gibbs(v, k, **how)
+    )
+    assert model.sample(50).shape == (50, *small.SHAPE)
+    assert passed == [(2, True), (1, True), (0, True)]
+    assert sampled == [{"sample_visible": True}]

@@ -130,3 +130,8 @@ def test_chains_move_once_at_each_temperature_between_the_ends_on_both_ways():
     moves.clear()
     ais.reverse_log_weights(path, betas, path.start())
     assert moves == [0.5, 0.25]
+
+
+def test_one_chain_gives_its_weight_and_knows_no_spread():
+    found = ais.estimate(torch.tensor([2.5], dtype=torch.float64), 1.0, 11)
+    assert (found.log_z, found.low, found.high, found.effective) == (3.5, 3.5, 3.5, 1)

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from ebmrepro.metrics import meeting
+from ebmrepro.metrics.balls import balls
 from ebmrepro.metrics.density_coverage import density_coverage
+from ebmrepro.metrics.distances import Points
+from ebmrepro.metrics.features import Features
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, float]:
@@ -77,3 +81,12 @@ def test_what_does_not_fit_is_refused():
         density_coverage(real, fake, 5)
     with pytest.raises(ValueError, match="4 and of 3 dimensions"):
         density_coverage(real, fake[:, :3], 2)
+
+
+def test_balls_that_are_known_count_for_their_k_alone():
+    x, y = (part.astype(np.float32) for part in sample(8, 40, 30))
+    none = np.empty((0, 0), np.float32)
+    known = Features("dbn", x, none, around=balls(Points.of(x), 3))
+    for k in (3, 5):
+        found = meeting.between(known, Features("dbn", y, none), k)
+        assert found == meeting.of_arrays(x, y, k)

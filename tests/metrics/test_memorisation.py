@@ -123,3 +123,14 @@ def test_in_inception_features_it_carries_their_name():
     known = Known(features(SEEN, "inception"), features(HELD_OUT, "inception"), "300 images")
     found = memorisation.of_training(known, features(SEEN, "inception"), None)  # type: ignore[arg-type]
     assert found.values["authenticity_inception"] == 0 and found.flags["fid"] == COPIES
+
+
+def test_few_images_are_flagged_where_chance_puts_them_once_in_700_times(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Of 12 and 12 the least there is is -4.2, half of which a fair sample reaches often."""
+    few, others = DRAWS[:12], DRAWS[600:612]
+    assert least(12, 12) / 2 > memorisation.CHANCE
+    for z, flagged in ((-3.0, True), (-2.99, False)):
+        monkeypatch.setattr(memorisation, "copying", lambda *_, z=z: z)
+        assert (COPIES in measured(SEEN, few, others).flags.values()) == flagged

@@ -1,4 +1,4 @@
-"""A run on disk: curves that can be read while they grow, and resuming; see reliability/ too."""
+"""A run on disk: curves that can be read while they grow, and resuming."""
 
 import csv
 import json
@@ -176,6 +176,14 @@ def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
     assert not {"device", "seconds", "started", "versions"} & set(card)
 
 
+def test_without_git_a_result_names_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from ebmrepro.runs import provenance
+
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", provenance.commit() or "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.commit() is None
+
+
 def test_weights_that_are_missing_damaged_or_of_another_network_are_named(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -249,8 +257,15 @@ def test_a_split_is_on_the_device_a_batch_at_a_time(project: Path, monkeypatch: 
     assert np.array_equal(torch.cat([y for _, y in batches]).numpy(), labels)
 
 
-def test_fewer_images_pass_together_where_they_are_large():
+def test_fewer_images_pass_together_where_they_are_large(monkeypatch: pytest.MonkeyPatch):
+    import numpy as np
+
+    from ebmrepro.runs import models
     from ebmrepro.runs.models import at_a_time
 
     assert [at_a_time(shape) for shape in ((1, 28, 28), (3, 64, 64))] == [1000, 1000]
     assert [at_a_time((3, side, side)) for side in (128, 256, 4096)] == [250, 62, 1]
+    monkeypatch.setattr(models, "PASS", 3 * 4 * 4 * 10)
+    sizes, pictures = [], np.zeros((25, 3, 4, 4), np.uint8)
+    models.in_batches(lambda x: sizes.append(len(x)) or x.mean((1, 2, 3)), pictures)
+    assert sizes == [10, 10, 5]

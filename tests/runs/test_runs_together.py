@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+import torch
 import trainings
 
 from ebmrepro.config import params
@@ -16,6 +20,7 @@ from ebmrepro.runs import run
 from ebmrepro.system.signals import Reason, Stopped, Watch
 from ebmrepro.training import loop
 from ebmrepro.training.finite import NotFinite
+from ebmrepro.training.loop import Training
 from ebmrepro.training.together import Turns, together
 
 NAMES = ["dbn", "ebgan", "magan"]
@@ -117,3 +122,42 @@ def test_a_signal_saves_a_checkpoint_of_each(alone: Path):
         assert str(error).startswith(f"digits {name} seed 0: stopped by SIGTERM; the last good")
     assert trained({name: Watch() for name in NAMES}) == dict.fromkeys(NAMES)
     assert all(same(name, alone) for name in NAMES)
+
+
+def test_a_run_gives_way_as_often_as_its_training_waits(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+):
+    waits, told = Training.waits.fget, []
+    assert waits
+    monkeypatch.setattr(
+        Training, "waits", property(lambda self: told.append(waits(self)) or told[-1])
+    )
+    assert sum(1 for _ in turns("ebgan", Watch())) == sum(told) < len(told)
+
+
+def test_weights_that_overflow_in_the_last_step_are_no_result(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """No later step has a loss that would tell, and no checkpoint is due."""
+    monkeypatch.setenv("EBMREPRO_CHECKPOINT_SECONDS", "1000")
+    taken = Training.steps
+
+    def steps(self: Training):
+        for step in taken(self):
+            if self.epoch == self.method.epochs:
+                with torch.no_grad():
+                    next(self.method.parameters()).view(-1)[0] = math.inf
+            yield step
+
+    monkeypatch.setattr(Training, "steps", steps)
+    with pytest.raises(NotFinite, match="is not finite after step"):
+        run.train_one("digits", "ebgan", 0, params.load())
+    assert not (trainings.out(Path(), "ebgan") / "model.safetensors").exists()
+
+
+def test_ranks_ask_each_other_as_seldom_as_they_look(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "LOOK", 3)
+    monkeypatch.setattr(run.distributed, "count", lambda: 2)
+    monkeypatch.setattr(run.distributed, "from_first", lambda reason: ("agreed", reason))
+    at = [run._agreed(cast(Training, SimpleNamespace(position=p)), None) for p in range(7)]
+    assert [p for p, reason in enumerate(at) if reason] == [0, 3, 6]
