@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ebmrepro.claims import judgements
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
@@ -30,3 +31,8 @@ def test_the_summary_holds_the_means_of_every_system_of_the_run():
     for name, means in summary.items():
         known = {m: interval(values(name, m), catalogue.scale(m)).mean for m in means}
         assert means == pytest.approx(known, rel=1e-5, abs=1e-6)
+
+
+def test_the_committed_judgements_have_the_schema_that_readers_are_told():
+    shipped = json.loads((ROOT / "reports/claims.json").read_text(encoding="utf-8"))
+    assert shipped["schema"] == judgements.SCHEMA

@@ -3,7 +3,7 @@
 import copy
 import io
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import torch
 
 from ebmrepro.config import declarations, documents, networks, params
 from ebmrepro.evaluation import inference
-from ebmrepro.methods.base import Labelled, method
+from ebmrepro.methods.base import Labelled, abilities, method
 from ebmrepro.methods.base.abilities import Diagnoses, InfersLabels
 from ebmrepro.networks.images import from_uint8
 from ebmrepro.runs.models import draw
@@ -350,3 +350,11 @@ def test_a_diagnosis_does_not_depend_on_how_its_images_are_cut_into_batches(name
     assert {key: cut[key] for key in known} == pytest.approx(
         {key: one[key] for key in known}, rel=1e-5, abs=1e-5
     )
+
+
+def test_every_ability_can_be_asked_for_and_some_method_has_it():
+    named = vars(abilities).values()
+    known: Any = [each for each in named if Protocol in getattr(each, "__bases__", ())]
+    assert len(known) > 5
+    models = [small.build(name) for name in small.METHODS]
+    assert [each for each in known if not any(isinstance(m, each) for m in models)] == []
