@@ -93,7 +93,7 @@ def test_only_a_method_that_shows_reconstructions_is_asked_for_them():
 @pytest.mark.parametrize("name", ["autoencoder", "rbm"])
 def test_what_a_method_says_of_itself_is_among_its_measures(data, name: str):
     whole, images = small.build(name).eval(), data[0]
-    assert isinstance(whole, Diagnoses)
-    said = whole.diagnose(*(evaluate.models.Split("blobs", s) for s in ("train", "test")))
+    told: Diagnoses = whole
+    said = told.diagnose(*(evaluate.models.Split("blobs", s) for s in ("train", "test")))
     found = evaluate._of_the_model("blobs", whole, images, ASKED)
     assert said and {key: found[key] for key in said} == said
