@@ -35,7 +35,7 @@ from ebmrepro.config.params import digest
 from ebmrepro.data import crops, files
 from ebmrepro.data.files import DataError
 from ebmrepro.data.images import Listing
-from ebmrepro.system import atomic, progress
+from ebmrepro.system import atomic, machine, progress
 from ebmrepro.system.locks import Lock
 from ebmrepro.system.reading import Damaged
 
@@ -139,12 +139,13 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
 
 def _allocate(file: int, size: int) -> None:
     """Ask for the whole file at once, so that a disk that is too small says so now."""
-    try:
-        os.posix_fallocate(file, 0, size)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot
-            raise
-        os.ftruncate(file, size)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        try:
+            return os.posix_fallocate(file, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot
+                raise
+    os.ftruncate(file, size)
 
 
 # --- workers -------------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ def _rows(job: Job, names: Sequence[str]) -> Generator[bytes | str]:
 
     There are as many workers as EBMREPRO_WORKERS says, else one per core that we may use.
     """
-    workers = int(os.environ.get(WORKERS) or len(os.sched_getaffinity(0)))
+    workers = int(os.environ.get(WORKERS) or machine.cores())
     chunks = (names[i : i + CHUNK] for i in range(0, len(names), CHUNK))
     count = min(workers, len(names) // (WORTH * CHUNK))
     if count <= 1:

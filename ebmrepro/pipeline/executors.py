@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config import environment as settings
+from ebmrepro.system import machine
 
 LAUNCH = Path(__file__).with_name("launch.py").read_text()
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -226,7 +227,7 @@ def on_worker(command: Command, launch: str, beside: int) -> int:
             environment[name] = value
         elif name.startswith(("EBMREPRO_", "MLFLOW_")) and name != "EBMREPRO_WARM":
             environment.setdefault(name, value)  # a machine's own device or mirror comes first
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // beside)))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, machine.cores() // beside)))
     with own_gpu(environment, beside), launched(command, environment, launch) as process:
         while process.poll() is None and wanted():
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -286,13 +287,6 @@ def together(environment: Mapping[str, str]) -> int:
     """How many trainings take turns in a process: as many as a GPU is for if there is one."""
     wanted = environment.get("EBMREPRO_DEVICE") or "cuda"
     return settings.together(environment, wanted != "cpu" and bool(gpus(environment)))
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def gpus(environment: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a machine may lack that every command and its libraries take for granted."""
+"""What a machine may lack that commands and their libraries take for granted."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ def settle(environment: MutableMapping[str, str]) -> None:
         environment.setdefault("LOGNAME", f"user-{os.getuid()}")
     if not os.path.isdir(os.path.expanduser("~")):  # of nobody it stays `~`
         environment["HOME"] = str(HOME.resolve())
+
+
+def cores() -> int:
+    """Those that this process may use; macOS tells only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -170,3 +170,13 @@ def alive(process: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def test_a_machine_without_linuxs_calls_decodes_to_the_same_bytes(mirror, tmp_path, monkeypatch):
+    photographs(mirror / "mine")
+    asks = block("folder", 4, 2, folder="mine", image=asked())
+    data.prepare("mine", asks, tmp_path / "linux/mine")
+    for name in ("posix_fallocate", "sched_getaffinity"):
+        monkeypatch.delattr(os, name)
+    data.prepare("mine", asks, tmp_path / "macos/mine")
+    assert files_of(tmp_path / "macos/mine") == files_of(tmp_path / "linux/mine")

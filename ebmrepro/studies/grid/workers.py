@@ -40,7 +40,7 @@ from ebmrepro.runs import identity, layout
 from ebmrepro.studies.grid import play
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
-from ebmrepro.system import atomic, progress, reading
+from ebmrepro.system import atomic, machine, progress, reading
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.reading import Damaged
 from ebmrepro.system.signals import Stopped, Watch
@@ -124,7 +124,7 @@ def finish(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     # Started anew, not forked: a fork of a process in which torch has run may hang.
     context = multiprocessing.get_context("spawn")
     # By cores that it may use; on a GPU the trainings of one process take turns.
-    cores = 1 if device.device().type == "cuda" else max(2, len(os.sched_getaffinity(0)))
+    cores = 1 if device.device().type == "cuda" else max(2, machine.cores())
     count = min(cores, len(left))
     crew = [context.Process(target=_serve, args=(asked, left), daemon=True) for _ in range(count)]
     finished = _finished(asked, left, crew, watch)
