@@ -47,9 +47,9 @@ ALWAYS = {"kind": "always"}
 
 
 def test_a_rise_breaks_a_law_of_never_rising_and_a_fall_does_not():
-    """5, 5, 6, 4, 4, told from the second epoch on: of four steps one goes up."""
+    """5, 5, 6, 4, 3, told from the second epoch on: of four steps one goes up, two down."""
     law = form.NeverRises(law="never rises", column="margin", once="fake")
-    told = {"margin": np.array([5.0, 5, 6, 4, 4]), "fake": np.array([math.nan, 1, 1, 1, 1])}
+    told = {"margin": np.array([5.0, 5, 6, 4, 3]), "fake": np.array([math.nan, 1, 1, 1, 1])}
     assert laws.judge(law, told, lambda _: math.nan) == laws.Judged(broken=1, epochs=4)
 
 

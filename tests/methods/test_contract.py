@@ -352,6 +352,12 @@ def test_a_diagnosis_does_not_depend_on_how_its_images_are_cut_into_batches(name
     )
 
 
+@pytest.mark.parametrize("name", small.METHODS)
+def test_a_hinge_is_a_number_or_none(name: str):
+    hinge = small.build(name).hinge
+    assert hinge is None or math.isfinite(float(hinge))
+
+
 def test_every_ability_can_be_asked_for_and_some_method_has_it():
     named = vars(abilities).values()
     known: Any = [each for each in named if Protocol in getattr(each, "__bases__", ())]
