@@ -93,6 +93,17 @@ def test_chains_end_between_black_and_white_and_differ():
     assert x.min() >= -1 and x.max() <= 1 and len(x.flatten(1).unique(dim=0)) == 50
 
 
+def test_the_noise_of_a_chain_falls_to_nought_in_a_line(monkeypatch: pytest.MonkeyPatch):
+    """Of 4 steps 3/4, 1/2, 1/4 of the noise and none, halved once more in each step that follows;
+    what is rebuilt is black."""
+    model = small.build("ladder", noise=0.1, chain_steps=4).eval()
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.zeros(*size))
+    monkeypatch.setattr(torch, "randn_like", torch.ones_like)
+    monkeypatch.setattr(model.D, "reconstruct", torch.zeros_like)
+    left = 0.1 * (0.75 / 8 + 0.5 / 4 + 0.25 / 2)
+    torch.testing.assert_close(visible(model.sample(2)), torch.full((2, 64), left))
+
+
 def test_a_guess_that_runs_away_takes_no_chain_with_it():
     """Nothing bounds hat x; of noise, which it was not trained on, it may be far from any pixel."""
     model = small.build("ladder", chain_steps=300).eval()
