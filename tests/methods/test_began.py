@@ -48,7 +48,8 @@ def test_k_stays_between_zero_and_one(k: float, fake: float, expected: float):
 
 
 @pytest.mark.parametrize(
-    ("k", "fake", "held"), [(0.95, 0.0, 1), (0.05, 9.0, 1), (0.5, 2.0, 0), (0.0, 2.0, 0)]
+    ("k", "fake", "held"),
+    [(0.95, 0.0, 1), (0.95, 1.9, 1), (0.05, 9.0, 1), (0.05, 2.1, 1), (0.5, 2.0, 0), (0.0, 2.0, 0)],
 )
 def test_a_step_that_is_held_at_a_bound_is_counted(k: float, fake: float, held: int):
     """gamma 0.5, lambda_k 1, L(x) = 4: k moves by 2 - L(G(z_G)), or as far as it can."""

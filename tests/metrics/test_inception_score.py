@@ -47,6 +47,7 @@ def test_splits_outside_of_one_to_n_are_refused(splits):
     ("p", "message"),
     [
         ([[0.5, 0.6]], "sums to 1.1"),
+        ([[0.5, 0.5], [0.1, 0.2], [0.5, 0.6]], "row 1 sums to 0.3"),
         ([[1.5, -0.5]], "at least 0"),
         ([[np.nan, 1.0]], "not finite"),
         ([1.0, 0.0], "expected"),

@@ -67,3 +67,9 @@ def test_bad_codes_are_refused():
         pulling_away([[1.0, np.nan], [1.0, 0.0]])
     with pytest.raises(ValueError, match="1 rows, at least 2"):
         pulling_away([[1.0, 2.0]])
+
+
+def test_rounding_takes_it_below_nought_for_no_orthogonal_codes():
+    for seed in range(50):
+        codes, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(6, 6)))
+        assert 0 <= pulling_away(codes) < 1e-12
