@@ -322,3 +322,13 @@ def test_what_regenerates_a_carried_stage_asks_all_carried_systems_at_once():
     assert trained == carried.command("mnist", {"began": [0, 1]})
     assert toured == carried.stage_command("mnist", "tour", ["began", "magan"], [0])
     assert toured.endswith(" tour@mnist") and "run.seeds=[0]" in toured
+
+
+def test_a_number_of_a_stages_document_is_said_with_whose_it_is_where_it_is_somebodys():
+    told = {
+        value: wording.statistic(form.Document(kind="document", stage="tour", value=value))
+        for value in ("found_share@began", "found_share")
+    }
+    where = wording.WORDS["documents"]["tour"]
+    assert told["found_share@began"] == f"found share (BEGAN, {where})"
+    assert told["found_share"] == f"found share ({where})"
