@@ -332,3 +332,9 @@ def test_a_number_of_a_stages_document_is_said_with_whose_it_is_where_it_is_some
     where = wording.WORDS["documents"]["tour"]
     assert told["found_share@began"] == f"found share (BEGAN, {where})"
     assert told["found_share"] == f"found share ({where})"
+
+
+def test_the_protocol_of_a_curve_says_what_its_numbers_are():
+    curve = {"kind": "curve", "of": "magan", "column": "loss/D", "take": "last", "over": "all"}
+    found = wording.protocols(form.Curve.model_validate(curve))
+    assert found == ["Curves are means over an epoch of training."]

@@ -21,6 +21,7 @@ from ebmrepro.evaluation import interpolation
 from ebmrepro.evaluation.interpolation import Search
 from ebmrepro.networks import images
 from ebmrepro.runs import layout, models
+from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 ADAM = Adam(name="adam", lr=0.02, beta1=0.9, beta2=0.999)
@@ -130,5 +131,9 @@ def test_the_command_draws_three_kinds_of_rows_of_a_trained_generator(
     told = float(found[1])
     assert told == pytest.approx(apart, abs=0.005)
 
+    rows = len(real) // 2 + 1
+    adam = Adam(name="adam", lr=0.1, beta1=0.9, beta2=0.999)
+    with pytest.raises(UserError, match=f"--rows: found {rows}; {len(real)} images allow"):
+        interpolation.write(tmp_path, ("digits", "began", 3), settings, rows, 3, 2, adam, 0)
     refused = CliRunner().invoke(app, ["interpolate", "digits", "dbn"])
     assert "no generator of 'dbn'; there are" in str(refused.exception)

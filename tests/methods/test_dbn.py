@@ -195,3 +195,11 @@ def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():
     free = model.chains(5)
     assert free.shape == (1, 5, 6) and free.isfinite().all()
     assert torch.equal(model.sample(4), before)
+
+
+def test_fine_tuning_descends_the_cross_entropy_of_the_whole_network():
+    model = small.build("dbn")
+    batch = small.batch(model)
+    turn, *_ = model.step(batch, model.greedy_epochs + 2)  # after the warm-up
+    logits = model.classifier((batch.x.flatten(1) + 1) / 2)
+    torch.testing.assert_close(turn.loss, torch.nn.functional.cross_entropy(logits, batch.y))

@@ -148,3 +148,9 @@ def test_a_value_without_words_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(KeyError, match="no measure 'steps_of_energy'"):
         measure("of_energies", {"test": [1, 2]})
     monkeypatch.delitem(sys.modules, "ebmrepro.metrics.wordless")
+
+
+def test_a_measure_is_of_inception_only_where_it_says_so():
+    of_inception = {name for name, words in MEASURES.items() if words.inception}
+    assert {"fid", "kid", "authenticity_inception"} <= of_inception
+    assert not {"fd_dbn", "energy_test", "log_likelihood", "error_pretrained"} & of_inception

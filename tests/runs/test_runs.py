@@ -176,6 +176,21 @@ def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
     assert not {"device", "seconds", "started", "versions"} & set(card)
 
 
+def test_provenance_says_whether_steps_were_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    from datetime import datetime
+
+    from ebmrepro.runs import provenance
+
+    monkeypatch.setattr(provenance, "root", lambda: tmp_path)
+    for compiler, told in ((None, False), ("max-autotune", True)):
+        monkeypatch.setattr(provenance.precision, "compiler", lambda c=compiler: c)
+        provenance.write_provenance("f", datetime(2026, 1, 1), 1.0, 100)
+        found = json.loads((tmp_path / ".ebmrepro/provenance/f.json").read_text())
+        assert found["compiled"] == told and found["images_per_second"] == 100
+
+
 def test_without_git_a_result_names_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from ebmrepro.runs import provenance
 

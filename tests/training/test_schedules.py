@@ -83,3 +83,16 @@ def test_every_epoch_of_a_training_has_an_order_of_its_own_and_every_seed_has(
     assert len(orders) == 9
     pairs = [(a, b) for i, a in enumerate(orders) for b in orders[:i]]
     assert not any(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_training_that_goes_back_forgets_what_it_has_summed_since():
+    training = small.training(small.build("ebgan"), "ebgan")
+    records = training.epochs()
+    next(records)
+    start = copy.deepcopy(training.state())
+    first = list(records)
+    training.restore(copy.deepcopy(start))
+    for _ in zip(range(2), training.steps(), strict=False):
+        pass
+    training.restore(copy.deepcopy(start))
+    assert list(training.epochs()) == first
