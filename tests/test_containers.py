@@ -1,4 +1,4 @@
-"""The container's files say what the project is; parsed here, built by hand (docs/guide/disk.md)."""
+"""The container's files say what the project is; parsed here, built by hand (guide/disk.md)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import torch
 import trainings
 
 from ebmrepro.config import params
-from ebmrepro.runs import run
+from ebmrepro.runs import checkpoints, run
 from ebmrepro.system.signals import Reason, Stopped, Watch
 from ebmrepro.training import loop
 from ebmrepro.training.finite import NotFinite
@@ -89,6 +89,10 @@ def test_stopped_and_resumed_alone_or_together_they_still_have(
     assert "magan seed 0: stopped by a test; the last good checkpoint is that of step 10" in str(
         ended["magan"]
     )
+    kept = {each.about["method"]: each for each in checkpoints.stored(Path()) if each.about}
+    for name in NAMES:
+        ended_at = json.loads((trainings.out(alone, name) / "run.json").read_text())["steps"]
+        assert kept[name].about["steps"] == ended_at > kept[name].step  # pyright: ignore[reportOptionalSubscript]
     run.train_one("digits", "ebgan", 0, params.load())
     assert trained({"dbn": After(5), "magan": Watch()})["magan"] is None
     run.train_one("digits", "dbn", 0, params.load())
