@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from params_file import RAW, TREE, at, path, refused, written
 
@@ -20,8 +20,6 @@ from ebmrepro.config import documents
 __all__ = ["path"]  # fixtures, used by name
 
 ROOT = Path(__file__).parents[2]
-# Each mutation is a file of 2,600 lines that is written and read, half a second.
-FEWER = settings(max_examples=settings().max_examples // 3)
 
 
 # Mutations of the tree: a place is the keys that lead to it.
@@ -103,7 +101,6 @@ def mutations(draw: st.DrawFn) -> Mutation:
     return Mutation(f"{what} {place}", words, tree)
 
 
-@FEWER
 @given(mutations())
 def test_a_mutated_tree_is_right_or_its_refusal_names_the_key(path: Path, mutation: Mutation):
     message = refused(path, written(mutation.tree))
@@ -112,7 +109,6 @@ def test_a_mutated_tree_is_right_or_its_refusal_names_the_key(path: Path, mutati
         assert any(key in message for key in keys), f"{mutation}: {message}"
 
 
-@FEWER
 @given(st.data())
 def test_a_file_with_mutated_bytes_is_right_or_gets_one_line(path: Path, data: st.DataObject):
     raw = bytearray(RAW)
