@@ -20,8 +20,8 @@ def test_no_file_is_too_long_for_one_idea(folder: str):
     assert lines and {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
-# What Python's `os` has on Linux alone, as its documentation says.
-LINUX_ONLY = [
+# Of Python's `os`, what macOS has not.
+MACOS_LACKS = [
     "sched_getaffinity",
     "sched_setaffinity",
     "pidfd_open",
@@ -41,7 +41,7 @@ def test_what_macos_lacks_is_asked_for_where_it_may_be_missing():
     asked = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in sorted((ROOT / "ebmrepro").rglob("*.py"))
-        for name in LINUX_ONLY
+        for name in MACOS_LACKS
         if f"os.{name}" in (text := path.read_text()) and f'hasattr(os, "{name}")' not in text
     ]
     assert asked == []
