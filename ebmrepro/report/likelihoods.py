@@ -12,6 +12,7 @@ from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, slug
 from ebmrepro.report.figures import INK, MUTED
 from ebmrepro.report.gather import Run, Suite, System
+from ebmrepro.report.published import share
 from ebmrepro.report.words import Words
 
 LIKELIHOOD, BOUND = "log_likelihood", "log_likelihood_bound"
@@ -71,6 +72,7 @@ def _table(systems: Sequence[System], at: str) -> Sequence[Block]:
         cited = (numbers.cite(notes, WORDS["paper"]),) if paper is not None else ()
         cells = [
             Cell(numbers.NOT_APPLICABLE if paper is None else _nats(paper), notes=cited),
+            Cell(share([system])),
             numbers.mean(system, name),
             Cell(_interval_of_ais(system, name)),
             numbers.mean(system, f"{name}_train"),
@@ -105,7 +107,8 @@ def _dots(systems: Sequence[System], ax: Axes) -> None:
         ax.plot(found, [y] * len(found), "o", color=colour, markersize=5, alpha=0.8)
         if (paper := published(system)) is not None:
             ax.plot([paper, paper], [y - 0.3, y + 0.3], color=INK)
-    labels = [title(system).replace(" hidden units, ", " hidden\n") for system in systems]
+    names = (title(system).replace(" hidden units, ", " hidden\n") for system in systems)
+    labels = [f"{name}; {share([s])}" for name, s in zip(names, systems, strict=True)]
     ax.set_yticks(range(len(systems)), labels)
     ax.set_ylim(len(systems) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
