@@ -42,6 +42,7 @@ EXPLAINED = YAML(typ="safe").load((HERE / "explained.yaml").read_text())
 # Laws of the source itself execute none of it.
 READERS = [
     "tests/test_security.py::test_every_reader_of_arrays_and_tensors_is_told_to_unpickle_nothing",
+    "tests/test_source.py",
 ]
 # Seconds of tests that a mutant gets, the fastest of each file first; one that survives them and
 # that nobody explains gets all.

@@ -82,6 +82,18 @@ def test_needed_seeds_are_those_of_power_tables():
     assert statistics.seeds_needed([2.0, 2.0], 0, "linear") == 2
 
 
+@pytest.mark.parametrize("d", [0.4, 0.9, 1.7, 2.6, 4.0, 7.0, 11.0, 11.45, 12.0])
+def test_seeds_needed_are_the_fewest_with_the_power_that_scipy_finds(d: float):
+    """Up to where two would do: there the two numbers' one degree of freedom tells most."""
+
+    def power(n: int) -> float:
+        return float(stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, d * math.sqrt(n)))
+
+    fewest = next(n for n in range(2, 100) if power(n) >= 0.8)
+    values = [d + x / math.sqrt(2) for x in (-1, 1)]  # mean d, standard deviation 1
+    assert statistics.seeds_needed(values, 0, "linear") == fewest
+
+
 def test_p_values_are_those_of_a_t_test():
     values = [0.3, 0.5, 0.1, 0.6]
     _, told = stats.ttest_1samp(values, 0.2, alternative="greater")

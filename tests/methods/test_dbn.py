@@ -191,6 +191,7 @@ def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():
     model = small.build("dbn", chain_steps=6)
     torch.manual_seed(3)
     before = model.sample(4)
+    assert not before.requires_grad  # no graph grows with the chain
     torch.manual_seed(3)
     free = model.chains(5)
     assert free.shape == (1, 5, 6) and free.isfinite().all()

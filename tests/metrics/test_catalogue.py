@@ -10,7 +10,7 @@ from ebmrepro import metrics
 from ebmrepro.claims import claims_file
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
-from ebmrepro.metrics.catalogue import KIND_IN_WORDS, MEASURES, describe
+from ebmrepro.metrics.catalogue import KIND_IN_WORDS, MEASURES, Measure, describe
 from ebmrepro.metrics.measurement import measure
 from ebmrepro.metrics.separation import KINDS, of_energies
 from ebmrepro.report import numbers
@@ -93,8 +93,16 @@ def test_layers_of_a_family_differ_in_label():
 
 @pytest.mark.parametrize("name", ["fd_dnb", "grad_norm_random_0", "grad_norm_random_x"])
 def test_an_unknown_name_is_refused_with_the_nearest(name):
-    with pytest.raises(KeyError, match=f"no measure '{name}'.*did you mean"):
+    with pytest.raises(KeyError, match=f"no measure '{name}'.*did you mean") as error:
         describe(name)
+    assert error.value.args[0].count(", ") <= 2  # three names at most
+
+
+def test_of_many_near_names_three_are_offered_and_decimals_are_three_unless_it_says_otherwise():
+    with pytest.raises(KeyError) as error:
+        describe("energy_tset")
+    assert error.value.args[0].count(", ") == 2
+    assert Measure("Some label", "Some protocol.").digits == 3
 
 
 ADDED = '''

@@ -88,5 +88,7 @@ def test_balls_that_are_known_count_for_their_k_alone():
     none = np.empty((0, 0), np.float32)
     known = Features("dbn", x, none, around=balls(Points.of(x), 3))
     for k in (3, 5):
-        found = meeting.between(known, Features("dbn", y, none), k)
+        fake = Features("dbn", y, none)
+        found = meeting.between(known, fake, k)
         assert found == meeting.of_arrays(x, y, k)
+        assert meeting.between(known, fake, k) is found  # one pass for precision and for coverage

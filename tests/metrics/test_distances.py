@@ -100,6 +100,13 @@ def test_no_sketches_are_further_apart_than_their_points(x: np.ndarray):
     assert (least <= every).all()
 
 
+def test_a_few_thousand_points_are_compared_in_few_blocks():
+    """One product of millions of numbers is faster than thousands of products of few."""
+    points = Points.of(RNG.normal(size=(2000, 3)))
+    assert len(list(distances._blocks(points, points))) == 1
+    assert len(list(distances._blocks(points, points[:1500]))) == 1
+
+
 def test_main_axes_leave_few_pairs_of_many(monkeypatch: pytest.MonkeyPatch):
     """Of low rank, distances are taken of one pair in a hundred, and never of whole blocks."""
     x, looked_at = SETS["low rank"], []

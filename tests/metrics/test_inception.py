@@ -208,6 +208,9 @@ def test_batches_are_passed_to_who_shows_how_far_they_are(weights):
 
     inception_features(images(3, 1), path, 2, "cpu", prefix, follow)
     assert seen == [(0, 2), (2, 2)]
+    read = inception._network.cache_info().misses
+    inception_features(images(3, 1), path, 2, "cpu", prefix)
+    assert inception._network.cache_info().misses == read  # once for all sets of images
 
 
 def test_pytorch_fids_download_is_left_as_it_was_found(weights):

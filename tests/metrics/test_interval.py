@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ebmrepro.metrics.interval import Interval, interval
+from ebmrepro.metrics.interval import Interval, Scale, interval
 
 
 def test_three_seeds_match_the_table_of_students_t():
@@ -39,6 +39,16 @@ def test_one_seed_has_a_mean_and_no_bounds():
 
 def test_equal_values_have_an_interval_of_no_width():
     assert interval([2.0, 2.0, 2.0]) == Interval(2, 2, 2, 3, by="range")
+
+
+@pytest.mark.parametrize(
+    ("scale", "end"), [("log", 0), ("logit", 0), ("logit", 1), ("atanh", -1), ("atanh", 1)]
+)
+def test_at_the_end_of_a_scale_the_numbers_are_taken_as_they_are(scale: Scale, end: float):
+    """There a transformation is infinite: at the end itself, and for others beside it."""
+    found = interval([end, 0.5, 0.25], scale)
+    assert found.scale == "linear" and found.mean == pytest.approx((end + 0.75) / 3)
+    assert found.low is not None and found.high is not None
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), float("inf")])

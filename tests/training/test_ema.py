@@ -18,6 +18,7 @@ def test_an_average_begins_at_the_first_weights_and_forgets_by_its_decay():
     with average.in_place():
         assert layer.weight.item() == 3.5
     assert layer.weight.item() == 8.0
+    assert not any(value.requires_grad for value in average.values)  # no graph of all steps grows
 
 
 def test_statistics_of_batch_normalisation_are_averaged_and_counts_are_not():
