@@ -133,6 +133,7 @@ def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Pat
 
     subprocess.run(["git", "clone", "-q", ROOT, tmp_path / "project"], check=True)
     project = Project(tmp_path / "project")
+    project.environment["EBMREPRO_TRACKING"] = "off"  # which takes as long as all the rest
     project.edit(
         ("seeds: [^\n]*", "seeds: [0, 1]"),
         ("variants: [^]]*]", "variants: []"),

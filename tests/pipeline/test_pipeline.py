@@ -169,17 +169,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     # The warm way; the tests below run single stages as plain `dvc repro` does and compare bytes.
     project.first = project.run(sys.executable, "-m", "ebmrepro", "repro")
     project.environment["EBMREPRO_TRACKING"] = "on"
+    project.run(sys.executable, "-m", "ebmrepro", "track", "sync")
     return project
 
 
 @pytest.fixture
 def copy(project: Project, tmp_path: Path) -> Project:
-    """The same clone for a test that changes it, with all its runs in MLflow."""
+    """The same clone for a test that changes it, with all its runs in an MLflow of its own."""
     folder = tmp_path / "ebmrepro"
     shutil.copytree(project.folder, folder, symlinks=True)
-    copied = Project(folder)
-    copied.run(sys.executable, "-m", "ebmrepro", "track", "sync")
-    return copied
+    return Project(folder)
 
 
 def test_it_ends_in_a_report_with_all_seven_systems(project: Project):

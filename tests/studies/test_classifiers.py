@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
@@ -33,17 +34,23 @@ def test_the_nearest_in_l2_is_not_the_nearest_in_l3():
     """From (0, 0): to (30, 30) 42.4 in L2 and 37.8 in L3; to (40, 0) 40 in both."""
     train = (np.concatenate([row(30, 30), row(40, 0)]), np.array([0, 1]))
     test = (row(0, 0), np.array([1]))
-    assert classifiers.nearest(train, test, 2.0) == 0.0
-    assert classifiers.nearest(train, test, 3.0) == 1.0
+    assert classifiers.nearest(train, test, torch.cdist) == 0.0
+    assert classifiers.nearest(train, test, classifiers.cubes) == 1.0
 
 
-@pytest.mark.parametrize("p", classifiers.NORMS.values())
-def test_neighbours_are_scikit_learns(split, p: float):
+@pytest.mark.parametrize(("p", "distance"), [(2, torch.cdist), (3, classifiers.cubes)])
+def test_neighbours_are_scikit_learns(split, p: int, distance):
     train, test = split
-    voter = KNeighborsClassifier(1, p=int(p), algorithm="brute")
+    voter = KNeighborsClassifier(1, p=p, algorithm="brute")
     voter.fit(train[0].reshape(400, -1), train[1])
     expected = (voter.predict(test[0].reshape(len(test[0]), -1)) != test[1]).mean()
-    assert classifiers.nearest(train, test, p) == pytest.approx(expected)
+    assert classifiers.nearest(train, test, distance) == pytest.approx(expected)
+
+
+def test_cubed_distances_in_blocks_are_those_of_all_pairs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(classifiers, "CACHED", 30)
+    a, b = torch.rand(5, 7), torch.rand(11, 7)
+    torch.testing.assert_close(classifiers.cubes(a, b), torch.cdist(a, b, 3.0) ** 3)
 
 
 def test_the_kernel_is_the_one_that_is_stated(split):

@@ -15,7 +15,7 @@ equally near ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ebmrepro import data
 from ebmrepro.config import params
@@ -40,8 +40,8 @@ from ebmrepro.system import atomic
 from ebmrepro.training import classifier
 
 SYSTEM = "classifiers"
-NORMS = {"l2": 2.0, "l3": 3.0}
 AT_A_TIME = 100  # test images that are held to all training images
+CACHED = 2**19  # differences of pixels that stay near the processor
 CACHE = 1000  # megabytes of the kernel that are kept
 
 Split = tuple[np.ndarray, np.ndarray]  # images, uint8 (N, C, H, W), and their labels (N,)
@@ -55,7 +55,8 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     began, started = monotonic(), datetime.now(UTC)
     train, test = (data.read(Path("data") / suite, part) for part in ("train", split))
     values = {
-        **{f"error_nearest_{norm}": nearest(train, test, p) for norm, p in NORMS.items()},
+        "error_nearest_l2": nearest(train, test, torch.cdist),
+        "error_nearest_l3": nearest(train, test, cubes),
         "error_support_vectors": support_vectors(train, test, asked.support_vectors),
         "error_backprop_two": backprop(train, test, asked.two_layers, seed),
         "error_backprop_one": backprop(train, test, asked.one_layer, seed),
@@ -81,11 +82,20 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     return document
 
 
-def nearest(train: Split, test: Split, p: float) -> float:
-    """Error of the label of the nearest training image in L_p norm."""
+def nearest(train: Split, test: Split, distance: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Error of the label of the nearest training image, distances of rows as (M, N)."""
     seen, images = (torch.from_numpy(_rows(split)) for split in (train, test))
-    found = [torch.cdist(part, seen, p).argmin(1) for part in images.split(AT_A_TIME)]
+    found = [distance(part, seen).argmin(1) for part in images.split(AT_A_TIME)]
     return error_rate(train[1][torch.cat(found).numpy()], test[1])
+
+
+def cubes(images: Tensor, seen: Tensor) -> Tensor:
+    """Cubed L_3 distances of rows, (M, N). `torch.cdist` takes powers, for five times as long."""
+    sums = []
+    for block in seen.split(max(1, CACHED // seen.shape[1])):
+        apart = ((block - image).abs_() for image in images)
+        sums.append(torch.stack([(d * d).mul_(d).sum(1) for d in apart]))
+    return torch.cat(sums, 1)
 
 
 def support_vectors(train: Split, test: Split, asked: SupportVectors) -> float:
