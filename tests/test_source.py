@@ -2,7 +2,7 @@
 
 import ast
 import os
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,15 @@ def test_no_file_is_too_long_for_one_idea(folder: str):
     assert lines and {name: count for name, count in lines.items() if count > LONGEST} == {}
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
     """Every node of the package's code, with its file."""
-    for path in sorted((ROOT / "ebmrepro").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            yield path.relative_to(ROOT / "ebmrepro").as_posix(), node
+    code = ROOT / "ebmrepro"
+    return [
+        (path.relative_to(code).as_posix(), node)
+        for path in sorted(code.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
 # Filled or moved while somebody works with them; all other records stay as they were made.
