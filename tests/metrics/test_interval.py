@@ -1,5 +1,7 @@
 """Intervals over seeds: SciPy's values, coverage, one seed, refusals."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -42,13 +44,18 @@ def test_equal_values_have_an_interval_of_no_width():
 
 
 @pytest.mark.parametrize(
-    ("scale", "end"), [("log", 0), ("logit", 0), ("logit", 1), ("atanh", -1), ("atanh", 1)]
+    ("scale", "least", "most"), [("log", 0, math.inf), ("logit", 0, 1), ("atanh", -1, 1)]
 )
-def test_at_the_end_of_a_scale_the_numbers_are_taken_as_they_are(scale: Scale, end: float):
+def test_at_the_ends_of_a_scale_numbers_are_taken_as_they_are_and_bounds_are_cut_there(
+    scale: Scale, least: float, most: float
+):
     """There a transformation is infinite: at the end itself, and for others beside it."""
-    found = interval([end, 0.5, 0.25], scale)
-    assert found.scale == "linear" and found.mean == pytest.approx((end + 0.75) / 3)
-    assert found.low is not None and found.high is not None
+    low = interval([least, 0.5, 0.25], scale)
+    assert low.scale == "linear" and low.mean == pytest.approx((least + 0.75) / 3)
+    assert low.low == least
+    if most < math.inf:
+        high = interval([most, 0.5, 0.75], scale)
+        assert high.scale == "linear" and high.high == most
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), float("inf")])
