@@ -104,15 +104,15 @@ def covered(copy: Path) -> Coverage:
 def chosen(mutant: places.Mutant, coverage: Coverage) -> list[tuple[str, str]]:
     """Files and tests that execute the line: the file of the same name first, then the quickest.
 
-    A line that is executed on import, or by a fixture that a file's tests share, counts for each
-    test of the file that executes any line of the module, or, of classes that run elsewhere, for
-    all; a file that imports it by name counts as a whole.
+    A line that is executed on import, whichever test came first, or by a fixture that a file's
+    tests share, counts for each test of the file that executes any line of the module, or, of
+    classes that run elsewhere, for all; a file that imports it by name counts as a whole.
     """
-    found = {}
+    found, on_import = {}, places.on_import((ROOT / mutant.file).read_text(), mutant.line)
     for file, what in coverage.items():
         lines, everything = what["lines"].get(mutant.file, {}), what["seconds"].keys()
         who = set(lines.get(str(mutant.line), []))
-        if "" in who:
+        if who and (on_import or "" in who):
             who |= {test for some in lines.values() for test in some if test} or everything
         # In processes that a test starts lines are executed unseen.
         if re.search(rf"import .*\b{Path(mutant.file).stem}\b", (ROOT / file).read_text()):

@@ -43,6 +43,14 @@ class Mutant(NamedTuple):
         return f"{self.file}: {self.was.strip()} => {self.now.strip()}"
 
 
+def on_import(text: str, line: int) -> bool:
+    """Whether a line is in no function: one of a module or a class, a decorator, a default."""
+    return not any(
+        isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line <= (node.end_lineno or 0)
+        for node in ast.walk(ast.parse(text))
+    )
+
+
 class RemoveStatement(Operator):
     """cosmic-ray has none: `self.model.eval()` becomes `pass`, as does `total += loss`."""
 

@@ -52,6 +52,11 @@ def test_what_is_broken_is_arithmetic_order_and_calls_never_words_or_types(place
     assert counts["places"] == len(mutants) < counts["ways"] and counts["left_out"] > 0
 
 
+def test_lines_of_no_function_are_executed_on_import_whichever_test_came_first(places):
+    text = "@cache\nclass A:\n    x = 1\n\n    @cache\n    def f(self, n=2):\n        return n\n"
+    assert [places.on_import(text, line) for line in range(1, 8)] == [True] * 6 + [False]
+
+
 def test_a_mutant_compiles_and_differs_in_one_line(places, tmp_path: Path):
     for mutant in places.sample(tmp_path, 1000, seed=0)[0]:
         assert ast.dump(ast.parse(mutant.text)) != ast.dump(ast.parse(MODULE))
