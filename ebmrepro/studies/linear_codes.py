@@ -40,6 +40,7 @@ from ebmrepro.config.linear_codes import Logistic
 from ebmrepro.config.params import Params
 from ebmrepro.data.check import PIXELS, pca_error
 from ebmrepro.metrics.measurement import Measurement
+from ebmrepro.networks import threads
 from ebmrepro.runs import layout, provenance
 from ebmrepro.system import atomic
 
@@ -55,6 +56,7 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     returned. Only where logistic PCA starts differs between seeds.
     """
     asked, split = settings.linear_codes(suite), settings.suite(suite).evaluate.split
+    threads.one()  # the same sums in the same order on any machine
     began, started = monotonic(), datetime.now(UTC)
     train, test = (data.read(Path("data") / suite, part)[0] for part in ("train", split))
     values = {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import approx_fprime, minimize
 from sklearn.linear_model import LogisticRegression
 
@@ -100,7 +101,9 @@ def test_the_stage_leaves_a_document_of_a_system(tmp_path: Path, monkeypatch):
     asked = LinearCodes(components=2, wide=6, logistic=Logistic(penalty=1.0, iterations=5))
     digits = SHIPPED.suites["digits"].model_copy(update={"linear_codes": asked})
     settings = SHIPPED.model_copy(update={"suites": {"digits": digits}})
+    torch.set_num_threads(2)
     document = linear_codes.write("digits", 3, settings)
+    assert torch.get_num_threads() == 1  # on any machine the same sums
     path = Path("results/digits/linear_codes/3/metrics.json")
     assert params.read_yaml(path)["values"] == pytest.approx(document["values"])
     assert set(document["values"]) == {

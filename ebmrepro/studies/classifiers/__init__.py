@@ -32,7 +32,7 @@ from ebmrepro.config.networks import MLP
 from ebmrepro.config.params import Params
 from ebmrepro.metrics.classification import error_rate
 from ebmrepro.metrics.measurement import Measurement
-from ebmrepro.networks import layers
+from ebmrepro.networks import layers, threads
 from ebmrepro.networks.random import seeded
 from ebmrepro.runs import layout, provenance
 from ebmrepro.studies.classifiers import selection
@@ -52,6 +52,7 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     is returned. Only the networks differ between seeds.
     """
     asked, split = settings.classifiers(suite), settings.suite(suite).evaluate.split
+    threads.one()  # the same sums in the same order on any machine
     began, started = monotonic(), datetime.now(UTC)
     train, test = (data.read(Path("data") / suite, part) for part in ("train", split))
     values = {
