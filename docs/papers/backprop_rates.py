@@ -2,8 +2,8 @@
 
     python docs/papers/backprop_rates.py
 
-Run in the project's folder, where `dvc repro data@mnist` has put the images. Each network learns
-from 50,000 training images for 20 epochs, from seed 0, and is tested on the other 10,000.
+Run in the project's folder, where `python stages/data.py mnist` has put the images. Each network
+learns from 50,000 training images for 20 epochs, from seed 0, and is tested on the other 10,000.
 """
 
 from pathlib import Path

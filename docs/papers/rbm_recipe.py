@@ -2,8 +2,8 @@
 
     python docs/papers/rbm_recipe.py
 
-Run in the project's folder, where `dvc repro data@mnist` has put the images. No test image is
-looked at: of the training images the last 10,000 are measured and the others learnt. A training
+Run in the project's folder, where `python stages/data.py mnist` has put the images. No test image
+is looked at: of the training images the last 10,000 are measured and the others learnt. A training
 takes about ten minutes of a core; what stands in rbm_recipe.json is not trained again.
 """
 
@@ -29,7 +29,6 @@ CHOICES = {
     "binarised": ("each_step", "once"),
     "visible_bias": ("log_odds", "zero"),
 }
-PROTOCOL = "50 epochs of CD-1 on 50,000 training images, measured on the 10,000 others; seed 0"
 MEASURED = ("log_likelihood", "log_z_gap", "r_hat", "ais_effective")
 
 
@@ -67,6 +66,8 @@ def measured(chosen: dict[str, str], settings: params.Params) -> dict[str, float
 
 def main() -> None:
     settings = params.load()
+    epochs = settings.block("mnist", "rbm__cd1").hparams.model_dump()["rbm_epochs"]
+    told = f"{epochs} epochs of CD-1 on all training images but {HELD_OUT:,}, measured on those"
     empty = {"values": {}, "protocol": {}, "reasons": {}}
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else empty
     for chosen in combinations():
@@ -76,7 +77,7 @@ def main() -> None:
         found = measured(chosen, settings)
         for measure in MEASURED:
             kept["values"][f"{name}: {measure}"] = {str(SEED): round(found[measure], 4)}
-            kept["protocol"][f"{name}: {measure}"] = PROTOCOL
+            kept["protocol"][f"{name}: {measure}"] = f"{told}; seed {SEED}"
         KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
