@@ -32,13 +32,15 @@ def _of(suite: Suite, systems: Sequence[System]) -> Section:
     at = slug(suite.name)
     names = " ".join(system.name for system in systems)
     again = f"for s in {names}; do python stages/evaluate.py {suite.name} $s; done"
+    systems = sorted(systems, key=_place)
     height = 1.1 + 0.45 * len(systems)
     panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=1.7)
     blocks = [
         WORDS.text("introduction"),
-        WORDS.text("caution"),
         *_table(systems, at),
         *WORDS.figure("figure", [panel], at),
+        WORDS.text("caution"),
+        *_certainty(systems, at),
         *_against_exact(systems, at),
         Command(again),
     ]
@@ -46,12 +48,24 @@ def _of(suite: Suite, systems: Sequence[System]) -> Section:
     return Section(f"{at}-likelihoods", heading, blocks)
 
 
+def _place(system: System) -> tuple[int, int, Sequence[int], bool]:
+    """As the paper counts: one layer before two, the widest first, then by k."""
+    widths, ks = (system.numbers[f"hparams.{key}"] for key in ("layers", "cd_steps"))
+    return len(widths), -widths[0], ks, _is_by_recipe(system)
+
+
 def title(system: System) -> str:
-    """What a system is: its widths, and k of each layer."""
+    """What a system is: its widths, k of each layer, and whether it is trained as in the paper."""
     widths, ks = (system.numbers[f"hparams.{key}"] for key in ("layers", "cd_steps"))
     kind = "RBM" if len(widths) == 1 else "Stack"
     steps = ", ".join(f"CD-{k}" for k in ks)
-    return f"{kind}, {'-'.join(map(str, widths))} hidden units, {steps}"
+    recipe = f", {WORDS['by_recipe']}" if _is_by_recipe(system) else ""
+    return f"{kind}, {'-'.join(map(str, widths))} hidden units, {steps}{recipe}"
+
+
+def _is_by_recipe(system: System) -> bool:
+    asked = WORDS["recipe"].items()
+    return all(system.numbers.get(f"hparams.{key}") == value for key, value in asked)
 
 
 def measure(system: System) -> str:
@@ -74,16 +88,26 @@ def _table(systems: Sequence[System], at: str) -> Sequence[Block]:
             Cell(numbers.NOT_APPLICABLE if paper is None else _nats(paper), notes=cited),
             Cell(share([system])),
             numbers.mean(system, name),
-            Cell(_interval_of_ais(system, name)),
             numbers.mean(system, f"{name}_train"),
-            numbers.mean(system, "ais_effective"),
-            numbers.mean(system, "log_z_gap"),
-            numbers.mean(system, "r_hat"),
-            numbers.mean(system, "ais_temperatures"),
             numbers.seeds(system),
         ]
         rows.append((title(system), cells))
     return WORDS.table("likelihoods", rows, at, notes=notes)
+
+
+def _certainty(systems: Sequence[System], at: str) -> Sequence[Block]:
+    names = ("ais_effective", "log_z_gap", "r_hat", "ais_temperatures")
+    rows = [
+        (
+            title(system),
+            [
+                Cell(_interval_of_ais(system, measure(system))),
+                *(numbers.mean(system, name) for name in names),
+            ],
+        )
+        for system in systems
+    ]
+    return WORDS.table("certainty", rows, at)
 
 
 def _interval_of_ais(system: System, name: str) -> str:

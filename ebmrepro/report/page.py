@@ -36,15 +36,15 @@ def pages(
     if front is not None:
         found[FRONT] = ("front.html.j2", front)
     return {
-        path: environment.get_template(template).render(page=section, at=partial(_at, path, homes))
+        path: _unbroken(environment, template, page=section, at=partial(_at, path, homes))
         for path, (template, section) in found.items()
     }
 
 
 def alone(title: str, sections: Sequence[Section], beside: str) -> str:
     """A page that belongs to no report; what can be taken along lies in the folder `beside` it."""
-    page = _environment().get_template("alone.html.j2")
-    return page.render(title=title, sections=sections, at=lambda href: f"{beside}/{href}")
+    facts = {"title": title, "sections": sections, "at": lambda href: f"{beside}/{href}"}
+    return _unbroken(_environment(), "alone.html.j2", **facts)
 
 
 def templates(folder: Path) -> Environment:
@@ -67,6 +67,12 @@ def _environment() -> Environment:
     environment.filters |= {"svg": _svg, "data_uri": _data_uri}
     environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
     return environment
+
+
+def _unbroken(environment: Environment, template: str, **facts: object) -> str:
+    """The page; no line ends between a number and its %."""
+    page = environment.get_template(template).render(**facts)
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", page)
 
 
 def _path(section: Section) -> str:

@@ -289,6 +289,13 @@ def test_no_page_fetches_anything(files: dict[str, bytes]) -> None:
         assert "@import" not in page
 
 
+def test_no_line_ends_between_a_number_and_its_percent_sign(files: dict[str, bytes]) -> None:
+    for page in html(files).values():
+        words = re.sub(r"<(svg|style|code|pre)\b.*?</\1>", "", page, flags=re.S)
+        assert not re.findall(r"\d %", words)
+    assert "95\N{NO-BREAK SPACE}%" in files[FRONT].decode()
+
+
 def test_every_part_of_a_page_is_in_its_contents_once(files: dict[str, bytes]) -> None:
     for name, page in html(files).items():
         contents = re.search(r"<nav.*?</nav>", page, re.S)

@@ -87,16 +87,38 @@ def test_a_likelihood_stands_beside_the_papers_with_both_of_its_intervals(whole:
     assert one[1][0] == "50 to 100 %"
     assert rows["RBM, 20 hidden units, CD-25"][1][0] == "100 %"
     assert one[2][0] == "−91.5" and one[2][1].startswith("[")
-    assert one[3][0] == "[−91.80, −91.00]", "the interval of AIS is the mean over seeds of its ends"
-    assert [main for main, _ in one[4:]] == ["−89.5", "40.0", "0.25", "1.04", "14,501", "2"]
+    assert [main for main, _ in one[3:]] == ["−89.5", "2"]
     assert rows["RBM, 20 hidden units, CD-25"][0][0] == "–", "the paper's is not for this one"
+    sure = cells(whole, "certainty")["RBM, 500 hidden units, CD-25"]
+    ends = "[−91.80, −91.00]"  # each the mean over seeds
+    assert [main for main, _ in sure] == [ends, "40.0", "0.25", "1.04", "14,501"]
+
+
+def test_rows_come_as_the_paper_counts_and_its_own_recipe_is_told_from_ours():
+    recipe = {"binarised": "once", "rate": "constant", "visible_bias": "zero"}
+    theirs = system("rbm__paper", [500], [25], run(0, of_rbm(-86.0)))
+    theirs.numbers.update({f"hparams.{key}": value for key, value in recipe.items()})
+    ours = system("rbm", [500], [25], run(0, of_rbm(-88.0)))
+    ours.numbers.update({**theirs.numbers, "hparams.rate": "falling"})
+    stack = system("rbm__stack", [500, 2000], [25, 3], run(0, {"log_likelihood_bound": -99.0}))
+    small = system("rbm__exact", [20], [25], run(0, of_rbm(-150.0)))
+    first = system("rbm__cd1", [500], [1], run(0, of_rbm(-120.0)))
+    (found,) = section([suite(stack, theirs, ours, small, first)])
+    for name in ("likelihoods", "certainty"):
+        assert list(cells(found, name)) == [
+            "RBM, 500 hidden units, CD-1",
+            "RBM, 500 hidden units, CD-25",
+            "RBM, 500 hidden units, CD-25, paper's recipe",
+            "RBM, 20 hidden units, CD-25",
+            "Stack, 500-2000 hidden units, CD-25, CD-3",
+        ]
 
 
 def test_of_a_stack_the_bound_is_shown_and_an_end_that_is_not_known_is_not_made_up(whole: Section):
     stack = cells(whole, "likelihoods")["Stack, 500-2000 hidden units, CD-25, CD-3"]
     assert (stack[0][0], stack[2][0]) == ("−86.22", "−99.0")
-    assert stack[3][0] == "[−100.00, no end]"
-    assert stack[5][0] == "not measured"
+    sure = cells(whole, "certainty")["Stack, 500-2000 hidden units, CD-25, CD-3"]
+    assert (sure[0][0], sure[2][0]) == ("[−100.00, no end]", "not measured")
 
 
 def test_ais_stands_beside_enumeration_only_where_there_is_one(whole: Section):
