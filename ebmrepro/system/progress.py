@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 TO_GO = " to go"
 EVERY = 10.0  # seconds between plain lines
+LOOKED_BACK = 5  # lines: an epoch of back-propagation takes longer than the RBMs' before it
 
 
 def follow(items: Iterable[T], total: int, label: str, unit: str = "epochs") -> Iterator[T]:
@@ -35,13 +37,15 @@ def _bar(items: Iterable[T], total: int, label: str, unit: str) -> Iterator[T]:
 
 
 def _lines(items: Iterable[T], total: int, label: str, unit: str) -> Iterator[T]:
-    began = last = time.monotonic()
+    began = time.monotonic()
+    told = deque([(0, began)], maxlen=LOOKED_BACK)  # items done, and when
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
         if done == total:
             print(f"{label}: {done} {unit} in {now - began:.1f} s", flush=True)
-        elif now - last >= EVERY:
-            left = (now - began) / done * (total - done)
+        elif now - told[-1][1] >= EVERY:
+            before, at = told[0]
+            left = (now - at) / (done - before) * (total - done)
             print(f"{label}: {done} of {total} {unit}, about {left:.0f} s{TO_GO}", flush=True)
-            last = now
+            told.append((done, now))
