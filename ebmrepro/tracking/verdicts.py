@@ -67,7 +67,7 @@ def _note(store: Store, suite: str, document: Mapping[str, Any]) -> None:
     claims of its paper."""
     told = list(_judged(document, suite))
     count = Counter(verdict for _, verdict, _ in told)
-    head = "Claims decided here: " + ", ".join(f"{n} {word}" for word, n in count.most_common())
+    head = "Claims judged here: " + ", ".join(f"{n} {word}" for word, n in count.most_common())
     failing = [line for _, verdict, line in told if verdict == "fails"]
     experiment = store.experiment(suite)
     note = _joined([f"{head}.", *failing])

@@ -51,4 +51,4 @@ def test_a_note_says_what_became_of_the_claims_of_the_runs_paper(root):
     notes = {run.info.run_name: run.data.tags.get(verdicts.NOTE) for run in mlflow_runs(root)}
     assert notes == {f"{RUN.name}-0": line, "magan-1": None, "report": None}
     tags = store.client.get_experiment(store.experiment("digits")).tags
-    assert tags[verdicts.NOTE] == f"Claims decided here: 1 fails.\n{line}"
+    assert tags[verdicts.NOTE] == f"Claims judged here: 1 fails.\n{line}"
