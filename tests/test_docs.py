@@ -436,6 +436,9 @@ def test_the_table_of_what_moved_cd1_is_what_was_measured():
         "biases from 0": ["visible_bias"],
         "data binarised once": ["binarised"],
         "a constant rate": ["rate"],
+        "binarised once, biases from 0": ["binarised", "visible_bias"],
+        "a constant rate, biases from 0": ["rate", "visible_bias"],
+        "a constant rate, binarised once": ["rate", "binarised"],
         "all three: the paper's recipe": [*theirs],
     }
     for row, keys in changed.items():
