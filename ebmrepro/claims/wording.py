@@ -19,8 +19,8 @@ Values = Mapping[str, float | None]  # seed -> number
 def title(name: str) -> str:
     """`ebgan__no_hinge` -> EBGAN, no hinge."""
     method, _, variant = name.partition("__")
-    method = method.upper().replace("_", "-")
-    return f"{method}, {variant.replace('_', ' ')}" if variant else method
+    known = WORDS["titles"].get(method, method.upper().replace("_", "-"))
+    return f"{known}, {variant.replace('_', ' ')}" if variant else known
 
 
 def statistic(tree: object) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.claims import wording
 from ebmrepro.config.documents import read_yaml
 from ebmrepro.report import blocks
 
@@ -100,13 +101,11 @@ def suite(name: str, carried: bool = False) -> str:
 
 def system(name: str, changes: Sequence[tuple[str, object]] = ()) -> str:
     """`ebgan_pt` -> EBGAN-PT; a variant is told by the one number it changes, else by its name."""
-    method, _, variant = name.partition("__")
-    title = NAMES["titles"].get(method, method.upper().replace("_", "-"))
     if len(changes) == 1:
         key, value = changes[0]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"{title}, {symbol(key)} = {value:g}"
-    return f"{title}, {variant.replace('_', ' ')}" if variant else title
+            return f"{wording.title(name.partition('__')[0])}, {symbol(key)} = {value:g}"
+    return wording.title(name)
 
 
 def symbol(key: str) -> str:

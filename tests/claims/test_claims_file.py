@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from made_up_claims import settings
 from ebmrepro.claims import claims_file, form, judgements, verdict, wording
 from ebmrepro.config import params
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.report import lecture
+from ebmrepro.report import lecture, words
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -34,6 +35,15 @@ def test_every_statistic_and_rule_of_the_shipped_claims_has_its_words():
         for test in one.tests:
             assert wording.statistic(test.statistic)
             assert wording.rule(test.rule)
+
+
+def test_a_system_is_called_in_claims_what_it_is_called_in_tables_and_not_shouted():
+    claims = claims_file.load(SETTINGS, SHIPPED)
+    told = " ".join(wording.statistic(test.statistic) for one in claims for test in one.tests)
+    assert {*re.findall(r"[A-Z][A-Z-]{6,}", told)} <= {"EBGAN-PT", "EBGAN-LN"}
+    for suite in SETTINGS.suites:
+        for _, name, _ in SETTINGS.suite(suite).blocks:
+            assert wording.title(name) == words.system(name)
 
 
 def test_the_report_knows_every_verdict():
