@@ -291,9 +291,7 @@ def test_no_page_fetches_anything(files: dict[str, bytes]) -> None:
 
 def test_no_line_ends_between_a_number_and_its_percent_sign(files: dict[str, bytes]) -> None:
     for page in html(files).values():
-        words = re.sub(r"<(svg|style|code|pre)\b.*?</\1>", "", page, flags=re.S)
-        assert not re.findall(r"\d %", words)
-    assert "95\N{NO-BREAK SPACE}%" in files[FRONT].decode()
+        assert not re.search(r"\d %", page)
 
 
 def test_every_part_of_a_page_is_in_its_contents_once(files: dict[str, bytes]) -> None:
