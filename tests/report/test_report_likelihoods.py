@@ -21,8 +21,9 @@ def run(seed: int, values: Mapping[str, float | None]) -> Run:
     return Run(seed, None, {}, measured, {}, None)
 
 
-def system(name: str, layers: list[int], ks: list[int], *runs: Run) -> System:
+def system(name: str, layers: list[int], ks: list[int], *runs: Run, **hparams: str) -> System:
     numbers: dict[str, Any] = {"hparams.layers": layers, "hparams.cd_steps": ks}
+    numbers |= {f"hparams.{key}": value for key, value in hparams.items()}
     return System(name, name, "rbm", numbers, [], runs)
 
 
@@ -96,10 +97,8 @@ def test_a_likelihood_stands_beside_the_papers_with_both_of_its_intervals(whole:
 
 def test_rows_come_as_the_paper_counts_and_its_own_recipe_is_told_from_ours():
     recipe = {"binarised": "once", "rate": "constant", "visible_bias": "zero"}
-    theirs = system("rbm__paper", [500], [25], run(0, of_rbm(-86.0)))
-    theirs.numbers.update({f"hparams.{key}": value for key, value in recipe.items()})
-    ours = system("rbm", [500], [25], run(0, of_rbm(-88.0)))
-    ours.numbers.update({**theirs.numbers, "hparams.rate": "falling"})
+    theirs = system("rbm__paper", [500], [25], run(0, of_rbm(-86.0)), **recipe)
+    ours = system("rbm", [500], [25], run(0, of_rbm(-88.0)), **recipe | {"rate": "falling"})
     stack = system("rbm__stack", [500, 2000], [25, 3], run(0, {"log_likelihood_bound": -99.0}))
     small = system("rbm__exact", [20], [25], run(0, of_rbm(-150.0)))
     first = system("rbm__cd1", [500], [1], run(0, of_rbm(-120.0)))
