@@ -424,25 +424,3 @@ def code_of(text: str) -> str:
     """What stands in backticks and fences, without the comments."""
     code = re.findall(r"```\w*\n.*?```|`[^`\n]+`", text, re.DOTALL)
     return re.sub(r"\s#.*", "", "\n".join(code))
-
-
-def test_the_table_of_what_moved_cd1_is_what_was_measured():
-    found = json.loads((DOCS / "papers/rbm_recipe.json").read_text())["values"]
-    rows = dict(re.findall(r"^\| (\w[^|]*) \| (−\d+\.\d) \|$", PAGES["papers/rbm.md"], re.M))
-    ours = {"rate": "falling", "binarised": "each_step", "visible_bias": "log_odds"}
-    theirs = {"rate": "constant", "binarised": "once", "visible_bias": "zero"}
-    changed = {
-        "nothing: our CD-1": [],
-        "biases from 0": ["visible_bias"],
-        "data binarised once": ["binarised"],
-        "a constant rate": ["rate"],
-        "binarised once, biases from 0": ["binarised", "visible_bias"],
-        "a constant rate, biases from 0": ["rate", "visible_bias"],
-        "a constant rate, binarised once": ["rate", "binarised"],
-        "all three: the paper's recipe": [*theirs],
-    }
-    for row, keys in changed.items():
-        chosen = {key: (theirs if key in keys else ours)[key] for key in ours}
-        name = ", ".join(f"{key} {value}" for key, value in chosen.items())
-        told = f"{found[f'{name}: log_likelihood']['0']:.1f}".replace("-", "−")
-        assert rows[row] == told, row

@@ -36,7 +36,7 @@ def pages(
     if front is not None:
         found[FRONT] = ("front.html.j2", front)
     return {
-        path: _unbroken(environment, template, page=section, at=partial(_at, path, homes))
+        path: _rendered(environment, template, page=section, at=partial(_at, path, homes))
         for path, (template, section) in found.items()
     }
 
@@ -44,7 +44,7 @@ def pages(
 def alone(title: str, sections: Sequence[Section], beside: str) -> str:
     """A page that belongs to no report; what can be taken along lies in the folder `beside` it."""
     facts = {"title": title, "sections": sections, "at": lambda href: f"{beside}/{href}"}
-    return _unbroken(_environment(), "alone.html.j2", **facts)
+    return _rendered(_environment(), "alone.html.j2", **facts)
 
 
 def templates(folder: Path) -> Environment:
@@ -69,7 +69,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _unbroken(environment: Environment, template: str, **facts: object) -> str:
+def _rendered(environment: Environment, template: str, **facts: object) -> str:
     """The page; no line ends between a number and its %."""
     page = environment.get_template(template).render(**facts)
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", page)

@@ -135,7 +135,7 @@ def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Pat
     project = Project(tmp_path / "project")
     project.environment["EBMREPRO_TRACKING"] = "off"  # which takes as long as all the rest
     project.edit(
-        ("seeds: [^\n]*", "seeds: [0]"),
+        ("seeds: [^\n]*", "seeds: [0, 1]"),
         ("variants: [^]]*]", "variants: []"),
         ("budget: 1.0", "budget: 0.02"),
         ("generated: 2000", "generated: 200"),
@@ -147,11 +147,11 @@ def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Pat
     command = [*PYTHON, "ablate", "digits", "magan", "hparams.margin_moves=false", "--jobs", "1"]
     said = project.run(*command)
     trained = [line for line in said.splitlines() if line.startswith("> python stages/train.py")]
-    assert len(trained) == 2
-    assert re.search(r"hparams.margin_moves +true +false", said) and "Paired by seed: 0" in said
+    assert len(trained) == 4
+    assert re.search(r"hparams.margin_moves +true +false", said) and "Paired by seed: 0, 1" in said
     page = project.folder / "reports/comparisons/digits-magan__margin_moves_false.html"
     assert "margin_moves" in page.read_text()
     assert (project.run("git", "status", "--porcelain"), project.run("git", "diff")) == before
     assert not (project.folder / "models").exists()
     again = project.run(*command)
-    assert "> python stages/train.py" not in again and "Paired by seed: 0" in again
+    assert "> python stages/train.py" not in again and "Paired by seed: 0, 1" in again
