@@ -28,6 +28,7 @@ from ebmrepro.system.errors import UserError
 
 MOMENTS = 4  # of a training, evenly spread over its epochs
 STEPS = 1  # timed at each, after one that is not: what is allocated then stays
+SPARE = 2  # times the images whose labels are asked for: of so many no class has too few
 CLASSES = 10  # of data that are not there yet
 
 
@@ -100,6 +101,13 @@ def rehearse(suite: str, systems: list[str], like: Images) -> Iterator[Rehearsal
 
 
 def _rehearse(suite: str, system: str, like: Images, answer: Any, asked: float) -> None:
+    try:
+        answer.send(_rehearsed(suite, system, like, asked))
+    except UserError as error:
+        answer.send(f"{system}: {error}")
+
+
+def _rehearsed(suite: str, system: str, like: Images, asked: float) -> Rehearsal:
     import torch
 
     from ebmrepro.methods.base import method
@@ -110,7 +118,8 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any, asked: float) 
     where, block = device.device(), params.load().block(suite, system)
     model = method.build(system, block.hparams, like.shape, like.classes, seed=0).to(where)
     parameters = layers.count(model)
-    pictures, labels = _some(suite, like, block.batch_size * (STEPS + 1))
+    count = max(block.batch_size * (STEPS + 1), SPARE * (model.labels or 0))
+    pictures, labels = _some(suite, like, count)
     training = run.prepared(model, pictures, labels, block, seed=0)
 
     def now() -> float:
@@ -122,6 +131,7 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any, asked: float) 
     besides = now() - asked
     for moment in range(moments):
         training.epoch = moment * model.epochs // moments
+        training.position = len(training.batches) - STEPS - 1
         next(taken)
         began = now()
         while not next(taken).record:
@@ -138,7 +148,7 @@ def _rehearse(suite: str, system: str, like: Images, answer: Any, asked: float) 
     else:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    answer.send(Rehearsal(system, parameters, steps, clock / moments, besides, peak + rest))
+    return Rehearsal(system, parameters, steps, clock / moments, besides, peak + rest)
 
 
 def _some(suite: str, like: Images, count: int) -> tuple[np.ndarray, np.ndarray]:

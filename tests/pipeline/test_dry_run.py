@@ -1,5 +1,6 @@
 """What a suite would take, found out without training it."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,28 @@ def test_a_process_that_ends_without_an_answer_is_named(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(project)
+    found = dry_run.images("digits", params.load())
+    (told,) = dry_run.rehearse("digits", ["magan"], dataclasses.replace(found, shape=(1, 9, 9)))
+    assert told == "magan: its process ended with code 1"
+
+
+def test_what_a_person_can_mend_is_said_in_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(project)
     monkeypatch.setenv("EBMREPRO_DEVICE", "none such")
     found = dry_run.images("digits", params.load())
     (told,) = dry_run.rehearse("digits", ["magan"], found)
-    assert told == "magan: its process ended with code 1"
+    assert isinstance(told, str) and told.startswith("magan: EBMREPRO_DEVICE: found 'none such'")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_method_of_few_labels_has_enough_images_of_each_class(monkeypatch: pytest.MonkeyPatch):
+    """Two batches hold too few for 1,000 labels."""
+    monkeypatch.chdir(ROOT)
+    like = dry_run.images("mnist", params.load())
+    (told,) = dry_run.rehearse("mnist", ["ladder__labels_1000"], like)
+    assert isinstance(told, dry_run.Rehearsal), told
 
 
 def test_an_unknown_suite_is_named_before_anything_is_tried(
