@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from ebmrepro import data
 from ebmrepro.cli import app
 from ebmrepro.config import params
+from ebmrepro.config.evaluation import Paths
 from ebmrepro.config.optimisers import Adam
-from ebmrepro.evaluation import interpolation
+from ebmrepro.evaluation import interpolation, shown
 from ebmrepro.evaluation.interpolation import Search
 from ebmrepro.networks import images
 from ebmrepro.runs import layout, models
@@ -131,8 +132,15 @@ def test_the_command_draws_three_kinds_of_rows_of_a_trained_generator(
     told = float(found[1])
     assert told == pytest.approx(apart, abs=0.005)
 
-    rows = len(real) // 2 + 1
+    # What `evaluate.paths` has results keep is such a picture, drawn by the training's seed.
+    kept = tmp_path / "kept.png"
     adam = Adam(name="adam", lr=0.1, beta1=0.9, beta2=0.999)
+    interpolation.write(kept, ("digits", "began", 3), settings, 2, 3, 2, adam, 3)
+    asked = Paths(rows=2, between=3, steps=2, lr=0.1)
+    shown.paths(tmp_path, ("digits", "began", 3), settings, asked)
+    assert (tmp_path / "paths.png").read_bytes() == kept.read_bytes()
+
+    rows = len(real) // 2 + 1
     with pytest.raises(UserError, match=f"--rows: found {rows}; {len(real)} images allow"):
         interpolation.write(tmp_path, ("digits", "began", 3), settings, rows, 3, 2, adam, 0)
     refused = CliRunner().invoke(app, ["interpolate", "digits", "dbn"])
