@@ -39,17 +39,17 @@ def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
 def _rows(
     suite: Suite, claim: Told, judgement: Told, notes: list[str]
 ) -> Sequence[tuple[str, Sequence[Cell]]]:
-    """A row for each statistic of a claim."""
+    """A row for each statistic of a claim; the first has what it says and what the paper prints."""
     # Of the form results/<suite>/<system>/<seed>/<file>.
     paths = [parts for file in judgement["files"] if len(parts := file.split("/")) == 5]
     behind = [system for system in suite.systems if system.name in {path[2] for path in paths}]
     runs = [run for system in behind for run in system.runs]
     found = []
-    for part in judgement["parts"]:
+    for at, part in enumerate(judgement["parts"]):
         protocol = ", ".join(str(numbers.cite(notes, line)) for line in part["protocol"])
         here = part["estimate_in_words"] or part["reason"]
         cells = [
-            Cell(claim["published_in_words"], source(claim)),
+            Cell("") if at else Cell(claim["published_in_words"], source(claim)),
             Cell(here, f"{part['statistic']}; to hold: {part['rule']}"),
             Cell(f"{MARKS[part['verdict']]} {part['verdict']}"),
             Cell(share(behind)),
@@ -57,7 +57,7 @@ def _rows(
             Cell(protocol or numbers.NOT_APPLICABLE),
             Cell(str(numbers.cite(notes, judgement["command"]))),
         ]
-        found.append((claim["claim"], cells))
+        found.append((WORDS["again"] if at else claim["claim"], cells))
     return found
 
 
