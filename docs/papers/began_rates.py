@@ -18,16 +18,19 @@ from ebmrepro.runs import models, run
 
 SEED, DRAWS = 0, 60
 EVERY = 50  # epochs
-TRIED = [(rate, gain) for rate in (4e-4, 1e-4) for gain in (0.001, 0.01, 0.1)]
+TRIED = [  # rate, lambda_k, epochs: the two that had kept most were tried for longer
+    *((4e-4, gain, 150) for gain in (0.001, 0.01, 0.1)),
+    *((1e-4, gain, epochs) for gain, epochs in ((0.001, 400), (0.01, 400), (0.1, 150))),
+]
 
 
 def main() -> None:
     block = params.load().block("faces", "began")
     x, labels = data.read(Path("data/faces"), "train")
     real = x.std(0).mean()
-    for rate, gain in TRIED:
+    for rate, gain, epochs in TRIED:
         optim = {who: one.model_copy(update={"lr": rate}) for who, one in block.optim.items()}
-        hparams = block.hparams.model_copy(update={"lambda_k": gain})
+        hparams = block.hparams.model_copy(update={"lambda_k": gain, "epochs": epochs})
         tried = block.model_copy(update={"optim": optim, "hparams": hparams})
         model = method.build("began", tried.hparams, x.shape[1:], 1 + labels.max(), SEED)
         shares = []
