@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -84,6 +85,15 @@ def _line(system: System, curves: Sequence[Array]) -> Line:
     return Line(curves, figures.colour(system.name), system.title, figures.dash(system.name))
 
 
+def _lines(systems: Sequence[System], curves: Sequence[Sequence[Array]]) -> list[Line]:
+    """A line of each; colours tell apart many that are of one method, as dashes could not."""
+    lines = [_line(*drawn) for drawn in zip(systems, curves, strict=True)]
+    if len(lines) <= figures.MANY or len({system.base for system in systems}) > 1:
+        return lines
+    others = cycle(c for c in figures.PALETTE if c != lines[0].colour)
+    return [lines[0], *(line._replace(colour=next(others), dash="-") for line in lines[1:])]
+
+
 def _energy(system: System) -> Panel:
     real, fake = map(system.curves, ENERGIES)
     lines = [Line(real, INK, "real"), Line(fake, figures.colour(system.name), "generated")]
@@ -97,11 +107,13 @@ def _energy(system: System) -> Panel:
 def control(suite: Suite) -> Sequence[Block]:
     panels, told, systems = [], WORDS["ratio"], suite.with_curve(*ENERGIES)
     if gammas := {s.name: gamma for s in systems if (gamma := s.number(told["number"]))}:
-        lines = [_line(system, _ratios(system)) for system in systems if system.name in gammas]
+        steered = [system for system in systems if system.name in gammas]
+        lines = _lines(steered, [*map(_ratios, steered)])
         levels = [(gamma, f"γ = {gamma:g}") for gamma in sorted({*gammas.values()})]
         panels.append(figures.over_epochs(told["title"], lines, "epoch", told["axis"], levels))
     for told in WORDS["control"]["panels"]:
-        lines = [_line(s, s.curves(told["column"])) for s in suite.with_curve(told["column"])]
+        there = suite.with_curve(told["column"])
+        lines = _lines(there, [system.curves(told["column"]) for system in there])
         if lines:
             log = figures.wide([curve for own in lines for curve in own.curves], 50)
             panels += [figures.over_epochs(told["title"], lines, "epoch", told["axis"], log=log)]
@@ -161,7 +173,7 @@ def _sweep(family: Sequence[System], key: str, colour: str) -> Sequence[Block]:
         if len(points) > 1:
             heading, equal = numbers.column(measure), told["held"].get(leaf) == measure
             draw = partial(_swept, points, colour, words.symbol(key), heading, equal)
-            panels.append(Panel(heading.title, draw))
+            panels.append(Panel(heading.title, draw, left=0.9))
     expected = _expected("sweep", [leaf])
     facts = {"method": words.system(method), "symbol": words.symbol(key), "expected": expected}
     _, title, caption = WORDS.heading("sweep", **facts)
@@ -176,4 +188,4 @@ def _swept(
         ends = [points[0][0], points[-1][0]]
         ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))
     ax.set_xlabel(symbol)
-    ax.set_ylabel(heading.small)
+    ax.set_ylabel(heading.small.replace("; ", "\n"))  # in one line it may be longer than the axis

@@ -44,6 +44,8 @@ RIGHT, TOP, BOTTOM = 0.12, 0.32, 0.5  # inches, of a panel's margins: laying out
 DPI = 130  # of PNG files
 TILE = 1.8  # inches, of a picture on a sheet
 BINS = 40  # of a histogram
+MANY = 4  # lines; a legend of more has room of its own above them
+ROOM = 0.14  # of the height of the lines, for each row of such a legend
 FONT = "DejaVu Sans"
 STYLE: dict[Any, Any] = dict(
     matplotlib.rc_params_from_file(
@@ -246,8 +248,15 @@ def finish(ax: Axes, x: str, y: str, *, legend: bool = True, log: bool = False) 
     if log:
         log_axis(ax.yaxis)
     ax.margins(x=0.02)
-    if legend:
-        ax.legend(loc="best", handlelength=2.4, borderaxespad=0.2)
+    if not legend:
+        return
+    style = {"handlelength": 2.4, "borderaxespad": 0.2}
+    if log or (count := len(ax.get_legend_handles_labels()[1])) <= MANY:
+        ax.legend(loc="best", **style)
+        return
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + ROOM * -(-count // 2) * (high - low))
+    ax.legend(loc="upper left", ncols=2, columnspacing=1, **style)
 
 
 def log_axis(axis: Any) -> None:
