@@ -129,13 +129,12 @@ def _at(run: Run, step: int) -> str:
 def paths(suite: Suite) -> Sequence[Block]:
     if not (asked := suite.evaluate.get("paths")):
         return []
-    rows, between, told = asked["rows"], asked["between"], WORDS["paths"]["picture"]
     tiles = [
-        Tile(s.title, pictures.png(pictures.paths(run.paths, told, rows, between)))
+        Tile(s.title, pictures.png(run.paths))
         for s in suite.systems
         if (run := s.first("paths")) and run.paths is not None
     ]
-    return WORDS.gallery("paths", tiles, steps=asked["steps"], lr=asked["lr"])
+    return WORDS.gallery("paths", tiles, **asked)
 
 
 # Measures --------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def test_a_suite_that_asks_for_paths_shows_those_there_are(found: Suite):
     (gallery,) = suite.paths(replace(found, evaluate={**found.evaluate, "paths": ASKED}))
     assert isinstance(gallery, Gallery)
     assert [tile.label for tile in gallery.tiles] == ["BEGAN"]
+    assert "2 rows from a real image" in gallery.caption
     assert "7 steps of Adam at rate 0.25" in gallery.caption
 
 
