@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from pathlib import Path
 
@@ -87,3 +88,25 @@ def test_the_table_of_what_moved_cd1_is_what_was_measured():
         name = ", ".join(f"{key} {value}" for key, value in chosen.items())
         told = f"{found[f'{name}: log_likelihood']['0']:.1f}".replace("-", "−")
         assert rows[row] == told, row
+
+
+def test_what_is_said_of_began_on_faces_is_what_was_measured():
+    text = " ".join((DOCS / "papers/began.md").read_text().split())
+    for name, gamma in (("began__gamma_05", "0.5"), ("began", "0.7")):
+        shares = [100 * share for share in by_seed(f"faces/{name}", "recall_dbn")]
+        assert re.search(rf"at {gamma}( they reach)? {min(shares):.0f} to {max(shares):.0f} %", text)
+    assert max(by_seed("faces/began__gamma_03", "recall_dbn")) == 0
+    starved = zip(
+        by_seed("faces/began__small_code", "fd_dbn"),
+        by_seed("faces/began__small_z", "fd_dbn"),
+        strict=True,
+    )
+    times = [math.log(a / b) for a, b in starved]
+    assert f"are {math.exp(sum(times) / len(times)):.2f} times as far" in text
+    by_heart = [
+        sum(by_seed(f"faces/{name}", "energy_test")) / sum(by_seed(f"faces/{name}", "energy_train"))
+        for name in ("began__small_code", "began", "began__small_z")
+    ]
+    small, middle, large = by_heart
+    assert f"{small:.2f} times that on training images with a code of 16, {middle:.2f}" in text
+    assert f"with 64, {large:.2f} with the 128" in text
