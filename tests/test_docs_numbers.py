@@ -94,7 +94,9 @@ def test_what_is_said_of_began_on_faces_is_what_was_measured():
     text = " ".join((DOCS / "papers/began.md").read_text().split())
     for name, gamma in (("began__gamma_05", "0.5"), ("began", "0.7")):
         shares = [100 * share for share in by_seed(f"faces/{name}", "recall_dbn")]
-        assert re.search(rf"at {gamma}( they reach)? {min(shares):.0f} to {max(shares):.0f} %", text)
+        assert re.search(
+            rf"at {gamma}( they reach)? {min(shares):.0f} to {max(shares):.0f} %", text
+        )
     assert max(by_seed("faces/began__gamma_03", "recall_dbn")) == 0
     starved = zip(
         by_seed("faces/began__small_code", "fd_dbn"),
