@@ -237,11 +237,6 @@ def _check_campaign(params: Params, path: Path) -> None:
     for suite, asked in params.campaign.items():
         place = f"{path}: campaign"
         known(suite, params.suites, place, "suite")
-        if suite in params.run.suites:
-            raise ParamsError(
-                f"{place}.{suite}: run.suites names this suite, so `dvc repro` trains it; a "
-                "campaign is of others"
-            )
         for name in asked.systems:
             known(name, ["dbn", *params.suites[suite].methods], f"{place}.{suite}.systems", "block")
 

@@ -101,7 +101,6 @@ def test_the_weights_of_a_judge_are_needed_although_its_result_is_carried(projec
 @pytest.mark.parametrize(
     ("campaign", "place"),
     [
-        ({"digits": ASKED}, "campaign.digits: run.suites names this suite"),
         ({"agian": ASKED}, "campaign: no suite 'agian'"),
         ({"again": ASKED | {"systems": {"ebgna": 1}}}, "campaign.again.systems: no block 'ebgna'"),
         ({"again": ASKED | {"systems": {"ebgan": 4}}}, "campaign.again.systems.ebgan: found 4"),
@@ -117,6 +116,14 @@ def test_a_wrong_campaign_is_one_line(project: Path, campaign: object, place: st
     with pytest.raises(ParamsError) as caught:
         params.load()
     assert place in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_campaign_of_a_suite_that_dvc_trains_is_refused_when_it_is_to_begin(project: Path):
+    """And no sooner: `dvc exp run -S run.suites=[...]` trains a campaign's suite by DVC."""
+    write(project, trainings.read_params(project) | {"campaign": {"digits": ASKED}})
+    params.load()
+    said, _ = (refused := run("--dry")).communicate(timeout=60)
+    assert refused.returncode == 2 and "campaign.digits: run.suites names this suite" in said
 
 
 @pytest.mark.slow

@@ -32,6 +32,11 @@ def campaign(
     watch, settings = Watch(), params.load()
     if not settings.campaign:
         raise UserError("params.yaml: campaign: this key is missing; it lists trainings")
+    if both := set(settings.campaign) & set(settings.run.suites):
+        raise UserError(
+            f"params.yaml: campaign.{min(both)}: run.suites names this suite, so `dvc repro` "
+            "trains it; a campaign is of others"
+        )
     from ebmrepro.pipeline.campaign import drive, plan
 
     if dry:
