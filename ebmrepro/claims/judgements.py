@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ebmrepro.claims import form, measurements, price, statistics, verdict, wording
+from ebmrepro.claims import commands, form, measurements, price, statistics, verdict, wording
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.price import Price
 from ebmrepro.claims.statistics import LEVEL
@@ -137,7 +137,7 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
         names = dict.fromkeys([*systems, *form.tour_systems(statistics)])
         return replace(
             judgement,
-            command=wording.command(files.suite, systems, stages, files.seeds),
+            command=commands.again(files.suite, systems, stages, files.seeds),
             runs=[f"{name}-{seed}" for name in names for seed in files.seeds],
         )
     if not any(part.n for part in parts):  # the suite is carried, but not these systems
@@ -153,12 +153,12 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
 
 def _again(files: measurements.Files, trained: carried.Seeds, stages: Sequence[str]) -> str:
     """What regenerates carried numbers."""
-    commands = [carried.command(files.suite, trained)] if trained else []
+    found = [commands.carried_again(files.suite, trained)] if trained else []
     for stage in stages:  # it asks all systems at once
         among = list(files.carried)
         seeds = files.seeds_among(among)
-        commands.append(carried.stage_command(files.suite, stage, among, seeds))
-    return " && ".join(commands)
+        found.append(commands.stage_again(files.suite, stage, among, seeds))
+    return " && ".join(found)
 
 
 def _how_carried(files: measurements.Files, trained: carried.Seeds, toured: bool) -> str:

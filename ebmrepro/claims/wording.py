@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from ebmrepro.claims import form
 from ebmrepro.claims.form import WORDS
 from ebmrepro.metrics import catalogue
-from ebmrepro.runs import carried
 
 SHARE = "share "  # a unit that begins so is a part of 1
 FEW = 5  # seeds: of fewer, an interval says less than the seeds themselves
@@ -198,12 +197,3 @@ def _law(law: form.Law) -> str:
 
 def _lagged(side: form.Lagged) -> str:
     return f"{side.column} of the epoch before" if side.epochs_before else side.column
-
-
-def command(suite: str, systems: list[str], stages: list[str], seeds: list[int]) -> str:
-    """What regenerates the numbers, with all that they rest on."""
-    if suite == "fundamentals":
-        return "dvc repro fundamentals"
-    targets = [each for name in systems for each in carried.targets(suite, name, seeds)]
-    targets += [f"{stage}@{suite}" for stage in stages]
-    return f"dvc repro {' '.join(targets)}"

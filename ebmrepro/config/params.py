@@ -105,7 +105,7 @@ class Run(Strict):
     """What `dvc repro` regenerates."""
 
     suites: Annotated[list[str], Some, Once]
-    methods: Annotated[list[str], Some, Once]
+    methods: Annotated[list[str], Once]  # beside the DBN
     variants: Annotated[list[str], Once]
     seeds: Seeds
     grids: Annotated[list[str], Once]  # suites whose `grid` is run

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -112,7 +111,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-# What regenerates results ----------------------------------------------------------------------
+# The stages that measure ----------------------------------------------------------------------
 
 
 def stage(name: str) -> Stage:
@@ -141,40 +140,6 @@ def targets(suite: str, name: str, seeds: Sequence[int]) -> list[str]:
     return list(
         dict.fromkeys(f"{found.name}@{'-'.join(item[key] for key in found.over)}" for item in items)
     )
-
-
-def command(suite: str, wanted: Seeds) -> str:
-    """What regenerates these systems from params.yaml as it is: one run for each set of seeds.
-
-    `run` is changed for that run alone, and only as far as its targets ask for.
-    """
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for name, seeds in wanted.items():
-        groups.setdefault(tuple(seeds), []).append(name)
-    return " && ".join(
-        _experiment(suite, names, seeds, [t for name in names for t in targets(suite, name, seeds)])
-        for seeds, names in groups.items()
-    )
-
-
-def stage_command(suite: str, stage_name: str, among: Sequence[str], seeds: Sequence[int]) -> str:
-    """What regenerates a stage over several systems of a suite at once."""
-    names = [name for name in among if not stage(name).trains]
-    return _experiment(suite, names, seeds, [f"{stage_name}@{suite}"])
-
-
-def _experiment(
-    suite: str, names: Sequence[str], seeds: Sequence[int], stages: Sequence[str]
-) -> str:
-    lists: dict[str, list[str]] = {"suites": [suite], "methods": [], "variants": []}
-    for name in names:
-        for item, key in stage(name).over.items():
-            own = suite if item == "suite" else name
-            if item != "seed" and own not in lists.setdefault(key, []):
-                lists[key].append(own)
-    lists["seeds"] = [str(seed) for seed in seeds]
-    changes = [f"run.{key}=[{','.join(items)}]" for key, items in lists.items() if items]
-    return " ".join(["dvc exp run", *(f"-S {shlex.quote(c)}" for c in changes), *stages])
 
 
 # Collecting ------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,19 @@ from ebmrepro.system.atomic import write_json
 MADE = (":!results", ":!reports", ":!dvc.lock")  # by what is committed, and not the other way
 
 
-def write_provenance(identity: str, started: datetime, seconds: float, shown: int) -> None:
+class Start(NamedTuple):
+    """Of a training, or of its last part: the code that it runs is that of this moment."""
+
+    time: datetime
+    commit: str | None
+
+
+def start() -> Start:
+    """Of what begins now."""
+    return Start(datetime.now(UTC), commit())
+
+
+def write_provenance(identity: str, started: Start, seconds: float, shown: int) -> None:
     """After a resume, `started` and `seconds` are those of the part that ended the run.
 
     Of one that took turns with others in its process `seconds` are those of its own turns, so that
@@ -37,10 +50,10 @@ def write_provenance(identity: str, started: datetime, seconds: float, shown: in
             "compiled": precision.compiler() is not None,
             "seconds": round(seconds, 2),
             "images_per_second": round(shown / seconds, 1),
-            "started": started.isoformat(timespec="seconds"),
+            "started": started.time.isoformat(timespec="seconds"),
             "stage": os.environ.get("DVC_STAGE"),
             "experiment": os.environ.get("DVC_EXP_NAME"),
-            "commit": commit(),
+            "commit": started.commit,
             "versions": {
                 "ebmrepro": __version__,
                 "python": platform.python_version(),

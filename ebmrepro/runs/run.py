@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections.abc import Generator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from ebmrepro.config.params import Params
 from ebmrepro.config.training import Block
 from ebmrepro.methods.base.method import Method
 from ebmrepro.networks import device, distributed, images, layers, precision, threads
-from ebmrepro.runs import results
+from ebmrepro.runs import provenance, results
 from ebmrepro.runs.checkpoints import Checkpoints
 from ebmrepro.runs.curves import Curves
 from ebmrepro.runs.identity import fingerprint, made_with
 from ebmrepro.runs.layout import folder, root
 from ebmrepro.runs.models import GRID, draw, untrained
-from ebmrepro.runs.provenance import write_provenance
 from ebmrepro.system import atomic, progress
 from ebmrepro.system.atomic import write_json
 from ebmrepro.system.locks import Lock
@@ -72,7 +70,7 @@ def turns(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> T
     """
     out, label = folder(suite, name, seed), f"{suite} {name} seed {seed}"
     block, identity = settings.block(suite, name), fingerprint(suite, name, seed, settings)
-    began, started = together.clock(), datetime.now(UTC)
+    began, started = together.clock(), provenance.start()
     card: dict[str, Any] = {
         "suite": suite,
         "method": name,
@@ -122,7 +120,7 @@ def turns(suite: str, name: str, seed: int, settings: Params, watch: Watch) -> T
         atomic.write(out / results.SUM, results.sums(weights, path.name))
         write_json(out / "run.json", card)
         shown = steps_here * training.batches.size
-        write_provenance(identity, started, together.clock() - began, shown)
+        provenance.write_provenance(identity, started, together.clock() - began, shown)
 
 
 def _training(suite: str, name: str, seed: int, settings: Params) -> Training:

@@ -25,7 +25,6 @@ test image's code is found by descent, as its best.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -57,7 +56,7 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     """
     asked, split = settings.linear_codes(suite), settings.suite(suite).evaluate.split
     threads.one()  # the same sums in the same order on any machine
-    began, started = monotonic(), datetime.now(UTC)
+    began, started = monotonic(), provenance.start()
     train, test = (data.read(Path("data") / suite, part)[0] for part in ("train", split))
     values = {
         "mean_image_sum_sq": pca_error([train], test, 0),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,9 +23,7 @@ from made_up_claims import (
 
 from ebmrepro.claims import form, judgements, price, statistics, wording
 from ebmrepro.claims.judgements import Judgement
-from ebmrepro.claims.measurements import Files
 from ebmrepro.claims.verdict import Part
-from ebmrepro.runs import carried
 
 POOLED = {"kind": "pooled share", "of": "began", "share": "ais_within", "trials": "ais_trials"}
 
@@ -311,17 +308,6 @@ def test_the_price_is_seeds_and_hours_of_what_is_missing(tmp_path: Path):
     trained(tmp_path, "began", 0.5, 300)
     five = claim(test_of(SCORE, ABOVE), seeds=5)
     assert judged(tmp_path, five).price == price.Price(5, 2, 2.0), "as many as are declared"
-
-
-def test_what_regenerates_a_carried_stage_asks_all_carried_systems_at_once():
-    files: Any = SimpleNamespace(suite="mnist", carried={"began": [0, 1], "magan": [0]})
-    files.seeds_among = lambda names: Files.seeds_among(files, names)
-    assert judgements._again(files, {}, []) == ""
-    both = judgements._again(files, {"began": [0, 1]}, ["tour"])
-    trained, toured = both.split(" && ")
-    assert trained == carried.command("mnist", {"began": [0, 1]})
-    assert toured == carried.stage_command("mnist", "tour", ["began", "magan"], [0])
-    assert toured.endswith(" tour@mnist") and "run.seeds=[0]" in toured
 
 
 def test_a_number_of_a_stages_document_is_said_with_whose_it_is_where_it_is_somebodys():

@@ -129,7 +129,7 @@ def test_each_published_number_has_its_row_with_all_it_rests_on(root: Path) -> N
     assert "\n2. Made-up GPU; beside other trainings\n" in text
     assert (
         r"dvc exp run -S 'run.suites=\[mnist\]' -S 'run.methods=\[dbn_updown\]' "
-        r"-S 'run.seeds=\[0,1,2\]' evaluate@mnist-dbn_updown"
+        r"-S 'run.variants=\[\]' -S 'run.seeds=\[0,1,2\]' evaluate@mnist-dbn_updown"
     ) in text
     assert "Thirty principal components" not in "".join(re.findall(r"^\|.*", text, re.M))
     assert "- Thirty principal components" in text and "13.87 squared error" in text
@@ -335,20 +335,7 @@ def test_the_command_line_refuses_what_cannot_be_carried_in_one_line(tmp_path: P
         assert done.stderr.endswith(f"{said}\n") and done.stderr.count("\n") == 1
 
 
-# What regenerates it -----------------------------------------------------------------------------
-
-
-def test_systems_of_other_seeds_are_run_in_turn() -> None:
-    found = carried.command("mnist", {"dbn": [0, 1], "ebgan": [0], "ebgan__x": [0]})
-    assert found == (
-        "dvc exp run -S 'run.suites=[mnist]' -S 'run.seeds=[0,1]' evaluate_dbn@mnist && "
-        "dvc exp run -S 'run.suites=[mnist]' -S 'run.methods=[ebgan]' -S 'run.variants=[ebgan__x]' "
-        "-S 'run.seeds=[0]' evaluate@mnist-ebgan evaluate_variant@mnist-ebgan__x"
-    )
-    assert carried.command("mnist", {"ebgan_grid": [0, 1]}) == (
-        "dvc exp run -S 'run.suites=[mnist]' -S 'run.grids=[mnist]' -S 'run.seeds=[0,1]' "
-        "grid@mnist-0 grid@mnist-1"
-    )
+# The stages that measure -------------------------------------------------------------------------
 
 
 def test_what_is_told_to_type_names_stages_of_the_pipeline() -> None:

@@ -179,16 +179,29 @@ def test_provenance_stands_beside_the_results_and_not_in_them(project: Path):
 def test_provenance_says_whether_steps_were_compiled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    from datetime import datetime
-
     from ebmrepro.runs import provenance
 
     monkeypatch.setattr(provenance, "root", lambda: tmp_path)
     for compiler, told in ((None, False), ("max-autotune", True)):
         monkeypatch.setattr(provenance.precision, "compiler", lambda c=compiler: c)
-        provenance.write_provenance("f", datetime(2026, 1, 1), 1.0, 100)
+        provenance.write_provenance("f", provenance.start(), 1.0, 100)
         found = json.loads((tmp_path / ".ebmrepro/provenance/f.json").read_text())
         assert found["compiled"] == told and found["images_per_second"] == 100
+
+
+def test_a_training_names_the_commit_at_which_it_began(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    from ebmrepro.runs import provenance
+
+    monkeypatch.setattr(provenance, "root", lambda: tmp_path)
+    commits = iter(["first", "second"])
+    monkeypatch.setattr(provenance, "commit", lambda: next(commits))
+    started = provenance.start()
+    assert provenance.start().commit == "second"
+    provenance.write_provenance("f", started, 1.0, 100)
+    told = json.loads((tmp_path / ".ebmrepro/provenance/f.json").read_text())
+    assert told["commit"] == "first" and told["started"] == started.time.isoformat("T", "seconds")
 
 
 def test_without_git_a_result_names_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -16,7 +16,6 @@ equally near ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -53,7 +52,7 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
     """
     asked, split = settings.classifiers(suite), settings.suite(suite).evaluate.split
     threads.one()  # the same sums in the same order on any machine
-    began, started = monotonic(), datetime.now(UTC)
+    began, started = monotonic(), provenance.start()
     train, test = (data.read(Path("data") / suite, part) for part in ("train", split))
     values = {
         "error_nearest_l2": nearest(train, test, torch.cdist),

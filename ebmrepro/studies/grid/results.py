@@ -16,7 +16,6 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
         atomic.CannotWrite: the machine refuses.
     """
     asked, out = workers.work(suite, seed, settings), folder(suite, seed)
-    started = datetime.now(UTC)
+    started = provenance.start()
     todo = configurations.chosen(asked.grid, seed)
     played = _trained(asked, todo, watch)
     split = settings.suite(suite).evaluate.split

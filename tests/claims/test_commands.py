@@ -1,0 +1,67 @@
+"""What the report tells to type can be typed."""
+
+import re
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ebmrepro.claims import commands, judgements
+from ebmrepro.claims.measurements import Files
+from ebmrepro.config import params, variant
+from ebmrepro.runs import carried
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = params.load(ROOT / "params.yaml")
+SYSTEMS = {
+    suite: ["dbn", *SETTINGS.suites[suite].methods]
+    for suite in SETTINGS.suites
+    if suite not in SETTINGS.run.suites
+}
+
+
+def test_systems_of_other_seeds_are_run_in_turn():
+    found = commands.carried_again("mnist", {"dbn": [0, 1], "ebgan": [0], "ebgan__x": [0]})
+    assert found == (
+        "dvc exp run -S 'run.suites=[mnist]' -S 'run.methods=[]' -S 'run.variants=[]' "
+        "-S 'run.seeds=[0,1]' evaluate_dbn@mnist && "
+        "dvc exp run -S 'run.suites=[mnist]' -S 'run.methods=[ebgan]' -S 'run.variants=[ebgan__x]' "
+        "-S 'run.seeds=[0]' evaluate@mnist-ebgan evaluate_variant@mnist-ebgan__x"
+    )
+    assert commands.carried_again("mnist", {"ebgan_grid": [0, 1]}) == (
+        "dvc exp run -S 'run.suites=[mnist]' -S 'run.methods=[]' -S 'run.variants=[]' "
+        "-S 'run.grids=[mnist]' -S 'run.seeds=[0,1]' grid@mnist-0 grid@mnist-1"
+    )
+
+
+def test_a_carried_stage_asks_all_carried_systems_at_once():
+    files: Any = SimpleNamespace(suite="mnist", carried={"began": [0, 1], "magan": [0]})
+    files.seeds_among = lambda names: Files.seeds_among(files, names)
+    assert judgements._again(files, {}, []) == ""
+    both = judgements._again(files, {"began": [0, 1]}, ["tour"])
+    trained, toured = both.split(" && ")
+    assert trained == commands.carried_again("mnist", {"began": [0, 1]})
+    assert toured == commands.stage_again("mnist", "tour", ["began", "magan"], [0])
+    assert toured.endswith(" tour@mnist") and "run.seeds=[0]" in toured
+
+
+@pytest.mark.parametrize("suite", SYSTEMS)
+def test_params_yaml_takes_the_changes_of_each_system_alone_and_of_a_stage(
+    suite: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(ROOT)
+    told = [commands.carried_again(suite, {name: [0]}) for name in SYSTEMS[suite]]
+    for line in [*told, commands.stage_again(suite, "tour", SYSTEMS[suite], [0])]:
+        words = shlex.split(line)
+        changes = [words[i + 1] for i, word in enumerate(words) if word == "-S"]
+        run = variant.tried(changes).run
+        assert run.suites == [suite] and run.seeds == [0]
+
+
+def test_a_command_asks_for_no_system_but_those_that_it_names():
+    (line,) = commands.carried_again("faces", {"began__refined": [2]}).split(" && ")
+    lists = dict(re.findall(r"-S 'run\.(\w+)=\[([\w,]*)\]'", line))
+    assert lists == {"suites": "faces", "methods": "", "variants": "began__refined", "seeds": "2"}
+    assert carried.targets("faces", "began__refined", [2]) == [line.split()[-1]]
