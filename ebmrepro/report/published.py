@@ -83,6 +83,13 @@ def timed(runs: Sequence[Run], notes: list[str]) -> Cell:
     return Cell(time or numbers.NOT_APPLICABLE, notes=(note,))
 
 
+def precision(runs: Sequence[Run]) -> str:
+    """In which these trainings computed; nothing where that is float32 alone."""
+    params = [run.training["params"] for run in runs if run.training is not None]
+    found = sorted({told.get("precision") or "float32" for told in params})
+    return f"in {' and '.join(found)}" if found != ["float32"] and found else ""
+
+
 def hardware(runs: Sequence[Run]) -> tuple[str, str]:
     """On what these trainings ran, and for how long; each note that went with them."""
     known = [run.provenance for run in runs if run.provenance is not None]
@@ -91,4 +98,5 @@ def hardware(runs: Sequence[Run]) -> tuple[str, str]:
     notes = dict.fromkeys(entry["note"] for entry in known if entry["note"])
     lacking = len(runs) - len(known)
     rest = [f"{carried.counted(lacking, 'training')} not stated"] if lacking else []
-    return carried.hardware(known), "; ".join([carried.took(known), *rest, *notes])
+    machine = ", ".join(filter(None, (carried.hardware(known), precision(runs))))
+    return machine, "; ".join([carried.took(known), *rest, *notes])

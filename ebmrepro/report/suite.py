@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.networks import images
@@ -207,7 +206,7 @@ def trainings(suite: Suite) -> Sequence[Block]:
     rows = [
         (
             f"{system.title}, seed {run.seed}",
-            [*_training(run.training), *(_on(run, notes) if suite.carried else [])],
+            [*_training(run), *(_on(run, notes) if suite.carried else [])],
         )
         for system in suite.systems
         for run in system.runs
@@ -219,12 +218,16 @@ def trainings(suite: Suite) -> Sequence[Block]:
     return WORDS.table("trainings", rows, columns=columns, notes=notes, times=times)
 
 
-def _training(told: Any) -> Sequence[Cell]:
-    if told is None:
+def _training(run: Run) -> Sequence[Cell]:
+    if (told := run.training) is None:
         return [Cell(numbers.NOT_RUN), Cell(""), Cell(""), Cell("")]
     players = ", ".join(f"{player} {n:,}" for player, n in sorted(told["parameters"].items()))
-    epochs, steps = f"{told['epochs']:,}", f"{told['steps']:,}"
-    return [*map(Cell, (epochs, steps, players, told["fingerprint"][:12]))]
+    return [
+        Cell(f"{told['epochs']:,}"),
+        Cell(f"{told['steps']:,}", published.precision([run])),
+        Cell(players),
+        Cell(told["fingerprint"][:12]),
+    ]
 
 
 def _on(run: Run, notes: list[str]) -> Sequence[Cell]:
