@@ -1,7 +1,8 @@
 """What `precision: bf16` moves in RBMs, stacks of them and the deep auto-encoder.
 
-    python -m benchmarks.precision               # all of digits, at full budget
-    python -m benchmarks.precision mnist 0.06    # an RBM by CD-1, three of its epochs, a short AIS
+    python -m benchmarks.precision                          # all of digits, at full budget
+    python -m benchmarks.precision mnist 0.06 rbm__cd1      # three of its epochs, a short AIS
+    python -m benchmarks.precision mnist 0.02 autoencoder   # an epoch of each RBM, four after them
 
 Each system is trained in both precisions from the same seeds, which draw the same numbers, and is
 measured in float32. Prints a table: means with 95 % intervals, and that of the differences seed by
@@ -54,7 +55,10 @@ def blocks(suite: str, part: float) -> Iterator[tuple[str, Block]]:
         ais = {"temperatures": [{"up_to": top, "step": step} for top, step in rungs]}
         likelihood = mnist.block("rbm__cd1").hparams.likelihood.model_dump()
         likelihood["ais"] |= ais | {"burn_in": 500}
-        found = {"rbm__cd1": _changed(mnist, "rbm__cd1", likelihood=likelihood)}
+        found = {
+            "rbm__cd1": _changed(mnist, "rbm__cd1", likelihood=likelihood),
+            "autoencoder": mnist.block("autoencoder"),
+        }
     else:
         own = known.suite(suite)
         found = {name: own.block(name) for name in ("dbn", "dbn_updown")}
@@ -107,9 +111,11 @@ def _reconstruction(model: RBMStack, v: torch.Tensor) -> float:
 
 
 def main(arguments: Sequence[str]) -> None:
-    suite, part = (*arguments, *("digits", "1")[len(arguments) :])
+    suite, part, *names = (*arguments, *("digits", "1")[len(arguments) :])
     rows = []
     for name, block in blocks(suite, float(part)):
+        if names and name not in names:
+            continue
         found: list[list[dict[str, float]]] = [
             [
                 trained(suite, name, block.model_copy(update={"precision": chosen}), seed)
