@@ -14,7 +14,7 @@ import trainings
 
 from ebmrepro.config import forms, params
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.pipeline.campaign import plan
+from ebmrepro.pipeline.campaign import commands, plan
 
 ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
@@ -116,6 +116,24 @@ def test_a_wrong_campaign_is_one_line(project: Path, campaign: object, place: st
     with pytest.raises(ParamsError) as caught:
         params.load()
     assert place in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        ("agian/ebgan/0", "campaign: no suite 'agian'; there are again; did you mean 'again'?"),
+        ("again/ebgna/0", "campaign.again.systems: no system 'ebgna'; there are ebgan, dbn"),
+        ("again/ebgan/2", "campaign.again: seeds of ebgan: no seed '2'; there are 0, 1"),
+        ("again/ebgan/0/1", "campaign.again: seeds of ebgan: no seed '0/1'; there are 0, 1"),
+        ("again", "campaign.again.systems: no system ''; there are ebgan, dbn"),
+    ],
+)
+def test_a_training_that_is_not_of_the_list_is_told_what_is_at_its_first_wrong_name(
+    project: Path, one: str, said: str
+):
+    with pytest.raises(ParamsError) as caught:
+        commands.campaign(one)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_campaign_of_a_suite_that_dvc_trains_is_refused_when_it_is_to_begin(project: Path):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ebmrepro.config import documents, params
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Training
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.signals import Watch
 
@@ -53,12 +53,14 @@ def campaign(
 def _alone(one: str, settings: Params, note: str, watch: Watch) -> None:
     from ebmrepro.pipeline.campaign import plan
 
-    every = {
-        "/".join(map(str, training)): training
-        for suite in settings.campaign
-        for training in plan.trainings(suite, settings)
-    }
-    training = every[documents.known(one, every, "params.yaml: campaign", "training")]
+    suite, system, seed = [*one.split("/", 2), "", ""][:3]
+    where = "params.yaml: campaign"
+    documents.known(suite, settings.campaign, where, "suite")
+    listed: dict[str, dict[str, Training]] = {}
+    for training in plan.trainings(suite, settings):
+        listed.setdefault(training.name, {})[str(training.seed)] = training
+    seeds = listed[documents.known(system, listed, f"{where}.{suite}.systems", "system")]
+    training = seeds[documents.known(seed, seeds, f"{where}.{suite}: seeds of {system}", "seed")]
     from ebmrepro.pipeline.campaign import item
 
     for line in item.finish(training, settings, note, watch):
