@@ -97,7 +97,7 @@ def check(
     from ebmrepro.claims import claims_file
     from ebmrepro.config import variant as variants
 
-    settings = variants.tried(changes) if changes else params.load()
+    settings = variants.tried(changes or [])
     from ebmrepro.config import estimate
 
     estimate.fits(settings)
@@ -116,7 +116,7 @@ def check(
     if dry is not None:
         from ebmrepro.pipeline import dry_run
 
-        if not dry_run.show(dry, settings):
+        if not dry_run.show(dry, changes or []):
             raise typer.Exit(1)
 
 
@@ -330,7 +330,9 @@ def interpolate(
     rows: Annotated[int, typer.Option(min=1, max=100, help="Of each of three kinds.")] = 4,
     between: Annotated[int, typer.Option(min=1, max=100, help="Images between two ends.")] = 8,
     steps: Annotated[int, typer.Option(min=0, help="Of the search for z, by Adam.")] = 500,
-    rate: Annotated[float, typer.Option(min=0, help="Learning rate of the search.")] = 0.05,
+    rate: Annotated[
+        float, typer.Option(min=1e-12, max=1e12, help="Learning rate of the search.")
+    ] = 0.05,
     seed: TrainedSeed = None,
     draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws of z.")] = 0,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -131,6 +132,7 @@ def test_an_export_reads_back_as_the_table(
     text = (tmp_path / "latex" / "digits.tex").read_text()
     mean = table.query("system == 'magan' and measure == 'classes_covered'").value.mean()
     (row,) = (line for line in text.splitlines() if line.startswith("MAGAN "))
+    assert r"95 \% interval" in text and not re.search(r"(?<!\\)%", text)  # which begins a comment
     assert f"& {mean:.1f}" in row and f"& 3 & {made_up.BUDGET:.3g} &" in row
 
 

@@ -27,6 +27,8 @@ def load(settings: Params, path: Path = FILE) -> list[Claim]:
     if set(tree) != {"seeds", "claims"} or not isinstance(tree["claims"], list):
         raise ParamsError(f"{path}: found {', '.join(tree)}; `seeds` and a list `claims` are all")
     declared = validate(Declared, {"seeds": tree["seeds"]}, path).seeds
+    for suite in declared:
+        known(suite, _suites(settings), f"{path}: seeds", "suite")
     claims = []
     for number, item in enumerate(tree["claims"], 1):
         name = item.get("id") if isinstance(item, Mapping) else None
@@ -48,11 +50,18 @@ def _with_seeds(claim: Claim, declared: Mapping[str, int], path: Path) -> Claim:
     return claim.model_copy(update={"seeds": seeds})
 
 
+def _suites(settings: Params) -> list[str]:
+    """What claims may be judged on."""
+    return [*dict.fromkeys([*form.SUITES, *settings.suites]), "fundamentals"]
+
+
 def _check(claim: Claim, settings: Params, where: str) -> None:
     """What a type cannot say: names that must exist, and rules that must fit."""
-    allowed = [*dict.fromkeys([*form.SUITES, *settings.suites]), "fundamentals"]
     for suite in claim.suites:
-        known(suite, allowed, f"{where}suites", "suite")
+        known(suite, _suites(settings), f"{where}suites", "suite")
+    for key, of in (("seeds", claim.seeds), ("changed.seen", claim.changed and claim.changed.seen)):
+        for suite in of or ():
+            known(suite, claim.suites, f"{where}{key}", "suite")
     if len(set(claim.suites)) != len(claim.suites):
         raise ParamsError(f"{where}suites: found {claim.suites}, each may stand there once")
     for index, test in enumerate(claim.tests):

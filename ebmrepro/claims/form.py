@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ebmrepro.config.documents import Strict, read_yaml
 from ebmrepro.config.documents import rule as check
@@ -20,6 +20,7 @@ from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import Scale
 
 WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("vocabulary.yaml"))
+SHAPE_ONLY = "shape only"  # of what a paper prints no number for
 PAPERS: dict[str, str] = WORDS["papers"]
 TOPICS: dict[str, str] = WORDS["topics"]
 CERTAINTY: dict[str, str] = WORDS["certainty"]
@@ -324,6 +325,11 @@ class Published(Strict):
     unit: str
 
 
+def _printed(told: object) -> object:
+    """What a paper prints, as claims.yaml says it: values, or that there are none."""
+    return [] if told == SHAPE_ONLY else told
+
+
 class Claim(Strict):
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     claim: Annotated[str, Field(min_length=1)]  # the sentence
@@ -331,7 +337,7 @@ class Claim(Strict):
     source: Annotated[str, Field(min_length=1)]  # table, figure or section
     certainty: Literal[*CERTAINTY]  # type: ignore[valid-type]
     topic: Literal[*TOPICS] | None = None  # type: ignore[valid-type]  # of the lecture
-    published: Literal["shape only"] | list[Published]
+    published: Annotated[list[Published], BeforeValidator(_printed)]  # empty: a shape alone
     suites: Annotated[list[str], Field(min_length=1)]  # that can decide it
     # Suite -> fewer never decide it; where there is none, the file's own.
     seeds: dict[str, Several] = Field({})

@@ -174,20 +174,9 @@ def _how_carried(files: measurements.Files, trained: carried.Seeds, toured: bool
 
 def _tree(judgement: Judgement) -> dict[str, Any]:
     """A judgement as plain values, its numbers also as they are printed wherever they are."""
-    tree = _plain(asdict(judgement))
+    tree = atomic.rounded(asdict(judgement), DIGITS)
     for plain, part in zip(tree["parts"], judgement.parts, strict=True):
         plain["estimate_in_words"] = wording.estimate(part.mean, part.low, part.high, part.values)
         effect = wording.effect(part.effect, part.effect_is), wording.images(part.images)
         plain["effect_in_words"] = "; ".join(filter(None, effect))
     return {**tree, "price_in_words": price.in_words(judgement.price)}
-
-
-def _plain(tree: Any) -> Any:
-    """Numbers as JSON keeps them on every machine alike."""
-    if isinstance(tree, float):
-        return float(f"{tree:.{DIGITS}g}")
-    if isinstance(tree, Mapping):
-        return {key: _plain(value) for key, value in tree.items()}
-    if isinstance(tree, Sequence) and not isinstance(tree, str):
-        return [_plain(value) for value in tree]
-    return tree

@@ -121,10 +121,12 @@ class _Judge:
     def parts(self) -> list[Part]:
         match self.test.statistic:
             case form.Ordering(steps=steps):
-                kind = "above" if self.test.rule.kind == "rising" else "below"
+                if self.test.rule.kind == "rising":
+                    rule = form.Above(kind="above", threshold=0)
+                else:
+                    rule = form.Below(kind="below", threshold=0)
                 steps = [form.Difference(kind="difference", a=b, b=a) for a, b in pairwise(steps)]
-                rule = {"kind": kind, "threshold": 0}
-                tests = [Test.model_validate({"statistic": s, "rule": rule}) for s in steps]
+                tests = [self.test.model_copy(update={"statistic": s, "rule": rule}) for s in steps]
                 return [_Judge(self.claim, test, self.files)._scalar() for test in tests]
             case form.EveryEpoch() as statistic:
                 return [self._every_epoch(statistic)]

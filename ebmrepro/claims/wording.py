@@ -140,9 +140,7 @@ def decimals(size: float, figures: int) -> int:
 
 
 def published(claim: form.Claim) -> str:
-    if isinstance(claim.published, str):
-        return claim.published
-    return "; ".join(map(_number, claim.published))
+    return "; ".join(map(_number, claim.published)) or form.SHAPE_ONLY
 
 
 def _number(value: form.Published) -> str:

@@ -331,6 +331,21 @@ class Claims(Form):
     claims: list[Claim]
 
 
+class Record(Open):
+    """A record in the archive of an offloaded sitting: which files, and of which training."""
+
+    files: dict[str, str]  # name -> sha256
+    training: Annotated[list[Any], Field(min_length=3, max_length=3)] | None = None
+    fingerprint: str | None = None
+    state: str | None = None
+
+    @rule
+    def _whole(self):
+        if self.training is not None and (self.fingerprint is None or self.state is None):
+            raise ValueError("training: found without its fingerprint and state")
+        return self
+
+
 class Report(Open):
     """report.json of an offloaded sitting: what became of its parts."""
 

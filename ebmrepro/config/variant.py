@@ -84,7 +84,7 @@ def write(
 
 
 def tried(changes: Sequence[str], path: str | Path = "params.yaml") -> Params:
-    """What the whole file says with other values, KEY=VALUE as `dvc exp run -S` takes them.
+    """What the whole file says with other values, KEY=VALUE as `dvc exp run -S` takes them, if any.
 
     Raises:
         ParamsError: a key or value is wrong, in the words of params.yaml.
@@ -93,7 +93,7 @@ def tried(changes: Sequence[str], path: str | Path = "params.yaml") -> Params:
     tree = read_yaml(path)
     for (first, *_), _ in map(_pair, changes):
         known(first, tree, str(path), "block")
-    return check(changed(tree, changes, str(path)), path)
+    return check(changed(tree, changes, str(path)) if changes else tree, path)
 
 
 def changed(before: Mapping[str, Any], changes: Sequence[str], where: str) -> dict[str, Any]:

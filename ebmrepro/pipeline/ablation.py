@@ -77,8 +77,6 @@ def plan(suite: str, system: str, changes: Sequence[str], path: Path = FILE) -> 
         )
         run |= {"suites": [suite], "methods": [method], "variants": []}
         overrides += [f"run.{key}={_in_hydra(run[key])}" for key in ("suites", "methods")]
-        if tree["campaign"].pop(suite, None) is not None:  # it takes no suite that is run
-            overrides.append(f"~campaign.{suite}")
     listed = [*run["methods"], "dbn"]
     more = [s for s in (system, variant) if s not in (*listed, *run["variants"])]
     if more or run["variants"] != settings.run.variants:

@@ -11,7 +11,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ebmrepro import data
-from ebmrepro.config import declarations, params
+from ebmrepro.config import declarations, variant
 from ebmrepro.config.data import image_shape
 from ebmrepro.config.params import Params
 from ebmrepro.data.check import verify
@@ -82,13 +82,15 @@ def images(suite: str, settings: Params) -> Images:
     return Images(shape, count, CLASSES, status)
 
 
-def rehearse(suite: str, systems: list[str], like: Images) -> Iterator[Rehearsal | str]:
+def rehearse(
+    suite: str, systems: list[str], like: Images, changes: Sequence[str] = ()
+) -> Iterator[Rehearsal | str]:
     """Each system in turn, or why its process ended without an answer."""
     spawn = multiprocessing.get_context("spawn")  # so that memory is the system's own
     for system in systems:
         receiver, sender = spawn.Pipe(duplex=False)
-        asked = (suite, system, like, sender, time.monotonic())
-        process = spawn.Process(target=_rehearse, args=asked)
+        asked = (suite, system, like, changes, time.monotonic())
+        process = spawn.Process(target=_rehearse, args=(sender, *asked))
         process.start()
         sender.close()
         try:
@@ -100,14 +102,16 @@ def rehearse(suite: str, systems: list[str], like: Images) -> Iterator[Rehearsal
         process.join()
 
 
-def _rehearse(suite: str, system: str, like: Images, answer: Any, asked: float) -> None:
+def _rehearse(answer: Any, suite: str, system: str, *asked: Any) -> None:
     try:
-        answer.send(_rehearsed(suite, system, like, asked))
+        answer.send(_rehearsed(suite, system, *asked))
     except UserError as error:
         answer.send(f"{system}: {error}")
 
 
-def _rehearsed(suite: str, system: str, like: Images, asked: float) -> Rehearsal:
+def _rehearsed(
+    suite: str, system: str, like: Images, changes: Sequence[str], asked: float
+) -> Rehearsal:
     import torch
 
     from ebmrepro.methods.base import method
@@ -115,7 +119,7 @@ def _rehearsed(suite: str, system: str, like: Images, asked: float) -> Rehearsal
     from ebmrepro.runs import models, run
     from ebmrepro.training.batches import stays_there
 
-    where, block = device.device(), params.load().block(suite, system)
+    where, block = device.device(), variant.tried(changes).block(suite, system)
     model = method.build(system, block.hparams, like.shape, like.classes, seed=0).to(where)
     parameters = layers.count(model)
     count = max(block.batch_size * (STEPS + 1), SPARE * (model.labels or 0))
@@ -163,14 +167,17 @@ def _some(suite: str, like: Images, count: int) -> tuple[np.ndarray, np.ndarray]
     return rng.integers(0, 256, shape, dtype=np.uint8), np.arange(count) % like.classes
 
 
-def show(suite: str, settings: Params) -> bool:
-    """Print what each training of a suite would take; whether all of them gave an answer."""
+def show(suite: str, changes: Sequence[str]) -> bool:
+    """Print what each training of a suite would take, with other values where `changes`, each a
+    KEY=VALUE, gives them; whether all of them gave an answer.
+    """
+    settings = variant.tried(changes)
     found = images(suite, settings)
     print(f"data/{suite}: {found.status}")
     systems = ["dbn", *settings.suite(suite).methods]
     width, answered = max(map(len, systems)), 0
     print(f"{'one training of':<{width}}  parameters     steps   a step    takes about   memory")
-    for one in rehearse(suite, systems, found):
+    for one in rehearse(suite, systems, found, changes):
         if isinstance(one, str):
             print(one, file=sys.stderr)
             continue

@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,8 @@ def gpus(environment: Mapping[str, str]) -> list[str]:
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return here
-    names = [name.strip() for name in visible.split(",") if name.strip()]
+    # CUDA's own reading of the list ends at what is no GPU, such as -1.
+    words = (name.strip() for name in visible.split(","))
+    names = takewhile(lambda n: n.isdecimal() or n.startswith(("GPU-", "MIG-")), words)
     # Numbers count the machine's GPUs, or those that a batch system has left of them.
     return [here[int(n)] if n.isdecimal() and int(n) < len(here) else n for n in names]

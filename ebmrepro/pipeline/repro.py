@@ -64,7 +64,8 @@ def attended(
     """
     streams: dict[str, Any] = {}
     if hushed:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        streams |= {"text": True, "errors": "replace"}
     tied = functools.partial(_end_with, os.getpid()) if LINUX else None
     process = subprocess.Popen(command, cwd=root, env=environment, preexec_fn=tied, **streams)
 
@@ -73,13 +74,16 @@ def attended(
         if number != signal.SIGINT:
             process.send_signal(number)
 
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, pass_on)
-    for line in process.stdout or ():
-        if not re.search(hushed, line):
-            sys.stderr.write(line)
-            sys.stderr.flush()
-    status = process.wait()
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, pass_on) for number in numbers}
+    with process:
+        for line in process.stdout or ():
+            if not re.search(hushed, line):
+                sys.stderr.write(line)
+                sys.stderr.flush()
+        status = process.wait()
+    for number, handler in before.items():
+        signal.signal(number, handler)
     return 128 - status if status < 0 else status
 
 

@@ -93,7 +93,7 @@ def _read(revision: str, root: Path, into: Path) -> Side:
 
 
 def _suites(root: Path) -> Sequence[str]:
-    return sorted(path.name for path in (root / "results").iterdir() if path.is_dir())
+    return sorted(path.name for path in (root / "results").glob("*") if path.is_dir())
 
 
 def _differing(a: Side, b: Side, suite: str) -> list[tuple[Side, Side]]:

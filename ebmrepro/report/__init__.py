@@ -48,7 +48,8 @@ def write(params: Params, root: Path, into: Path) -> Path:
     suites, seen, (first, *content) = _read(params, root, into)
     for name in ("figures", "pages", "plots", "tables"):
         shutil.rmtree(into / name, ignore_errors=True)
-        (into / name).mkdir(parents=True)
+        with atomic.named_errors(into / name):
+            (into / name).mkdir(parents=True)
     for name, data in page.files([first, *content]):
         atomic.write(into / name, data)
     for name, html in page.pages(content, first, uncommitted.find(root)).items():

@@ -39,7 +39,8 @@ def write(
     files = {path: page.alone(WORDS["page"], content, path.stem).encode()}
     files |= {beside / file: data for file, data in page.files(content)}
     for place, data in files.items():
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        with atomic.named_errors(root / place):
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
         atomic.write(root / place, data)
     return path
 

@@ -174,7 +174,7 @@ def _published(judged: Judged) -> Sequence[Block]:
     """Claims of one printed number and one statistic; named where nothing was measured."""
     rows, lacking = [], []
     for claim in judged.claims.values():
-        if claim["published"] == "shape only" or len(claim["published"]) > 1:
+        if len(claim["published"]) != 1:
             continue
         paper = claim["published"][0]["value"]
         for judgement in claim["judgements"]:
@@ -185,7 +185,7 @@ def _published(judged: Judged) -> Sequence[Block]:
                 rows.append(Held(label, paper, part, whole))
             elif judgement["verdict"] == NOT_RUN:
                 lacking.append(f"{claim['published_in_words']} ({claim['id']})")
-    rows = [row for row in rows if row.part["mean"] / row.paper > 0]
+    rows = [row for row in rows if row.part["mean"] * row.paper > 0]  # they share a sign
     if not rows:
         return []
     panel = Panel("", partial(_forest, rows), 0.8 + 0.48 * len(rows), left=0.1)

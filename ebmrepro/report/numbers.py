@@ -12,6 +12,7 @@ from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import Interval, interval
 from ebmrepro.report.blocks import Cell, Column, Table
 from ebmrepro.report.gather import Suite, System
+from ebmrepro.system.errors import UserError
 
 NOT_RUN = "not run here"
 NOT_MEASURED = "not measured"
@@ -44,9 +45,26 @@ def mean(system: System, measure: str) -> Cell:
 
 
 def measures(systems: Sequence[System]) -> Sequence[str]:
-    """Every measure that any of these systems' files name, in the catalogue's order."""
-    found = {key for system in systems for run in system.measured for key in run.measurement.values}
-    return [*(m for m in catalogue.MEASURES if m in found), *sorted(found - {*catalogue.MEASURES})]
+    """Every measure that any of these systems' files name, in the catalogue's order.
+
+    Raises:
+        UserError: the catalogue has no words for one.
+    """
+    found = {
+        key: system.name
+        for system in systems
+        for run in system.measured
+        for key in run.measurement.values
+    }
+    for name, system in found.items():
+        try:
+            catalogue.describe(name)
+        except KeyError as error:
+            raise UserError(f"results of {system}: {error.args[0]}") from None
+    return [
+        *(m for m in catalogue.MEASURES if m in found),
+        *sorted({*found} - {*catalogue.MEASURES}),
+    ]
 
 
 def number(value: float, digits: int) -> str:

@@ -16,7 +16,6 @@ from ebmrepro.report.words import Words
 from ebmrepro.runs import carried
 
 WORDS = Words("published")
-SHAPE_ONLY = "shape only"
 
 
 def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
@@ -25,7 +24,7 @@ def rows(suite: Suite, judged: Sequence[Told]) -> Sequence[Block]:
     notes: list[str] = []
     lacking: list[str] = []
     for claim in judged:
-        if claim["published"] == SHAPE_ONLY:
+        if not claim["published"]:  # a shape alone
             continue
         for judgement in claim["judgements"]:
             if judgement["suite"] == suite.name and judgement["carried"]:

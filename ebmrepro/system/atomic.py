@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.signals import lives
@@ -136,7 +137,7 @@ def json_text(tree: object) -> str:
 
     Numbers have the digits that mean something, so that another library's last bits change no file.
     """
-    told = _rounded(tree)
+    told = rounded(tree)
     return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -146,12 +147,13 @@ def write(path: Path, content: str | bytes) -> None:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _rounded(tree: object) -> object:
+def rounded(tree: Any, digits: int = DIGITS) -> Any:
+    """Its numbers to so many digits, wherever they are."""
     if isinstance(tree, Mapping):
-        return {key: _rounded(value) for key, value in tree.items()}
+        return {key: rounded(value, digits) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_rounded(value) for value in tree]
-    return float(f"{tree:.{DIGITS}g}") if isinstance(tree, float) else tree
+        return [rounded(value, digits) for value in tree]
+    return float(f"{tree:.{digits}g}") if isinstance(tree, float) else tree
 
 
 def copy(source: Path, path: Path) -> None:

@@ -62,8 +62,9 @@ def serve(root: Path, trainings: Iterable[Training], port: int) -> int:
                 _print_links(f"http://127.0.0.1:{port}", pages)
             return server.wait()
         except KeyboardInterrupt:
-            server.terminate()
             return 0
+        finally:
+            server.terminate()  # nothing, of one that has ended
 
 
 def command(root: Path, port: int) -> list[str]:

@@ -119,6 +119,20 @@ def refusal(tmp_path: Path, before: str, after: str) -> str:
         ("certainty: V-2nd", "certainty: sure", "dbn-updown-error.certainty: found 'sure'; it"),
         ("\nclaims:\n", "\nclaim:\n", "found seeds, claim; `seeds` and a list `claims` are all"),
         ("of: ebgan__no_hinge\n", "of: ebgan__no_hing\n", "no variant 'ebgan__no_hing'; there are"),
+        (
+            "{digits: 5, ",
+            "{digit: 5, digits: 5, ",
+            "seeds: no suite 'digit'; there are",
+        ),
+        (
+            "  least: {fraction: 1}\n",
+            "  least: {fraction: 1}\n  seeds: {mnits: 5}\n",
+            "dbn-updown-error.seeds: no suite 'mnits'; there are mnist; did you mean 'mnist'?",
+        ),
+        ("    seen: {", "    seen: {digist: [0], ", "changed.seen: no suite 'digist'; there are"),
+        ("published: shape only", "published: no", "published: found 'no'; it should be a list"),
+        ("published: shape only", "published: [3]", "published.0: found 3; it should be a "),
+        ("published: shape only", "published: [{vlue: 3}]", "published.0.vlue: unknown key; "),
     ],
 )
 def test_a_wrong_claim_is_named(tmp_path: Path, before: str, after: str, message: str):

@@ -24,6 +24,7 @@ from made_up_claims import (
 from ebmrepro.claims import form, judgements, price, statistics, wording
 from ebmrepro.claims.judgements import Judgement
 from ebmrepro.claims.verdict import Part
+from ebmrepro.system import atomic
 
 POOLED = {"kind": "pooled share", "of": "began", "share": "ais_within", "trials": "ais_trials"}
 
@@ -243,7 +244,7 @@ def test_a_finding_is_decided_for_itself_under_a_fortieth():
 def test_numbers_in_claims_json_have_six_digits_wherever_they_are():
     tree = {"a": [1 / 3, {"b": 2 / 3}], "c": "0.123456789", "d": None, "e": 7}
     plain = {"a": [0.333333, {"b": 0.666667}], "c": "0.123456789", "d": None, "e": 7}
-    assert judgements._plain(tree) == plain
+    assert atomic.rounded(tree, judgements.DIGITS) == plain
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,14 @@ def test_an_ordering_is_judged_step_by_step(tmp_path: Path):
     assert found.verdict == "fails"
 
 
+def test_a_step_of_an_ordering_is_judged_as_its_test_asks(tmp_path: Path):
+    measure(tmp_path, "began__gamma_05", [0.1])
+    measure(tmp_path, "began", [0.4])
+    ordering = {"kind": "ordering", "steps": [LOW, SCORE]}
+    asked = claim(test_of(ordering, {"kind": "rising"}, deterministic=True), seeds=1)
+    assert judged(tmp_path, asked, [0]).verdict == "holds"
+
+
 def test_a_claim_holds_only_if_all_its_tests_do(tmp_path: Path):
     measure(tmp_path, "began", [1.0, 1.01, 0.99])
     good, bad = test_of(SCORE, ABOVE), test_of(SCORE, {"kind": "below", "threshold": 0.0})

@@ -1,5 +1,6 @@
 """An ablation in one command: by DVC, beside the system itself, and the folder stays as it was."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -52,11 +53,18 @@ def test_a_variant_that_the_file_has_is_used_by_its_name():
     assert planned.variant == "ebgan__no_hinge" and not planned.overrides
 
 
+def test_a_file_without_a_campaign_will_do(tmp_path: Path):
+    tree = read_yaml(PARAMS)
+    del tree["campaign"]
+    (tmp_path / "params.yaml").write_text(json.dumps(tree))
+    planned = ablation.plan("mnist", "dbn", ["hparams.cd_steps=2"], tmp_path / "params.yaml")
+    assert planned.overrides == plan("mnist", "dbn", "hparams.cd_steps=2").overrides
+
+
 def test_a_suite_that_is_not_run_is_run_with_these_two_alone():
     planned = plan("mnist", "ebgan__no_hinge", "optim.G.lr=0.002")
     assert planned.variant == "ebgan__no_hinge_g_lr_0_002"
     told = overridden(planned)
-    assert "~campaign.mnist" in planned.overrides  # which takes no suite that is run
     assert told["run.suites"] == ["mnist"] and told["run.methods"] == ["ebgan"]
     assert told["run.variants"] == ["ebgan__no_hinge", planned.variant]
     assert plan("mnist", "dbn", "hparams.cd_steps=2").targets[0] == "evaluate_dbn@mnist"

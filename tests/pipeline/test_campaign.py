@@ -60,7 +60,12 @@ def run(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     environment = os.environ | {"EBMREPRO_TRACKING": "off", **options}
     command = [sys.executable, "-m", "ebmrepro", "campaign", *arguments]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,  # a group of its own, as in a terminal
     )
 
 
@@ -174,7 +179,14 @@ def test_all_is_trained_measured_and_carried_and_then_nothing_is_left(project: P
 
 
 @pytest.mark.slow
-def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
+@pytest.mark.parametrize(
+    ("by", "tell"),
+    [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)],
+    ids=["SIGTERM", "a terminal's Ctrl-C, for all of its group"],
+)
+def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(
+    project: Path, by: signal.Signals, tell: Any
+):
     tree = trainings.read_params(project)
     tree["again"]["budget"] = 1.0
     write(project, tree)
@@ -183,9 +195,9 @@ def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
     while not curves.exists() or len(curves.read_text().splitlines()) < 2:
         assert campaign.poll() is None
         time.sleep(0.05)
-    campaign.send_signal(signal.SIGTERM)
+    tell(campaign.pid, by)
     said, _ = campaign.communicate(timeout=60)
-    assert campaign.returncode == 143 and "the same command goes on" in said.splitlines()[-1]
+    assert campaign.returncode == 128 + by and "the same command goes on" in said.splitlines()[-1]
     assert items()[0].state == plan.BEGUN and 0 < items()[0].done < 1
 
 

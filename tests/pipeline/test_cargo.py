@@ -1,5 +1,6 @@
 """The way home from another machine: pieces that may be cut short, changed or lost."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from ebmrepro.pipeline.offload import cargo
 from ebmrepro.pipeline.offload.cargo import Cargo
 from ebmrepro.system.errors import UserError
+
+EMPTY = hashlib.sha256(b"").hexdigest().encode()
 
 
 def loaded(folder: Path, limit: int = 10**9) -> Cargo:
@@ -19,7 +22,7 @@ def loaded(folder: Path, limit: int = 10**9) -> Cargo:
     board = Cargo(folder / "home", limit)
     for seed in (0, 1):
         files = [Path(f"models/digits/ebgan/{seed}/model.safetensors")]
-        record = {"training": ["digits", "ebgan", seed]}
+        record = {"training": ["digits", "ebgan", seed], "fingerprint": "f", "state": "trained"}
         assert board.add(folder, files, f"record-digits-ebgan-{seed}.json", record) == (
             board.size <= limit and limit > 10**6
         )
@@ -82,3 +85,20 @@ def test_past_the_limit_nothing_is_added(tmp_path: Path):
     (tmp_path / "pack.json").write_bytes(bytes(3000))
     assert not board.add(tmp_path, [Path("pack.json")], "record-pack.json", {})
     assert board.size == before == (tmp_path / "home/home.000").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (b"{", "record-a.json: found nothing, want an object"),
+        (b"[]", "record-a.json: found"),
+        (b"{}", "record-a.json: files: this key is missing"),
+        (b'{"files": {}, "training": ["digits", "ebgan", 0]}', "without its fingerprint"),
+        (b'{"files": {"models/a/b/0/c": "%s"}}' % EMPTY, "models/a/b/0/c: found sha256 no such"),
+    ],
+)
+def test_a_damaged_record_is_named_in_a_line(tmp_path: Path, record: bytes, said: str):
+    Cargo(tmp_path / "home", 10**6)._append(cargo._member("record-a.json", record))
+    with pytest.raises(UserError) as told:
+        cargo.unload(tmp_path / "home", tmp_path)
+    assert said in str(told.value) and "\n" not in str(told.value)

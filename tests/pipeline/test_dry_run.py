@@ -42,6 +42,11 @@ def test_each_system_says_what_it_takes_and_leaves_nothing(
         assert one.seconds_besides > 0
         assert one.seconds == one.seconds_besides + one.steps * one.seconds_per_step
     assert trainings.outputs(project) == before
+    changes = ["digits.methods.magan.hparams.epochs=7", "digits.methods.magan.batch_size=16"]
+    (told,) = dry_run.rehearse("digits", ["magan"], found, changes)
+    assert isinstance(told, dry_run.Rehearsal), told
+    pretrain = settings.block("digits", "magan").hparams.pretrain_epochs
+    assert told.steps == (7 + pretrain + 1) * (found.count // 16)
 
 
 def test_the_data_are_verified(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

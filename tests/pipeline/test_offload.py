@@ -262,9 +262,15 @@ def test_a_pack_that_is_too_large_says_what_fits_and_leaves_nothing(
     assert pack.size(packed(limit=limit, images=fits)) <= limit
 
 
-def test_a_folder_that_is_no_pack_is_left_alone(here: Path):
+def test_a_folder_that_is_no_pack_or_holds_a_sitting_is_left_alone(here: Path):
     with pytest.raises(UserError, match="--out: data: is there and is no pack"):
         packed("data")
+    brought = packed() / "home" / "home.000"
+    brought.parent.mkdir()
+    brought.write_text("hours of another machine")
+    with pytest.raises(UserError, match="--out: offload: holds what a sitting left in home/"):
+        packed()
+    assert brought.read_text() == "hours of another machine"
 
 
 @pytest.mark.slow

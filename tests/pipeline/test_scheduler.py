@@ -287,3 +287,6 @@ def test_each_job_has_a_gpu_and_several_share_them_evenly(
         assert given(EBMREPRO_DEVICE="cpu") is None
         assert given(EBMREPRO_DEVICE="cuda:1") is None
     assert executors.gpus({"PATH": str(tmp_path / "nothing")}) == []
+    for hidden, seen in (("-1", []), ("", []), ("1,-1,2", ["GPU-b"]), ("GPU-c", ["GPU-c"])):
+        assert executors.gpus({**path, "CUDA_VISIBLE_DEVICES": hidden}) == seen
+    assert executors.together({**path, "CUDA_VISIBLE_DEVICES": "-1"}) == 1

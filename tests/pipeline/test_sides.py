@@ -1,6 +1,7 @@
 """What `ebmrepro compare` is given: systems here, of revisions and of experiments, out of git."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -91,6 +92,12 @@ def test_what_names_nothing_gets_one_line(root: Path, tmp_path: Path, a: str, b:
     with pytest.raises(UserError, match=message) as told:
         sides.pairs(a, b, root, tmp_path)
     assert "\n" not in str(told.value)
+
+
+def test_a_folder_without_results_has_nothing_to_compare(root: Path, tmp_path: Path):
+    shutil.rmtree(root / "results")
+    with pytest.raises(UserError, match="every result that both have is the same"):
+        sides.pairs("HEAD", "workspace", root, tmp_path)
 
 
 def test_two_suites_are_not_compared(root: Path, tmp_path: Path):

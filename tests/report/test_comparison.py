@@ -17,6 +17,7 @@ from scipy import stats
 from ebmrepro.config.documents import parse
 from ebmrepro.report import compared, compared_terminal, comparison, page, uncommitted
 from ebmrepro.report.blocks import Section
+from ebmrepro.system.atomic import CannotWrite
 from ebmrepro.system.errors import UserError
 
 SEEDS = (3, 4, 5, 6)
@@ -171,6 +172,19 @@ def test_the_page_holds_all_of_it_and_fetches_nothing(made: Path, tmp_path: Path
     ):
         assert part in html
     assert 'src="http' not in html and "<script" not in html
+
+
+def test_a_file_where_its_folder_should_be_is_named(made: Path, tmp_path: Path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/comparisons").write_text("in the way")
+    with pytest.raises(CannotWrite, match=r"reports/comparisons/.*: cannot be written: "):
+        compared.write([held(made)], ("digits/ebgan", "digits/magan"), tmp_path)
+
+
+def test_a_measure_without_words_is_named_with_the_system_that_has_it(root: Path):
+    change(root, "magan", SEEDS[0], lambda document: document["values"].update(retired_measure=1.5))
+    with pytest.raises(UserError, match="results of magan: no measure 'retired_measure'"):
+        _ = held(root).rows
 
 
 def test_the_terminal_has_80_columns(made: Path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import made_up
 import pytest
 
 from ebmrepro.config.params import Training
+from ebmrepro.system.signals import Stopped
 from ebmrepro.tracking import projection, server, store
 
 
@@ -44,6 +47,40 @@ def test_links_to_a_server_with_a_password_are_printed_without_it(tmp_path, monk
     assert "hunter2" not in out and out.count("host/#/experiments/7") == 2
 
 
+@pytest.mark.parametrize("by", [KeyboardInterrupt, Stopped("stopped by SIGHUP", 129)])
+def test_no_server_is_left_behind_however_it_is_stopped(tmp_path, monkeypatch, by):
+    ended = []
+
+    class Server:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            assert ended, "this would wait for the server to end by itself"
+
+        def poll(self):
+            return 0
+
+        def wait(self):
+            raise by
+
+        def terminate(self):
+            ended.append(True)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
+    monkeypatch.setattr(projection, "sync_all", lambda *_: [])
+    monkeypatch.setattr(server, "answers", lambda _: False)
+    monkeypatch.setattr(store.Store, "__init__", lambda *_: None)
+    monkeypatch.setattr(server.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(server.subprocess, "Popen", Server)
+    with contextlib.suppress(Stopped):
+        assert server.serve(tmp_path, [], 5999) == 0
+    assert ended
+
+
 def test_the_servers_real_command_line_binds_to_this_machine_and_holds_no_secret(
     tmp_path, monkeypatch
 ):
@@ -64,6 +101,9 @@ def test_the_servers_real_command_line_binds_to_this_machine_and_holds_no_secret
 
         def wait(self):
             return 0
+
+        def terminate(self):
+            pass
 
     uri = "postgresql://user:hunter2@host/db"
     for name in ("MLFLOW_HOST", "HOST", "UVICORN_HOST"):

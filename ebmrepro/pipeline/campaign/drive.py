@@ -58,7 +58,11 @@ def _start(training: Training, note: str) -> subprocess.Popen[bytes]:
     environment.setdefault("OMP_NUM_THREADS", "1")
     with _log(training).open("ab") as log:
         return subprocess.Popen(
-            [*command, "--note", note], stdout=log, stderr=subprocess.STDOUT, env=environment
+            [*command, "--note", note],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # a terminal's Ctrl-C is for the campaign, which asks once
         )
 
 

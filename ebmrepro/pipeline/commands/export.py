@@ -88,7 +88,7 @@ def _latex(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
                 cell = numbers.cell(found, digits, scale=scale)
                 told[numbers.column(measure).title] = f"{cell.main} {cell.small}".strip()
             rows[words.ROWS.get(str(system), words.system(str(system)))] = told
-        caption = f"{words.suite(str(suite))}: mean over n seeds and 95 % interval."
+        caption = f"{words.suite(str(suite))}: mean over n seeds and 95 \\% interval."
         caption += " Of the budget: the part of the published epochs that was trained."
         frame = pd.DataFrame.from_dict(rows, orient="index")
         text = frame.to_latex(escape=True, caption=caption, label=f"tab:{suite}")

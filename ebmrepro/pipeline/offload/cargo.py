@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ebmrepro.config import forms
 from ebmrepro.system.errors import UserError
 
 PIECE = 15 << 20  # bytes; the files that come back from some machines have at most 16 MiB
@@ -85,7 +86,7 @@ def unload(folder: Path, into: Path) -> list[Record]:
     record after it says.
 
     Raises:
-        UserError: there is no archive, or it holds another file than trainings have.
+        UserError: there is no archive, it holds another file than trainings have, or is damaged.
     """
     pieces = sorted(folder.glob(f"{STEM}[0-9][0-9][0-9]"))
     if [piece.name for piece in pieces] != [f"{STEM}{n:03d}" for n in range(max(1, len(pieces)))]:
@@ -103,12 +104,20 @@ def unload(folder: Path, into: Path) -> list[Record]:
             if not RECORD.fullmatch(name):
                 waiting[name] = content
             else:
-                record = json.loads(content)
+                record = forms.Record.held(_tree(content), f"{folder}: {name}")
                 _write(into, waiting, record["files"], folder)
                 records.append(record)
                 waiting = {}
     joined.unlink()
     return records
+
+
+def _tree(content: bytes) -> Any:
+    """What a record says; None, which is no record, where that is not JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _members(stream: io.BufferedIOBase, place: Path):
@@ -129,7 +138,7 @@ def _members(stream: io.BufferedIOBase, place: Path):
 
 def _write(into: Path, found: Mapping[str, bytes], sums: Mapping[str, str], place: Path) -> None:
     for name, expected in sums.items():
-        actual = hashlib.sha256(found.get(name, b"")).hexdigest()
+        actual = hashlib.sha256(found[name]).hexdigest() if name in found else "no such file"
         if actual != expected:
             raise UserError(f"{place}: {name}: found sha256 {actual[:12]}, want {expected[:12]}")
         path = into / name

@@ -28,7 +28,7 @@ def pack_up(
     seeds: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="Of the trainings; run.seeds if none.")
     ] = None,
-    size: Annotated[float, typer.Option(min=1, help="MB that the folder may have.")] = 60,
+    size: Annotated[float, typer.Option(min=1, max=1e6, help="MB that the folder may have.")] = 60,
     images: Annotated[
         int | None, typer.Option(min=1, help="A part of the training images; all if none.")
     ] = None,

@@ -74,10 +74,16 @@ def write(
             them; if none, those installed here go along.
 
     Raises:
-        UserError: the folder would be larger, is somebody else's, or lacks data or packages.
+        UserError: the folder would be larger, is somebody else's, holds what a sitting left, or
+            lacks data or packages.
     """
     if out.exists() and not (out / "pack.json").exists() and any(out.iterdir()):
         raise UserError(f"--out: {out}: is there and is no pack; name a new folder")
+    if (out / "home").exists():
+        raise UserError(
+            f"--out: {out}: holds what a sitting left in home/; "
+            "take it, then remove the folder, or name a new one"
+        )
     dataset, x, y = training_images(suite, images)
     trainings = [Training(suite, name, seed) for seed in seeds for name in names]
     about: dict[str, Any] = {

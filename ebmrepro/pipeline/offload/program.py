@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -57,7 +58,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--measure", action="store_true", help="look at the machine first")
     parser.add_argument("--out", help="folder to be taken home (home/ beside run.py)")
     asked = parser.parse_args(arguments)
-    if not asked.seconds > 0:
+    if not 0 < asked.seconds < math.inf:
         parser.error(f"--seconds: found {asked.seconds:g}; allowed is a number above 0")
     return asked
 
