@@ -14,7 +14,7 @@ import trainings
 
 from ebmrepro.config import forms, params
 from ebmrepro.config.documents import ParamsError
-from ebmrepro.pipeline.campaign import commands, plan
+from ebmrepro.pipeline.campaign import commands, drive, plan
 
 ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
@@ -60,12 +60,7 @@ def run(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     environment = os.environ | {"EBMREPRO_TRACKING": "off", **options}
     command = [sys.executable, "-m", "ebmrepro", "campaign", *arguments]
     return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        start_new_session=True,  # a group of its own, as in a terminal
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
 
 
@@ -178,15 +173,19 @@ def test_all_is_trained_measured_and_carried_and_then_nothing_is_left(project: P
     assert own.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("by", "tell"),
-    [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)],
-    ids=["SIGTERM", "a terminal's Ctrl-C, for all of its group"],
-)
-def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(
-    project: Path, by: signal.Signals, tell: Any
+def test_a_terminals_ctrl_c_reaches_no_training_which_a_second_signal_would_kill(
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    told = project / "python"
+    told.write_text("#!/bin/sh\nps -o pgid= $$\n")
+    told.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(told))
+    assert drive._start(training := items()[0].training, "").wait(60) == 0
+    assert int(drive._log(training).read_text()) != os.getpgrp()
+
+
+@pytest.mark.slow
+def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
     tree = trainings.read_params(project)
     tree["again"]["budget"] = 1.0
     write(project, tree)
@@ -195,9 +194,9 @@ def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(
     while not curves.exists() or len(curves.read_text().splitlines()) < 2:
         assert campaign.poll() is None
         time.sleep(0.05)
-    tell(campaign.pid, by)
+    campaign.send_signal(signal.SIGTERM)
     said, _ = campaign.communicate(timeout=60)
-    assert campaign.returncode == 128 + by and "the same command goes on" in said.splitlines()[-1]
+    assert campaign.returncode == 143 and "the same command goes on" in said.splitlines()[-1]
     assert items()[0].state == plan.BEGUN and 0 < items()[0].done < 1
 
 

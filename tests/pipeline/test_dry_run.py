@@ -7,7 +7,7 @@ import pytest
 import trainings
 
 from ebmrepro.cli import main
-from ebmrepro.config import params
+from ebmrepro.config import params, variant
 from ebmrepro.data import DataError
 from ebmrepro.pipeline import dry_run
 
@@ -42,11 +42,24 @@ def test_each_system_says_what_it_takes_and_leaves_nothing(
         assert one.seconds_besides > 0
         assert one.seconds == one.seconds_besides + one.steps * one.seconds_per_step
     assert trainings.outputs(project) == before
-    changes = ["digits.methods.magan.hparams.epochs=7", "digits.methods.magan.batch_size=16"]
-    (told,) = dry_run.rehearse("digits", ["magan"], found, changes)
-    assert isinstance(told, dry_run.Rehearsal), told
-    pretrain = settings.block("digits", "magan").hparams.pretrain_epochs
-    assert told.steps == (7 + pretrain + 1) * (found.count // 16)
+
+
+def test_other_values_are_rehearsed_as_dvc_would_run_them(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(project)
+    changes = ["digits.methods.magan.batch_size=16", "digits.methods.magan.hparams.epochs=200"]
+    settings = params.load()
+    found = dry_run.images("digits", settings)
+    as_it_is, other = (
+        one
+        for given in ([], changes)
+        for one in dry_run.rehearse("digits", ["magan"], found, given)
+        if isinstance(one, dry_run.Rehearsal)
+    )
+    hp = variant.tried(changes).block("digits", "magan").hparams
+    assert other.steps == (hp.epochs + hp.pretrain_epochs + 1) * (found.count // 16)
+    assert as_it_is.steps < other.steps / 8
 
 
 def test_the_data_are_verified(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
