@@ -14,13 +14,13 @@ import typer
 from typer.exceptions import TyperException
 
 from ebmrepro import __version__
-from ebmrepro.config import documents, environment, optimisers, params
+from ebmrepro.config import documents, environment, params
 from ebmrepro.pipeline import before
 from ebmrepro.pipeline.campaign import commands as campaign
-from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, track
+from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, pictures, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
-from ebmrepro.system import ending, errors, machine, reading, signals
+from ebmrepro.system import ending, errors, machine, signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(data.app, name="data")
@@ -32,9 +32,6 @@ app.command()(campaign.campaign)
 app.command()(export.export)
 
 Suite = Annotated[str, typer.Argument(help="A suite of params.yaml.")]
-TrainedSeed = Annotated[
-    int | None, typer.Option(min=0, help="Of the trained model; the first of run.seeds if none.")
-]
 
 
 def run(command: typer.Typer) -> NoReturn:
@@ -296,83 +293,8 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")
     raise typer.Exit(server.serve(Path(), params.load().run.trainings, port))
 
 
-@app.command()
-def sample(
-    suite: Suite,
-    method: Annotated[str, typer.Argument(help="A method or variant of the suite, or dbn.")],
-    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("samples.png"),
-    number: Annotated[
-        int, typer.Option("--number", "-n", min=1, max=10_000, help="Images to draw.")
-    ] = 100,
-    seed: TrainedSeed = None,
-    draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draw.")] = 0,
-) -> None:
-    """Draw images from a trained model into one picture."""
-    settings = params.load()
-    settings.block(suite, method)
-    seed = settings.run.seeds[0] if seed is None else seed
-    _check_files(out, layout.folder(suite, method, seed) / "model.safetensors")
-    from ebmrepro.networks import images
-    from ebmrepro.report import pictures
-    from ebmrepro.runs import models
-
-    drawn = models.draw(models.restore(suite, method, seed, settings), number, draw)
-    told = f"{number} images of {method}, {suite}, seed {seed}"
-    images.save_png(out, pictures.labelled(images.grid(drawn, min(number, 10)), told))
-    typer.echo(f"{out}: {told}")
-
-
-@app.command()
-def interpolate(
-    suite: Suite,
-    method: Annotated[str, typer.Argument(help="A method or variant with a generator.")],
-    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("interpolation.png"),
-    rows: Annotated[int, typer.Option(min=1, max=100, help="Of each of three kinds.")] = 4,
-    between: Annotated[int, typer.Option(min=1, max=100, help="Images between two ends.")] = 8,
-    steps: Annotated[int, typer.Option(min=0, help="Of the search for z, by Adam.")] = 500,
-    rate: Annotated[
-        float, typer.Option(min=1e-12, max=1e12, help="Learning rate of the search.")
-    ] = 0.05,
-    seed: TrainedSeed = None,
-    draw: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws of z.")] = 0,
-) -> None:
-    """Draw paths through a trained generator's z into one picture, as BEGAN's figure 4 does.
-
-    From real images to their mirror images, from real images to others, and between draws. The
-    images at both ends of the former are real; beside each stands what G makes of the z that
-    minimises |x - G(z)|.
-    """
-    settings = params.load()
-    settings.block(suite, method)
-    systems = {name: block.hparams for _, name, block in settings.suite(suite).blocks}
-    able = [name for name, hparams in systems.items() if "G" in type(hparams).model_fields]
-    documents.known(method, able, "ebmrepro interpolate", "generator of")
-    seed = settings.run.seeds[0] if seed is None else seed
-    _check_files(out, layout.folder(suite, method, seed) / "model.safetensors")
-    from ebmrepro.evaluation import interpolation
-    from ebmrepro.networks import images
-    from ebmrepro.report import pictures
-
-    optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
-    trained = (suite, method, seed)
-    error = interpolation.write(out, trained, settings, rows, between, steps, optim, draw)
-    told = f"paths through z of {method}, {suite}, seed {seed}"
-    images.save_png(out, pictures.paths(reading.pixels(out), told, rows, between))
-    typer.echo(
-        f"{out}: {told}; {rows} rows each to mirror images, to other images and between draws; "
-        f"mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
-    )
-
-
-def _check_files(out: Path, weights: Path) -> None:
-    if out.suffix.lower() != ".png" or not out.parent.is_dir():
-        raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
-    if not weights.exists():
-        raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
-    if not weights.with_name(beside := "model.sha256").exists():  # of an earlier version's training
-        typer.echo(
-            f"{weights}: no {beside} beside it, so nothing holds it to what was trained", err=True
-        )
+app.command()(pictures.sample)
+app.command()(pictures.interpolate)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import typer
 
 from ebmrepro import cli
 from ebmrepro.config import environment, params
+from ebmrepro.pipeline.commands import pictures
 from ebmrepro.runs import results
 from ebmrepro.system.errors import UserError
 
@@ -271,14 +272,16 @@ def test_a_trained_model_is_that_of_the_runs_first_seed(
 
 
 def test_weights_without_their_checksum_are_said_to_be_unchecked(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
+    settings = params.load(ROOT / "params.yaml")
+    monkeypatch.setattr(pictures.layout, "folder", lambda *_: tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.touch()
-    cli._check_files(tmp_path / "x.png", weights)
+    pictures._trained(settings, "digits", "ebgan", 9, tmp_path / "x.png")
     assert capfd.readouterr().err.startswith(f"{weights}: no {results.SUM} beside it")
     (tmp_path / results.SUM).touch()
-    cli._check_files(tmp_path / "x.png", weights)
+    pictures._trained(settings, "digits", "ebgan", 9, tmp_path / "x.png")
     assert not capfd.readouterr().err
 
 
