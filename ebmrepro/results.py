@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ebmrepro.config import forms
+from ebmrepro.config import documents, forms
 from ebmrepro.metrics import catalogue
 from ebmrepro.runs import carried, layout
 from ebmrepro.system.errors import UserError
@@ -52,7 +52,8 @@ def curves(suite: str, *systems: str, root: Path | str | None = None) -> pd.Data
     place, parts = project(root), []
     seeds = carried.systems(place, suite)
     for system in systems:
-        for seed in seeds.get(system, []):
+        documents.known(system, seeds, f"results/{suite}", "system")
+        for seed in seeds[system]:
             path = place / layout.results(suite, system, seed) / "curves.csv"
             parts.append(pd.DataFrame({"system": system, "seed": seed, **results.curves(path)}))
     if not parts:
@@ -86,13 +87,17 @@ def _suite(root: Path, place: Path) -> Iterator[Row]:
             told = forms.Metrics.read(root / layout.results(suite, system, seed) / "metrics.json")
             carry = machines.get((system, seed))
             hardware = carry["hardware"] if carry else _here(root, told["fingerprint"])
-            fraction = told.get("budget", {}).get("epoch_fraction")
+            fraction = (told.get("budget") or {}).get("epoch_fraction")
             about[system, seed] = fraction, hardware
             for row in _measures(told):
                 yield (suite, system, seed, *row[:2], fraction, row[2], hardware)
     reference = known(forms.Reference.read, place / "reference" / "reference.json") or {}
-    for row, told in (reference.get("rows") or {}).items():
-        protocol = {"images": reference["rows_protocol"], **reference.get("protocol", {})}
+    rows, said = reference.get("rows"), reference.get("rows_protocol", "")
+    if rows is None and "floor" in reference:  # of an earlier form: the copies alone
+        rows = {"copies": {"values": reference["floor"]}}
+        said = reference.get("floor_protocol", "")
+    for row, told in (rows or {}).items():
+        protocol = {"images": said, **reference.get("protocol", {})}
         for measure, value, how in _measures({**told, "protocol": protocol}):
             yield suite, row, None, measure, value, None, how, None
     for _, system, seed, measure, value, *_, how, _ in _over_seeds(place / TOUR, suite):

@@ -168,7 +168,10 @@ WRONG = [
     ("EBMREPRO_TRACKING", "of", "found 'of'; allowed is on, off; did you mean 'off'?"),
     ("EBMREPRO_DATA_MIRROR", __file__, "allowed is a folder that is there"),
     ("EBMREPRO_DATA_MIRROR", "/no/such\nfolder", "allowed is a folder that is there"),
+    ("EBMREPRO_DATA_MIRROR", "x" * 5000, "allowed is a folder that is there"),
     ("EBMREPRO_INCEPTION_WEIGHTS", "/no/such/file", "allowed is a file that is there"),
+    ("EBMREPRO_INCEPTION_WEIGHTS", "~nosuchuser/w", "allowed is a file that is there"),
+    ("EBMREPRO_WORKERS", "9" * 5000, "allowed is a whole number from 1"),
     ("EBMREPRO_DEVCE", "cpu", "no such setting; there are EBMREPRO_CHECKPOINT_SECONDS"),
 ]
 

@@ -288,6 +288,9 @@ def test_a_number_in_a_sentence_is_the_mean_over_seeds_with_its_interval(made_up
     assert measured.value("plane", "z") == "−1,234,567"
     with pytest.raises(source.MarkerError, match="no measure 'fd_dnb'"):
         measured.value("digits/ebgan", "fd_dnb")
+    with pytest.raises(source.MarkerError, match="results/plane has no value 'zz'"):
+        measured.value("plane", "zz")
+    assert measured.value("digits/ebgan/0", "fd_dbn") == "*not run here*"
 
 
 @pytest.mark.parametrize(

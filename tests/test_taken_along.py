@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -89,8 +90,9 @@ def test_curves_hold_every_epoch_of_every_seed(project: Path):
     table = results.curves("digits", "ebgan", "magan", root=project)
     assert (table.groupby(["system", "seed"]).epoch.count() == made_up.EPOCHS).all()
     assert set(table.system) == {"ebgan", "magan"} and table.seed.nunique() == 3
-    with pytest.raises(UserError, match=r"results/digits: found .*ebgan.*, want \('bgan',\)"):
-        results.curves("digits", "bgan", root=project)
+    for systems in (("bgan",), ("ebgan", "bgan")):
+        with pytest.raises(UserError, match=r"results/digits: no system 'bgan'; .*'ebgan'\?"):
+            results.curves("digits", *systems, root=project)
 
 
 def test_the_project_is_found_from_a_folder_in_it(project: Path, monkeypatch: pytest.MonkeyPatch):
@@ -99,6 +101,25 @@ def test_the_project_is_found_from_a_folder_in_it(project: Path, monkeypatch: py
     monkeypatch.chdir(project.parent)
     with pytest.raises(UserError, match=r"results: no such folder"):
         results.load()
+
+
+def test_a_folder_that_is_no_seed_is_passed_over(project: Path, tmp_path: Path):
+    there = project / "results" / "digits" / "ebgan" / "0"
+    for name in ("0", "00", "²"):
+        shutil.copytree(there, tmp_path / "results" / "digits" / "ebgan" / name)
+    assert set(results.load(tmp_path).seed) == {0}
+
+
+def test_the_copies_of_an_earlier_form_are_a_row_as_well(project: Path, tmp_path: Path):
+    shutil.copytree(project / "results", tmp_path / "results")
+    path = tmp_path / "results/digits/reference/reference.json"
+    told = json.loads(path.read_text())
+    del told["rows"], told["rows_protocol"]
+    path.write_text(json.dumps(told | {"floor": {"fd_dbn": 1.5}, "floor_protocol": "50 images"}))
+    table = results.load(tmp_path)
+    (copies,) = table[table.seed.isna()].itertuples()
+    assert (copies.system, copies.measure, copies.value) == ("copies", "fd_dbn", 1.5)
+    assert "50 images" in copies.protocol
 
 
 def test_a_damaged_file_is_one_line_that_names_it(project: Path, tmp_path: Path):

@@ -8,6 +8,7 @@ training reaches, is the user's to measure (`make bench`, or `ebmrepro check --d
 """
 
 import argparse
+from collections import Counter
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,20 +16,28 @@ from torch.utils.flop_counter import FlopCounterMode
 from ebmrepro.config import data, params
 from ebmrepro.methods.base import method
 from ebmrepro.networks import layers
+from ebmrepro.system import ending
 
 
-def step(model: method.Method, batch: int) -> int:
+def step(model: method.Method, batch: int, epoch: int) -> int:
     """Operations of the matrix products and convolutions of one iteration, backward included."""
     x = torch.zeros(batch, *model.shape, device="meta")
     given = method.Labelled(x, torch.zeros(batch, dtype=torch.int64, device="meta"))
     seen = given if model.labels is None else method.PartlyLabelled(x, given)
     with FlopCounterMode(display=False) as counter:
-        turns = model.step(seen if model.labelled else x, epoch=model.epochs - 1)  # type: ignore[arg-type]
+        turns = model.step(seen if model.labelled else x, epoch)  # type: ignore[arg-type]
         for turn in turns:
             if turn.loss is not None:
                 player = model.get_submodule(turn.player)
                 turn.loss.backward(inputs=list(player.parameters()))
     return counter.get_total_flops()
+
+
+def of_all_epochs(model: method.Method, batch: int) -> float:
+    """Mean operations of an iteration: epochs of one phase have the same step."""
+    epochs = Counter(map(model.phase, range(model.epochs)))
+    first = {model.phase(epoch): epoch for epoch in reversed(range(model.epochs))}
+    return sum(n * step(model, batch, first[at]) for at, n in epochs.items()) / model.epochs
 
 
 def main() -> None:
@@ -46,7 +55,7 @@ def main() -> None:
         assert shape is not None, f"{asked.suite}: only its data say how large an image is"
         with torch.device("meta"):
             model = method.build(name, block.hparams, shape, 10, seed=0).to("meta")
-        each = step(model, block.batch_size) / block.batch_size
+        each = of_all_epochs(model, block.batch_size) / block.batch_size
         seconds = each * asked.images * model.epochs / asked.rate
         rows.append((name, layers.count(model), block.batch_size, each, model.epochs, seconds))
     print(f"| {asked.suite} | parameters | batch | GFLOP an image | epochs | images/s | h | kWh |")
@@ -60,4 +69,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with ending.told():
+        main()

@@ -162,7 +162,10 @@ def beside(place: str, name: str, other: str, measure: str) -> str:
 
 def _by_seed(place: str, name: str) -> dict[str, float]:
     """What was measured, seed by seed; nothing where it was not."""
-    folder, runs = ROOT / "results" / place, _folders(*place.split("/")) if "/" in place else []
+    folder, runs = (
+        ROOT / "results" / place,
+        _folders(*place.split("/")) if place.count("/") == 1 else [],
+    )
     if runs:
         if name not in catalogue.MEASURES:
             raise MarkerError(f"no measure {name!r} in the catalogue")
@@ -170,8 +173,10 @@ def _by_seed(place: str, name: str) -> dict[str, float]:
         values = {seed: text["values"].get(name) for seed, text in texts.items()}
     else:
         file = folder / "metrics.json"
-        found = json.loads(file.read_text("utf-8"))["values"] if file.is_file() else {}
-        values = found.get(name, {})
+        found = json.loads(file.read_text("utf-8"))["values"] if file.is_file() else {name: {}}
+        if name not in found:
+            raise MarkerError(f"results/{place} has no value {name!r}")
+        values = found[name]
     return {seed: number for seed, number in values.items() if number is not None}
 
 

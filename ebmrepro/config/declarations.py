@@ -91,7 +91,8 @@ class Facts(typing.NamedTuple):
 @cache
 def source_facts(name: str) -> Facts:
     """SHAPE, IMAGES, TEST, TAKES and PCA of a data source, read without running its file."""
-    said = _constants(ast.parse((SOURCES / f"{name}.py").read_text(encoding="utf-8")).body)
+    path = SOURCES / f"{known(name, available_sources(), 'ebmrepro/data/sources', 'source')}.py"
+    said = _constants(ast.parse(path.read_text(encoding="utf-8")).body)
     return Facts(**{key: said[key.upper()] for key in Facts._fields if key.upper() in said})
 
 

@@ -5,9 +5,9 @@ Each is read where it is used; here they are checked together, without torch, be
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from ebmrepro.config.documents import dotted, nearest, shown
 from ebmrepro.system.errors import UserError
@@ -20,19 +20,19 @@ Allowed = tuple[str, Callable[[str], object]]  # what a variable may hold: in wo
 
 def _whole(most: int) -> Allowed:
     words = f"a whole number from 1 to {most}"
-    return words, lambda value: value.isdecimal() and 1 <= int(value) <= most
+    return words, lambda value: value.isdecimal() and len(value) <= 9 and 1 <= int(value) <= most
 
 
 SWITCH = ("on, off", re.compile("on|off").fullmatch)
 ALLOWED: dict[str, Allowed] = {
     "EBMREPRO_CHECKPOINT_SECONDS": ("a number from 0", NUMBER.fullmatch),
     "EBMREPRO_COMPILE": SWITCH,
-    "EBMREPRO_DATA_MIRROR": ("a folder that is there", lambda value: Path(value).is_dir()),
+    "EBMREPRO_DATA_MIRROR": ("a folder that is there", os.path.isdir),
     "EBMREPRO_DEVICE": ("cpu, cuda, cuda:0, cuda:1, ...", DEVICE.fullmatch),
     "EBMREPRO_GRAPHS": SWITCH,
     "EBMREPRO_INCEPTION_WEIGHTS": (
         "a file that is there",
-        lambda value: Path(value).expanduser().is_file(),
+        lambda value: os.path.isfile(os.path.expanduser(value)),
     ),
     "EBMREPRO_SOAK": ("1 (of the tests)", bool),
     "EBMREPRO_TOGETHER": _whole(32),

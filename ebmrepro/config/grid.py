@@ -85,7 +85,7 @@ class GridAdam(Strict):
 class GridSweep(Strict):
     """One EBGAN trained with several margins."""
 
-    margins: Levels
+    margins: Annotated[Levels, Once]
     nLayerG: Several
     nLayerD: Several
     sizeG: Count

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")  # a suite and a variant are names of folders
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 
 
@@ -52,7 +52,7 @@ def _rising(values: list[Any]) -> list[Any]:
 
 def _below(place: str) -> str:
     parts = re.split(r"[/\\]", place)
-    if not parts[0] or ".." in parts or ":" in parts[0]:
+    if not parts[0] or ".." in parts or ":" in parts[0] or not place.isprintable():
         raise ValueError(
             "lies below EBMREPRO_DATA_MIRROR: it does not begin with / or a drive and has no `..`"
         )

@@ -65,7 +65,7 @@ def _told(model: type[Any], error: Any) -> tuple[list[str], str]:
         if kind == "union_tag_not_found":
             return [*keys, key], f"this key is missing; {allowed}"
         return [*keys, key], f"found {shown(found[key])}; {allowed}{nearest(found[key], tags)}"
-    message = re.sub("^(Input|List|Value error,) ", "", error["msg"])
+    message = re.sub("^(Input|List|String|Value error,) ", "", error["msg"])
     # A `rule` begins with the key.
     if kind == "value_error" and (said := re.match(r"([\w.]+): (.*)", message)):
         return [*keys, *said[1].split(".")], said[2]
@@ -101,6 +101,8 @@ def _walk(model: Any, loc: Iterable[int | str]) -> tuple[list[str], Any]:
     """
     keys: list[str] = []
     for key in loc:
+        if key == "[key]":  # of a mapping: it has been said
+            break
         arguments = typing.get_args(model)
         if isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(str(key))

@@ -76,7 +76,7 @@ def write(
         text = _inserted(text, *edit)
     if parse(text, path) != tree:
         raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
-    atomic.write(Path(path), text)
+    atomic.write(Path(path).resolve(), text)  # a link to it stays one
     told = f"{path}: {suite}.methods.{new} is written"
     if lists:
         return f"{told}, and listed under run.variants"
@@ -165,7 +165,8 @@ def _entry(text: str, node: Any, words: str) -> tuple[int, str]:
         dash = "- " if node.id == "sequence" else ""
         return _line_end(text, end.index), f"\n{margin}{dash}{words}"
     space = " " if end.column + len(words) < WIDTH else f"\n{margin}"
-    return end.index - 1, f",{space}{words}" if node.value else words
+    comma = "," if node.value and not text[: end.index - 1].rstrip().endswith(",") else ""
+    return end.index - 1, f"{comma}{space}{words}" if node.value else words
 
 
 def _inserted(text: str, at: int, words: str) -> str:

@@ -12,35 +12,28 @@ import functools
 import gzip
 import io
 import stat
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
 from ebmrepro.data.downloads import HEAD, is_page
 from ebmrepro.data.files import DataError
+from ebmrepro.system.errors import UserError, one_line
 from ebmrepro.system.reading import opened
-
-# Raised by the libraries on what is not, or not wholly, of their format; so is OSError, without
-# a number. NotImplementedError and ValueError: a zip's method or version that Python has not.
-_DAMAGE = (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
-_DAMAGE += (NotImplementedError, ValueError)
 
 
 @contextlib.contextmanager
-def reading(place: str | Path, form: str, *damage: type[Exception]) -> Iterator[None]:
-    """Name the file in place of what a library raises on a damaged one, or its own `damage`."""
+def reading(place: str | Path, form: str) -> Iterator[None]:
+    """Name the file in place of whatever a library raises on a damaged one."""
     try:
         yield
-    except DataError:
+    except UserError:
         raise
-    except (OSError, *_DAMAGE, *damage) as error:
+    except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{place}: not a whole {form} file: {reason}") from None
+        raise DataError(f"{place}: not a whole {form} file: {one_line(error)}") from None
 
 
 def gunzip(name: str, content: bytes, limit: int) -> bytes:

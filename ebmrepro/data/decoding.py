@@ -110,6 +110,8 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
     if note.exists() and path.exists() and path.stat().st_size == size:
         with contextlib.suppress(Damaged):  # what is not known to be done is done again
             state = forms.Decoding.read(note)
+            if max([state["done"], *(int(i) + 1 for i in state["broken"])]) > len(listing.names):
+                raise Damaged(f"{note}: found more images than there are")
             done, broken = state["done"], {int(i): why for i, why in state["broken"].items()}
     names = listing.names[done:]
     if not names:

@@ -56,7 +56,7 @@ def systems(root: Path, suite: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for path in (root / "results" / suite).glob("*/*/metrics.json"):
         name, seed = path.parts[-3:-1]
-        if seed.isdigit():
+        if layout.SEED.fullmatch(seed):
             found.setdefault(name, []).append(int(seed))
     return {name: sorted(found[name]) for name in sorted(found)}
 

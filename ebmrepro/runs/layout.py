@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+SEED = re.compile("0|[1-9][0-9]{0,9}")  # the name of a run's folder
 
 
 def folder(suite: str, name: str, seed: int) -> Path:

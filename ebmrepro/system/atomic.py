@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +27,10 @@ REFUSALS = {
     errno.EDQUOT,
     errno.EFBIG,
     errno.EIO,
+    errno.ELOOP,
     errno.EMFILE,
+    errno.ENAMETOOLONG,
+    errno.ENFILE,
     errno.ENOSPC,
     errno.ENOTDIR,
     errno.EPERM,
@@ -77,7 +81,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     with named_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         for left in folder.parent.glob(f".{folder.name}.partial-*"):
-            if left == work or not lives(int(left.name.rpartition("-")[2])):
+            pid = left.name.removeprefix(f".{folder.name}.partial-")
+            if left == work or (re.fullmatch("[0-9]{1,9}", pid) and not lives(int(pid))):
                 shutil.rmtree(left, ignore_errors=True)
         new.mkdir(parents=True)
         try:

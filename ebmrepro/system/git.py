@@ -36,7 +36,7 @@ def experiments(root: Path) -> dict[str, list[str]]:
     for each in told.splitlines():
         sha, _, ref = each.partition(" ")
         *_, front, rest, name = ref.split("/")
-        if front == "exps":  # HOME/exec and the like: DVC's own
+        if "exps" in (front, rest):  # HOME/exec/..., HOME/stash: DVC's own
             continue
         place = 0 if front + rest == head else len(found.get(name, []))
         found.setdefault(name, []).insert(place, sha)

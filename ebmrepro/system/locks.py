@@ -71,6 +71,8 @@ class Lock:
                 return None
         except Timeout:
             return self._holder()
+        except PermissionError:  # another user's, which only a note tells of
+            return self._holder() if self.note.exists() else None
 
     def _holder(self) -> str:
         """From the note, which its writer may be about to write: one of the dead does not count."""
@@ -79,10 +81,10 @@ class Lock:
             try:
                 note = json.loads(self.note.read_text(encoding="utf-8"))
                 pid, host, since = note["pid"], note["host"], note["since"]
-            except (OSError, ValueError, LookupError, TypeError):
+                if host != platform.node():
+                    return f"process {pid} on {host} since {since}"
+                if lives(pid):
+                    return f"process {pid} since {since}"
+            except (OSError, ValueError, LookupError, TypeError, OverflowError):
                 continue
-            if host != platform.node():
-                return f"process {pid} on {host} since {since}"
-            if lives(pid):
-                return f"process {pid} since {since}"
         return "another process"

@@ -48,8 +48,8 @@ class Watch:
     _within: ClassVar[list[Watch]] = []  # those whose block has begun
     _before: ClassVar[dict[signal.Signals, Any]] = {}  # handlers, outside of all blocks
 
-    def __init__(self) -> None:
-        self.parent = os.getppid()
+    def __init__(self, parent: bool = True) -> None:
+        self.parent = os.getppid() if parent else None
         self._signal: signal.Signals | None = None
 
     def __enter__(self) -> Self:
@@ -71,7 +71,7 @@ class Watch:
         """Why to stop, in words, and the exit code that says so; None to go on."""
         if self._signal is not None:
             return f"by {self._signal.name}", 128 + self._signal
-        if os.getppid() != self.parent:
+        if self.parent not in (None, os.getppid()):
             return "because its parent process is gone", 128 + signal.SIGTERM
         return None
 

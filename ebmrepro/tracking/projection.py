@@ -59,7 +59,8 @@ def rebuild(root: Path) -> list[Training]:
     """
     files = [*root.glob("models/*/*/*/run.json"), *root.glob("results/*/*/*/training.json")]
     keys = {path.parent.parts[-3:] for path in files}
-    runs = sorted(Training(suite, name, int(seed)) for suite, name, seed in keys if seed.isdigit())
+    found = (each for each in keys if layout.SEED.fullmatch(each[2]))
+    runs = sorted(Training(suite, name, int(seed)) for suite, name, seed in found)
     with one_line(root):
         set_aside_unusable(root)
     return sync_all(root, runs, anew=True)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ebmrepro.config import declarations
+from ebmrepro.config.documents import ParamsError
 
 ROOT = Path(__file__).parents[2]
 FAMILY = """
@@ -118,3 +119,11 @@ def test_reading_all_methods_imports_no_torch():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["dgits", "../digits", ""])
+def test_facts_of_a_source_that_is_not_there_name_those_that_are(name: str):
+    with pytest.raises(
+        ParamsError, match=r"ebmrepro/data/sources: no source .*; there are .*digits"
+    ):
+        declarations.source_facts(name)

@@ -181,3 +181,13 @@ def test_the_command_writes_the_file_or_exits_with_2(path: Path):
     right = run("hparams.margin=5")
     assert right.returncode == 0 and "ebgan__x is written" in right.stdout
     assert "ebgan__x" in params.load(path).run.variants
+
+
+def test_a_linked_file_stays_linked_and_a_list_may_end_in_a_comma(path: Path):
+    text = path.read_text()
+    lists = text[: text.index("\n  seeds: ")]
+    assert lists.endswith("]")
+    path.write_text(f"{lists[:-1]},]{text.removeprefix(lists)}")
+    (link := path.with_name("linked.yaml")).symlink_to(path)
+    variant.write("digits", "ebgan", "wide", ["hparams.margin=8"], link)
+    assert link.is_symlink() and "ebgan__wide" in params.load(path).run.variants

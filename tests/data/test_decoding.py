@@ -180,3 +180,18 @@ def test_a_machine_without_linuxs_calls_decodes_to_the_same_bytes(mirror, tmp_pa
         monkeypatch.delattr(os, name, raising=False)
     data.prepare("mine", asks, tmp_path / "macos/mine")
     assert files_of(tmp_path / "macos/mine") == files_of(tmp_path / "linux/mine")
+
+
+@pytest.mark.parametrize(
+    "state",
+    ['{"done": 99, "broken": {}}', '{"done": 3, "broken": {"77": "x"}}', '{"broken": {"a": "x"}}'],
+)
+def test_a_state_that_says_what_cannot_be_is_not_believed(mirror, tmp_path, state: str):
+    photographs(mirror / "mine")
+    (mirror / "mine/cats/0.jpg").write_bytes(b"")
+    refused("1 of 12", "mine", block("folder", 4, folder="mine"), tmp_path / "mine")
+    (note,) = (tmp_path / ".mine.decoding").glob("*/state.json")
+    note.write_text(state)
+    asks = block("folder", 4, folder="mine", image=asked(broken=0.1))
+    made = data.prepare("mine", asks, tmp_path / "mine")
+    assert made == data.prepare("mine", asks, tmp_path / "fresh/mine")

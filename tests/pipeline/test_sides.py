@@ -43,7 +43,8 @@ def root(tmp_path: Path) -> Path:
     measured(folder, "magan", 7.0)
     run(folder, "commit", "-q", "-a", "-m", "experiment")
     run(folder, "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/frozen", "HEAD")
-    run(folder, "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")  # DVC's own
+    run(folder, "update-ref", "refs/exps/exec/EXEC_HEAD", "HEAD")  # DVC's own, both
+    run(folder, "update-ref", "refs/exps/stash", "HEAD")
     run(folder, "reset", "-q", "--hard", base)
     return folder
 

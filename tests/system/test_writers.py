@@ -17,6 +17,7 @@ import pytest
 import trainings
 from ruamel.yaml import YAML
 
+from ebmrepro.system import atomic
 from ebmrepro.system.locks import Busy, Lock
 from ebmrepro.system.signals import Watch
 
@@ -114,6 +115,8 @@ def test_a_signal_that_was_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch
             assert watch.reason() is None
             monkeypatch.setattr(os, "getppid", lambda: -1)  # another parent than any
             assert watch.reason() == ("because its parent process is gone", 143)
+        with Watch(parent=False) as alone:  # which goes on when the shell that began it ends
+            assert alone.reason() is None
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -231,3 +234,19 @@ def test_checkpoints_are_listed_and_pruned_when_nothing_can_use_them(project: Pa
     assert "going on after step" in trainings.train(project, "magan")
     (line,) = command(project, "ls")
     assert line.startswith("no checkpoints"), left
+
+
+@pytest.mark.parametrize("pid", ["abc", None, 10**20])
+def test_whoever_wrote_a_strange_note_a_lock_that_is_held_has_a_holder(tmp_path: Path, pid: object):
+    with Lock(tmp_path / "x", "digits magan seed 0") as held:
+        note = json.loads(held.note.read_text()) | {"pid": pid}
+        held.note.write_text(json.dumps(note))
+        assert Lock(tmp_path / "x", "").holder() == "another process"
+
+
+@pytest.mark.parametrize("left", ["old", "9" * 20, ""])
+def test_what_no_process_of_ours_left_beside_a_folder_is_left_alone(tmp_path: Path, left: str):
+    (beside := tmp_path / f".x.partial-{left}").mkdir()
+    with atomic.atomic_folder(tmp_path / "x") as folder:
+        (folder / "a").touch()
+    assert beside.is_dir() and (tmp_path / "x/a").exists()

@@ -52,9 +52,8 @@ def decode(name: str, content: bytes) -> np.ndarray:
         DataError: the file is damaged or holds something else.
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    with reading(name, "MATLAB", MatReadError, TypeError, KeyError, IndexError, MemoryError):
+    with reading(name, "MATLAB"):
         found = loadmat(io.BytesIO(content), variable_names=[*COUNTS])
     parts = [_in_range(name, key, found.get(key), n) for key, n in COUNTS.items()]
     return np.rint(255 * np.concatenate(parts)).astype(np.uint8).reshape(-1, *SHAPE)

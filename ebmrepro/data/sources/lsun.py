@@ -115,7 +115,7 @@ class Database:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Any]:
         """A transaction."""
-        damaged = archives.reading(self.path, "LMDB", _lmdb().Error)
+        damaged = archives.reading(self.path, "LMDB")
         with damaged, self._opened.begin() as transaction:
             yield transaction
 

@@ -52,9 +52,8 @@ def decode(name: str, content: bytes) -> np.ndarray:
         DataError: the file is damaged or holds something else.
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    with reading(name, "MATLAB", MatReadError, TypeError, KeyError, IndexError, MemoryError):
+    with reading(name, "MATLAB"):
         faces = loadmat(io.BytesIO(content), variable_names=["faces"]).get("faces")
     if not isinstance(faces, np.ndarray) or faces.dtype != np.uint8 or faces.shape != (4096, 400):
         kind = f"{faces.dtype} {faces.shape}" if isinstance(faces, np.ndarray) else "nothing"

@@ -41,11 +41,13 @@ NOTE = (
 
 
 def fetch(params: Data) -> Images:
-    """EACH patches of each face, in the faces' order; the last people are the test split."""
+    """A patch of each face, EACH times, so that the first images are of all people; the last people
+    are the test split.
+    """
     faces = olivetti.fetch(params)
     random = np.random.RandomState([params.split_seed % 2**32, zlib.crc32(b"patches")])
-    images = np.concatenate([patches(face[0], EACH, random) for face in faces.images])
-    labels = np.repeat(faces.labels, EACH)
+    drawn = np.stack([patches(face[0], EACH, random) for face in faces.images], axis=1)
+    images, labels = drawn.reshape(-1, *SHAPE), np.tile(faces.labels, EACH)
     test = labels >= len(faces.classes) - TEST_PEOPLE
     return Images(images=images, labels=labels, classes=faces.classes, test=test, notes=(NOTE,))
 

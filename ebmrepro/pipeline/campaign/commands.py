@@ -29,7 +29,7 @@ def campaign(
     training is niced, and as it ends it is measured into results/ with what it ran on. Commit
     first: results say whether the code they come from was.
     """
-    watch, settings = Watch(), params.load()
+    watch, settings = Watch(parent=one is not None), params.load()
     if not settings.campaign:
         raise UserError("params.yaml: campaign: this key is missing; it lists trainings")
     if both := set(settings.campaign) & set(settings.run.suites):
