@@ -290,7 +290,8 @@ def test_a_number_in_a_sentence_is_the_mean_over_seeds_with_its_interval(made_up
         measured.value("digits/ebgan", "fd_dnb")
     with pytest.raises(source.MarkerError, match="results/plane has no value 'zz'"):
         measured.value("plane", "zz")
-    assert measured.value("digits/ebgan/0", "fd_dbn") == "*not run here*"
+    with pytest.raises(source.MarkerError, match="results/digits/ebgan/0: found more than"):
+        measured.value("digits/ebgan/0", "fd_dbn")
 
 
 @pytest.mark.parametrize(
