@@ -162,10 +162,9 @@ def beside(place: str, name: str, other: str, measure: str) -> str:
 
 def _by_seed(place: str, name: str) -> dict[str, float]:
     """What was measured, seed by seed; nothing where it was not."""
-    folder, runs = (
-        ROOT / "results" / place,
-        _folders(*place.split("/")) if place.count("/") == 1 else [],
-    )
+    if place.count("/") > 1:
+        raise MarkerError(f"results/{place}: found more than SUITE/SYSTEM")
+    folder, runs = ROOT / "results" / place, _folders(*place.split("/")) if "/" in place else []
     if runs:
         if name not in catalogue.MEASURES:
             raise MarkerError(f"no measure {name!r} in the catalogue")

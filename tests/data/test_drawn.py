@@ -58,7 +58,7 @@ def test_the_last_ten_people_are_tested_on_and_no_other(faces: np.ndarray):
     assert len(found.images) == 800 and found.test is not None
     assert set(found.labels[found.test]) == set(range(30, 40))
     assert set(found.labels[~found.test]) == set(range(30))
-    assert (found.labels[:400] == np.arange(400) // 10).all()  # measured are the first: of everybody
+    assert (found.labels[:400] == np.arange(400) // 10).all()  # the first are of all
     (note,) = found.notes
     assert "drawn by us" in note
 
