@@ -28,7 +28,7 @@ from ebmrepro.training.loop import Training
 KEPT = Path(__file__).with_suffix(".json")
 FIRST = Path(".ebmrepro/stack_recipe.safetensors")
 OURS = {"lr": 0.05, "cd_steps": 3, "rate": "falling"}
-WAYS = [{}, {"lr": 0.1}, {"lr": 0.02}, {"lr": 0.01}, {"cd_steps": 10}, {"rate": "constant"}]
+WAYS = [{}, {"lr": 0.1}, {"lr": 0.02}, {"cd_steps": 10}, {"rate": "constant"}]
 RUNGS = [{"up_to": 0.5, "step": 0.005}, {"up_to": 0.9, "step": 0.001}, {"up_to": 1, "step": 0.0001}]
 MEASURED = ("log_likelihood_bound", "log_z_gap", "r_hat", "ais_effective")
 
