@@ -15,7 +15,9 @@ import torch
 
 from ebmrepro import cli, results
 from ebmrepro.data import downloads
+from ebmrepro.metrics import catalogue
 from ebmrepro.pipeline.commands import export, fetch
+from ebmrepro.report import numbers
 from ebmrepro.system.errors import UserError
 
 KEY = ["suite", "system", "seed", "measure"]
@@ -206,3 +208,13 @@ def test_the_hash_of_inception_is_that_of_its_name():
 
     assert fetch.SHA256.startswith(inception.SHA256_PREFIX) and len(fetch.SHA256) == 64
     assert fetch.SHA256[:8] in inception.FILE_NAME
+
+
+def test_a_row_of_latex_has_the_numbers_of_its_own_system(project: Path):
+    table = results.load(project)
+    ((_, text),) = export._latex(table)
+    told = catalogue.describe("fd_dbn").digits, catalogue.scale("fd_dbn")
+    rows = {line.split(" & ")[0]: line for line in text.splitlines()}
+    for system, title in (("ebgan", "EBGAN"), ("magan", "MAGAN"), ("dbn", "DBN")):
+        own = table[(table.system == system) & (table.measure == "fd_dbn")].value.tolist()
+        assert f"& {numbers.cell(own, told[0], scale=told[1]).main} [" in rows[title]

@@ -10,7 +10,7 @@ missing need not be like what is there; a training shorter than the claim asks f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, TypeVar, get_args
@@ -138,9 +138,12 @@ class _Judge:
 
     def _seeds(self) -> dict[str, int]:
         """Those that may decide: all but the seen ones of a rule that was changed after."""
-        seen = self.claim.changed.seen.get(self.files.suite, []) if self.claim.changed else []
         there = self.files.seeds_of(self.test.statistic)
-        return {str(seed): seed for seed in there if seed not in seen}
+        return {str(seed): seed for seed in self._unseen(there)}
+
+    def _unseen(self, seeds: Iterable[int]) -> list[int]:
+        seen = self.claim.changed.seen.get(self.files.suite, []) if self.claim.changed else []
+        return [seed for seed in seeds if seed not in seen]
 
     def _scalar(self) -> Part:
         statistic, rule = self.test.statistic, self.test.rule
@@ -214,7 +217,7 @@ class _Judge:
 
     def _across_runs(self, statistic: form.AcrossRuns) -> Part:
         files = self.files
-        trained = {name: files.seeds_among([name]) for name in statistic.of}
+        trained = {name: self._unseen(files.seeds_among([name])) for name in statistic.of}
         pairs, reasons = _read(
             lambda run: tuple(files.measure(run[0], m, run[1]) for m in (statistic.x, statistic.y)),
             {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},

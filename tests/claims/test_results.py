@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ebmrepro.claims import judgements
+from ebmrepro.claims import claims_file, judgements
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
@@ -36,3 +36,12 @@ def test_the_summary_holds_the_means_of_every_system_of_the_run():
 def test_the_committed_judgements_have_the_schema_that_readers_are_told():
     shipped = json.loads((ROOT / "reports/claims.json").read_text(encoding="utf-8"))
     assert shipped["schema"] == judgements.SCHEMA
+
+
+def test_the_committed_judgements_are_those_of_the_committed_results(tmp_path: Path):
+    claims = claims_file.load(SETTINGS, ROOT / "reports" / "claims.yaml")
+    judgements.write(claims, SETTINGS, ROOT, tmp_path / "claims.json")
+    told, shipped = (
+        json.loads((place / "claims.json").read_text()) for place in (tmp_path, ROOT / "reports")
+    )
+    assert told == shipped

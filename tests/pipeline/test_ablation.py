@@ -163,3 +163,13 @@ def test_an_ablation_runs_compares_and_leaves_the_folder_as_it_was(tmp_path: Pat
     assert not (project.folder / "models").exists()
     again = project.run(*command)
     assert "> python stages/train.py" not in again and "Paired by seed: 0, 1" in again
+
+
+def test_a_variant_of_this_name_with_other_numbers_is_not_taken_for_it(tmp_path: Path):
+    tree = read_yaml(PARAMS)
+    other = tree["digits"]["methods"]["magan"] | {"batch_size": 7}
+    tree["digits"]["methods"]["magan__margin_moves_false"] = other
+    (tmp_path / "params.yaml").write_text(json.dumps(tree))
+    change = ["hparams.margin_moves=false"]
+    planned = ablation.plan("digits", "magan", change, tmp_path / "params.yaml")
+    assert planned.variant not in tree["digits"]["methods"] and planned.overrides

@@ -125,3 +125,9 @@ def test_of_experiments_of_one_name_that_on_head_comes_first(root: Path):
 def test_without_git_there_is_no_revision(tmp_path: Path):
     assert git.ask(tmp_path, "status") is None and git.commit(tmp_path, "HEAD") == ""
     assert git.experiments(tmp_path) == {}
+
+
+def test_a_system_that_has_other_seeds_differs(root: Path, tmp_path: Path):
+    shutil.rmtree(root / "results/digits/magan/1")
+    (pair,) = sides.pairs("HEAD", "workspace", root, tmp_path)
+    assert {side.system for side in pair} == {"magan"}
