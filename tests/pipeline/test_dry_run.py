@@ -57,6 +57,7 @@ def test_other_values_are_rehearsed_as_dvc_would_run_them(
         for one in dry_run.rehearse("digits", ["magan"], found, given)
         if isinstance(one, dry_run.Rehearsal)
     )
+    assert found.count and other.steps and as_it_is.steps
     hp = variant.tried(changes).block("digits", "magan").hparams
     assert other.steps == (hp.epochs + hp.pretrain_epochs + 1) * (found.count // 16)
     assert as_it_is.steps < other.steps / 8

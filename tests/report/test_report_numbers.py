@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import made_up
 import numpy as np
@@ -80,7 +81,7 @@ def test_curves_are_those_of_the_runs_that_are_paired_and_their_ratio_is_generat
     found = held(root)
     assert [len(line.curves) for line in compared._lines(found, "energy/real")] == [3, 3]
     (panel,) = compared._ratios(found)
-    ax = Canvas().add_subplot()
+    ax: Any = Canvas().add_subplot()
     panel.draw(ax)
     drawn = np.asarray(ax.get_lines()[0].get_ydata())[-1]
     ends = [run.curves["energy/fake"][-1] / run.curves["energy/real"][-1] for run, _ in found.runs]
@@ -91,8 +92,8 @@ def test_curves_of_fine_tuning_have_the_names_of_their_starts():
     ways = {"classifier": [3.0, 1.0], "scratch": [9.0, 8.0]}
     own = {f"{kind}/{way}": np.array(v) for kind in ("loss", "error") for way, v in ways.items()}
     system = System("dbn", "DBN", "dbn", {}, [], [Run(0, curves=own)])
-    (figure,) = belief_network._fine_tuning(system, "#000000")
-    ax = Canvas().add_subplot()
+    figure: Any = next(iter(belief_network._fine_tuning(system, "#000000")))
+    ax: Any = Canvas().add_subplot()
     figure.panels[0].draw(ax)
     ends = {line.get_label(): line.get_ydata()[-1] for line in ax.get_lines()}
     assert ends == {"pretrained start": 1.0, "random start": 8.0}
@@ -107,8 +108,8 @@ def test_a_sweep_goes_by_the_number_that_is_swept(tmp_path: Path):
     settings = made_up.params(methods=["began"], seeds=(0,))
     made_up.results(tmp_path, settings)
     (suite,) = gather(tmp_path, settings)
-    (figure,) = curves.sweeps(suite)
-    ax = Canvas().add_subplot()
+    figure: Any = next(iter(curves.sweeps(suite)))
+    ax: Any = Canvas().add_subplot()
     figure.panels[0].draw(ax)
     assert list(ax.get_lines()[0].get_xdata()) == [0.5, 0.7, 0.9]
 
@@ -122,14 +123,14 @@ def test_a_bin_of_the_diagram_lies_at_its_confidence_and_as_high_as_its_accuracy
     bins = np.array([[0.9], [0.5], [80.0]])
     arrays = {f"reliability_{how}/dbn/0": bins for how in ("raw", "scaled")}
     system = of("dbn", "x")
-    ax = Canvas().add_subplot()
-    tour._reliability(tour.Asked(None, Tour({}, arrays, {})), system, ax)
+    ax: Any = Canvas().add_subplot()
+    tour._reliability(tour.Asked(suite("digits"), Tour({}, arrays, {})), system, ax)
     assert [line.get_xydata().tolist() for line in ax.get_lines()[1:]] == 2 * [[[0.9, 0.5]]]
 
 
 def test_a_dot_of_the_front_page_is_ours_over_the_papers():
     part = {"values": {"0": 3.0}, "mean": 3.0, "low": None, "high": None, "fraction": 0.5}
-    ax = Canvas().add_subplot()
+    ax: Any = Canvas().add_subplot()
     front._forest([front.Held("it", 2.0, part, False)], ax)
     assert [*ax.get_lines()[1].get_xdata()] == [1.5]
     assert ax.get_lines()[1].get_markerfacecolor() == "none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tracked_runs import RUN, dump, mlflow_runs, pytestmark, write_card, write_run
 
 from ebmrepro.config.params import Training
@@ -11,7 +13,7 @@ from ebmrepro.tracking.store import Store
 __all__ = ["pytestmark"]
 
 
-def claims(verdict: str) -> dict[str, object]:
+def claims(verdict: str) -> dict[str, Any]:
     part = {"statistic": "ratio", "rule": "1 ± 0.05", "estimate_in_words": "1.01, n = 3"}
     part |= {"effect_in_words": "20 % of tolerance"}
     judgements = [
