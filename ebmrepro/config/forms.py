@@ -110,8 +110,6 @@ class Dataset(Form):
 
     @rule
     def _classes_agree(self):
-        if lacking := {"train", "test"} - self.splits.keys():
-            raise ValueError(f"splits.{min(lacking)}: this split is missing")
         for name, split in self.splits.items():
             if len(split.per_class) != len(self.classes) or sum(split.per_class) != split.count:
                 raise ValueError(

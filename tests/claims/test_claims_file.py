@@ -95,7 +95,7 @@ def refusal(tmp_path: Path, before: str, after: str) -> str:
         ("kind: below", "kind: belw", "rule.kind: found 'belw'; allowed are above, below"),
         ("{kind: curve, of", "{kind: curv, of", "a.kind: found 'curv'; allowed are measure, curve"),
         ("id: dbn-greedy-error", "id: dbn-updown-error", "dbn-updown-error.id: found 2 claims"),
-        ("id: dbn-greedy-error", "id: DBN", "DBN.id: found 'DBN'; it String should match"),
+        ("id: dbn-greedy-error", "id: DBN", "DBN.id: found 'DBN'; it should match"),
         ("  source: Table 1 and section 6.1\n", "", "dbn-updown-error.source: this key is missing"),
         ("{kind: below, threshold: 0.0155}", "{kind: rising}", "tests.0.rule: found 'rising'; a "),
         ("{digits: 5, ", "{digits: 1, ", "seeds.digits: found 1; it should be greater than or"),

@@ -106,9 +106,9 @@ def test_what_is_measured_follows_from_how_many_layers_there_are():
         assert found[name] < 0 and found["log_z_exact"] > 0
 
 
-def test_the_shipped_systems_differ_from_the_first_in_layers_and_k_alone():
+def test_the_shipped_systems_differ_from_the_first_in_layers_k_and_precision_alone():
     methods = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["mnist"].methods
-    about = {"epoch_fraction", "grids", "hparams.layers", "hparams.cd_steps"}
+    about = {"epoch_fraction", "grids", "hparams.layers", "hparams.cd_steps", "precision"}
     plain = {
         name: {
             key: value
