@@ -20,7 +20,7 @@ from ebmrepro.config import forms, params
 from ebmrepro.networks import device
 from ebmrepro.pipeline.offload import take
 from ebmrepro.pipeline.offload.program import MEASURES
-from ebmrepro.runs import identity, layout
+from ebmrepro.runs import fingerprints, layout
 from ebmrepro.studies.grid import configurations, play
 from ebmrepro.system.reading import known
 from ebmrepro.training.batches import Batches
@@ -56,7 +56,7 @@ def sitting(drawn: int, steps: int, where: torch.device) -> dict[str, Any]:
     """Milliseconds a step of EBGANs drawn from table 1, one after another; the steps that each
     takes at the paper's epochs, and how many the table holds, for which a draw stands.
     """
-    grid = params.load(identity.PACKAGE.parent / "params.yaml").grid("mnist")
+    grid = params.load(fingerprints.PACKAGE.parent / "params.yaml").grid("mnist")
     images = np.random.default_rng(0).integers(0, 256, (6400, 1, 28, 28), dtype=np.uint8)
     found = []
     for chosen in configurations.drawn("ebgan", grid, drawn, seed=0):

@@ -28,7 +28,7 @@ from ebmrepro.methods.base import method
 from ebmrepro.methods.base.abilities import Diagnoses, InfersLabels
 from ebmrepro.methods.base.rbm_stack import RBMStack, visible
 from ebmrepro.metrics.interval import interval
-from ebmrepro.runs import identity, models
+from ebmrepro.runs import fingerprints, models
 from ebmrepro.runs.run import prepared
 
 SEEDS = (3, 4, 5, 6, 7)
@@ -48,7 +48,7 @@ MEASURED = {  # key -> what it is, and its unit
 
 def blocks(suite: str, part: float) -> Iterator[tuple[str, Block]]:
     """The systems that are compared on a suite, at a part of their epochs."""
-    known = params.load(identity.PACKAGE.parent / "params.yaml")
+    known = params.load(fingerprints.PACKAGE.parent / "params.yaml")
     mnist = known.suite("mnist")
     if suite == "mnist":
         rungs = [(0.5, 0.005), (0.9, 0.001), (1.0, 0.0001)]  # 1,500 temperatures

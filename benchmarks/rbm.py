@@ -26,7 +26,7 @@ from ebmrepro.config.optimisers import SGD, Momentum
 from ebmrepro.config.types import Precision
 from ebmrepro.methods.base import method
 from ebmrepro.networks import threads
-from ebmrepro.runs import identity
+from ebmrepro.runs import fingerprints
 from ebmrepro.training.batches import Batches
 from ebmrepro.training.loop import Training
 
@@ -52,7 +52,7 @@ def images(batches: int) -> np.ndarray:
 
 def ours(name: str, batches: int, precision: Precision | None = None) -> Training:
     """An RBM alone, or the first layer of MNIST's DBN, at the beginning of its training."""
-    block = params.load(identity.PACKAGE.parent / "params.yaml").suite("mnist").block(name)
+    block = params.load(fingerprints.PACKAGE.parent / "params.yaml").suite("mnist").block(name)
     given: dict[str, Any] = {"rbm_epochs": WITHOUT_END, "cd_steps": 1}
     if name == "rbm":
         given |= {"layers": [HIDDEN], "cd_steps": [1]}

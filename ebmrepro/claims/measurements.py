@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ebmrepro.claims import form, laws
+from ebmrepro.claims import form, further, laws
 from ebmrepro.config import forms, params
+from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.documents import nearest
 from ebmrepro.config.params import Params
 from ebmrepro.metrics.measurement import Measurement
@@ -48,7 +49,8 @@ class Files:
     """The result files of one suite's runs under `root`, each read once.
 
     `suite` is `fundamentals` for the values that belong to no suite. Of a suite that the run does
-    not name, the systems and seeds are those that are there: it is carried.
+    not name, the systems and seeds are those that are there: it is carried. Beside the seeds of the
+    run stand those that `further` finds.
     """
 
     root: Path
@@ -64,6 +66,13 @@ class Files:
             return {}
         return carried.systems(self.root, self.suite)
 
+    @cached_property
+    def further(self) -> Mapping[str, list[int]]:
+        """System -> seeds beside the run's, of a suite that is run."""
+        if self.suite not in self.settings.run.suites:
+            return {}
+        return further.seeds(self.root, self.suite, self.settings)
+
     @property
     def seeds(self) -> list[int]:
         """Those of the run, or all that any system of a carried suite has."""
@@ -72,10 +81,14 @@ class Files:
         return list(self.settings.run.seeds)
 
     def seeds_among(self, names: Sequence[str]) -> list[int]:
-        """Of a carried suite, the seeds that each of these systems has, if there are any; else all.
+        """The seeds that each of these systems has: what is paired is what both have.
 
-        Its systems were run from seeds of their own, and what is paired is what both have.
+        Of the run, those that it asks for, and the further ones; of a carried suite, whose systems
+        were run from seeds of their own, all if there are none.
         """
+        if not self.carried:
+            own = [set(self.further.get(name, ())) for name in names]
+            return [*self.seeds, *sorted(set.intersection(*own) if own else ())]
         own = [set(self.carried[name]) for name in names if name in self.carried]
         return (sorted(set.intersection(*own)) if own else []) or self.seeds
 
@@ -83,6 +96,8 @@ class Files:
         """The seeds that must have a number: those of the run, and of a stage that no run's seeds
         reach, those that its document has for any part of the statistic."""
         if self.suite != "fundamentals":
+            if not self.carried and form.stages(statistic):  # a stage measures the run's seeds
+                return self.seeds
             return self.seeds_among([*form.systems(statistic), *form.tour_systems(statistic)])
         try:
             _, measured = self._document("fundamentals")
@@ -110,7 +125,8 @@ class Files:
 
     @cached_property
     def _provenance(self) -> Mapping[tuple[str, int], carried.Entry]:
-        return carried.provenance(self.root, self.suite)
+        among = carried.provenance(self.root, self.suite + FURTHER) if self.further else {}
+        return {**among, **carried.provenance(self.root, self.suite)}
 
     def extractor(self, name: str, seed: int) -> str | None:
         """The hash of the network in whose features distances were measured."""
@@ -118,17 +134,25 @@ class Files:
 
     def _metrics(self, name: str, seed: int) -> tuple[Path, Mapping[str, Any]]:
         self._expect(name)
-        path = layout.results(self.suite, name, seed) / "metrics.json"
+        path = self._place(name, seed) / "metrics.json"
         return path, self._open(path, forms.Metrics.read)
+
+    def _place(self, name: str, seed: int) -> Path:
+        among = seed in self.further.get(name, ())
+        return layout.results(self.suite + FURTHER if among else self.suite, name, seed)
 
     def curves(self, name: str, seed: int) -> Mapping[str, Array]:
         """Column -> (epochs,), NaN where a cell is blank."""
         self._expect(name)
-        return self._open(curves_path(self.suite, name, seed), results.curves)
+        return self._open(self.curves_path(name, seed), results.curves)
+
+    def curves_path(self, name: str, seed: int) -> Path:
+        """Where the stage `evaluate` keeps the curves of a training, in git with its measures."""
+        return self._place(name, seed) / "curves.csv"
 
     def energies(self, name: str, kind: str, seed: int) -> Array:
         self._expect(name)
-        path = layout.results(self.suite, name, seed) / "energies.npz"
+        path = self._place(name, seed) / "energies.npz"
         archive = self._open(path, reading.arrays)
         if kind not in archive:
             raise Absent(f"{path}: holds no {kind}")
@@ -169,6 +193,14 @@ class Files:
         if any(seeds != own[0] for seeds in own):
             common = ", ".join(map(str, self.seeds_of(statistic)))
             lines.append(f"Paired over the seeds that all of its systems have: {common}.")
+        besides = [k for k in self.seeds_of(statistic) if self.further and k not in self.seeds]
+        if besides:
+            of = [
+                self._provenance.get((name, k)) for name in form.systems(statistic) for k in besides
+            ]
+            how = carried.in_words(entry for entry in of if entry)
+            span = f"seeds {besides[0]} to {besides[-1]}, {len(besides)} of them, are"
+            lines.append(f"Beside the seeds of the run, {span} {how}; by `ebmrepro campaign`.")
         for _, part in form.parts(statistic):
             if isinstance(part, form.Document):
                 with contextlib.suppress(Missing):
@@ -211,11 +243,6 @@ def finite(value: float, what: str) -> float:
     if not math.isfinite(value):
         raise Missing(f"{what} is not a finite number")
     return float(value)
-
-
-def curves_path(suite: str, name: str, seed: int) -> Path:
-    """Where the stage `evaluate` keeps the curves of a training, in git with its measures."""
-    return layout.results(suite, name, seed) / "curves.csv"
 
 
 def scalar(statistic: object, files: Files, seed: int) -> float:
@@ -280,7 +307,7 @@ def broken(statistic: form.EveryEpoch, files: Files, seed: int) -> laws.Judged:
     try:
         judged = laws.judge(statistic.law, curves, partial(files.number, statistic.of))
     except KeyError as error:
-        path = curves_path(files.suite, statistic.of, seed)
+        path = files.curves_path(statistic.of, seed)
         raise Missing(f"{path}: holds no column {error.args[0]}") from None
     if not judged.epochs:
         raise Missing(f"no epoch of {statistic.of} tells whether {laws.subject(statistic.law)}")
@@ -309,7 +336,7 @@ def _column(
 ) -> Array:
     """A part of a curve; `dense` leaves out the epochs in which it is blank."""
     curves = files.curves(of, seed)
-    path = curves_path(files.suite, of, seed)
+    path = files.curves_path(of, seed)
     if column not in curves:
         raise Missing(f"{path}: holds no column {column}")
     curve = curves[column]

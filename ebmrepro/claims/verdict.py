@@ -217,7 +217,10 @@ class _Judge:
 
     def _across_runs(self, statistic: form.AcrossRuns) -> Part:
         files = self.files
-        trained = {name: self._unseen(files.seeds_among([name])) for name in statistic.of}
+        trained = {
+            name: self._unseen(files.seeds_among([name] if files.carried else statistic.of))
+            for name in statistic.of
+        }
         pairs, reasons = _read(
             lambda run: tuple(files.measure(run[0], m, run[1]) for m in (statistic.x, statistic.y)),
             {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},

@@ -9,6 +9,8 @@ from pydantic import Field
 from ebmrepro.config.documents import Strict, rule
 from ebmrepro.config.types import Count, Seeds
 
+FURTHER = "__seeds"  # after the name of a suite that is run: its block, trained from further seeds
+
 
 class Campaign(Strict):
     seeds: Seeds  # the DBN of the first, and of the second, gives the features of all measures

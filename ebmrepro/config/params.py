@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from ebmrepro.config.campaign import Campaign
+from ebmrepro.config.campaign import FURTHER, Campaign
 from ebmrepro.config.classifiers import Classifiers
 from ebmrepro.config.data import Data, image_shape
 from ebmrepro.config.declarations import (
@@ -187,6 +187,10 @@ def check(tree: Mapping[str, Any], path: Path) -> Params:
         name: validate(Campaign, block, path, ("campaign", str(name)))
         for name, block in asked.items()
     }
+    for name in campaign:
+        if name.endswith(FURTHER):
+            whose = name.removesuffix(FURTHER)
+            suites[name] = suites[known(whose, suites, f"{path}: campaign.{name}", "suite")]
     params = Params(run=run, fundamentals=fundamentals, suites=suites, campaign=campaign)
     _check_run(params, path)
     _check_campaign(params, path)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmrepro.config import forms, training
+from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.documents import read_yaml
 from ebmrepro.config.params import Params
 from ebmrepro.runs import layout
@@ -46,8 +47,9 @@ class Stage(NamedTuple):
 
 
 def suites(root: Path, settings: Params) -> list[str]:
-    """The carried suites, in the order of params.yaml."""
-    names = (name for name in settings.suites if name not in settings.run.suites)
+    """The carried suites, in the order of params.yaml, without further seeds of others."""
+    own = (name for name in settings.suites if not name.endswith(FURTHER))
+    names = (name for name in own if name not in settings.run.suites)
     return [name for name in names if systems(root, name)]
 
 
@@ -68,7 +70,7 @@ def provenance(root: Path, suite: str) -> dict[tuple[str, int], Entry]:
         (name, int(seed)): entry
         for name, own in kept.get("trainings", {}).items()
         for seed, entry in own.items()
-        if _fingerprint(root, suite, name, int(seed)) == entry["fingerprint"]
+        if fingerprint(root, suite, name, int(seed)) == entry["fingerprint"]
     }
 
 
@@ -176,7 +178,7 @@ def _entry(
     root: Path, home: Path, suite: str, name: str, seed: int, note: str, before: Entry | None
 ) -> Entry:
     place = layout.results(suite, name, seed)
-    identity = _fingerprint(root, suite, name, seed)
+    identity = fingerprint(root, suite, name, seed)
     card = None if stage(name).trains else _card(root, place, identity)
     told = Path(".ebmrepro") / "provenance" / f"{identity}.json"
     if not (home / told).exists():
@@ -248,7 +250,7 @@ def _processor() -> str:
     return next(models, "") or platform.processor() or platform.machine() or "CPU"
 
 
-def _fingerprint(root: Path, suite: str, name: str, seed: int) -> str | None:
+def fingerprint(root: Path, suite: str, name: str, seed: int) -> str | None:
     """Of the training that a result measures; None without the result."""
     path = root / layout.results(suite, name, seed) / "metrics.json"
     return (known(forms.Metrics.read, path) or {}).get("fingerprint")

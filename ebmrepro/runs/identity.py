@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ebmrepro import data
-from ebmrepro.config import params, training
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.params import Params
 from ebmrepro.networks import device, distributed, precision
+from ebmrepro.runs import fingerprints
 from ebmrepro.runs.checkpoints import Stored
 
-PACKAGE = Path(__file__).parents[1]
-SCHEMA = 3  # of a checkpoint
-# What the bytes of a training follow from, besides its method's own file. The stages that train
-# name the same in dvc.yaml, and tests/pipeline/test_dvc.py holds both to the imports.
-ROOMS = ("config/training.py", "methods/base", "networks", "runs", "training")
 
-
-def fingerprint(
-    suite: str, name: str, seed: int, settings: Params, splits: Mapping[str, Any] | None = None
-) -> str:
-    """Identity of a training: its resolved parameters, seed, data and code, as hex.
-
-    `splits` is what dataset.json says of them; that of data/<suite> is read if none.
-    """
-    block = settings.block(suite, name)
-    if splits is None:
-        splits = data.describe(Path("data") / suite)["splits"]
-    return params.digest(
-        {
-            "schema": SCHEMA,
-            "run": [suite, name, seed],
-            "params": block.model_dump(),
-            "data": splits,
-            "code": code([*ROOMS, f"methods/{training.base(name)}.py"]),
-        }
-    )
-
-
-def code(rooms: Sequence[str]) -> dict[str, str]:
-    """sha256 of every Python file of some rooms and files of the package."""
-    places = [PACKAGE / room for room in rooms]
-    files = {f for p in places for f in (p.rglob("*.py") if p.is_dir() else [p])}
-    return {
-        path.relative_to(PACKAGE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(files)
-    }
+def fingerprint(suite: str, name: str, seed: int, settings: Params) -> str:
+    """That of a training on data/<suite>."""
+    settings.block(suite, name)  # a name that does not exist is told before data that do not
+    splits = data.describe(Path("data") / suite)["splits"]
+    return fingerprints.of(suite, name, seed, settings, splits)
 
 
 def made_with() -> str:

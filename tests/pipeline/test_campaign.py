@@ -9,12 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import made_up
 import pytest
 import trainings
 
+from ebmrepro import data
 from ebmrepro.config import forms, params
+from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.pipeline.campaign import commands, drive, plan
+from ebmrepro.runs import fingerprints
 
 ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
@@ -39,16 +43,18 @@ def items() -> list[plan.Item]:
     return plan.items(Path(), params.load())
 
 
-def carry(name: str, seed: int, fraction: float, seconds: float) -> None:
+def carry(
+    name: str, seed: int, fraction: float, seconds: float, suite: str = "again", identity: str = ""
+) -> None:
     """A result of another machine, with what it ran on."""
-    place = Path("results/again") / name / str(seed)
-    place.mkdir(parents=True)
-    identity = f"{name}{seed}".encode().hex()
-    card = {"suite": "again", "method": name, "seed": seed, "fingerprint": identity, "values": {}}
+    place = Path("results") / suite / name / str(seed)
+    place.mkdir(parents=True, exist_ok=True)
+    identity = identity or f"{name}{seed}".encode().hex()
+    card = {"suite": suite, "method": name, "seed": seed, "fingerprint": identity, "values": {}}
     card["budget"] = {"epoch_fraction": fraction}
     (place / "metrics.json").write_text(json.dumps(card))
-    path = Path("results/again/provenance.json")
-    told = json.loads(path.read_text()) if path.exists() else {"suite": "again", "trainings": {}}
+    path = Path("results") / suite / "provenance.json"
+    told = json.loads(path.read_text()) if path.exists() else {"suite": suite, "trainings": {}}
     entry = {"fingerprint": identity, "seconds_in_all": seconds, "seconds": seconds}
     entry |= {"commit": None, "versions": {}, "images_per_second": 1.0, "resumed": False}
     entry |= {"hardware": "", "note": ""}
@@ -79,6 +85,23 @@ def test_what_is_carried_at_the_length_asked_for_is_passed_over(project: Path):
     assert "1 of 4 carried; about 0.0 h to go, and 2 trainings of unknown" in plan.in_words(
         items(), 2
     )
+
+
+def test_further_seeds_of_the_run_are_trained_again_where_their_code_or_numbers_changed(
+    project: Path,
+):
+    further = f"digits{FURTHER}"
+    asked = {"campaign": {further: {"seeds": [8], "systems": {"ebgan": 1}}}}
+    write(project, trainings.read_params(project) | asked)
+    splits = data.describe("data/digits")["splits"]
+    made_up.reference(project, "digits")
+    place = project / "results/digits/reference/reference.json"
+    card = json.loads(place.read_text())
+    place.write_text(json.dumps(card | {"dataset": card["dataset"] | {"splits": splits}}))
+    now = fingerprints.of(further, "ebgan", 8, params.load(), splits)
+    for identity, state in (("f", plan.TO_DO), (now, plan.CARRIED)):
+        carry("ebgan", 8, 1.0, 60, further, identity)
+        assert [item.state for item in items()] == [state]
 
 
 def test_a_result_that_changed_since_is_not_carried(project: Path):

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ebmrepro.config import declarations
-from ebmrepro.runs import identity
+from ebmrepro.runs import fingerprints
 from ebmrepro.studies.grid import workers
 
 ROOT = Path(__file__).parents[2]
@@ -94,8 +94,8 @@ def test_dvc_yaml_names_rooms_in_few_lines():
 @pytest.mark.parametrize("stage", TRAINS)
 def test_the_fingerprint_of_a_training_and_its_stage_name_the_same_rooms(stage: str):
     own = TRAINS[stage]
-    named = {own if room.startswith("methods/") else room for room in identity.ROOMS}
-    assert rooms(stage) == ({*identity.ROOMS, own} if own != "methods" else named)
+    named = {own if room.startswith("methods/") else room for room in fingerprints.ROOMS}
+    assert rooms(stage) == ({*fingerprints.ROOMS, own} if own != "methods" else named)
 
 
 def test_the_fingerprint_of_the_grid_and_its_stage_name_the_same_rooms():

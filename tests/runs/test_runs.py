@@ -130,7 +130,7 @@ def test_a_checkpoint_of_other_data_or_code_is_never_picked_up(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from ebmrepro.config import params
-    from ebmrepro.runs import identity
+    from ebmrepro.runs import fingerprints, identity
 
     monkeypatch.chdir(project)
     small_budget(project, 0.2)
@@ -140,8 +140,8 @@ def test_a_checkpoint_of_other_data_or_code_is_never_picked_up(
         return identity.fingerprint("digits", "magan", 0, settings)
 
     before = now()
-    package = shutil.copytree(identity.PACKAGE, tmp_path / "ebmrepro")
-    monkeypatch.setattr(identity, "PACKAGE", package)
+    package = shutil.copytree(fingerprints.PACKAGE, tmp_path / "ebmrepro")
+    monkeypatch.setattr(fingerprints, "PACKAGE", package)
     assert now() == before
     for name in (
         "methods/magan.py",

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebmrepro import data
+from ebmrepro.claims import further
 from ebmrepro.config import forms
+from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.params import Params, Training
 from ebmrepro.pipeline.offload.trainings import has_ended
 from ebmrepro.runs import carried, checkpoints, identity, layout
@@ -43,8 +45,9 @@ class Item(NamedTuple):
 def items(root: Path, settings: Params) -> list[Item]:
     """All of the campaign, in the order of params.yaml."""
     saved = {each.fingerprint: each for each in checkpoints.stored(layout.root())}
+    there = {suite: _carried(root, suite, settings) for suite in settings.campaign}
     return [
-        _item(root, training, settings, saved)
+        _item(root, training, settings, saved, training in there[suite])
         for suite in settings.campaign
         for training in trainings(suite, settings)
     ]
@@ -73,13 +76,16 @@ def in_words(there: list[Item], jobs: int) -> str:
 
 
 def _item(
-    root: Path, training: Training, settings: Params, saved: Mapping[str, checkpoints.Stored]
+    root: Path,
+    training: Training,
+    settings: Params,
+    saved: Mapping[str, checkpoints.Stored],
+    is_carried: bool,
 ) -> Item:
     seconds = _seconds(root, training, settings)
     here = (Path("data") / training.suite / data.DATASET).exists()
     fingerprint = identity.fingerprint(*training, settings) if here else ""
     weights = layout.folder(*training) / "model.safetensors"
-    is_carried = _is_carried(root, training, settings)
     if is_carried and (weights.exists() or not is_judge(training, settings)):
         return Item(training, CARRIED, 1.0, seconds)
     if here and has_ended(training, fingerprint):
@@ -89,12 +95,18 @@ def _item(
     return Item(training, WEIGHTS if is_carried else TO_DO, 0.0, seconds)
 
 
-def _is_carried(root: Path, training: Training, settings: Params) -> bool:
-    """Whether a result of at least this part of the budget has its provenance."""
-    suite, name, seed = training
-    known = carried.provenance(root, suite)
-    ran = _ran(root, training)
-    return (name, seed) in known and ran is not None and ran >= _asked(training, settings)
+def _carried(root: Path, suite: str, settings: Params) -> set[Training]:
+    """Those of which a result of at least this part of the budget has its provenance, and, of
+    further seeds of a suite that is run, whose result counts beside the run's."""
+    known = {Training(suite, name, seed) for name, seed in carried.provenance(root, suite)}
+    if suite.endswith(FURTHER):
+        counting = further.seeds(root, suite.removesuffix(FURTHER), settings)
+        known &= {Training(suite, name, k) for name, own in counting.items() for k in own}
+    return {
+        each
+        for each in known & set(trainings(suite, settings))
+        if (ran := _ran(root, each)) is not None and ran >= _asked(each, settings)
+    }
 
 
 def _seconds(root: Path, training: Training, settings: Params) -> float | None:

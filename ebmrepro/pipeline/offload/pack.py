@@ -29,13 +29,13 @@ from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.params import Params, Training
 from ebmrepro.data.splits import stratified
 from ebmrepro.pipeline.offload import start
-from ebmrepro.runs import checkpoints, identity, layout, provenance
+from ebmrepro.runs import checkpoints, fingerprints, layout, provenance
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 
 SCHEMA = 1
 MEGABYTE = 10**6
-LOCK = identity.PACKAGE.parent / "requirements.lock"
+LOCK = fingerprints.PACKAGE.parent / "requirements.lock"
 # What a training imports besides torch, numpy and what these bring. Two that torch brings are among
 # them, since pydantic and our locks may want newer ones.
 PACKAGES = (
@@ -99,7 +99,7 @@ def write(
         shutil.copyfile(start.__file__, folder / "run.py")
         shutil.copyfile("params.yaml", folder / "params.yaml")
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(identity.PACKAGE, folder / "ebmrepro", ignore=ignored)
+        shutil.copytree(fingerprints.PACKAGE, folder / "ebmrepro", ignore=ignored)
         (folder / "data").mkdir()
         packed = folder / "data" / f"{suite}.npz"
         np.savez_compressed(packed, images=x, labels=y, about=np.array(data.in_words(dataset)))
@@ -156,7 +156,7 @@ def _checkpoints(
     """Take along what was begun, as long as it fits; what does not begins anew there."""
     stored = checkpoints.stored(layout.root())
     for training in trainings:
-        name = identity.fingerprint(*training, settings, splits)
+        name = fingerprints.of(*training, settings, splits)
         for file in (f for s in stored if s.fingerprint == name for f in checkpoints.portable(s)):
             if size(folder) + file.stat().st_size <= limit:
                 to = folder / file.relative_to(layout.root())

@@ -15,7 +15,7 @@ from ebmrepro.config.documents import ParamsError
 from ebmrepro.config.params import Params, Run, Training
 from ebmrepro.pipeline import outlook
 from ebmrepro.pipeline.offload import cargo, pack, trainings
-from ebmrepro.runs import checkpoints, identity, layout
+from ebmrepro.runs import checkpoints, fingerprints, layout
 from ebmrepro.system import atomic
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.locks import Lock
@@ -68,7 +68,7 @@ def _differs(
     try:
         count = about["part"] and about["part"]["run"]
         splits = pack.training_images(training.suite, count)[0]["splits"]
-        own = identity.fingerprint(*training, settings, splits)
+        own = fingerprints.of(*training, settings, splits)
     except (ParamsError, UserError) as error:
         return str(error)
     if own != fingerprint:

@@ -36,7 +36,7 @@ from ebmrepro.config import environment, params
 from ebmrepro.config.grid import Grid
 from ebmrepro.config.params import Params
 from ebmrepro.networks import device, threads
-from ebmrepro.runs import identity, layout
+from ebmrepro.runs import fingerprints, identity, layout
 from ebmrepro.studies.grid import play
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
@@ -49,7 +49,7 @@ from ebmrepro.training.together import Turns, together
 SCHEMA = 1
 # What the bytes of a training follow from; the stage `grid` names the same in dvc.yaml.
 PLAYED = [f"methods/{name}.py" for name in sorted({*play.METHOD.values()})]
-ROOMS = (*identity.ROOMS, *PLAYED, "studies/grid")
+ROOMS = (*fingerprints.ROOMS, *PLAYED, "studies/grid")
 GLANCE = 0.2  # seconds between looks at what the workers have finished
 
 
@@ -101,7 +101,7 @@ def fingerprint(grid: Grid, steps: int, about: dict[str, Any]) -> str:
             "steps": steps,
             "drawn": [grid.score.generated, grid.score.seed],
             "data": about["splits"]["train"],
-            "code": identity.code(ROOMS),
+            "code": fingerprints.code(ROOMS),
         }
     )
 

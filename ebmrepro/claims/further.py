@@ -1,0 +1,39 @@
+"""Further seeds of a suite that is run: `ebmrepro campaign` trains them, and the claims count them.
+
+They are carried under the suite's name and FURTHER, where no stage of the run removes them. One
+counts while its fingerprint is today's: trained by the same code, on the same data, from the same
+numbers as the seeds of the run, so that an edit of params.yaml or of a method leaves it out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ebmrepro.config import forms
+from ebmrepro.config.campaign import FURTHER
+from ebmrepro.config.params import Params
+from ebmrepro.runs import carried, fingerprints
+from ebmrepro.system.reading import known
+
+
+def seeds(root: Path, suite: str, settings: Params) -> dict[str, list[int]]:
+    """System -> the further seeds of `suite` that count beside the run's."""
+    kept = root / "results" / suite / "reference" / "reference.json"
+    dataset = (known(forms.Reference.read, kept) or {}).get("dataset")
+    further = suite + FURTHER
+    if dataset is None or further not in settings.campaign:
+        return {}
+    there = {
+        name: [k for k in own if k not in settings.run.seeds]
+        for name, own in carried.systems(root, further).items()
+        if name == "dbn" or name in settings.suites[suite].methods
+    }
+    return {
+        name: [
+            seed
+            for seed in own
+            if carried.fingerprint(root, further, name, seed)
+            == fingerprints.of(further, name, seed, settings, dataset["splits"])
+        ]
+        for name, own in there.items()
+    }
