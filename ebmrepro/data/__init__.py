@@ -47,7 +47,8 @@ class Source(Protocol):
     def fetch(self, params: Data) -> Images | Listing:
         """All images, verified, with the official test split where there is one.
 
-        Images that would fill the memory, or that differ in size, come as a listing.
+        Images that would fill the memory, or that differ in size, come as a listing. The first
+        images of a split are to be a fair sample, for some things are measured of them.
 
         Raises:
             DataError: the files cannot be had or are not the published ones.

@@ -59,7 +59,10 @@ def turned(images: np.ndarray) -> np.ndarray:
 
 
 def averaged(images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Each image mixed half and half with a random one of another class."""
+    """Each image mixed half and half with a random one of another class.
+
+    ValueError if there is none.
+    """
     random = np.random.RandomState(seed)
     partner = [random.choice(np.flatnonzero(labels != label)) for label in labels]
     return _uint8((images.astype(np.float64) + images[partner]) / 2)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -70,3 +71,16 @@ class Listing(Labelled):
 
     def __post_init__(self) -> None:
         self._check(len(self.names))
+
+    def mixed(self, seed: int) -> Listing:
+        """The same images in a random order, for a source that lists one class after the other: the
+        first images of a split, of which some things are measured, are then of all classes.
+        """
+        random = np.random.RandomState([seed % 2**32, zlib.crc32(b"order")])
+        order = random.permutation(len(self.names))
+        return replace(
+            self,
+            names=[self.names[i] for i in order],
+            labels=self.labels[order],
+            test=None if self.test is None else self.test[order],
+        )

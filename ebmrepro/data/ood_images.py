@@ -45,19 +45,18 @@ def patches(shape: tuple[int, int, int], n: int, seed: int) -> np.ndarray:
 
     A window is four times as high and wide as `shape` (C, H, W) asks, or the largest whole multiple
     that fits, and is averaged down over squares, so that an 8x8 patch shows 32x32 pixels of a scene
-    and not a flat spot. Photograph and place are uniform; one channel means luma. Windows of sky
-    are nearly flat, as they are in nature. JPEG decoders may differ by a grey level.
+    and not a flat spot. Where `shape` is larger than the photographs, they are enlarged to hold it.
+    Photograph and place are uniform; one channel means luma. Windows of sky are nearly flat, as
+    they are in nature. JPEG decoders may differ by a grey level.
 
     Raises:
-        ValueError: neither one channel nor three, or larger than the photographs.
+        ValueError: neither one channel nor three.
     """
     channels, height, width = shape
     if channels not in (1, 3):
         raise ValueError(f"natural image patches have 1 or 3 channels, not {channels}")
-    scenes = [_photograph(name, sha256, channels) for name, sha256 in PHOTOGRAPHS.items()]
-    scale = min(LARGEST_SCALE, 427 // height, 640 // width)
-    if scale < 1:
-        raise ValueError(f"patches of {height}x{width} do not fit into photographs of 427x640")
+    scenes = [_photograph(name, sha256, shape) for name, sha256 in PHOTOGRAPHS.items()]
+    scale = max(1, min(LARGEST_SCALE, 427 // height, 640 // width))
 
     random = np.random.RandomState(seed)
     out = np.empty((n, *shape), dtype=np.uint8)
@@ -71,11 +70,13 @@ def patches(shape: tuple[int, int, int], n: int, seed: int) -> np.ndarray:
     return out
 
 
-def _photograph(name: str, sha256: str, channels: int) -> np.ndarray:
-    """float64 (channels, H, W) on 0..255."""
-    from PIL import Image
+def _photograph(name: str, sha256: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """float64 (C, H, W) on 0..255, at least as large as `shape` (C, H, W)."""
+    from PIL import Image, ImageOps
 
+    channels, height, width = shape
     content = files.verified(name, files.bundled(name), sha256)
     with Image.open(io.BytesIO(content)) as image:
-        scene = np.asarray(image.convert("RGB"), dtype=np.float64)
+        least = max(width, image.width), max(height, image.height)
+        scene = np.asarray(ImageOps.cover(image.convert("RGB"), least), dtype=np.float64)
     return (scene @ LUMA)[None] if channels == 1 else scene.transpose(2, 0, 1)

@@ -31,6 +31,11 @@ class Asked(NamedTuple):
     def systems(self, measure: str) -> Sequence[System]:
         return [s for s in self.suite.systems if self.tour.values(measure, s.name)]
 
+    def reasons(self, measure: str) -> Sequence[str]:
+        """Why there is no value of it, each once."""
+        told = self.tour.measured["reasons"].items()
+        return sorted({why for name, why in told if name.partition("@")[0] == measure})
+
     @property
     def at(self) -> str:
         """Figures of all suites lie in one folder."""
@@ -86,6 +91,12 @@ def _gallery(asked: Asked, key: str, tiles: Sequence[tuple[str, str]]) -> Sequen
     return WORDS.gallery(key, own, asked.at)
 
 
+def _no_labels(asked: Asked, measure: str) -> Sequence[Block]:
+    """Why a question about labels has no answer: what the stage says, or no system can be asked."""
+    told = [f"{asked.suite.title}: {why}" for why in asked.reasons(measure)]
+    return WORDS.lines("missing", told) or [WORDS.text("no_labels", suite=asked.suite.title)]
+
+
 def _protocol(asked: Asked) -> Sequence[Block]:
     protocol = asked.tour.measured["protocol"]
     told = {name.partition("@")[0]: sentence for name, sentence in protocol.items()}
@@ -99,7 +110,7 @@ def _protocol(asked: Asked) -> Sequence[Block]:
 def _decision(asked: Asked) -> Sequence[Block]:
     tour, systems = asked.tour, asked.systems("error_joint")
     if not systems:
-        return [WORDS.text("no_labels", suite=asked.suite.title)]
+        return _no_labels(asked, "error_joint")
     panels = [Panel("Cost of finding the least energy", partial(_cost, tour), 3.4, left=0.8)]
     panels += [
         Panel(f"{s.title}: the first sequences", partial(_examples, tour, s.name), 4.2, left=0.1)
@@ -222,8 +233,8 @@ def _detection(asked: Asked) -> Sequence[Block]:
     missing = [
         f"{kind}: {why}"
         for kind in kinds
-        for why in sorted({*asked.tour.measured["reasons"].values()})
         if not asked.systems(f"auroc_{kind}")
+        for why in asked.reasons(f"auroc_{kind}")
     ]
     return [
         *_table(asked, "detection", columns),
@@ -239,7 +250,7 @@ def _detection(asked: Asked) -> Sequence[Block]:
 def _conditional(asked: Asked) -> Sequence[Block]:
     systems = asked.systems("temperature")
     if not systems:
-        return [WORDS.text("no_labels", suite=asked.suite.title)]
+        return _no_labels(asked, "temperature")
     panels = [Panel(s.title, partial(_reliability, asked, s), 3.4) for s in systems]
     return [*_table(asked, "conditional"), *WORDS.figure("reliability", panels, asked.at)]
 

@@ -147,6 +147,16 @@ def test_another_file_is_refused_in_one_line(content: bytes, message: str, monke
         curves.decode("x.mat", content)
 
 
+def test_a_damage_that_kills_the_reader_is_refused_too(monkeypatch):
+    monkeypatch.setattr(curves, "COUNTS", {"bdata": 3})
+    out = io.BytesIO()
+    savemat(out, {"bdata": np.zeros((3, 784))})
+    content = bytearray(out.getvalue())
+    content[184] = 14  # the type of the numbers; SciPy follows a null pointer
+    with pytest.raises(DataError, match=r"^x.mat: not a whole MATLAB file: .* died of SIG[A-Z]+$"):
+        curves.decode("x.mat", bytes(content))
+
+
 def test_published_errors_of_pca_stand_at_the_sources():
     from ebmrepro.config.declarations import source_facts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 from made_up_images import asked, block, mirror, photographs, picture, refused
 
@@ -25,6 +26,19 @@ def test_a_folder_of_images_has_a_class_per_folder(mirror, tmp_path):
     assert "broken" in made and made["broken"] == {}
     images, _ = data.read(tmp_path / "mine", "train")
     assert not images.flags.writeable and len({x.tobytes() for x in images}) == 6
+
+
+def test_the_first_images_of_every_split_are_of_all_classes(mirror, tmp_path):
+    """Energies are measured of the first ones, which were of one class."""
+    photographs(mirror / "mine", classes="abcd", each=50)
+    for name, seed in (("mine", 0), ("again", 0), ("other", 1)):
+        asks = block("folder", 60, 60, folder="mine").model_copy(update={"split_seed": seed})
+        data.prepare(name, asks, tmp_path / name)
+    for split in ("train", "validation", "test"):
+        labels = data.read(tmp_path / "mine", split)[1]
+        assert np.bincount(labels[:30], minlength=4).min() >= 2, split
+    one, again, other = (data.read(tmp_path / n, "train")[0] for n in ("mine", "again", "other"))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
 def test_images_without_folders_are_one_class(mirror, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_images import block, mirror, picture, refused
 
@@ -44,6 +45,15 @@ def test_imagenet_is_read_from_a_folder_per_wordnet_id(photos, tmp_path):
 def test_the_dogs_of_imagenet_are_a_range_of_wordnet_ids(photos, tmp_path):
     made = data.prepare("dogs", block("imagenet_dogs", 6), tmp_path / "dogs")
     assert made["classes"] == BREEDS
+
+
+@pytest.mark.parametrize("source", [imagenet, imagenet_dogs])
+def test_the_listing_is_mixed_and_every_image_keeps_its_label_and_split(source, photos):
+    found = source.fetch(block("imagenet", 10))
+    for name, label, test in zip(found.names, found.labels, found.test, strict=True):
+        assert name.split("/")[:2] == ["val" if test else "train", found.classes[label]]
+    for split in (found.test, ~found.test):
+        assert (np.diff(found.labels[split]) < 0).any()  # it went up class by class
 
 
 def test_an_image_among_those_of_another_class_is_refused(photos, tmp_path):

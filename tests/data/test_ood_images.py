@@ -45,9 +45,15 @@ def test_patches_have_structure_where_noise_has_none():
     assert abs(neighbours(ood_images.noise((1, 8, 8), 500, 0))) < 0.05
 
 
-def test_patches_as_large_as_the_photographs_allow_are_cut_at_full_scale():
-    assert ood_images.patches((3, 427, 640), 1, 0).shape == (1, 3, 427, 640)
-    with pytest.raises(ValueError, match="do not fit"):
-        ood_images.patches((3, 428, 64), 1, 0)
+@pytest.mark.parametrize("size", [(427, 640), (428, 64), (64, 641), (700, 700)])
+def test_patches_of_any_size_show_a_scene(size):
+    """Larger ones than the photographs, once, were a traceback after all trainings."""
+    whole = ood_images.patches((3, 427, 640), 9, 0)
+    found = ood_images.patches((3, *size), 9, 0)
+    assert found.shape == (9, 3, *size)
+    assert found.std() > whole.std() / 2 and len(np.unique(found)) > 200
+
+
+def test_patches_are_grey_or_coloured():
     with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
         ood_images.patches((2, 8, 8), 1, 0)

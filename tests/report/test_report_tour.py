@@ -93,6 +93,28 @@ def test_a_kind_of_data_that_is_not_at_hand_is_named_with_the_reason(root: Path,
     assert "mnist: missing t10k.gz: put it into DIR" in html
 
 
+def test_why_labels_were_not_asked_for_is_said_and_every_kind_has_its_own_reason(tmp_path: Path):
+    made(tmp_path, ["dbn"])
+    path = tmp_path / "results/digits/tour/metrics.json"
+    measured = json.loads(path.read_text())
+    for measure in ("error_joint", "temperature", "auroc_averaged", "auroc_mnist"):
+        measured["values"][f"{measure}@dbn"] = {"0": None, "1": None}
+        measured["reasons"][f"{measure}@dbn"] = f"why no {measure}"
+        measured["protocol"][f"{measure}@dbn"] = "how"
+    path.write_text(json.dumps(measured))
+    (whole,) = sections(tmp_path)
+    told = {
+        part.slug: [x for b in part.blocks[1:] if isinstance(b, Text) for x in b.lines]
+        for part in whole.sections
+    }
+    assert told["tour-decision"] == ["Digits, 8 × 8 pixels: why no error_joint"]
+    assert told["tour-conditional"] == ["Digits, 8 × 8 pixels: why no temperature"]
+    assert told["tour-detection"] == [
+        "averaged: why no auroc_averaged",
+        "mnist: why no auroc_mnist",
+    ]
+
+
 def test_a_suite_that_was_not_asked_has_no_section(tmp_path: Path):
     made_up.results(tmp_path, made_up.params(methods=SYSTEMS[1:], variants=[], seeds=(0, 1)))
     assert sections(tmp_path) == []

@@ -203,15 +203,23 @@ def project(
         linear_codes=[],
         seeds=[0, 1],
     )
-    monkeypatch.setattr(data, "load_source", lambda name: Made)
-    data.prepare("digits", suite.data.model_copy(update={"test": 60}), "data/digits")
-    for name in run.names:
-        for seed in run.seeds:
+    settings = settings.model_copy(update={"run": run, "suites": {"digits": suite}})
+    laid_out(settings, Made, monkeypatch)
+    return settings
+
+
+def laid_out(settings: params.Params, source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source's images, and a model of each system and seed, untrained."""
+    suite = settings.suites["digits"]
+    monkeypatch.setattr(data, "load_source", lambda name: source)
+    made = data.prepare("digits", suite.data.model_copy(update={"test": 60}), "data/digits")
+    for name in settings.run.names:
+        for seed in settings.run.seeds:
             folder = Path("models/digits") / name / str(seed)
-            folder.mkdir(parents=True)
-            model = method.build(name, hp[name], small.SHAPE, small.CLASSES, seed)
+            folder.mkdir(parents=True, exist_ok=True)
+            hp = suite.block(name).hparams
+            model = method.build(name, hp, small.SHAPE, len(made["classes"]), seed)
             save_file(model.state_dict(), folder / "model.safetensors")
-    return settings.model_copy(update={"run": run, "suites": {"digits": suite}})
 
 
 def test_the_stage_answers_every_question_with_a_protocol(project: params.Params):
@@ -276,6 +284,56 @@ def test_another_suite_that_is_not_at_hand_is_null_with_the_reason(
     answers = tour.write("digits", both)
     assert answers["values"]["auroc_letters@ebgan"] == {"0": None, "1": None}
     assert answers["reasons"]["auroc_letters@ebgan"] == "missing t10k.gz: put it into DIR"
+
+
+NO_LABELS = {"error_joint", "temperature", "auroc_averaged"}
+
+
+@pytest.mark.parametrize(
+    ("count", "held_out", "reasons"),
+    [
+        (1, [0], dict.fromkeys(NO_LABELS, "images are of one class")),
+        (3, [2], {"error_joint": "2 of 3 classes have no test", "auroc_averaged": "of one class"}),
+        (3, [1, 2], {"error_joint": "1 of 3 classes have no test"}),
+        (300, range(60), {"error_joint": "240 of 300 classes have no test"}),
+    ],
+)
+def test_what_the_classes_do_not_allow_is_null_with_the_reason(
+    project: params.Params,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    held_out: Any,
+    reasons: dict[str, str],
+):
+    class Other(Made):
+        @staticmethod
+        def fetch(params: Any) -> Images:
+            made = Made.fetch(params)
+            labels = np.concatenate([np.arange(90) % count, np.resize(held_out, 60)])
+            classes = [str(k) for k in range(count)]
+            return Images(images=made.images, labels=labels, classes=classes, test=made.test)
+
+    laid_out(project, Other, monkeypatch)
+    answers = tour.write("digits", project)
+    left_out = {name.partition("@")[0]: why for name, why in answers["reasons"].items()}
+    assert set(left_out) == set(reasons)
+    assert all(reason in left_out[name] for name, reason in reasons.items())
+    assert {name.partition("@")[2] for name in answers["reasons"]} >= {"dbn_updown"}
+    assert ("log_loss_uniform" in answers["values"]) == (count > 1)
+    assert set(answers["protocol"]) == set(answers["values"])
+
+
+def test_more_labellings_than_can_be_tried_name_the_key(project: params.Params):
+    material = Material("digits", project)
+    material.classes, material.test_labels = 60, np.arange(60)
+    asked = material.asked.decision.model_copy(update={"brute_force": 4})
+    material.asked = material.asked.model_copy(update={"decision": asked})
+    found = decision.Decision(material)
+    assert found.left_out == (
+        "tour.decision.brute_force: found 4; 60 classes have 12,960,000 labellings of that length, "
+        "and at most 10,000,000 are tried"
+    )
+    assert timing.search(60, [4], 4)[0].brute_force is None
 
 
 def test_a_model_that_is_not_there_is_named(project: params.Params):

@@ -26,7 +26,9 @@ HOW = f"images ({', '.join(trees.ENDINGS)}), in a folder per class or in none"
 
 
 def fetch(params: Data) -> Listing:
-    """The images in the order of their names, no official test split; turned as EXIF data say."""
+    """The images in an order that follows from `split_seed`, no official test split; turned as EXIF
+    data say.
+    """
     assert params.folder is not None  # params.py has seen to it
     root = files.located((".",), params.folder, HOW)
     names, left_out = trees.images(root)
@@ -36,7 +38,7 @@ def fetch(params: Data) -> Listing:
         classes, labels = np.unique([name.partition("/")[0] for name in names], return_inverse=True)
     else:
         classes, labels = np.array([ALONE]), np.zeros(len(names))
-    return Listing(
+    listing = Listing(
         names=names,
         labels=labels.astype(np.int64),
         classes=classes.tolist(),
@@ -45,3 +47,4 @@ def fetch(params: Data) -> Listing:
         upright=True,
         left_out=left_out,
     )
+    return listing.mixed(params.split_seed)

@@ -40,8 +40,8 @@ HOW = (
 
 
 def fetch(params: Data) -> Listing:
-    """All images, training images first; `params.test` must be 50,000."""
-    return listing(lambda wordnet_id: True, NUMBER)
+    """All images, in an order that follows from `split_seed`; `params.test` must be 50,000."""
+    return listing(lambda wordnet_id: True, NUMBER).mixed(params.split_seed)
 
 
 def listing(wanted: Callable[[str], bool], number: int) -> Listing:

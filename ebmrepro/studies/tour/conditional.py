@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ebmrepro.metrics import calibration, classification
-from ebmrepro.studies.tour.material import label_energies
+from ebmrepro.studies.tour.material import ONE_CLASS, label_energies
 from ebmrepro.studies.tour.question import Answer, Question
 
 
@@ -20,6 +20,8 @@ class Conditional(Question):
         if energies is None:
             return None
         material = self.material
+        if material.classes < 2:
+            return Answer.missing({"temperature": ONE_CLASS})
         F, y, bins = energies(material.test), material.test_labels, material.asked.conditional.bins
         T = calibration.fit_temperature(energies(material.held_out), material.held_out_labels)
         p, scaled = calibration.conditional(F), calibration.conditional(F, T)
@@ -44,4 +46,5 @@ class Conditional(Question):
         return Answer(values, arrays=arrays)
 
     def shared(self):
-        return Answer({"log_loss_uniform": np.log(self.material.classes)})
+        classes = self.material.classes
+        return Answer({"log_loss_uniform": np.log(classes)} if classes > 1 else {})

@@ -25,7 +25,7 @@ from ebmrepro.networks import images
 from ebmrepro.studies.tour import chain
 from ebmrepro.studies.tour.chain import Chain
 from ebmrepro.studies.tour.factor_tree import Solution
-from ebmrepro.studies.tour.material import Energies, Material, label_energies
+from ebmrepro.studies.tour.material import ONE_CLASS, Energies, Material, label_energies
 from ebmrepro.studies.tour.question import Answer, Question
 
 Search = Callable[[Chain], Solution]
@@ -63,6 +63,9 @@ class Decision(Question):
     def __init__(self, material: Material):
         super().__init__(material)
         self.asked, seed = material.asked.decision, material.asked.seed
+        self.left_out = _left_out(material)
+        if self.left_out:
+            return
         P = transitions(self.asked.counting, material.classes)
         self.V = -np.log(P)  # (classes, classes), nats
         self.noisy = corruptions.noisy(material.test, self.asked.noise, seed)
@@ -74,6 +77,8 @@ class Decision(Question):
         energies = label_energies(model)
         if energies is None:
             return None
+        if self.left_out:
+            return Answer.missing({"error_joint": self.left_out})
         test, labels = self.material.test, self.material.test_labels
         T = calibration.fit_temperature(energies(self.fitted_on), self.material.held_out_labels)
         F = _of_sequences(energies, self.counting.pictures)
@@ -96,6 +101,8 @@ class Decision(Question):
 
     def shared(self):
         """The cost of the search, and the sequences to be shown."""
+        if self.left_out:
+            return Answer()
         lengths, random = self.asked.lengths, np.random.RandomState(self.material.asked.seed)
         longest = lengths[-1]
         made_up = random.random_sample((2 * longest, len(self.V)))
@@ -139,6 +146,22 @@ class Decision(Question):
             f"{name}_exact": np.isclose(energies, least, rtol=1e-12, atol=0).mean()
             for name, energies in found.items()
         }
+
+
+def _left_out(material: Material) -> str | None:
+    """Why sequences of labels cannot be asked for."""
+    classes, tried = material.classes, material.asked.decision.brute_force
+    absent = classes - len(np.unique(material.test_labels))
+    if classes < 2:
+        return ONE_CLASS
+    if absent:
+        return f"{absent:,} of {classes:,} classes have no {material.split} image to be shown by"
+    if classes**tried > chain.LARGEST:
+        return (
+            f"tour.decision.brute_force: found {tried}; {classes:,} classes have "
+            f"{classes**tried:,} labellings of that length, and at most {chain.LARGEST:,} are tried"
+        )
+    return None
 
 
 def _sequences(material: Material, P: np.ndarray, seed: int) -> Sequences:

@@ -8,8 +8,6 @@ other suites of the same image shape. No class is held out: that would be anothe
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ebmrepro import data
@@ -37,9 +35,13 @@ class Detection(Question):
             "patches": ood_images.patches(shape, n, seed),
             "mirrored": corruptions.mirrored(test),
             "turned": corruptions.turned(test),
-            "averaged": corruptions.averaged(test, material.test_labels[:n], seed),
         }
         self.missing: dict[str, str] = {}  # kind -> why it is not there
+        labels = material.test_labels[:n]
+        if len(np.unique(labels)) > 1:
+            self.others["averaged"] = corruptions.averaged(test, labels, seed)
+        else:
+            self.missing["averaged"] = f"the {len(test):,} {material.split} images are of one class"
         for suite in material.asked.others:
             try:
                 self.others[suite] = _test_images(material, suite, shape)[:n]
@@ -52,8 +54,9 @@ class Detection(Question):
             f"auroc_{kind}": separation.auroc(real, models.in_batches(model.energy, pictures))
             for kind, pictures in self.others.items()
         }
-        reasons = {f"auroc_{kind}": why for kind, why in self.missing.items()}
-        return Answer(values | dict.fromkeys(reasons, math.nan), reasons)
+        answer = Answer.missing({f"auroc_{kind}": why for kind, why in self.missing.items()})
+        answer.values |= values
+        return answer
 
     def shared(self):
         """Test images and the first of each kind, a row for each."""

@@ -15,6 +15,7 @@ from ebmrepro.methods.base.abilities import ModelsLabels
 from ebmrepro.runs import models
 
 Energies = Callable[[np.ndarray], np.ndarray]
+ONE_CLASS = "the images are of one class"  # why labels are not asked for
 
 
 class Material:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
@@ -19,6 +20,11 @@ class Answer:
     reasons: dict[str, str] = field(default_factory=dict)  # why a value is NaN
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # what the report draws
     pictures: dict[str, np.ndarray] = field(default_factory=dict)  # uint8 (H, W) or (H, W, 3)
+
+    @classmethod
+    def missing(cls, reasons: dict[str, str]) -> Answer:
+        """Of what cannot be asked: why, by measure."""
+        return cls(dict.fromkeys(reasons, math.nan), reasons)
 
 
 class Question(ABC):

@@ -28,7 +28,9 @@ class Timed(NamedTuple):
 
 
 def search(classes: int, lengths: Sequence[int], tried: int) -> list[Timed]:
-    """A random chain of each length; all labellings are looked at up to the length `tried`."""
+    """A random chain of each length; all labellings are looked at up to the length `tried`, where
+    they are not too many.
+    """
     random, V = np.random.RandomState(0), np.random.RandomState(1).random_sample((classes,) * 2)
 
     def seconds(solve: Callable[[Chain], Solution]) -> float:
@@ -37,7 +39,8 @@ def search(classes: int, lengths: Sequence[int], tried: int) -> list[Timed]:
     found = []
     for length in lengths:
         posed = Chain([*random.random_sample((length, classes))], [V] * (length - 1))
-        whole = seconds(chain.brute_force) if length <= tried else None
+        few = length <= tried and classes**length <= chain.LARGEST
+        whole = seconds(chain.brute_force) if few else None
         fast = seconds(chain.viterbi), seconds(chain.min_sum)
         found.append(Timed(length, *fast, whole, classes**length))
     return found
