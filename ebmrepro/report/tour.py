@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -171,7 +172,8 @@ def times(timed: Sequence[Any]) -> Section:
     for row in timed:
         seconds = (row.viterbi, row.min_sum, row.brute_force)
         cells = [Cell(numbers.NOT_MEASURED if s is None else f"{1e3 * s:.2f}") for s in seconds]
-        count = f"{row.labellings:.0e}" if row.labellings >= 1e6 else f"{row.labellings:,}"
+        many = row.labellings >= 1e6  # of any length, which may be beyond all floats
+        count = f"{Decimal(row.labellings):.0e}" if many else f"{row.labellings:,}"
         rows.append((f"T = {row.length}", [*cells, Cell(count)]))
     return Section("tour-times", WORDS["times"]["section"], WORDS.table("times", rows))
 

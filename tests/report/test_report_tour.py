@@ -16,7 +16,8 @@ from ebmrepro.metrics.interval import interval
 from ebmrepro.report import page, terminal
 from ebmrepro.report.blocks import Figure, Gallery, Section, Table, Text
 from ebmrepro.report.gather import gather
-from ebmrepro.report.tour import section
+from ebmrepro.report.tour import section, times
+from ebmrepro.studies.tour.timing import Timed
 
 SYSTEMS = ["dbn", "ebgan", "magan"]
 PARTS = ["decision", "ranking", "detection", "conditional", "generation"]
@@ -136,3 +137,11 @@ def test_the_terminal_says_what_the_page_says_in_80_columns(root: Path):
     assert "ebmrepro tour" not in said  # which is what was typed
     lines = said.splitlines()
     assert "…" not in said and max(map(len, lines)) <= 80 and len(lines) <= 100
+
+
+@pytest.mark.parametrize(
+    ("labellings", "printed"), [(999_999, "999,999"), (10**6, "1e+6"), (10**400, "1e+400")]
+)
+def test_a_search_of_any_length_has_its_number_of_labellings(labellings: int, printed: str):
+    (table,) = times([Timed(9, 0.1, 0.1, None, labellings)]).blocks
+    assert isinstance(table, Table) and table.rows[0][1][-1].main == printed
