@@ -282,9 +282,11 @@ def _reliability(asked: Asked, system: System, ax: Axes) -> None:
 def _generation(asked: Asked) -> Sequence[Block]:
     """A table and a gallery for each of denoising, completion and sampling."""
     systems = asked.suite.systems
-    return [
+    missing = [f"{WORDS['linear']}: {why}" for why in asked.reasons("denoise_error_linear")]
+    shown = [
         block
         for task in ("denoising", "completion", "sampling")
         for tiles in [[(WORDS["linear"], task), *((s.title, f"{task}-{s.name}") for s in systems)]]
         for block in (*_table(asked, task), *_gallery(asked, f"{task}_pictures", tiles))
     ]
+    return [*shown, *WORDS.lines("missing", missing)]

@@ -19,7 +19,7 @@ from ebmrepro.data.images import Images
 from ebmrepro.methods.base import method
 from ebmrepro.networks import images
 from ebmrepro.studies import tour
-from ebmrepro.studies.tour import decision, timing
+from ebmrepro.studies.tour import decision, generation, linear, timing
 from ebmrepro.studies.tour.descent import descend
 from ebmrepro.studies.tour.linear import Gaussian
 from ebmrepro.studies.tour.material import Material
@@ -103,9 +103,11 @@ def test_the_linear_guess_is_the_conditional_mean_of_a_gaussian():
     mixing = random.normal(size=(5, 5))
     x = random.normal(size=(20_000, 5)) @ mixing + 3
     known = np.array([True, True, True, False, False])
-    fitted = Gaussian.of(x)
+    fitted = Gaussian.of(lambda: np.split(x, [7, 9_000]))
     guess = fitted.complete(x, known)
     np.testing.assert_array_equal(guess[:, known], x[:, known])
+    np.testing.assert_allclose(fitted.mean, x.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(fitted.cov, np.cov(x, rowvar=False), rtol=1e-10)
     left = x[:, ~known] - guess[:, ~known]
     assert np.abs(left.T @ (x[:, known] - x[:, known].mean(0)) / len(x)).max() < 0.05
     noisy = x + random.normal(size=x.shape)
@@ -321,6 +323,24 @@ def test_what_the_classes_do_not_allow_is_null_with_the_reason(
     assert {name.partition("@")[2] for name in answers["reasons"]} >= {"dbn_updown"}
     assert ("log_loss_uniform" in answers["values"]) == (count > 1)
     assert set(answers["protocol"]) == set(answers["values"])
+
+
+def test_large_images_are_taken_some_at_a_time_and_without_a_covariance(
+    project: params.Params, monkeypatch: pytest.MonkeyPatch
+):
+    whole = tour.write("digits", project)
+    monkeypatch.setattr(generation, "AT_A_TIME", 7 * 64)
+    parts = tour.write("digits", project)["values"]
+    assert set(parts) == set(whole["values"])
+    for name, seeds in whole["values"].items():
+        assert parts[name] == pytest.approx(seeds, rel=1e-4, nan_ok=True), name
+
+    monkeypatch.setattr(linear, "LARGEST", 63)
+    without = tour.write("digits", project)
+    why = "64 pixels: the covariance of at most 63 is held"
+    assert without["reasons"] == {f"{t}_error_linear": why for t in ("denoise", "complete")}
+    there = {name for name in parts if name not in without["reasons"]}
+    assert {name: without["values"][name] for name in there} == {n: parts[n] for n in there}
 
 
 def test_more_labellings_than_can_be_tried_name_the_key(project: params.Params):

@@ -6,12 +6,13 @@ reconstruction is one step towards the data. A restricted Boltzmann machine can 
 half given the known one. Descent does not know when to stop, for the lowest energy is not the best
 image; it is stopped at the step that is best on training images. An energy with a margin is flat or
 unlearnt away from the data and is no density: a descent from noise ends where the energy happens to
-be low. Beside them stands what mean and covariance alone achieve, without any energy.
+be low. Beside them stands what mean and covariance alone achieve, without any energy, unless images
+are too large for a covariance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +26,14 @@ from ebmrepro.networks import device, images
 from ebmrepro.networks.random import seeded
 from ebmrepro.networks.samplers import Energy
 from ebmrepro.runs import models
+from ebmrepro.studies.tour import linear
 from ebmrepro.studies.tour.descent import descend
 from ebmrepro.studies.tour.linear import Gaussian
 from ebmrepro.studies.tour.material import Material
 from ebmrepro.studies.tour.question import Answer, Question
 
 COLUMNS = 10  # images across a picture
+AT_A_TIME = 2**26  # pixels of training images that are held as numbers, 512 MiB in float64
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,13 @@ class Generation(Question):
         def on_device(pictures: np.ndarray) -> Tensor:
             return images.from_uint8(pictures).to(where)
 
-        seen = images.from_uint8(material.train).flatten(1)
-        gaussian = Gaussian.of(seen.numpy().astype(np.float64))
-        self.train = seen  # (N, K), on the host, to find the nearest in
+        def seen() -> Iterator[np.ndarray]:
+            return (x.numpy().astype(np.float64) for x in self._train())
+
         shape = material.test.shape[1:]
+        few = np.prod(shape) <= linear.LARGEST
+        gaussian = Gaussian.of(seen) if few else None
+        middle = gaussian.mean if gaussian else linear.mean(seen)
         self.start = on_device(ood_images.noise(shape, asked.samples, seed))
 
         clean = [x[: asked.images] for x in (material.test, material.held_out)]
@@ -94,7 +100,7 @@ class Generation(Question):
         self.noisy = Task("denoise", *truths, *noisy, shown=noisy[0])
         self.known = torch.zeros(shape, dtype=torch.bool, device=where)
         self.known[..., : shape[-1] // 2] = True
-        mean = torch.from_numpy(gaussian.mean).float().to(where).unflatten(0, shape)
+        mean = torch.from_numpy(middle).float().to(where).unflatten(0, shape)
         halved = [torch.where(self.known, x, mean) for x in truths]
         black = torch.where(self.known, truths[0], -1)
         self.halved = Task("complete", *truths, *halved, shown=black, free=~self.known)
@@ -102,14 +108,17 @@ class Generation(Question):
         def flat(x: Tensor) -> np.ndarray:
             return x.flatten(1).cpu().numpy().astype(np.float64)
 
-        known = self.known.flatten().cpu().numpy()
-        self.linear = [
-            torch.from_numpy(x).float().to(where).clamp(-1, 1).unflatten(1, shape)
-            for x in (
-                gaussian.denoise(flat(noisy[0]), asked.noise),
-                gaussian.complete(flat(halved[0]), known),
-            )
-        ]
+        self.linear: dict[str, Tensor] = {}  # task -> its images, guessed; none without a Gaussian
+        if gaussian:
+            known = self.known.flatten().cpu().numpy()
+            guesses = {
+                "denoise": gaussian.denoise(flat(noisy[0]), asked.noise),
+                "complete": gaussian.complete(flat(halved[0]), known),
+            }
+            self.linear = {
+                task: torch.from_numpy(x).float().to(where).clamp(-1, 1).unflatten(1, shape)
+                for task, x in guesses.items()
+            }
 
     @torch.no_grad()
     def answer(self, model):
@@ -141,25 +150,36 @@ class Generation(Question):
 
     def shared(self):
         """Errors at the start, and of linear guesses."""
-        denoised, completed = self.linear
-        values = {
+        answer, tasks = Answer(), {"denoising": self.noisy, "completion": self.halved}
+        if not self.linear:
+            pixels = self.known.numel()
+            why = f"{pixels:,} pixels: the covariance of at most {linear.LARGEST:,} is held"
+            answer = Answer.missing({f"{task.name}_error_linear": why for task in tasks.values()})
+        for picture, task in tasks.items():
+            if task.name in self.linear:
+                guess = self.linear[task.name]
+                answer.values[f"{task.name}_error_linear"] = task.error(guess)
+                answer.pictures[picture] = task.picture(guess)
+        answer.values |= {
             "denoise_error_noisy": self.noisy.error(self.noisy.given),
-            "denoise_error_linear": self.noisy.error(denoised),
             "complete_error_mean": self.halved.error(self.halved.given),
-            "complete_error_linear": self.halved.error(completed),
             "sample_distance_test": self._to_nearest(images.to_uint8(self.noisy.truth)),
         }
-        pictures = {
-            "denoising": self.noisy.picture(denoised),
-            "completion": self.halved.picture(completed),
-        }
-        return Answer(values, pictures=pictures)
+        return answer
 
     def _to_nearest(self, pictures: np.ndarray) -> float:
         """Root mean squared distance per pixel to the nearest training image, mean over images."""
         x = images.from_uint8(pictures).flatten(1)
-        least = torch.cdist(x, self.train).amin(dim=1)
+        distances = [torch.cdist(x, part).amin(dim=1) for part in self._train()]
+        least = torch.stack(distances).amin(dim=0)
         return (least / np.sqrt(x.shape[1])).mean().item()
+
+    def _train(self) -> Iterator[Tensor]:
+        """Training images (n, K), on the host, as many at once as fit."""
+        train = self.material.train
+        step = max(1, AT_A_TIME // int(np.prod(train.shape[1:])))
+        for i in range(0, len(train), step):
+            yield images.from_uint8(train[i : i + step]).flatten(1)
 
 
 def _rows(*sets: np.ndarray) -> np.ndarray:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Parts = Callable[[], Iterable[Array]]  # the same flattened images (n, K) each time, some at once
+LARGEST = 2**14  # pixels whose covariance is held, of 2 GiB
+
+
+def mean(parts: Parts) -> Array:
+    """(K,)"""
+    sums = [(x.sum(axis=0), len(x)) for x in parts()]
+    return np.sum([total for total, _ in sums], axis=0) / sum(n for _, n in sums)
 
 
 @dataclass(frozen=True)
@@ -18,9 +27,15 @@ class Gaussian:
     cov: Array
 
     @classmethod
-    def of(cls, x: Array) -> Gaussian:
-        """From images (N, K)."""
-        return cls(x.mean(axis=0), np.cov(x, rowvar=False))
+    def of(cls, parts: Parts) -> Gaussian:
+        """From images, read twice."""
+        middle, n = mean(parts), 0
+        products = np.zeros((len(middle), len(middle)))
+        for x in parts():
+            centred = (x - middle).T
+            products += centred @ centred.T
+            n += len(x)
+        return cls(middle, products * (1 / (n - 1)))
 
     def denoise(self, x: Array, sd: float) -> Array:
         """Wiener's filter: E[x | x + noise] under the Gaussian, noise of standard deviation `sd`.
