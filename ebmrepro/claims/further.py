@@ -7,6 +7,7 @@ numbers as the seeds of the run, so that an edit of params.yaml or of a method l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ebmrepro.config import forms
@@ -37,3 +38,10 @@ def seeds(root: Path, suite: str, settings: Params) -> dict[str, list[int]]:
         ]
         for name, own in there.items()
     }
+
+
+def in_words(seeds: Sequence[int], entries: Sequence[carried.Entry], features: bool) -> str:
+    """What these further seeds are; `features`: something was measured in those of a DBN."""
+    how = f"seeds {seeds[0]} to {seeds[-1]}, {len(seeds)} of them, are {carried.in_words(entries)}"
+    own = "; in features of the DBN of the first of them" if features else ""
+    return f"Beside the seeds of the run, {how}{own}."

@@ -193,19 +193,21 @@ class Files:
         if any(seeds != own[0] for seeds in own):
             common = ", ".join(map(str, self.seeds_of(statistic)))
             lines.append(f"Paired over the seeds that all of its systems have: {common}.")
-        besides = [k for k in self.seeds_of(statistic) if self.further and k not in self.seeds]
-        if besides:
-            of = [
-                self._provenance.get((name, k)) for name in form.systems(statistic) for k in besides
-            ]
-            how = carried.in_words(entry for entry in of if entry)
-            span = f"seeds {besides[0]} to {besides[-1]}, {len(besides)} of them, are"
-            lines.append(f"Beside the seeds of the run, {span} {how}; by `ebmrepro campaign`.")
         for _, part in form.parts(statistic):
             if isinstance(part, form.Document):
                 with contextlib.suppress(Missing):
                     lines.append(self._document(part.stage)[1].protocol.get(part.value))
         return list(dict.fromkeys(line for line in lines if line))
+
+    def beside(self, statistic: object) -> list[str]:
+        """What is to be known of its seeds that are not of the run."""
+        names = form.systems(statistic)
+        seeds = [k for k in self.seeds_of(statistic) if self.further and k not in self.seeds]
+        if not seeds:
+            return []
+        entries = [self._provenance.get((name, k)) for name in names for k in seeds]
+        features = any("_dbn" in name for _, key, name in form.names(statistic) if key == "measure")
+        return [further.in_words(seeds, [entry for entry in entries if entry], features)]
 
     def _document(self, stage: str) -> tuple[Path, Measurement]:
         where = Path("results") / ("" if stage == "fundamentals" else self.suite) / stage

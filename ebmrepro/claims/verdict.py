@@ -263,7 +263,7 @@ class _Judge:
             "statistic": wording.statistic(statistic),
             "rule": wording.rule(self.test.rule, self.test.smallest),
             "values": values,
-            "protocol": wording.protocols(statistic),
+            "protocol": [*wording.protocols(statistic), *self.files.beside(statistic)],
             "fraction": self._trained()[0],
         }
 
