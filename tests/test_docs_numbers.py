@@ -7,6 +7,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,3 +133,113 @@ def test_what_is_said_of_began_on_faces_is_what_was_measured():
     small, middle, large = by_heart
     assert f"{small:.2f} times that on training images with a code of 16, {middle:.2f}" in text
     assert f"with 64, {large:.2f} with the 128" in text
+
+
+def rows(page: str, *columns: str) -> list[dict[str, str]]:
+    """By the names of its columns, each row of the one table of a page that has all of these."""
+    tables = [
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+        for table in re.findall(r"(?:^\|.*\|\n)+", (DOCS / page).read_text(), re.M)
+    ]
+    ((heading, _, *found),) = [table for table in tables if {*columns} <= {*table[0]}]
+    return [dict(zip(heading, row, strict=True)) for row in found]
+
+
+def carried(place: str) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
+    """Epochs of each kind that the first seed was trained for; by seed, of all as long as that,
+    the measures, with the margin at first and the ends of the curves among them."""
+    lengths, measures = [], {}
+    for folder in sorted((ROOT / "results" / place).glob("*/")):
+        card = json.loads((folder / "metrics.json").read_text())
+        lengths.append({key: n["run"] for key, n in card["budget"]["epochs"].items()})
+        if lengths[-1] != lengths[0]:
+            continue
+        curves = [*csv.DictReader((folder / "curves.csv").read_text().splitlines())]
+        margins = [m for epoch in curves if (m := float(epoch.get("magan/margin") or 0))]
+        ends = {f"last {key}": float(end) for key, end in curves[-1].items() if end}
+        measures[folder.name] = card["values"] | ends | {"first margin": next(iter(margins), None)}
+    return lengths[0], measures
+
+
+@pytest.mark.parametrize(
+    ("page", "place", "lengths", "kind", "columns"),
+    [
+        (
+            "papers/dbn.md",
+            "mnist/dbn",
+            {
+                "epochs of each RBM": "rbm_epochs",
+                "of fine-tuning, of these softmax layer only": "finetune_epochs",
+            },
+            "",
+            {
+                "pretrained": ("error_pretrained", PERCENT),
+                "random start": ("error_random", PERCENT),
+            },
+        ),
+        (
+            "papers/began.md",
+            "fashion_mnist/began",
+            {"epochs": "epochs"},
+            "",
+            {
+                "`fd_dbn`": ("fd_dbn", (1, 1)),
+                "classes covered": ("classes_covered", (1, 0)),
+                r"$M_{\text{global}}$, seed 0": ("M_global", (1, 3)),
+            },
+        ),
+        (
+            "papers/magan.md",
+            "mnist/magan",
+            {"epochs": "epochs"},
+            "(`unit_mlp`)",
+            {
+                "$m_0$": ("first margin", (1, 1)),
+                "energy of fakes, last epoch": ("last energy/fake", (1, 1)),
+                "hinge active, last epoch": ("last hinge/active", (1, 2)),
+                "classes covered": ("classes_covered", (1, 0)),
+                "`fd_dbn`": ("fd_dbn", (1, 1)),
+            },
+        ),
+    ],
+)
+def test_the_row_as_long_as_the_results_has_their_numbers_from_the_first_seed_on(
+    page: str,
+    place: str,
+    lengths: dict[str, str],
+    kind: str,
+    columns: dict[str, tuple[str, tuple[float, int]]],
+):
+    counts, measures = carried(place)
+    as_long = [
+        row
+        for row in rows(page, *lengths, *columns)
+        if all(re.match(rf"{counts[key]}\b", row[column]) for column, key in lengths.items())
+        and any(kind in cell for cell in row.values())
+    ]
+    assert len(as_long) == 1, f"{page}: rows of results/{place}, trained for {counts}"
+    for column, (measure, (times, digits)) in columns.items():
+        told = as_long[0][column].removesuffix(" %").split(", ")
+        found = [f"{times * each[measure]:.{digits}f}" for each in measures.values()]
+        assert told == found[: len(told)], column
+    assert as_long[0].get("seeds") in (None, ", ".join(measures))
+
+
+def test_what_is_said_of_classifiers_on_mnist_is_what_was_measured():
+    text = " ".join((DOCS / "papers/dbn.md").read_text().split())
+    measures = carried("mnist/dbn")[1].values()
+    random = 100 * sum(each["error_random"] for each in measures) / len(measures)
+    assert f"From random weights our mean is the published {random:.1f} %" in text
+    apart = {}
+    for start in ("pretrained", "random"):
+        layers = [[each[f"grad_norm_{start}_{i}"] for i in (1, 2, 3, 4)] for each in measures]
+        apart[start] = sum(max(norms) / min(norms) for norms in layers) / len(layers)
+    told = f"{apart['pretrained']:.1f} times apart from RBMs and {apart['random']:.1f} times from"
+    assert told in text
+
+
+def test_what_is_said_of_the_first_margin_on_digits_is_what_was_measured():
+    text = " ".join((DOCS / "papers/magan.md").read_text().split())
+    _, measures = carried("digits/magan")
+    (seed,) = re.findall(r"On digits, by hand at seed (\d)", text)
+    assert f", not {measures[seed]['first margin']:.1f}, and the margin" in text

@@ -143,7 +143,7 @@ def test_a_checkout_lies_anywhere_or_it_is_said_that_mlflow_keeps_nothing_there(
     if said:
         with (
             pytest.raises(store.TrackingError, match=re.escape(said)) as error,
-            store.one_line(Path()),
+            store.as_tracking_error(Path()),
         ):
             store.Store(Path())
         assert "\n" not in str(error.value) and len(str(error.value)) < 250

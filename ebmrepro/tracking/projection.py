@@ -23,7 +23,14 @@ from ebmrepro.runs import layout, results
 from ebmrepro.system import reading
 from ebmrepro.system.reading import known
 from ebmrepro.tracking import views
-from ebmrepro.tracking.store import Store, TrackingError, home, logged, one_line, set_aside_unusable
+from ebmrepro.tracking.store import (
+    Store,
+    TrackingError,
+    as_tracking_error,
+    home,
+    logged,
+    set_aside_unusable,
+)
 from ebmrepro.tracking.verdicts import sync_claims
 
 if TYPE_CHECKING:
@@ -43,7 +50,7 @@ def sync_all(root: Path, trainings: Iterable[Training], *, anew: bool = False) -
     Raises TrackingError when the store cannot be reached or a file is damaged.
     """
     runs = list(trainings)
-    with one_line(root):
+    with as_tracking_error(root):
         store = Store(root)
         synced = [run for run in runs if sync(store, run, anew=anew)]
         for suite in sorted({run.suite for run in runs}):
@@ -61,7 +68,7 @@ def rebuild(root: Path) -> list[Training]:
     keys = {path.parent.parts[-3:] for path in files}
     found = (each for each in keys if layout.SEED.fullmatch(each[2]))
     runs = sorted(Training(suite, name, int(seed)) for suite, name, seed in found)
-    with one_line(root):
+    with as_tracking_error(root):
         set_aside_unusable(root)
     return sync_all(root, runs, anew=True)
 

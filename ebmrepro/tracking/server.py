@@ -14,7 +14,7 @@ from pathlib import Path
 from ebmrepro.config.params import Training
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import projection, views
-from ebmrepro.tracking.store import Store, TrackingError, home, one_line, tracking_uri
+from ebmrepro.tracking.store import Store, TrackingError, as_tracking_error, home, tracking_uri
 
 CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"  # else the page opens on GenAI
 
@@ -31,7 +31,7 @@ def serve(root: Path, trainings: Iterable[Training], port: int) -> int:
     synced = projection.sync_all(root, trainings)
     print(projection.in_words(synced, trainings), flush=True)
     suites = list(dict.fromkeys(run.suite for run in synced))
-    with one_line(root):
+    with as_tracking_error(root):
         store = Store(root)
         first = {run.suite: run.seed for run in reversed(synced)}
         pages = {

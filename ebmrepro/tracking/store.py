@@ -79,7 +79,7 @@ def tracking_uri(root: Path) -> str:
 
 
 @contextlib.contextmanager
-def one_line(root: Path) -> Iterator[None]:
+def as_tracking_error(root: Path) -> Iterator[None]:
     """Turn whatever the store or a damaged file raises into one printable line."""
     try:
         yield

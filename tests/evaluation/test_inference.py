@@ -71,6 +71,18 @@ def test_what_is_kept_is_what_was_measured(data, tmp_path: Path):
         assert np.array_equal(kept["pictures"], images[kept["numbers"]])
 
 
+def test_what_is_hardly_right_is_so_by_the_papers_own_way(data, tmp_path: Path, monkeypatch):
+    """The first that a model has."""
+    own, labels = np.log(np.resize(P, (24, 3))), data[1]
+    scores = {"own": own, "other": own[:, ::-1], "third": np.roll(own, 1, axis=1)}
+    monkeypatch.setattr(inference, "infer", lambda *_: (scores, labels))
+    inference.measure("blobs", small.build("dbn_updown").eval(), ASKED, 3, tmp_path)
+    close = [inference.close(each, labels).tolist() for each in scores.values()]
+    assert close[0] not in close[1:]
+    with np.load(tmp_path / "labels.npz", allow_pickle=False) as kept:
+        assert kept["close"].tolist() == close[0]
+
+
 def test_only_the_worst_are_kept_as_pictures(data, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(inference, "KEPT", 1)
     inference.measure("blobs", small.build("dbn_updown").eval(), ASKED, 3, tmp_path)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ebmrepro.config import declarations, params
 from ebmrepro.evaluation import in_inception, kept, reference
 from ebmrepro.metrics import fid, memorisation
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.flags import COPIES
+from ebmrepro.networks import images
 from ebmrepro.system.errors import UserError
 
 SHIPPED = params.load(declarations.METHODS.parents[1] / "params.yaml")
@@ -45,7 +47,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Params:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reference, "Classifier", Made)
     monkeypatch.setattr(reference.data, "read", lambda _, split: (SPLITS[split], None))
-    monkeypatch.setattr(reference.data, "describe", lambda _: {})
+    monkeypatch.setattr(reference.data, "describe", lambda place: {"name": place.name})
     monkeypatch.setattr(in_inception.inception, "find_weights", lambda: (None, "no weights"))
     for seed in (3, 4):
         weights = tmp_path / f"models/digits/dbn/{seed}/model.safetensors"
@@ -86,6 +88,25 @@ def test_a_row_has_as_many_images_as_a_system(project: params.Params):
     seen = {image.tobytes() for image in SPLITS["train"]}
     assert all(image.tobytes() in seen for image in rows["copies"])
     assert np.array_equal(rows["mean"][5, 0], SPLITS["train"].mean(axis=0)[0].round())
+
+
+def test_a_report_learns_what_real_images_are_without_the_data(project: params.Params):
+    measured(project)
+    place = Path("results/digits/reference")
+    shown = np.array(Image.open(place / "real.png"))
+    assert np.array_equal(shown, images.grid(SPLITS["test"][:64], columns=8))
+    own, told = (
+        json.loads(path.read_text())
+        for path in (Path("reference/digits/reference.json"), place / "reference.json")
+    )
+    assert (told["split"], told["count"]) == ("test", len(SPLITS["test"]))
+    asked = project.suites["digits"].evaluate
+    block = asked.model_dump(exclude_none=True)
+    assert told == own | {"dataset": {"name": "digits"}, "evaluate": block}
+    assert told["extractor_sha256"] == 64 * "3" and told["second_extractor_sha256"] == 64 * "4"
+    copies = reference._rows(SPLITS["train"], asked)["copies"]
+    found = reference.Extractor("digits", project).measure(copies, own)
+    assert told["protocol"] == found.protocol
 
 
 def test_copies_are_looked_for_among_all_training_images_or_evenly_spaced_ones(

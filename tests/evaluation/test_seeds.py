@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from PIL import Image
 from ebmrepro import data
 from ebmrepro.config import params
 from ebmrepro.evaluation import evaluate, reference
+from ebmrepro.methods.base import Method
 from ebmrepro.networks.images import from_uint8, grid
 from ebmrepro.runs import models, run
+from ebmrepro.runs import results as run_results
 
 SEEDS = (3, 4)
 FILES = ("metrics.json", "energies.npz", "samples.png")
@@ -78,6 +81,30 @@ def test_two_seeds_are_two_models_measured_and_drawn_from_by_themselves(trained:
     # One model under two seeds is drawn from twice, or an interval would not hold that spread.
     shutil.copytree("models/digits/ebgan/4", "models/digits/ebgan/3")
     assert results(3, trained)["drawn"] != second["drawn"]
+
+
+def test_what_a_method_says_of_its_measures_and_of_its_curves_is_among_its_results(
+    trained: params.Params, monkeypatch: pytest.MonkeyPatch
+):
+    told: dict[str, Any] = {}
+
+    def recount(self: Method, curves: dict[str, Any]) -> dict[str, float]:
+        told["curves"] = curves
+        return {"chances": 5.0}
+
+    monkeypatch.setattr(Method, "recount", recount)
+    monkeypatch.setattr(Method, "flags", {"fd_dbn": "beware"})
+    path = Path("models/digits/ebgan/4/curves.csv")
+    heading, last = (line.split(",") for line in path.read_text().splitlines())
+    last[heading.index("hinge/active")] = "0"
+    path.write_text(f"{','.join(heading)}\n{','.join(last)}\n")
+    found = json.loads(results(4, trained)["metrics.json"])
+    assert found["values"]["chances"] == 5 and found["flags"]["fd_dbn"] == "beware"
+    assert found["values"]["fd_dbn"] > 0  # what is said of a measure leaves it there
+    assert "hinge" in found["flags"]["hinge_active"]  # of the curves, whatever the method
+    own = run_results.curves(path)
+    assert told["curves"].keys() == own.keys() and len(own["energy/fake"]) == 1
+    assert all(np.array_equal(told["curves"][key], own[key], equal_nan=True) for key in own)
 
 
 def test_a_model_from_its_folder_or_from_a_seed_is_in_evaluation_mode(trained: params.Params):

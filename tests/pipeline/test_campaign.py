@@ -76,7 +76,11 @@ def test_trainings_come_in_the_order_of_the_file(project: Path):
 
 
 def test_what_is_carried_at_the_length_asked_for_is_passed_over(project: Path):
-    part = 0.05 * params.load().suites["again"].methods["ebgan"].epoch_fraction
+    tree = trainings.read_params(project)
+    tree["again"] |= {"budget": 0.2}  # not that of digits
+    tree["again"]["methods"]["ebgan"] |= {"epoch_fraction": 0.5}  # nor that of another block
+    write(project, tree)
+    part = 0.2 * 0.5
     carry("ebgan", 0, part, 60)
     carry("ebgan", 1, part / 2, 90)  # half of it: again, and whole
     first, second, *_ = items()

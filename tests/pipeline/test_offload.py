@@ -212,6 +212,49 @@ def test_what_does_not_fit_goes_on_in_a_later_pack_and_ends_with_the_same_bytes(
     assert not list((here / ".ebmrepro/checkpoints").glob("*/*/*.pt"))
 
 
+OWN, OTHER = "a" * 64, "b" * 64  # fingerprints
+
+
+def checkpoint(root: Path, step: int, fingerprint: str = OWN, made_with: str = "cpu") -> Path:
+    """As a training leaves it in `root`; its folder."""
+    folder = root / ".ebmrepro/checkpoints" / fingerprint / made_with
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"suite": "digits", "method": "ebgan", "seed": 0, "epochs": 4, "steps": 1044}
+    (folder / "about.json").write_text(json.dumps(about))
+    (folder / f"{step:012d}-{'c' * 64}.pt").write_text(f"step {step} in {root.name}")
+    return folder
+
+
+@pytest.mark.parametrize("own", [None, 990, 1010, 1020])
+def test_a_checkpoint_is_taken_where_it_is_ahead_of_the_one_here_of_its_kind(
+    own: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for root in (here, there):  # begun, and nothing saved
+        next(checkpoint(root, 0).glob("*.pt")).unlink()
+    checkpoint(here, 1040, made_with="cuda")  # which goes on with it on no CPU
+    checkpoint(here, 1040, OTHER)
+    checkpoint(there, 1030, OTHER, "cuda")
+    assert take._put_aside(OWN, there) == "put aside before its first checkpoint"
+    for step in (1000, 1010):  # of which the last goes on
+        checkpoint(there, step)
+    if own is not None:
+        checkpoint(here, own)
+    ahead = own is None or own < 1010
+    before = {path for path in here.rglob("*.pt")}
+    said = take._put_aside(OWN, there)
+    taken = {path.relative_to(here): path.read_text() for path in {*here.rglob("*.pt")} - before}
+    if ahead:
+        assert said == "checkpoint of step 1,010 of 1,044"
+        (path,) = (there / ".ebmrepro/checkpoints" / OWN / "cpu").glob("*1010-*")
+        assert taken == {path.relative_to(there): "step 1010 in there"}
+        assert (here / path.relative_to(there)).with_name("about.json").exists()
+    else:
+        assert said == "its checkpoint of step 1,010 is not ahead of the one here" and not taken
+
+
 @pytest.mark.slow
 def test_results_of_a_part_of_the_data_say_so(here: Path, bare: Path):
     folder = packed(images=500)

@@ -234,6 +234,34 @@ def test_a_frozen_magan_is_not_called_magan_without_a_word(committed: Path):
     assert f"commit {found.commit}" in html and found.lines[0] in html
 
 
+@pytest.mark.parametrize(
+    ("head", "before", "after", "said"),
+    [
+        (
+            "    began__gamma_low:\n",
+            "gamma: 0.7",
+            "gamma: 0.6",
+            "BEGAN, gamma low of digits: hparams.gamma is 0.6, committed is 0.7.",
+        ),
+        (
+            "  dbn:\n",
+            "cd_steps: 1",
+            "cd_steps: 2",
+            "DBN of digits: hparams.cd_steps is 2, committed is 1.",
+        ),
+    ],
+)
+def test_a_variant_that_is_run_and_the_judge_are_held_to_what_is_committed(
+    committed: Path, head: str, before: str, after: str, said: str
+):
+    text = (committed / "params.yaml").read_text()
+    place = text.index(before, text.index(head))
+    changed = text[:place] + after + text[place + len(before) :]
+    (committed / "params.yaml").write_text(changed)
+    found = uncommitted.find(committed)
+    assert found is not None and found.lines == [said]
+
+
 def test_a_smaller_budget_and_a_new_system_are_named_and_what_is_not_shown_is_not(committed: Path):
     edit(committed, "  budget: 1.0", "  budget: 0.01")
     edit(committed, "  variants: [", "  variants: [magan__he, ")

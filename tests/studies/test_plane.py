@@ -237,6 +237,31 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
     assert ">nan<" not in text
 
 
+def test_an_error_is_the_worst_of_its_seeds_and_in_a_row_of_all_densities_of_these():
+    from ebmrepro.report import plane
+    from ebmrepro.report.blocks import Table
+
+    measures = ("log_z_grid_error", "log_ratio_gap", "log_ratio_shift")
+    values = {
+        f"{measure}_{density}@{way}": {"0": 0.0 if measure == "log_ratio_shift" else 1e-9}
+        for measure in measures
+        for density in ALL
+        for way in ("cd", "ml", "ebgan")
+    }
+    values["log_z_grid_error_moons@ml"] = {"0": 3e-4, "1": 5e-4, "2": 1e-4}
+    values["log_ratio_gap_moons@ml"] = {"0": 2e-5, "1": 7e-5, "2": 1e-5}
+    found = plane.Found(SMALL, {"values": values}, {}, {})
+    errors = {title: cells[-1].main for title, cells in plane._likelihood(found)}
+    assert errors["Two moons: maximum likelihood"] == "5e-04"
+    assert errors["Two moons: contrastive divergence"] == "1e-09"
+    assert errors["Two moons: true density"] == "–"
+    (table,) = plane._ratio(found)
+    assert isinstance(table, Table)
+    shown = {title: [cell.main for cell in cells[:2]] for title, cells in table.rows}
+    assert shown["Maximum likelihood"] == ["7e-05", "0"]
+    assert shown["EBGAN"] == ["1e-09", "0"]
+
+
 def test_a_broken_document_is_named(tmp_path: Path):
     from ebmrepro.report import plane
 
