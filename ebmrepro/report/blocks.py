@@ -171,7 +171,9 @@ class Finding(Block):
 
 @dataclass(frozen=True)
 class Row:
-    """A claim in a matrix: its address, its name, its sentence, a verdict for each column."""
+    """A claim in a matrix: its address, its name, its sentence, a verdict for each column of its
+    group.
+    """
 
     anchor: str
     link: Link
@@ -181,8 +183,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix(Block):
-    columns: Sequence[str]
-    groups: Sequence[tuple[str, Sequence[Row]]]  # a paper and its claims
+    groups: Sequence[tuple[str, Sequence[str], Sequence[Row]]]  # a paper, its columns, its claims
 
 
 @dataclass(frozen=True)

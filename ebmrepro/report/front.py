@@ -230,30 +230,31 @@ def _suite(name: str) -> str:
 
 
 def _matrix(judged: Judged) -> Sequence[Block]:
-    """Claims of which a suite said anything, against the suites that said anything."""
-    said = [
-        j["suite"]
-        for claim in judged.claims.values()
-        for j in claim["judgements"]
-        if j["verdict"] != NOT_RUN
-    ]
-    columns = [suite for suite in (*judged.results, claims.ANYWHERE) if suite in said]
-    groups: dict[str, list[Row]] = {}
-    absent = 0
+    """Of each paper, the claims of which a suite said anything, against the suites that did."""
+    suites = (*judged.results, claims.ANYWHERE)
+    papers: dict[str, list[tuple[Told, dict[str, str]]]] = {}
     for claim in judged.claims.values():
-        verdicts = {j["suite"]: j["verdict"] for j in claim["judgements"]}
-        if {verdicts.get(suite, NOT_RUN) for suite in columns} == {NOT_RUN}:
-            absent += 1
-            continue
-        links = [Link("", judged.address(claim, suite)) for suite in columns]
-        marks = [(verdicts.get(suite, ""), at) for suite, at in zip(columns, links, strict=True)]
-        link = Link(claim["id"], judged.address(claim, ""))
-        row = Row(f"claim-{claim['id']}", link, claim["claim"], marks)
-        groups.setdefault(claim["paper_title"], []).append(row)
-    if not groups:
+        verdicts = {j["suite"]: j["verdict"] for j in claim["judgements"] if j["suite"] in suites}
+        if {*verdicts.values()} - {NOT_RUN}:
+            papers.setdefault(claim["paper_title"], []).append((claim, verdicts))
+    if not papers:
         return []
-    text = WORDS.text("matrix", n=absent)
-    return [Matrix([*map(_suite, columns)], list(groups.items())), text]
+    groups = []
+    for paper, own in papers.items():
+        said = {suite for _, verdicts in own for suite, v in verdicts.items() if v != NOT_RUN}
+        columns = [suite for suite in suites if suite in said]
+        rows = [
+            Row(
+                f"claim-{claim['id']}",
+                Link(claim["id"], judged.address(claim, "")),
+                claim["claim"],
+                [(verdicts.get(s, ""), Link("", judged.address(claim, s))) for s in columns],
+            )
+            for claim, verdicts in own
+        ]
+        groups.append((paper, [*map(_suite, columns)], rows))
+    absent = len(judged.claims) - sum(map(len, papers.values()))
+    return [Matrix(groups), WORDS.text("matrix", n=absent)]
 
 
 # The lecture's figures -------------------------------------------------------------------------
