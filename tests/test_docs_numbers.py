@@ -245,3 +245,20 @@ def test_what_is_said_of_magan_on_digits_is_what_was_measured():
     assert f", not {min(margins):.1f} to {max(margins):.1f}, and the margin" in text
     mean = sum(distances) / len(distances)
     assert f" against {mean:.2f} ({min(distances):.2f} to {max(distances):.2f}), 7 or 8" in text
+
+
+def test_what_is_said_of_up_down_on_mnist_is_what_was_measured():
+    text = " ".join((DOCS / "papers/dbn_updown.md").read_text().split())
+    card = json.loads((ROOT / "results/mnist/dbn_updown/0/metrics.json").read_text())
+    error = {key: 100 * value for key, value in card["values"].items() if "error_" in key}
+    own, more = (
+        error["error_updown"],
+        {key: each - error["error_updown"] for key, each in error.items()},
+    )
+    assert card["budget"]["epoch_fraction"] == 1 and "seed 0 ran the whole budget" in text
+    assert f"It errs on {own:.2f} % of the test digits" in text
+    assert f"and on {error['error_greedy']:.2f} % before up-down" in text
+    assert f"A sampled pass errs {more['error_updown_sampled']:.2f} points more often" in text
+    assert f"of the label {more['error_updown_gibbs']:.1f} points more" in text
+    assert abs(more["error_updown_averaged"]) < 0.05
+    assert f"of {card['values']['classes_covered']:.0f} of the 10 digits" in text
