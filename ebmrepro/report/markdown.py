@@ -92,7 +92,7 @@ def _heading(column: blocks.Column) -> str:
 
 def _cell(cell: blocks.Cell) -> str:
     main = f"**{escape(cell.main)}**" if cell.best else escape(cell.main)
-    notes = "".join(f"<sup>{n}</sup>" for n in cell.notes)
+    notes = f"<sup>{', '.join(map(str, cell.notes))}</sup>" if cell.notes else ""
     small = f"<br><sub>{escape(cell.small)}</sub>" if cell.small else ""
     return f"{main}{notes}{small}"
 

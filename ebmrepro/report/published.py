@@ -45,16 +45,14 @@ def _rows(
     runs = [run for system in behind for run in system.runs]
     found = []
     for at, part in enumerate(judgement["parts"]):
-        protocol = ", ".join(str(numbers.cite(notes, line)) for line in part["protocol"])
+        protocol = tuple(numbers.cite(notes, line) for line in part["protocol"])
+        command = numbers.cite(notes, judgement["command"])
         here = part["estimate_in_words"] or part["reason"]
         cells = [
             Cell("") if at else Cell(claim["published_in_words"], source(claim)),
-            Cell(here, f"{part['statistic']}; to hold: {part['rule']}"),
-            Cell(f"{MARKS[part['verdict']]} {part['verdict']}"),
-            Cell(share(behind)),
-            timed(runs, notes),
-            Cell(protocol or numbers.NOT_APPLICABLE),
-            Cell(str(numbers.cite(notes, judgement["command"]))),
+            Cell(here, f"{part['statistic']}; to hold: {part['rule']}", protocol),
+            Cell(f"{MARKS[part['verdict']]}\N{NO-BREAK SPACE}{part['verdict']}", notes=(command,)),
+            spent(share(behind), runs, notes),
         ]
         found.append((WORDS["again"] if at else claim["claim"], cells))
     return found
@@ -74,12 +72,12 @@ def part(run: Run) -> float | None:
     return (run.measured or {}).get("budget", {}).get("epoch_fraction")
 
 
-def timed(runs: Sequence[Run], notes: list[str]) -> Cell:
-    """How long these trainings took, with a note on what machine."""
+def spent(share: str, runs: Sequence[Run], notes: list[str]) -> Cell:
+    """What share of the budget these trainings had, and how long they took on which machine."""
     machine, told = hardware(runs)
     time, _, rest = told.partition("; ")
     note = numbers.cite(notes, "; ".join(filter(None, (machine, rest))))
-    return Cell(time or numbers.NOT_APPLICABLE, notes=(note,))
+    return Cell(share, time, (note,))
 
 
 def precision(runs: Sequence[Run]) -> str:

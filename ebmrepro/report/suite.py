@@ -234,8 +234,7 @@ def _on(run: Run, notes: list[str]) -> Sequence[Cell]:
     """What a carried training ran on."""
     share, known = published.part(run), run.provenance or {}
     return [
-        Cell(f"{100 * share:.3g} %" if share else numbers.NOT_APPLICABLE),
-        published.timed([run], notes),
+        published.spent(f"{100 * share:.3g} %" if share else numbers.NOT_APPLICABLE, [run], notes),
         Cell(_short(known.get("commit"))),
     ]
 

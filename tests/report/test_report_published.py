@@ -7,10 +7,11 @@ from typing import Any
 import made_up
 import pytest
 
-from ebmrepro.report import published
+from ebmrepro.report import page, published
 from ebmrepro.report import suite as of_suite
-from ebmrepro.report.blocks import Table, Text
+from ebmrepro.report.blocks import Section, Table, Text
 from ebmrepro.report.gather import Run, Suite, gather
+from ebmrepro.report.markdown import markdown
 
 
 @pytest.fixture
@@ -88,6 +89,14 @@ def test_how_much_was_run_is_said_of_the_systems_that_a_row_rests_on(of_digits: 
     assert isinstance(table, Table)
     ((_, cells),) = table.rows
     assert cells[3].main == "50 %" != published.share(systems)
+
+
+def test_a_number_s_notes_are_told_apart(of_digits: Suite):
+    part = judgement("2")["parts"][0] | {"protocol": ["on which images", "by which classifier"]}
+    blocks = published.rows(of_digits, [claim(judgement() | {"parts": [part]})])
+    sections = [Section("digits", "Digits", blocks)]
+    assert "2<sup>1, 2</sup>" in markdown(sections)
+    assert "2</span><sup>1, 2</sup>" in page.alone("Digits", sections, ".")
 
 
 def test_a_training_that_rounds_its_products_says_so_wherever_its_hardware_is_told():
