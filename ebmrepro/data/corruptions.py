@@ -11,11 +11,16 @@ import numpy as np
 
 from ebmrepro.networks.images import HALF
 
+AT_ONCE = 500  # images whose noise is held in memory, as float64
+
 
 def noisy(images: np.ndarray, amount: float, seed: int) -> np.ndarray:
     """Gaussian noise of standard deviation `amount`, in units of pixel values in [-1, 1]."""
-    noise = np.random.RandomState(seed).standard_normal(images.shape)
-    return _uint8(images + amount * HALF * noise)
+    random, out = np.random.RandomState(seed), np.empty_like(images)
+    for i in range(0, len(images), AT_ONCE):
+        part = images[i : i + AT_ONCE]
+        out[i : i + AT_ONCE] = _uint8(part + amount * HALF * random.standard_normal(part.shape))
+    return out
 
 
 def occluded(images: np.ndarray, amount: float, seed: int) -> np.ndarray:

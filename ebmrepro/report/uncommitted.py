@@ -1,7 +1,7 @@
 """What params.yaml says that the last commit does not: a report of it must not pass for that one.
 
-Of parameters that the report shows, that is: of the suites and systems that `run` names. Results
-follow from params.yaml and code; only the first changes what a system *is*.
+Of parameters that the report shows, that is: of the suites, systems and studies that `run` names.
+Results follow from params.yaml and code; only the first changes what a system *is*.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from ebmrepro.report import words
 from ebmrepro.system import git
 
 FILE = "params.yaml"
+# Blocks of a suite that are run where this list of `run` names it.
+STUDIES = {"grid": "grids", "classifiers": "classifiers", "linear_codes": "linear_codes"}
 Tree = Mapping[str, Any]
 
 
@@ -40,9 +42,9 @@ def find(root: Path) -> Uncommitted | None:
 
 def _lines(now: Tree, before: Tree) -> Iterator[str]:
     """Systems first: what they are is what a name says."""
-    names = [*now["run"]["methods"], *now["run"]["variants"]]
-    parts: list[tuple[str, Tree, Tree]] = []
-    for suite in now["run"]["suites"]:
+    run = now["run"]
+    names = [*run["methods"], *run["variants"]]
+    for suite in run["suites"]:
         ours, theirs = now[suite], before.get(suite, {})
         systems = {"dbn": (ours["dbn"], theirs.get("dbn"))}
         methods = theirs.get("methods", {})
@@ -53,11 +55,13 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
                 yield f"{told} is not in it."
             else:
                 yield from _differences(f"{told}: ", block, committed)
-        parts += [
-            (f"{suite}: ", {key: block}, {key: theirs.get(key)})
-            for key, block in ours.items()
-            if key not in ("methods", "grid", "dbn")
-        ]
+    studied = [suite for listed in STUDIES.values() for suite in run[listed]]
+    parts: list[tuple[str, Tree, Tree]] = [
+        (f"{suite}: ", {key: block}, {key: before.get(suite, {}).get(key)})
+        for suite in dict.fromkeys([*run["suites"], *studied])
+        for key, block in now[suite].items()
+        if key not in ("methods", "dbn") and suite in run[STUDIES.get(key, "suites")]
+    ]
     parts += [("", {key: now[key]}, {key: before.get(key)}) for key in ("run", "fundamentals")]
     for where, own, committed in parts:
         if None in committed.values():

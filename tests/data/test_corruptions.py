@@ -1,5 +1,7 @@
 """Corruptions do what they say, by the amount asked for, the same every time."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import small
@@ -36,6 +38,20 @@ def test_noise_has_the_deviation_asked_for():
     grey = np.full((50, 1, 20, 20), 128, dtype=np.uint8)
     found = (corruptions.noisy(grey, 0.2, 0) - 128.0) / corruptions.HALF
     assert found.std() == pytest.approx(0.2, rel=0.03)
+
+
+def test_the_noise_of_many_images_is_one_draw_of_which_a_part_is_held_at_a_time():
+    grey = np.full((2 * corruptions.AT_ONCE + 1, 1, 3, 3), 128, dtype=np.uint8)
+    whole = 128 + 0.2 * corruptions.HALF * np.random.RandomState(4).standard_normal(grey.shape)
+    np.testing.assert_array_equal(corruptions.noisy(grey, 0.2, 4), corruptions._uint8(whole))
+    large = np.zeros((8 * corruptions.AT_ONCE, 1, 16, 16), dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        corruptions.noisy(large, 0.2, 4)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * large.nbytes  # all at once in float64: some 16 times
 
 
 def test_a_square_covers_its_share_and_grows_in_place():

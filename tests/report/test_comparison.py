@@ -275,6 +275,22 @@ def test_a_smaller_budget_and_a_new_system_are_named_and_what_is_not_shown_is_no
     assert found.lines[1].startswith("run.variants is [magan__he, ")
 
 
+def test_a_study_that_is_run_is_held_to_what_is_committed_and_one_that_is_not_is_not(
+    committed: Path,
+):
+    text = (committed / "params.yaml").read_text()
+    head, mnist = text.split("\nmnist:\n")
+    mnist = mnist.replace("    padding: 0 ", "    padding: 2 ", 1)
+    (committed / "params.yaml").write_text(f"{head}\nmnist:\n{mnist}")
+    assert uncommitted.find(committed) is None
+    edit(committed, "  grids: []", "  grids: [mnist]")
+    found = uncommitted.find(committed)
+    assert found is not None and found.lines == [
+        "mnist: grid.padding is 2, committed is 0.",
+        "run.grids is [mnist], committed is [].",
+    ]
+
+
 def test_systems_come_first_and_what_is_new_takes_one_line(committed: Path):
     edit(committed, "    dcgan:\n", "    began__new:\n      x: 1\n    dcgan:\n")
     edit(committed, "margin_moves: true", "margin_moves: false")
