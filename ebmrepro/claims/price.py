@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ebmrepro.claims import form
+from ebmrepro.claims import form, verdict
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.measurements import Files, Missing
 from ebmrepro.claims.verdict import Part
+
+OPEN = ("undecided", "not yet")
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Price:
 
 
 def price(claim: Claim, parts: Sequence[Part], files: Files) -> Price | None:
-    """Of an undecided claim; None where nothing is open, or nothing is trained."""
-    opened = [part for part in parts if part.verdict in ("undecided", "not yet")]
+    """Of an open claim; None where it is not, or nothing is trained."""
+    if verdict.speaks([part.verdict for part in parts]) not in OPEN:
+        return None
+    opened = [part for part in parts if part.verdict in OPEN]
     statistics = [test.statistic for test in claim.tests]
     names = list(dict.fromkeys([*form.systems(statistics), *form.tour_systems(statistics)]))
-    if not opened or not names:
+    if not names:
         return None
     if any(part.needed is None and part.n > 1 for part in opened):
         return Price(None, None, None)

@@ -142,7 +142,7 @@ def undecided(found: Sequence[Any], console: Console) -> None:
     console.print(shown)
     console.print(
         "? undecided, … not yet: trained for less of the budget than the claim asks for. "
-        "Seeds: more of all, for an interval that clears the threshold four times in five at the "
+        "Seeds: more of all, for an interval that decides four times in five at the "
         "mean and spread seen. Hours: of one thread for all of them, as carried results record it."
     )
 

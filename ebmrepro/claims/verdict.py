@@ -10,6 +10,7 @@ missing need not be like what is there; a training shorter than the claim asks f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -73,13 +74,8 @@ def speaks(verdicts: Sequence[Verdict]) -> Verdict:
 
 def decide(test: Test, low: float, high: float) -> Verdict:
     """The verdict on an interval, both ends included."""
-    if test.smallest is not None and isinstance(test.rule, form.Above | form.Below):
-        threshold, size = test.rule.threshold, test.smallest
-        ratio = (test.scale or form.scale(test.statistic)) == "log"
-        less = threshold / (1 + size) if ratio else threshold - size
-        more = threshold * (1 + size) if ratio else threshold + size
-        if less < low and high < more:
-            return "no material effect"
+    if (inside := small(test)) and inside[0] < low and high < inside[1]:
+        return "no material effect"
     match test.rule:
         case form.Above(threshold=threshold):
             return "holds" if low > threshold else "fails" if high <= threshold else "undecided"
@@ -91,6 +87,16 @@ def decide(test: Test, low: float, high: float) -> Verdict:
     if least <= low and high <= most:
         return "holds"
     return "fails" if high < least or low > most else "undecided"
+
+
+def small(test: Test) -> tuple[float, float] | None:
+    """Between which numbers a difference does not matter; None where the claim does not say."""
+    if test.smallest is None or not isinstance(test.rule, form.Above | form.Below):
+        return None
+    threshold, size = test.rule.threshold, test.smallest
+    if (test.scale or form.scale(test.statistic)) == "log":
+        return threshold / (1 + size), threshold * (1 + size)
+    return threshold - size, threshold + size
 
 
 def edges(rule: form.Rule) -> tuple[float, ...]:
@@ -169,14 +175,19 @@ class _Judge:
         words |= {"scale": found.scale, **_effect(rule, known), "images": self._images(found.mean)}
         if found.by == "range":
             words["protocol"].append("Too few distinct values for an interval: their range.")
-        nearest = min(edges(rule), key=lambda edge: abs(found.mean - edge))
-        words["p"] = max(statistics.p_value(known, edge, scale) for edge in edges(rule))
         if len(known) > 1:
-            words["needed"] = statistics.seeds_needed(known, nearest, scale)
+            words["p"] = max(statistics.p_value(known, edge, scale) for edge in edges(rule))
+            words["needed"] = statistics.seeds_needed(
+                known, self._nearest(found.mean), scale, small(self.test)
+            )
         part = self._decided(words, lacking, len(known), self.least)
         if part.verdict in ("undecided", "not yet") or not self._at_ceiling():
             return part
         return Part(verdict="at ceiling", reason="both are as good as can be", **words)
+
+    def _nearest(self, mean: float) -> float:
+        """The edge of the rule that is nearest."""
+        return min(edges(self.test.rule), key=lambda edge: abs(mean - edge))
 
     def _at_ceiling(self) -> bool:
         ceiling, pair = self.test.ceiling, self.test.statistic
@@ -237,7 +248,11 @@ class _Judge:
         words |= {"mean": rho, "effect": rho, "effect_is": "ρ", "scale": "atanh"}
         if len(known) < 4:
             return Part(verdict="undecided", reason=_too_few(len(known), 4, "trainings"), **words)
-        words["low"], words["high"] = statistics.fisher(rho, len(known))
+        edge = self._nearest(rho)
+        words["low"], words["high"] = statistics.rank_interval(rho, len(known))
+        words["p"] = statistics.rank_p(rho, len(known), edge)
+        pairs = statistics.pairs_needed(rho, len(known), edge)
+        words["needed"] = pairs and math.ceil(pairs / len(trained))
         return self._decided(words, reasons, min(map(len, trained.values())), self.least)
 
     def _pooled(self, statistic: form.Pooled) -> Part:
@@ -254,6 +269,9 @@ class _Judge:
         hits = sum(round(share * count) for share, count in known)
         low, high = statistics.clopper_pearson(hits, trials)
         words |= {"mean": hits / trials, "low": low, "high": high, "n": len(known)}
+        edge, each = self._nearest(hits / trials), trials / len(known)
+        words["p"] = statistics.share_p(hits, trials, edge)
+        words["needed"] = statistics.seeds_of_trials_needed(hits / trials, each, edge)
         words["protocol"].append(f"{hits} of {trials} trials; the interval is of their binomial.")
         return self._decided(words, reasons, len(known), self.least)
 

@@ -26,7 +26,7 @@ from ebmrepro.system import reading
 WORDS = Words("plane")
 SLUG = "plane"
 COLOURS = dict(zip(film.WAYS, (PALETTE[2], PALETTE[5], PALETTE[4]), strict=True))
-SAMPLERS = {"langevin": PALETTE[4], "mala": PALETTE[5]}
+SAMPLERS = {"langevin": PALETTE[4], "mala": PALETTE[5], "langevin_noise": PALETTE[2]}
 SHOWN = ("ring", "moons", "pinwheel")  # densities whose trajectories are drawn
 PATHS = 12  # points of them
 TILE = 256  # pixels of a surface
@@ -247,7 +247,7 @@ def _steps(found: Found) -> Sequence[Block]:
     steps = enumerate(found.asked.sampling.steps, start=1)
     rows = [(f"{step:g}", found.cells(columns, i=i)) for i, step in steps]
     floor = numbers.cell(found.values("tv_step@exact"), 3)
-    rows.append(("exact draws", [floor, floor, Cell(numbers.NOT_APPLICABLE)]))
+    rows.append(("exact draws", [*[floor] * len(SAMPLERS), Cell(numbers.NOT_APPLICABLE)]))
     return WORDS.table("steps", rows, SLUG)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -20,6 +21,7 @@ from made_up_claims import (
     test_of,
     trained,
 )
+from scipy import stats
 
 from ebmrepro.claims import form, judgements, price, statistics, wording
 from ebmrepro.claims.judgements import Judgement
@@ -63,13 +65,13 @@ ACROSS = {"kind": "correlation across runs", "of": ["began", "ebgan"], "x": "fd_
 
 
 def test_a_rank_correlation_is_over_all_trainings_of_its_systems(tmp_path: Path):
-    """Ranks 1..6 in the same order: 1, half a swap short of it 1 - 6 / 210; with standard error
-    sqrt(1.06 / 3) atanh is 2.1171 -+ 1.1650, so [0.7407, 0.9972]."""
+    """Ranks 1..6 in the same order: 1, half a swap short of it r = 1 - 6 / 210; with standard error
+    sqrt((1 + r^2 / 2) / 3) atanh is 2.1171 -+ 1.3729, so [0.6316, 0.9981]."""
     several(tmp_path, "began", {"fd_dbn": [1.0, 2.0, 3.0], "is_dbn": [10.0, 20.0, 30.0]})
     several(tmp_path, "ebgan", {"fd_dbn": [4.0, 5.0, 6.0], "is_dbn": [40.0, 50.0, 60.0]})
     found = one(tmp_path, ACROSS)
     assert (found.verdict, found.n, found.mean) == ("holds", 6, pytest.approx(1))
-    assert (found.low, found.high) == pytest.approx((0.7407, 0.9972), abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((0.6316, 0.9981), abs=1e-4)
     assert (found.effect, found.effect_is, found.scale) == (pytest.approx(1), "ρ", "atanh")
     assert set(found.values) == {f"{n}-{s}" for n in ("began", "ebgan") for s in range(3)}
     alone = {**ACROSS, "of": ["began"]}
@@ -77,21 +79,34 @@ def test_a_rank_correlation_is_over_all_trainings_of_its_systems(tmp_path: Path)
     asked = claim(test_of({**ACROSS, "of": ["dcgan"]}, ABOVE), seeds=4)
     several(tmp_path, "dcgan", {"fd_dbn": [1.0, 2.0, 3.0, 4.0], "is_dbn": [1.0, 2.0, 3.0, 4.0]})
     four = judged(tmp_path, asked, (0, 1, 2, 3)).parts[0]
-    assert (four.low, four.high) == pytest.approx(statistics.fisher(1.0, 4))
+    assert (four.low, four.high) == pytest.approx(statistics.rank_interval(1.0, 4))
     several(tmp_path, "ebgan", {"fd_dbn": [4.0, 4.0, 4.0], "is_dbn": [1.0, 2.0, 3.0]})
     constant = one(tmp_path, {**ACROSS, "of": ["ebgan"]})
     assert constant.verdict == "undecided" and "constant" in constant.reason
     assert one(tmp_path / "nowhere", ACROSS).verdict == "not run here"
 
 
-def test_fishers_interval_by_hand():
-    """rho 0.5 of 13: atanh 0.5493 -+ 1.95996 sqrt(1.06 / 10) = 0.6381. A perfect order of 5 is
-    taken for 1 - 6 / 120 = 0.95: atanh 1.8318 -+ 1.95996 sqrt(1.06 / 2) = 1.4269."""
-    assert statistics.fisher(0.5, 13) == pytest.approx((-0.0886, 0.8298), abs=1e-4)
+def test_the_interval_of_a_rank_correlation_by_hand():
+    """rho 0.5 of 13: atanh 0.5493 -+ 1.95996 sqrt(1.125 / 10) = 0.6574. A perfect order of 5 is
+    taken for 1 - 6 / 120 = 0.95: atanh 1.8318 -+ 1.95996 sqrt(1.45125 / 2) = 1.6696."""
+    assert statistics.rank_interval(0.5, 13) == pytest.approx((-0.1077, 0.8357), abs=1e-4)
     for rho in (1.0, 0.97):
-        assert statistics.fisher(rho, 5) == pytest.approx((0.3842, 0.9970), abs=1e-4)
-    low, high = statistics.fisher(-1.0, 5)
-    assert (low, high) == pytest.approx((-0.9970, -0.3842), abs=1e-4)
+        assert statistics.rank_interval(rho, 5) == pytest.approx((0.1608, 0.9982), abs=1e-4)
+    low, high = statistics.rank_interval(-1.0, 5)
+    assert (low, high) == pytest.approx((-0.9982, -0.1608), abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [4, 5, 6, 7])
+def test_of_independent_ranks_at_most_one_in_twenty_is_taken_for_a_relation(n: int):
+    """All orders of n pairs are as likely as each other: counted, not drawn."""
+    orders = [*itertools.permutations(range(n))]
+    rhos = [stats.spearmanr(range(n), order).statistic for order in orders]
+    lows, highs = zip(*(statistics.rank_interval(rho, n) for rho in rhos), strict=True)
+    wrong = sum(low > 0 or high < 0 for low, high in zip(lows, highs, strict=True))
+    assert wrong <= 0.05 * len(orders)
+    # The p of one side agrees with the interval.
+    for rho, low in zip(rhos, lows, strict=True):
+        assert (statistics.rank_p(rho, n, 0.0) < 0.025 and rho > 0) == (low > 0)
 
 
 def test_a_spread_is_largest_over_smallest_and_a_distance_is_a_log(tmp_path: Path):

@@ -94,6 +94,59 @@ def test_seeds_needed_are_the_fewest_with_the_power_that_scipy_finds(d: float):
     assert statistics.seeds_needed(values, 0, "linear") == fewest
 
 
+def test_a_difference_that_does_not_matter_takes_the_seeds_to_show_that():
+    """Mean 0.0005, deviation 0.02, what matters 0.01: no 10,000 seeds would clear 0, but intervals
+    of some 40 lie inside (-0.01, 0.01) four times in five."""
+    values = [0.0005 + 0.02 * x / math.sqrt(2) for x in (-1, 1)]
+    assert statistics.seeds_needed(values, 0, "linear") is None
+    inside = statistics.seeds_needed(values, 0, "linear", (-0.01, 0.01))
+    assert inside is not None
+
+    def power(n: int) -> float:
+        draws = np.random.default_rng(n).normal(0.0005, 0.02, (20_000, n))
+        half = stats.t.ppf(0.975, n - 1) * draws.std(1, ddof=1) / math.sqrt(n)
+        return float((np.abs(draws.mean(1)) + half < 0.01).mean())
+
+    assert power(inside) >= 0.79 and power(inside - 3) < 0.8
+    assert statistics.seeds_needed([1.0, -1.0], 0, "linear", (-9.0, 9.0)) is not None
+
+
+def test_seeds_of_trials_needed_are_those_of_the_binomial():
+    """72 of 72 is the first whole share whose exact interval clears 0.95: 4 seeds of 20 trials."""
+    assert statistics.clopper_pearson(71, 71)[0] < 0.95 < statistics.clopper_pearson(72, 72)[0]
+    assert statistics.seeds_of_trials_needed(1.0, 20, 0.95) == 4
+    found = statistics.seeds_of_trials_needed(0.4, 30, 0.6)
+    assert found == statistics.seeds_of_trials_needed(0.6, 30, 0.4)
+
+    def power(seeds: int) -> float:
+        drawn = np.random.default_rng(0).binomial(30 * seeds, 0.4, 4_000)
+        return float(np.mean([statistics.clopper_pearson(h, 30 * seeds)[1] < 0.6 for h in drawn]))
+
+    assert found is not None and power(found) > 0.78 > power(found - 1)
+    assert statistics.seeds_of_trials_needed(0.95, 20, 0.95) is None
+    test = stats.binomtest(58, 60, 0.9, "greater")
+    assert statistics.share_p(58, 60, 0.9) == pytest.approx(test.pvalue)
+    test = stats.binomtest(50, 60, 0.9, "less")
+    assert statistics.share_p(50, 60, 0.9) == pytest.approx(test.pvalue)
+
+
+def test_pairs_needed_clear_the_edge_four_times_in_five():
+    found = statistics.pairs_needed(0.6, 5, 0.0)
+    assert found is not None and statistics.pairs_needed(-0.6, 5, 0.0) == found
+    random = np.random.default_rng(0)
+
+    def power(n: int) -> float:
+        # Of normal pairs Spearman's rho is 6 / pi asin(r / 2).
+        r = 2 * math.sin(math.pi * 0.6 / 6)
+        x, e = random.standard_normal((2, 2_000, n))
+        y = r * x + math.sqrt(1 - r * r) * e
+        rhos = [stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+        return float(np.mean([statistics.rank_interval(rho, n)[0] > 0 for rho in rhos]))
+
+    assert power(found) == pytest.approx(0.8, abs=0.06)
+    assert statistics.pairs_needed(0.0, 5, 0.0) is None
+
+
 def test_p_values_are_those_of_a_t_test():
     values = [0.3, 0.5, 0.1, 0.6]
     _, told = stats.ttest_1samp(values, 0.2, alternative="greater")
@@ -132,6 +185,6 @@ def test_the_error_of_a_share_of_few_images_is_large():
 
 
 def test_a_perfect_correlation_over_few_trainings_keeps_an_honest_interval():
-    low, high = statistics.fisher(1.0, 4)
+    low, high = statistics.rank_interval(1.0, 4)
     assert low < 0 < high < 1
-    assert statistics.fisher(1.0, 20)[0] > 0.8
+    assert statistics.rank_interval(1.0, 20)[0] > 0.8

@@ -157,9 +157,9 @@ def test_the_cheapest_to_decide_comes_first_and_what_has_no_price_last():
  ✗      –  –        second  mnist
 
 ? undecided, … not yet: trained for less of the budget than the claim asks for.
-Seeds: more of all, for an interval that clears the threshold four times in five
-at the mean and spread seen. Hours: of one thread for all of them, as carried
-results record it."""
+Seeds: more of all, for an interval that decides four times in five at the mean
+and spread seen. Hours: of one thread for all of them, as carried results record
+it."""
     )
 
 

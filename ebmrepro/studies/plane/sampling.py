@@ -53,9 +53,11 @@ def error(plane: Plane, out: Measured, energy: PlaneEnergy) -> None:
 
 
 def steps(plane: Plane, out: Measured) -> None:
-    """The bias of Langevin moves against their step, on the ring itself, begun at exact draws.
+    """The error of moves against their step, on the ring itself.
 
-    The ring's energy is - log p, so Z = 1; what error there is, is the sampler's.
+    The ring's energy is - log p, so Z = 1; what error there is, is the sampler's. Begun at exact
+    draws it is bias alone; Langevin's chains are begun at noise as well, from where short moves do
+    not arrive.
     """
     spec, seeds, grid = plane.asked.sampling, plane.asked.seeds, plane.exact.grid
     ring = plane.densities["ring"]
@@ -68,17 +70,23 @@ def steps(plane: Plane, out: Measured) -> None:
     def exact(purpose: str, count: int) -> Tensor:
         return torch.stack([ring.sample(count, g) for g in draws(purpose).generators])
 
+    def noise(purpose: str, count: int) -> Tensor:
+        return train.scattered(draws(purpose), count, plane.asked)
+
     floor = exact("floor", spec.ring_chains * len(wanted))
     distance = total_variation(floor, mass, grid, spec.bins)
     plane.add(out, "tv_step@exact", distance, "tv_step@exact")
-    for name, sampler in SAMPLERS.items():
+    starts = [(name, name, exact) for name in SAMPLERS] + [("langevin_noise", "langevin", noise)]
+    for name, kind, begin in starts:
+        sampler = SAMPLERS[kind]
         for i, step in enumerate(spec.steps, start=1):
-            start = exact(f"start {name} {step}", spec.ring_chains)
+            start = begin(f"start {name} {step}", spec.ring_chains)
             moves = sampler(lambda x: -ring.log_prob(x), start, step, draws(f"{name} {step}"))
             chain = list(islice(moves, spec.ring_moves))
             points = torch.cat([chain[j] for j in wanted], 1)
             distance = total_variation(points, mass, grid, spec.bins)
-            plane.add(out, f"tv_step_{i}@{name}", distance, "tv_step", step=step)
+            told = "tv_step_noise" if begin is noise else "tv_step"
+            plane.add(out, f"tv_step_{i}@{name}", distance, told, step=step)
             if name == "mala":
                 moved = [(a != b).any(-1).double().mean(1) for a, b in pairwise(chain)]
                 share = torch.stack(moved).mean(0)
