@@ -22,7 +22,7 @@ from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
 from ebmrepro.system import ending, errors, machine, signals
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 app.add_typer(data.app, name="data")
 app.add_typer(track.app, name="track")
 app.add_typer(checkpoints.app, name="checkpoints")

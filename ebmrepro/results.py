@@ -30,9 +30,10 @@ def load(root: Path | str | None = None) -> pd.DataFrame:
 
     `value` is NaN where nothing could be measured; `protocol` then begins with the reason. Else it
     says how the measure is taken and on what: two values are to be compared where it is the same.
-    `fraction` is the part of the published budget that was trained, and `hardware` what on; both
-    are missing where nobody noted them. Rows that are no training (copies of training images,
-    noise, the mean image) have no seed. `root` is the project; if none, the folder around here.
+    `fraction` is the part of the epochs of params.yaml that was trained, and `hardware` what
+    on; both are missing where nobody noted them. Rows that are no training (copies of training
+    images, noise, the mean image) have no seed. `root` is the project; if none, the folder around
+    here.
 
     Raises:
         UserError: there are no results, or a file of theirs is damaged.

@@ -78,8 +78,8 @@ def _check(claim: Claim, settings: Params, where: str) -> None:
         if trained and not (claim.least or claim.check or test.deterministic):
             raise ParamsError(
                 f"{where}least: this key is missing; a claim about trained models says from which "
-                "part of the published budget it may be decided, {fraction: 0.5}, or from how many "
-                "steps"
+                "part of its epochs in params.yaml it may be decided, {fraction: 0.5}, or from how "
+                "many steps"
             )
         for key, kind, name in form.names(test.statistic):
             _check_name(claim, kind, name, settings, f"{place}.statistic{key}")

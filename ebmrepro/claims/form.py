@@ -305,7 +305,7 @@ class Test(Strict):
 
 
 class Least(Strict):
-    """The least training that may decide a claim: a part of the published budget, or steps."""
+    """The least training that may decide a claim: a part of the epochs of params.yaml, or steps."""
 
     fraction: PositiveFraction | None = None
     steps: Count | None = None

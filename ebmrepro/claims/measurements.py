@@ -115,7 +115,7 @@ class Files:
         return _number(measured, measure, measured.values[measure], f"{measure} of {name}")
 
     def trained(self, name: str, seed: int) -> tuple[float | None, int | None]:
-        """The part of the published budget that a training had, and its steps, where it says so."""
+        """The part of its epochs that a training had, and its steps, where it says so."""
         document = self._metrics(name, seed)[1]
         return document.get("budget", {}).get("epoch_fraction"), document.get("step")
 

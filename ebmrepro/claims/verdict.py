@@ -56,7 +56,9 @@ class Part:
     effect: float | None = None
     effect_is: str = ""  # in what units
     p: float | None = None  # of one side, at the rule's nearest edge
-    fraction: float | None = None  # the least of the published budget that its trainings had
+    fraction: float | None = (
+        None  # the least part of their epochs in params.yaml that its trainings had
+    )
     images: float | None = None  # standard error that the draw of test images alone gives
     needed: int | None = None  # seeds that would decide it four times in five
     protocol: Sequence[str] = ()

@@ -51,7 +51,7 @@ def of_features(real: Features, fake: Features, settings: Evaluate) -> Measureme
         return Measurement()
     share, confidence = settings.coverage_share, settings.coverage_confidence
     p = fake.probabilities
-    told = f"at least {share:.0%} of the generated images at probability {confidence} or more"
+    told = f"at least {100 * share:g} % of the generated images at probability {confidence} or more"
     return Measurement(
         {"classes_covered": classes_covered(p, share, confidence)},
         flags={"classes_covered": flags.few(len(p))},

@@ -77,8 +77,11 @@ def plan(suite: str, system: str, changes: Sequence[str], path: Path = FILE) -> 
         )
         run |= {"suites": [suite], "methods": [method], "variants": []}
         overrides += [f"run.{key}={_in_hydra(run[key])}" for key in ("suites", "methods")]
-    listed = [*run["methods"], "dbn"]
-    more = [s for s in (system, variant) if s not in (*listed, *run["variants"])]
+    if system == base(system) and system not in (*run["methods"], "dbn"):
+        run["methods"] = [*run["methods"], system]
+        overrides.append(f"run.methods={_in_hydra(run['methods'])}")
+    listed = [*run["methods"], "dbn", *run["variants"]]
+    more = [s for s in (system, variant) if s not in listed]
     if more or run["variants"] != settings.run.variants:
         run["variants"] = [*run["variants"], *more]
         overrides.append(f"run.variants={_in_hydra(run['variants'])}")

@@ -48,6 +48,30 @@ def test_both_systems_are_targets_and_the_variant_is_the_block_with_one_other_va
     }
 
 
+def test_a_method_that_is_not_run_is_run_with_its_variant():
+    planned = plan("digits", "ebgan_ln", "hparams.margin=0.001")
+    tree = read_yaml(PARAMS)
+    told = overridden(planned)
+    assert told["run.methods"] == [*tree["run"]["methods"], "ebgan_ln"]
+    assert told["run.variants"] == [*tree["run"]["variants"], "ebgan_ln__margin_0_001"]
+
+
+def commands() -> list[list[str]]:
+    """Every `ebmrepro ablate` that a reader is told to type."""
+    root = PARAMS.parent
+    pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("ebmrepro/**/*.yaml")]
+    lines = [line for page in pages for line in page.read_text().splitlines()]
+    typed = [line.split("ebmrepro ablate ")[1] for line in lines if "ebmrepro ablate " in line]
+    asked = [re.split(r"[`#]", words)[0].split() for words in typed]
+    return [words for words in asked if len(words) > 2 and words[0].islower()]
+
+
+@pytest.mark.parametrize("asked", commands(), ids=" ".join)
+def test_what_readers_are_told_to_ablate_can_be(asked: list[str]):
+    suite, system, *changes = (word.strip("'") for word in asked)
+    assert plan(suite, system, *(c for c in changes if not c.startswith("--"))).targets
+
+
 def test_a_variant_that_the_file_has_is_used_by_its_name():
     planned = plan("digits", "ebgan", "hparams.objective=no_hinge")
     assert planned.variant == "ebgan__no_hinge" and not planned.overrides

@@ -33,7 +33,7 @@ def export(
     """Write results as tables and figures to take along; all of them unless some are named.
 
     The table of every number is that of `ebmrepro.results.load()`: suite, system, seed, measure,
-    value, fraction of the published budget, protocol, hardware. Nothing is run for it.
+    value, fraction of the epochs of params.yaml, protocol, hardware. Nothing is run for it.
     """
     settings = params.load()
     from ebmrepro import results
