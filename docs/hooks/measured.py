@@ -15,8 +15,10 @@ from source import ROOT, MarkerError, escape
 from ebmrepro.claims.verdict import VERDICTS
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
+from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import numbers, words
+from ebmrepro.report.blocks import Column
 from ebmrepro.runs import carried
 
 PICTURES = "assets/results"  # where the site has the pictures of results
@@ -136,12 +138,27 @@ def value(place: str, name: str) -> str:
     by_seed = _by_seed(place, name)
     if not by_seed:
         return f"*{NOT_RUN}*"
-    known = catalogue.MEASURES.get(name)
-    found = interval([*by_seed.values()], catalogue.scale(name) if known else "linear")
+    found = interval([*by_seed.values()], _scale(name))
     parts = [found.mean, found.low, found.high]
     mean, *ends = ("" if p is None else _brief(p) for p in parts)
     spread = f" \\[{ends[0]}, {ends[1]}\\]" if all(ends) and ends[0] != ends[1] else ""
     return f"{mean}{spread}"
+
+
+def _scale(name: str) -> Scale:
+    """That on which the report has it: by the catalogue, or by the units of the tour's columns."""
+    if name in catalogue.MEASURES:
+        return catalogue.scale(name)
+    key = name.partition("@")[0]
+    if key.startswith("auroc_"):  # columns that the tour makes itself
+        return catalogue.SCALES["AUROC"]
+    tour = words.Words("tour")
+    tables = [
+        entry for part in tour if isinstance(entry := tour[part], dict) and "columns" in entry
+    ]
+    columns = [Column(**column) for entry in tables for column in entry["columns"]]
+    fitting: list[Scale] = [column.scale for column in columns if column.measure == key]
+    return fitting[0] if fitting else "linear"
 
 
 def beside(place: str, name: str, other: str, measure: str) -> str:

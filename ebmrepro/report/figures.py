@@ -370,8 +370,16 @@ def _rows(
         else:
             ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
-    # A name that is longer than that runs out of the picture, but leaves room for what is drawn.
-    return Panel(title, draw, height, left=min(0.2 + 0.078 * max(map(len, labels)), 0.6 * WIDTH))
+    return Panel(title, draw, height, left=room_for(labels))
+
+
+def room_for(labels: Sequence[str]) -> float:
+    """Inches to the left of an axis for labels of rows, of their longest line.
+
+    A name that is longer than that runs out of the picture, but leaves room for what is drawn.
+    """
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    return min(0.2 + 0.078 * longest, 0.6 * WIDTH)
 
 
 def series(ax: Axes, points: Points, colour: str, label: str) -> None:

@@ -33,8 +33,10 @@ def _of(suite: Suite, systems: Sequence[System]) -> Section:
     names = " ".join(system.name for system in systems)
     again = f"for s in {names}; do python stages/evaluate.py {suite.name} $s; done"
     systems = sorted(systems, key=_place)
-    height = 1.1 + 0.45 * len(systems)
-    panel = Panel("Test log-likelihood", partial(_dots, systems), height=height, left=1.7)
+    height = 1.1 + 0.58 * len(systems)
+    labels = [_label(system) for system in systems]
+    left = figures.room_for(labels)
+    panel = Panel("Test log-likelihood", partial(_dots, systems, labels), height=height, left=left)
     blocks = [
         WORDS.text("introduction"),
         *_table(systems, at),
@@ -124,15 +126,18 @@ def _nats(value: float) -> str:
     return numbers.number(value, catalogue.describe(LIKELIHOOD).digits)
 
 
-def _dots(systems: Sequence[System], ax: Axes) -> None:
+def _label(system: System) -> str:
+    """Its title and share of the budget, in short lines."""
+    return f"{title(system)}\n{share([system])}".replace(" hidden units, ", " hidden\n")
+
+
+def _dots(systems: Sequence[System], labels: Sequence[str], ax: Axes) -> None:
     for y, system in enumerate(systems):
         found = system.values(measure(system))
         colour = figures.colour(system.name)
         ax.plot(found, [y] * len(found), "o", color=colour, markersize=5, alpha=0.8)
         if (paper := published(system)) is not None:
             ax.plot([paper, paper], [y - 0.3, y + 0.3], color=INK)
-    names = (title(system).replace(" hidden units, ", " hidden\n") for system in systems)
-    labels = [f"{name}; {share([s])}" for name, s in zip(names, systems, strict=True)]
     ax.set_yticks(range(len(systems)), labels)
     ax.set_ylim(len(systems) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ebmrepro.claims import wording
 from ebmrepro.metrics import catalogue
@@ -173,6 +173,16 @@ def protocol(suite: Suite) -> Sequence[str]:
     ]
 
 
+def extractors(systems: Sequence[System]) -> Mapping[str, Sequence[str]]:
+    """SHA-256 of the DBN in whose features systems were measured -> their titles."""
+    found: dict[str, dict[str, None]] = {}
+    for system in systems:
+        for run in system.measured:
+            if weights := run.measurement.protocol.get("extractor_sha256"):
+                found.setdefault(weights, {})[system.title] = None
+    return {weights: [*titles] for weights, titles in found.items()}
+
+
 def _cell(system: System, measure: str, notes: list[str], best: bool) -> Cell:
     found = over_seeds(system, measure)
     cited = tuple(cite(notes, remark) for remark in _remarks(system, measure))
@@ -206,8 +216,10 @@ def _remarks(system: System, measure: str) -> Sequence[str]:
 
 def _best(systems: Sequence[System], measure: str) -> System | None:
     """The system whose interval lies wholly on the better side of every other's, if one does; one
-    that copies training images competes with none."""
+    that copies training images competes with none, nor do features of different DBNs."""
     better = catalogue.describe(measure).better
+    if "_dbn" in measure and len(extractors(systems)) > 1:
+        return None
     spans: list[tuple[float, float, System]] = []
     for system in systems:
         copies = any(COPIES in run.measurement.flags.values() for run in system.measured)

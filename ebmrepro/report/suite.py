@@ -155,7 +155,10 @@ def quality(suite: Suite) -> Sequence[Block]:
     if there["inception"] == ["fid"]:  # stands among the distances then
         there["inception"] = []
     there["quality"] = [m for m in there["quality"] if m not in there["inception"]]
+    groups = numbers.extractors(suite.systems)
+    mixed = [f"{weights[:8]}: {', '.join(titles)}" for weights, titles in groups.items()]
     return [
+        *(WORDS.lines("mixed", mixed) if len(mixed) > 1 else []),
         *WORDS.figure("scores", scores),
         *(t for key in TABLED for t in numbers.of_suite(WORDS.heading(key), suite, there[key])),
         *WORDS.lines("measured_in_inception", note),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from test_report_tour import root as toured
 from test_report_tour import sections as of_tour
 
 from ebmrepro.report import belief_network, compared, comparison, curves, front, numbers, tour
-from ebmrepro.report.blocks import Finding, Table
+from ebmrepro.report.blocks import Finding, Table, Text
 from ebmrepro.report.gather import Run, System, Tour, gather
-from ebmrepro.report.suite import of_suite
+from ebmrepro.report.suite import of_suite, quality
 
 __all__ = ["gridded", "made", "root", "toured"]
 
@@ -40,6 +41,28 @@ def test_the_best_is_on_the_better_side_and_a_single_seed_leaves_it_open():
     assert best("fd_dbn", a=low, b=high) == ["a"]
     assert best("is_dbn", a=low, b=high) == ["b"]
     assert best("fd_dbn", a=low, b=high, c=[0.1]) == []
+
+
+def test_features_of_several_dbns_are_told_apart_and_none_is_the_best_among_them(
+    toured: Path,
+):
+    def measured_by(name: str, weights: str, *values: float) -> System:
+        runs = [
+            Run(i, measured={"values": {"fd_dbn": v}, "protocol": {"extractor_sha256": weights}})
+            for i, v in enumerate(values)
+        ]
+        return System(name, name, name, {}, [], runs)
+
+    systems = [measured_by("a", "f" * 64, 1.0, 1.1, 1.2), measured_by("b", "0" * 64, 5.0, 5.1, 5.2)]
+    assert numbers.extractors(systems) == {"f" * 64: ["a"], "0" * 64: ["b"]}
+    rows = numbers.table(("t", "", ""), systems, ["fd_dbn"]).rows
+    assert not any(cells[0].best for _, cells in rows)
+    suite_ = replace(next(iter(gather(toured, made_up.params()))), systems=systems)
+    told = next(block for block in quality(suite_) if isinstance(block, Text))
+    assert told.lines == ["ffffffff: a", "00000000: b"]
+    alike = [systems[0], measured_by("c", "f" * 64, 2.0, 2.1, 2.2)]
+    blocks_ = quality(replace(suite_, systems=alike))
+    assert not any(isinstance(block, Text) and "several" in block.text for block in blocks_)
 
 
 def test_a_mean_of_fewer_seeds_than_were_measured_says_of_how_many():
