@@ -48,6 +48,8 @@ CHANGES = [
     {"rate": "falling", "cd_steps": 3},
     {"rate": "falling", "states": "samples"},
     {"rate": "falling", "below": "falling"},
+    {"states": "samples", "cd_steps": 3},
+    {"states": "samples", "init_std": 0.01},
 ]
 
 
