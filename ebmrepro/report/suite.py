@@ -156,7 +156,7 @@ def quality(suite: Suite) -> Sequence[Block]:
         there["inception"] = []
     there["quality"] = [m for m in there["quality"] if m not in there["inception"]]
     groups = numbers.extractors(suite.systems)
-    mixed = [f"{weights[:8]}: {', '.join(titles)}" for weights, titles in groups.items()]
+    mixed = [f"{weights[:8]}: {'; '.join(titles)}" for weights, titles in groups.items()]
     return [
         *(WORDS.lines("mixed", mixed) if len(mixed) > 1 else []),
         *WORDS.figure("scores", scores),
