@@ -111,6 +111,35 @@ def test_the_table_of_what_moved_the_stack_is_what_was_measured():
         assert f"| {row} | −{-bound:.1f} | {mixed:.2f} |" in text, row
 
 
+def test_the_table_of_what_moved_the_greedy_phase_is_what_was_measured():
+    found = json.loads((DOCS / "papers/updown_recipe.json").read_text())["values"]
+    text = (DOCS / "papers/dbn_updown.md").read_text().split("### The greedy phase")[1]
+    rows = dict(re.findall(r"^\| (\S[^|]*) \| \*{0,2}(\d\.\d\d) %\*{0,2} \|$", text, re.M))
+    changed = {
+        "ours: CD-1 on probabilities": {},
+        "a rate of 0.03": {"lr": 0.03},
+        "a rate of 0.01": {"lr": 0.01},
+        "a weight cost of 0.002": {"weight_decay": 0.002},
+        "a rate that falls to 0": {"rate": "falling"},
+        "a rate that falls, in the layers below too": {"rate": "falling", "below": "falling"},
+        "a rate of 0.03 that falls": {"rate": "falling", "lr": 0.03},
+        "weights from N(0, 0.01²)": {"init_std": 0.01},
+        "CD-3": {"cd_steps": 3},
+        "CD-3, a rate that falls": {"rate": "falling", "cd_steps": 3},
+        "samples, not probabilities": {"states": "samples"},
+        "samples, a rate that falls": {"rate": "falling", "states": "samples"},
+        "samples, CD-3": {"states": "samples", "cd_steps": 3},
+        "samples, weights from N(0, 0.01²)": {"states": "samples", "init_std": 0.01},
+    }
+    ours = {"lr": 0.1, "rate": "constant", "cd_steps": 1, "weight_decay": 0.0002}
+    ours |= {"init_std": 0.1, "states": "probabilities", "below": "constant"}
+    assert len(rows) == len(changed) == len(found)
+    for row, (told, way) in zip(rows, changed.items(), strict=True):
+        assert row.startswith(told)
+        name = ", ".join(f"{key} {value}" for key, value in (ours | way).items())
+        assert rows[row] == f"{100 * found[f'{name}: label_error']['0']:.2f}", row
+
+
 def test_what_is_said_of_began_on_faces_is_what_was_measured():
     text = " ".join((DOCS / "papers/began.md").read_text().split())
     for name, gamma in (("began__gamma_05", "0.5"), ("began", "0.7")):
