@@ -151,8 +151,8 @@ def test_the_figure_draws_every_seed_and_the_papers_value(whole: Section):
     lines = [np.asarray(line.get_xdata()).tolist() for line in ax.get_lines()]
     plt.close(canvas)
     assert labels[:2] == [
-        "RBM, 500 hidden\nCD-1; 50 to 100 %",
-        "RBM, 500 hidden\nCD-25; 50 to 100 %",
+        "RBM, 500 hidden\nCD-1\n50 to 100 %",
+        "RBM, 500 hidden\nCD-25\n50 to 100 %",
     ]
     assert [-91.0, -92.0] in lines and [-86.34, -86.34] in lines
     assert figures.files(figure.panels, "salt").keys() == {"svg", "png"}
