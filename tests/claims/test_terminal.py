@@ -78,8 +78,7 @@ def test_the_overview_has_a_mark_for_each_suite_and_one_line_a_claim():
 4 claims on their suites: 5 judgements.
 Findings: 2 holds, 1 fails.
 Checks, which cannot fail without a bug: none.
-Of 3 tested findings 2 are decided each for itself, 0 after Holm, 1 by
-Benjamini-Hochberg.
+Of 3 tested 2 clear their rule, 0 after Holm, 1 by Benjamini-Hochberg.
 di mn claim                          here
       began
 ✓  ?  first                          9 [8, 10]
