@@ -233,7 +233,7 @@ def show_claims(
     from rich.console import Console
 
     from ebmrepro.claims import claims_file, form, judgements, terminal
-    from ebmrepro.claims.verdict import VERDICTS
+    from ebmrepro.claims.verdict import OPEN, VERDICTS
 
     settings = params.load()
     stated = claims_file.load(settings)
@@ -255,7 +255,7 @@ def show_claims(
     if name is not None:
         terminal.whole(judged["claims"][0], Console())
     elif undecided:
-        rows = terminal.rows(judged, suite, paper, terminal.OPEN)
+        rows = terminal.rows(judged, suite, paper, OPEN)
         terminal.undecided(rows, Console())
     elif not (suite or paper or verdict):
         terminal.overview(judged, Console())

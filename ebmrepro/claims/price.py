@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ebmrepro.claims import form, verdict
+from ebmrepro.claims import form
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.measurements import Files, Missing
-from ebmrepro.claims.verdict import Part
-
-OPEN = ("undecided", "not yet")
+from ebmrepro.claims.verdict import OPEN, Part, speaks
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Price:
 
 def price(claim: Claim, parts: Sequence[Part], files: Files) -> Price | None:
     """Of an open claim; None where it is not, or nothing is trained."""
-    if verdict.speaks([part.verdict for part in parts]) not in OPEN:
+    if speaks([part.verdict for part in parts]) not in OPEN:
         return None
     opened = [part for part in parts if part.verdict in OPEN]
     statistics = [test.statistic for test in claim.tests]

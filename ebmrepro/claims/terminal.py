@@ -19,7 +19,6 @@ from ebmrepro.claims.form import MARKS, WORDS
 Told = Mapping[str, Any]  # a claim or a judgement of claims.json
 
 COLOURS = {verdict: colour for verdict, (_, colour) in WORDS["verdicts"].items()}
-OPEN = ("undecided", "not yet")
 UNRUN = "not run here"
 WIDEST = 30  # letters of an id in the overview
 

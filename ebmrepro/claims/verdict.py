@@ -28,7 +28,7 @@ Verdict = Literal[
     "holds", "fails", "no material effect", "at ceiling", "undecided", "not yet", "not run here"
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-DECIDED = VERDICTS[:4]
+DECIDED, OPEN = VERDICTS[:4], VERDICTS[4:6]
 # Of the parts of a claim, the one that speaks for it: one that fails is enough.
 SPEAKS: tuple[Verdict, ...] = (
     *("fails", "not run here", "not yet", "undecided"),
@@ -183,7 +183,7 @@ class _Judge:
                 known, self._nearest(found.mean), scale, small(self.test)
             )
         part = self._decided(words, lacking, len(known), self.least)
-        if part.verdict in ("undecided", "not yet") or not self._at_ceiling():
+        if part.verdict in OPEN or not self._at_ceiling():
             return part
         return Part(verdict="at ceiling", reason="both are as good as can be", **words)
 

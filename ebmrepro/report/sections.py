@@ -65,10 +65,8 @@ def _of_claims(
     there = {at: title for section in shown for at, title in section.places.items()}
     names = [suite.name for suite in suites if not suite.carried]
     also = [suite.name for suite in suites if suite.carried]
-    systems = {
-        name: [s.name for suite in suites if suite.name == name for s in suite.systems]
-        for name in (*names, *also)
-    }
+    run_first = sorted(suites, key=lambda suite: suite.carried)
+    systems = {suite.name: [system.name for system in suite.systems] for suite in run_first}
     return [
         claims.section(judged, names, there, also),
         lecture.section(judged["claims"], names, there, systems),

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from ebmrepro.claims import terminal
+from ebmrepro.claims.verdict import OPEN
 
 
 def judgement(suite: str, verdict: str, said: str = "", **more: Any) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def test_rows_are_those_asked_for():
 
 
 def test_the_cheapest_to_decide_comes_first_and_what_has_no_price_last():
-    asked = terminal.rows(DOCUMENT, None, None, ("fails", *terminal.OPEN))
+    asked = terminal.rows(DOCUMENT, None, None, ("fails", *OPEN))
     assert (
         shown(terminal.undecided, asked)
         == """\
