@@ -15,6 +15,7 @@ from ebmrepro import cli
 from ebmrepro.config import environment, params
 from ebmrepro.pipeline.commands import pictures
 from ebmrepro.runs import results
+from ebmrepro.system import ending
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -173,6 +174,10 @@ WRONG = [
     ("EBMREPRO_INCEPTION_WEIGHTS", "~nosuchuser/w", "allowed is a file that is there"),
     ("EBMREPRO_WORKERS", "9" * 5000, "allowed is a whole number from 1"),
     ("EBMREPRO_DEVCE", "cpu", "no such setting; there are EBMREPRO_CHECKPOINT_SECONDS"),
+    ("WORLD_SIZE", "abc", "allowed is a whole number from 1 to 1000000; torchrun sets it"),
+    ("WORLD_SIZE", "0", "allowed is a whole number from 1"),
+    ("RANK", "1", "allowed is a whole number from 0 to 0; torchrun sets it"),
+    ("RANK", "abc", "allowed is a whole number from 0 to 0"),
 ]
 
 
@@ -188,6 +193,17 @@ def test_a_wrong_setting_is_named_before_any_work(
     code, out, err = answer(capfd, monkeypatch, "check")
     assert code == 2 and out == ""
     assert err.startswith(variable) and err.count("\n") == 1 and message in err
+
+
+def test_what_torchrun_tells_is_whole_or_the_part_that_is_wrong_is_named():
+    told = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "here"}
+    environment.check(told := told | {"MASTER_PORT": "29500"})
+    for name, value in [("RANK", "2"), ("LOCAL_RANK", "x"), ("MASTER_PORT", "0")]:
+        for wrong in (told | {name: value}, {k: v for k, v in told.items() if k != name}):
+            with pytest.raises(UserError, match=f"^{name}: found .*torchrun sets it"):
+                environment.check(wrong)
+    with pytest.raises(UserError, match=r"^MASTER_ADDR: not set; torchrun sets it"):
+        environment.check(told | {"MASTER_ADDR": ""})
 
 
 @pytest.mark.parametrize(
@@ -209,6 +225,27 @@ def test_every_setting_that_the_code_reads_is_checked():
     sources = [*(ROOT / "ebmrepro").rglob("*.py"), *(ROOT / "stages").glob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     assert set(re.findall(r"\bEBMREPRO_[A-Z_]+\b", text)) <= set(environment.ALLOWED)
+
+
+def test_what_a_network_cannot_draw_and_what_cannot_be_mapped_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+):
+    import torch
+
+    from ebmrepro.networks import images
+
+    diverged = torch.full((1, 1, 2, 2), torch.nan)
+    with (
+        pytest.raises(UserError, match="models/digits/began/3: images hold NaN"),
+        pictures._finite(params.Training("digits", "began", 3)),
+    ):
+        images.to_uint8(diverged)
+    for said, end in [("a.so: failed to map segment from a", SystemExit), ("a", ImportError)]:
+        with pytest.raises(end), ending.told():
+            raise ImportError(said)
+    assert (
+        capsys.readouterr().err == "a.so: failed to map segment from a; is there memory for it?\n"
+    )
 
 
 def test_a_device_that_is_not_here_is_named():

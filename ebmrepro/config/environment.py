@@ -23,6 +23,7 @@ def _whole(most: int) -> Allowed:
     return words, lambda value: value.isdecimal() and len(value) <= 9 and 1 <= int(value) <= most
 
 
+TORCHRUN = "torchrun sets it, for one training in several processes"
 SWITCH = ("on, off", re.compile("on|off").fullmatch)
 ALLOWED: dict[str, Allowed] = {
     "EBMREPRO_CHECKPOINT_SECONDS": ("a number from 0", NUMBER.fullmatch),
@@ -55,11 +56,13 @@ def together(environment: Mapping[str, str], on_gpu: bool) -> int:
 
 
 def check(environment: Mapping[str, str]) -> None:
-    """Look at every variable of ours; an empty one counts as not set.
+    """Look at every variable of ours, and at those of torchrun; an empty one of ours counts as not
+    set.
 
     Raises:
         UserError: one has no such value, or there is no such variable.
     """
+    _ranks(environment)
     for name, value in environment.items():
         if name in ALLOWED:
             words, fits = ALLOWED[name]
@@ -71,3 +74,22 @@ def check(environment: Mapping[str, str]) -> None:
             raise UserError(
                 f"{dotted([name])}: no such setting; there are {', '.join(ALLOWED)}{hint}"
             )
+
+
+def _ranks(environment: Mapping[str, str]) -> None:
+    """How many processes train together, which of them this is and where they meet."""
+
+    def number(name: str, least: int, most: int, default: str = "") -> int:
+        value = environment.get(name, default)
+        if not (value.isdecimal() and len(value) <= 9 and least <= int(value) <= most):
+            allowed = f"a whole number from {least} to {most}; {TORCHRUN}"
+            raise UserError(f"{name}: found {shown(value)}; allowed is {allowed}")
+        return int(value)
+
+    ranks = number("WORLD_SIZE", 1, 10**6, default="1")
+    number("RANK", 0, ranks - 1, default="0" if ranks == 1 else "")
+    if ranks > 1:
+        number("LOCAL_RANK", 0, ranks - 1)
+        number("MASTER_PORT", 1, 65535)
+        if not environment.get("MASTER_ADDR"):
+            raise UserError(f"MASTER_ADDR: not set; {TORCHRUN}")

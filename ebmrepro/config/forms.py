@@ -21,6 +21,15 @@ from ebmrepro.system.reading import Damaged
 VERSION = "schema"  # the key with which a file says of which version of its form it is
 
 
+def _training(words: list[Any]) -> list[Any]:
+    suite, name, seed = words
+    if not (isinstance(suite, str) and isinstance(name, str)):
+        raise ValueError(f"found {shown(words)}; a training is a suite, a system and a seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ValueError(f"found seed {shown(seed)}; allowed is a whole number from 0 to 2^32 - 1")
+    return words
+
+
 def _moment(text: str) -> str:
     try:
         datetime.fromisoformat(text)
@@ -37,6 +46,7 @@ NOTHING = Field(default_factory=dict)
 Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 Seconds = Annotated[float, Field(ge=0)]
 Moment = Annotated[str, AfterValidator(_moment)]
+Whose = Annotated[list[Any], Field(min_length=3, max_length=3), AfterValidator(_training)]
 
 
 class Form(Strict):
@@ -335,8 +345,8 @@ class Record(Open):
     """A record in the archive of an offloaded sitting: which files, and of which training."""
 
     files: dict[str, str]  # name -> sha256
-    training: Annotated[list[Any], Field(min_length=3, max_length=3)] | None = None
-    fingerprint: str | None = None
+    training: Whose | None = None
+    fingerprint: Hex | None = None
     state: str | None = None
 
     @rule
@@ -356,7 +366,7 @@ class Report(Open):
 class Pack(Open):
     """pack.json of the same."""
 
-    trainings: list[Annotated[list[Any], Field(min_length=3, max_length=3)]]
+    trainings: list[Whose]
     size: Count
     commit: str | None
     part: Part | None

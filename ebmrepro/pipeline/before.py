@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shlex
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ebmrepro.system import git, reading
+from ebmrepro.system import atomic, git, reading
 from ebmrepro.system.errors import UserError
 
 LOCKED = "rwlock"  # under DVC's .dvc/tmp: who reads and writes which output
@@ -39,12 +40,14 @@ def heal(root: Path) -> None:
         reason = str(error)
     else:
         return
-    with (place / GUARDS[0]).open("ab") as whole, (place / GUARDS[1]).open("ab") as list_:
-        try:
-            for guard in (whole, list_):
+    with contextlib.ExitStack() as held:
+        for name in GUARDS:
+            with atomic.named_errors(place / name):
+                guard = held.enter_context((place / name).open("ab"))
+            try:
                 fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # another DVC is at work, and has just begun to write it
+            except BlockingIOError:
+                return  # another DVC is at work, and has just begun to write it
         path.unlink(missing_ok=True)
     print(f"{reason}; a killed DVC left it so: removed", file=sys.stderr, flush=True)
 

@@ -37,6 +37,7 @@ import dvc.repo.reproduce
 import dvc.stage.run
 import networkx
 from dvc.cli import main as dvc_command
+from dvc.config import ConfigError
 from dvc.exceptions import ReproductionError
 from dvc.log import logger
 from dvc.stage.exceptions import StageCmdFailedError
@@ -45,6 +46,7 @@ from ebmrepro.pipeline import executors
 from ebmrepro.pipeline.lockfile import LockFile
 from ebmrepro.pipeline.outlook import Outlook
 from ebmrepro.pipeline.progress import Progress
+from ebmrepro.system.errors import one_line
 
 if TYPE_CHECKING:
     from dvc.stage import Stage
@@ -273,7 +275,11 @@ def main() -> int:
     dvc.stage.run.cmd_run = driver.cmd_run
     dvc.stage.run.unlocked_repo = lambda run: run  # cmd_run lets others in by itself
     dvc.dependency.param.load_path = remembering(dvc.dependency.param.load_path)
-    return dvc_command(["--wait-for-lock", *arguments])
+    try:
+        return dvc_command(["--wait-for-lock", *arguments])
+    except ConfigError as error:  # of a file that is none, which DVC itself does not catch
+        print(f".dvc/config or .dvc/config.local: {one_line(error)}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

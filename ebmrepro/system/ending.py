@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ebmrepro.system import atomic
+from ebmrepro.system import atomic, errors
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.signals import Stopped
 
@@ -29,6 +29,10 @@ def told() -> Iterator[None]:
     except OSError as error:
         line, code = atomic.refused(error) or "", 2
         if not line:  # a mistake of ours
+            raise
+    except ImportError as error:  # of a library that the loader cannot map
+        line, code = f"{errors.one_line(error)}; is there memory for it?", 2
+        if "failed to map segment" not in line:
             raise
     print(line, file=sys.stderr, flush=True)
     sys.exit(code)

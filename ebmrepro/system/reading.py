@@ -86,6 +86,14 @@ def tree(path: Path) -> Any:
         return json.loads(file.read().decode("utf-8"))
 
 
+def parsed(content: bytes | str) -> Any:
+    """What JSON says that stands within a file; None, which is no object, where it is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
 def rows(path: Path, *, grows: bool = False) -> list[Row]:
     """The rows of a CSV file with a header; of one that `grows`, no last one without an end."""
     whole, end, rest = text(path).rpartition("\n")

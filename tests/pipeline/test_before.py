@@ -47,6 +47,14 @@ def test_one_that_is_whole_or_is_being_written_stays(tmp_path: Path, locks: Path
         assert (locks / "rwlock").exists()
 
 
+@pytest.mark.parametrize("guard", before.GUARDS)
+def test_a_folder_in_the_place_of_a_lock_is_named(tmp_path: Path, locks: Path, guard: str):
+    (locks / "rwlock").write_text("{")
+    (locks / guard).mkdir()
+    with pytest.raises(UserError, match=f"tmp/{guard}: cannot be written: Is a directory"):
+        before.heal(tmp_path)
+
+
 @pytest.mark.slow
 def test_dvc_holds_these_locks_and_goes_on_once_it_is_healed(tmp_path: Path):
     """DVC itself: that the names are still its own, and that what it says is mended."""

@@ -1,7 +1,9 @@
 """The way home from another machine: pieces that may be cut short, changed or lost."""
 
 import hashlib
+import json
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,22 @@ def test_past_the_limit_nothing_is_added(tmp_path: Path):
         (b"{}", "record-a.json: files: this key is missing"),
         (b'{"files": {}, "training": ["digits", "ebgan", 0]}', "without its fingerprint"),
         (b'{"files": {"models/a/b/0/c": "%s"}}' % EMPTY, "models/a/b/0/c: found sha256 no such"),
+        *(
+            (
+                b'{"files": {}, "fingerprint": "f", "state": "", "training": %s}' % training,
+                "record-a.json: training: found",
+            )
+            for training in (
+                b'["digits", "ebgan", "x"]',
+                b'["digits", "ebgan", null]',
+                b'["digits", "ebgan", Infinity]',
+                b'["digits", "ebgan", -1]',
+                b'["digits", "ebgan", 4294967296]',
+                b'["digits", "ebgan", true]',
+                b'["digits", "ebgan", [3]]',
+                b'[["digits"], {"a": 1}, 3]',
+            )
+        ),
     ],
 )
 def test_a_damaged_record_is_named_in_a_line(tmp_path: Path, record: bytes, said: str):
@@ -102,3 +120,54 @@ def test_a_damaged_record_is_named_in_a_line(tmp_path: Path, record: bytes, said
     with pytest.raises(UserError) as told:
         cargo.unload(tmp_path / "home", tmp_path)
     assert said in str(told.value) and "\n" not in str(told.value)
+
+
+def head(name: str, **told: str) -> bytes:
+    """A member without content that tells tar's readers of 2001 and later more than its name."""
+    lines = b""
+    for key, value in told.items():
+        line = f" {key.replace('_', '.')}={value}\n".encode()
+        size = len(line) + 1
+        lines += f"{size + (len(str(size + 1)) == 2)}".encode() + line
+    more = tarfile.TarInfo("more")
+    more.type, more.size = tarfile.XHDTYPE, len(lines)
+    padding = b"\0" * (-len(lines) % tarfile.BLOCKSIZE)
+    whole = more.tobuf(tarfile.USTAR_FORMAT) + lines + padding
+    return whole + tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"GNU_sparse_map": "a,b"},
+        {"GNU_sparse_major": "1", "GNU_sparse_minor": "0", "GNU_sparse_name": "q"},
+        {"GNU_sparse_size": "x", "GNU_sparse_map": "0,1"},
+        {"size": "9" * 26},
+        {"size": "-5"},
+    ],
+)
+def test_a_damaged_head_is_refused_or_ends_what_came(tmp_path: Path, told: dict[str, str]):
+    board = loaded(tmp_path)
+    board._append(head("models/a/b/1/x", **told))
+    back = tmp_path / "back"
+    back.mkdir()
+    try:
+        assert [r["training"][2] for r in cargo.unload(tmp_path / "home", back)] == [0, 1]
+    except UserError as error:
+        assert "home: " in str(error) and "\n" not in str(error)
+
+
+def test_a_name_that_is_also_a_folder_and_a_piece_that_is_one_are_refused(tmp_path: Path):
+    board, names = Cargo(tmp_path / "home", 10**6), ("models/a/b/0/x", "models/a/b/0/samples/x")
+    for name in (names[0], "models/a/b/0/samples", names[1]):
+        board._append(cargo._member(name, b""))
+    files = {name: EMPTY.decode() for name in ("models/a/b/0/samples", names[1])}
+    board._append(cargo._member("record-a.json", json.dumps({"files": files}).encode()))
+    with pytest.raises(UserError, match=r"home: models/a/b/0/samples/x: cannot be written"):
+        cargo.unload(tmp_path / "home", tmp_path)
+    (tmp_path / "home/home.000").unlink()
+    (tmp_path / "home/home.000").mkdir()
+    with pytest.raises(UserError, match=r"home\.000: found a folder, want a file"):
+        cargo.unload(tmp_path / "home", tmp_path)
+    with pytest.raises(UserError, match=r"test_cargo.* cannot be written"):
+        Cargo(Path(__file__), 10**6)

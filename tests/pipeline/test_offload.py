@@ -25,6 +25,7 @@ from ebmrepro.pipeline.offload import pack, program, start, take
 from ebmrepro.pipeline.offload import trainings as offloaded
 from ebmrepro.pipeline.offload.parts import DONE, NO_TIME
 from ebmrepro.pipeline.offload.trainings import Deadline
+from ebmrepro.runs import fingerprints
 from ebmrepro.system.errors import UserError
 
 NAMES = ["ebgan", "dbn"]
@@ -255,6 +256,22 @@ def test_a_checkpoint_is_taken_where_it_is_ahead_of_the_one_here_of_its_kind(
         assert said == "its checkpoint of step 1,010 is not ahead of the one here" and not taken
 
 
+def test_a_checkpoint_that_says_not_whose_it_is_is_left_alone(here: Path, tmp_path: Path):
+    settings, ebgan = params.load(), Training("digits", "ebgan", 0)
+    splits = pack.training_images("digits", None)[0]["splits"]
+    own = fingerprints.of(*ebgan, settings, splits)
+    about = checkpoint(there := tmp_path / "there", 10, own) / "about.json"
+
+    def why() -> str | None:
+        return take._differs(ebgan, own, there, {"commit": None, "part": None}, settings)
+
+    assert why() is None
+    about.write_text("{")
+    assert "about.json: not JSON" in str(why())
+    about.unlink()
+    assert why() == "about.json of its checkpoint: no such file"
+
+
 @pytest.mark.slow
 def test_results_of_a_part_of_the_data_say_so(here: Path, bare: Path):
     folder = packed(images=500)
@@ -284,6 +301,9 @@ def test_images_that_changed_on_the_way_are_not_trained_on(here: Path):
     about = np.array(data.in_words(dataset))
     np.savez_compressed("there.npz", images=x, labels=y[::-1], about=about)
     with pytest.raises(UserError, match=r"there\.npz: labels: found sha256"):
+        program.unpack(Path("there"))
+    np.savez_compressed("there.npz", images=x, labels=y, about=np.array("{"))
+    with pytest.raises(UserError, match=r"there\.npz: about: found nothing, want an object"):
         program.unpack(Path("there"))
     np.savez_compressed("there.npz", images=x, labels=y, about=about)
     program.unpack(Path("there"))
@@ -330,3 +350,27 @@ def test_another_python_is_told_which_pack_it_needs():
     wanted = {**start.here(), "python": "3.99"}
     assert "this pack is for Python 3.99" in str(start.why_not(wanted))
     assert start.why_not(start.here()) is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "[" * 100_000, "\xe9"])
+def test_a_damaged_pack_is_named_in_a_line_by_the_standard_library_alone(
+    tmp_path: Path, content: str
+):
+    shutil.copy(start.__file__, tmp_path / "run.py")
+    about, archive = tmp_path / "pack.json", tmp_path / "packages.zip"
+
+    def refused() -> str:
+        done = run(tmp_path, None, "run.py", "--seconds", "5")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+    assert refused().startswith(f"{about}: not what `ebmrepro offload pack` writes")
+    about.write_text(content, encoding="latin-1")
+    assert refused().startswith(f"{about}: not what `ebmrepro offload pack` writes")
+    about.write_text(json.dumps(start.here()))
+    with pytest.raises(ValueError, match=r"packages\.zip: cannot be unpacked"):
+        start.unpack(str(archive), str(tmp_path / "packages"))
+    archive.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"packages\.zip: cannot be unpacked"):
+        start.unpack(str(archive), str(tmp_path / "packages"))
+    assert not (tmp_path / "packages").exists()

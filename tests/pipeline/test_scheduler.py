@@ -290,3 +290,11 @@ def test_each_job_has_a_gpu_and_several_share_them_evenly(
     for hidden, seen in (("-1", []), ("", []), ("1,-1,2", ["GPU-b"]), ("GPU-c", ["GPU-c"])):
         assert executors.gpus({**path, "CUDA_VISIBLE_DEVICES": hidden}) == seen
     assert executors.together({**path, "CUDA_VISIBLE_DEVICES": "-1"}) == 1
+
+
+def test_a_damaged_configuration_of_dvc_is_named_in_a_line(tmp_path: Path):
+    project = Project(tmp_path / "p", MEETING)
+    (project.folder / ".dvc/config.local").write_text("[")
+    del project.environment["DVC_NO_ANALYTICS"]  # for which DVC reads it where nothing catches
+    said = project.run(status=2)
+    assert "Traceback" not in said and ".dvc/config or .dvc/config.local: config file error" in said

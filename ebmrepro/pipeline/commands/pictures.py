@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +37,8 @@ def sample(
     from ebmrepro.report import pictures
     from ebmrepro.runs import models
 
-    drawn = models.draw(models.restore(*trained, settings), number, draw)
+    with _finite(trained):
+        drawn = models.draw(models.restore(*trained, settings), number, draw)
     told = f"{number} images of {method}, {suite}, seed {trained.seed}"
     images.save_png(out, pictures.labelled(images.grid(drawn, min(number, 10)), told))
     typer.echo(f"{out}: {told}")
@@ -71,13 +74,25 @@ def interpolate(
     from ebmrepro.report import pictures
 
     optim = optimisers.Adam(name="adam", lr=rate, beta1=0.9, beta2=0.999)
-    error = interpolation.write(out, trained, settings, rows, between, steps, optim, draw)
+    with _finite(trained):
+        error = interpolation.write(out, trained, settings, rows, between, steps, optim, draw)
     told = f"paths through z of {method}, {suite}, seed {trained.seed}"
     images.save_png(out, pictures.paths(reading.pixels(out), told, rows, between))
     typer.echo(
         f"{out}: {told}; {rows} rows each to mirror images, to other images and between draws; "
         f"mean |x - G(z)| at real ends {error:.3f}, of 2 at most"
     )
+
+
+@contextmanager
+def _finite(trained: Training) -> Iterator[None]:
+    """UserError where a network draws what no picture can show."""
+    try:
+        yield
+    except errors.UserError:
+        raise
+    except ValueError as error:  # of `images.to_uint8`
+        raise errors.UserError(f"{layout.folder(*trained)}: {error}") from error
 
 
 def _trained(settings: Params, suite: str, method: str, seed: int | None, out: Path) -> Training:

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config import forms
-from ebmrepro.system.errors import UserError
+from ebmrepro.system import atomic
+from ebmrepro.system.errors import UserError, one_line
+from ebmrepro.system.reading import opened, parsed
 
 PIECE = 15 << 20  # bytes; the files that come back from some machines have at most 16 MiB
 STEM = "home."
@@ -45,7 +47,8 @@ class Cargo:
 
     def __init__(self, folder: Path, limit: int):
         self.folder, self.limit, self.size = folder, limit, 0
-        folder.mkdir(parents=True, exist_ok=True)
+        with atomic.named_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob(f"{STEM}[0-9][0-9][0-9]"):
             old.unlink()
 
@@ -95,7 +98,7 @@ def unload(folder: Path, into: Path) -> list[Record]:
     joined = into / "joined.tar"
     with joined.open("wb") as whole:
         for piece in pieces:
-            with piece.open("rb") as part:
+            with opened(piece) as part:
                 shutil.copyfileobj(part, whole)
     waiting: dict[str, bytes] = {}
     records: list[Record] = []
@@ -104,20 +107,12 @@ def unload(folder: Path, into: Path) -> list[Record]:
             if not RECORD.fullmatch(name):
                 waiting[name] = content
             else:
-                record = forms.Record.held(_tree(content), f"{folder}: {name}")
+                record = forms.Record.held(parsed(content), f"{folder}: {name}")
                 _write(into, waiting, record["files"], folder)
                 records.append(record)
                 waiting = {}
     joined.unlink()
     return records
-
-
-def _tree(content: bytes) -> Any:
-    """What a record says; None, which is no record, where that is not JSON."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _members(stream: io.BufferedIOBase, place: Path):
@@ -134,6 +129,10 @@ def _members(stream: io.BufferedIOBase, place: Path):
                 yield member.name, content
     except tarfile.TarError:
         return
+    except UserError:
+        raise
+    except Exception as error:  # whatever tarfile makes of a damaged head
+        raise UserError(f"{place}: not the archive of a sitting: {one_line(error)}") from error
 
 
 def _write(into: Path, found: Mapping[str, bytes], sums: Mapping[str, str], place: Path) -> None:
@@ -142,5 +141,6 @@ def _write(into: Path, found: Mapping[str, bytes], sums: Mapping[str, str], plac
         if actual != expected:
             raise UserError(f"{place}: {name}: found sha256 {actual[:12]}, want {expected[:12]}")
         path = into / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(found[name])
+        with atomic.named_errors(f"{place}: {name}"):  # where another file's name is its folder's
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(found[name])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -25,7 +23,7 @@ from ebmrepro.pipeline.offload.measures import ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, Part, Told
 from ebmrepro.pipeline.offload.trainings import TOGETHER
 from ebmrepro.runs import checkpoints, layout
-from ebmrepro.system import atomic, reading
+from ebmrepro.system import atomic, ending, reading
 from ebmrepro.system.errors import UserError
 
 RESERVE = 0.05  # of the seconds, at the end: last checkpoints are saved and put on board
@@ -44,12 +42,9 @@ def main(here: str, arguments: Sequence[str]) -> None:
     asked = _arguments(arguments)
     out = Path(asked.out).absolute() if asked.out else Path(here) / "home"
     os.chdir(here)
-    try:
+    with ending.told():
         environment.check(os.environ)
         Sitting(forms.Pack.read(Path(PACK)), out, began, asked.seconds).hold(asked.measure)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -161,7 +156,7 @@ def unpack(folder: Path) -> None:
         return
     place = folder.with_suffix(".npz")
     packed = reading.arrays(place)
-    about = forms.Dataset.held(json.loads(str(packed["about"])), f"{place}: about")
+    about = forms.Dataset.held(reading.parsed(str(packed["about"])), f"{place}: about")
     split = about["splits"]["train"]
     for key, wanted in (("images", split["sha256"]), ("labels", split["labels_sha256"])):
         if (found := data.sha256(packed[key])) != wanted:

@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 import zipfile
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NEEDED = ("torch", "numpy")
@@ -23,9 +24,19 @@ def here():
     }
 
 
-def why_not(pack):
-    """Why this Python cannot run the pack, in one line; None if it can."""
-    found, wanted = here(), {key: pack[key] for key in here()}
+def about(path):
+    """What pack.json says; ValueError where it cannot be read or says nothing of this kind."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            pack = json.load(file)
+        return {key: pack[key] for key in here()}
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not what `ebmrepro offload pack` writes: {error!r}") from error
+
+
+def why_not(wanted):
+    """Why this Python cannot run a pack for the one that is wanted, in one line; None if it can."""
+    found = here()
     if found != wanted:
         return (
             "run.py: found Python {python} on {platform}; this pack is for Python ".format(**found)
@@ -44,19 +55,25 @@ def unpack(archive, folder):
     """The packages that come along, once; a folder that has its name holds all of them."""
     if not os.path.isdir(folder):
         partial = f"{folder}.partial-{os.getpid()}"
-        with zipfile.ZipFile(archive) as packages:
-            packages.extractall(partial)
+        try:
+            with zipfile.ZipFile(archive) as packages:
+                packages.extractall(partial)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(f"{archive}: cannot be unpacked: {error!r}") from error
         os.rename(partial, folder)
 
 
 if __name__ == "__main__":
-    with open(os.path.join(HERE, "pack.json"), encoding="utf-8") as about:
-        problem = why_not(json.load(about))
+    packages = os.path.join(HERE, "packages")
+    try:
+        problem = why_not(about(os.path.join(HERE, "pack.json")))
+        if not problem:
+            unpack(packages + ".zip", packages)
+    except ValueError as error:
+        problem = str(error)
     if problem:
         sys.stderr.write(problem + "\n")
         sys.exit(2)
-    packages = os.path.join(HERE, "packages")
-    unpack(packages + ".zip", packages)
     sys.path[:0] = [HERE, packages]
     from ebmrepro.pipeline.offload import program
 

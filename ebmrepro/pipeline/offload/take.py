@@ -46,8 +46,7 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
         about = forms.Pack.read(into / "pack.json")
         stages: list[str] = []
         for record in records:
-            suite, name, seed = record["training"]
-            training = Training(str(suite), str(name), int(seed))
+            training = Training(*record["training"])
             if problem := _differs(training, record["fingerprint"], into, about, settings):
                 yield f"{training.label}: left alone, {problem}", False
             elif record["state"] == "trained":
@@ -79,6 +78,9 @@ def _differs(
     card = known(forms.Card.read, into / layout.folder(*training) / "run.json")
     if card and card["fingerprint"] != fingerprint:
         return f"run.json is of another training, {card['fingerprint'][:12]}"
+    for stored in checkpoints.stored(into):
+        if stored.fingerprint == fingerprint and not stored.about:
+            return f"about.json of its checkpoint: {stored.wrong or 'no such file'}"
     return None
 
 
