@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmrepro import data
 from ebmrepro.methods.base.method import Labelled
@@ -60,7 +60,7 @@ def lower_layers(
         model, training = begin()
         trained(training, kept.stem, sum(model.layer_epochs[:count]))
         kept.parent.mkdir(exist_ok=True)
-        save_file(dict(model.rbms[:count].state_dict()), kept)
+        save_file(nn.ModuleList(model.stack[:count]).state_dict(), kept)
     return load_file(kept)
 
 
