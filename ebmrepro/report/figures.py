@@ -44,7 +44,7 @@ RIGHT, TOP, BOTTOM = 0.12, 0.32, 0.5  # inches, of a panel's margins: laying out
 DPI = 130  # of PNG files
 TILE = 1.8  # inches, of a picture on a sheet
 BINS = 40  # of a histogram
-MANY = 4  # lines; a legend of more has room of its own above them
+MANY = 4  # lines; a legend of more, or of a logarithmic axis, has room of its own above them
 ROOM = 0.14  # of the height of the lines, for each row of such a legend
 FONT = "DejaVu Sans"
 STYLE: dict[Any, Any] = dict(
@@ -231,6 +231,18 @@ def starts(colour: str, pretrained: Sequence[Array], scratch: Sequence[Array]) -
     return from_first(*ways)
 
 
+def key(lines: Sequence[tuple[str, str, Any]], columns: int = 2) -> Panel:
+    """What lines of several panels stand for, (label, colour, dash), in a panel of its own."""
+
+    def draw(ax: Axes) -> None:
+        for label, colour, dash in lines:
+            ax.plot([], [], color=colour, linestyle=dash, label=label)
+        ax.set_axis_off()
+        ax.legend(loc="upper left", ncols=columns, borderaxespad=0)
+
+    return Panel("", draw, TOP + BOTTOM + 0.2 * -(-len(lines) // columns), left=0.2)
+
+
 def picture(ax: Axes, pixels: Array, **where: Any) -> None:
     """Grey pixels as they are; `where` are matplotlib's `extent` and `aspect`."""
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="none", **where)
@@ -251,12 +263,18 @@ def finish(ax: Axes, x: str, y: str, *, legend: bool = True, log: bool = False) 
     if not legend:
         return
     style = {"handlelength": 2.4, "borderaxespad": 0.2}
-    if log or (count := len(ax.get_legend_handles_labels()[1])) <= MANY:
+    count = len(ax.get_legend_handles_labels()[1])
+    if count <= MANY and not log:
         ax.legend(loc="best", **style)
         return
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + ROOM * -(-count // 2) * (high - low))
+    (low, high), more = ax.get_ylim(), ROOM * -(-count // 2)
+    ax.set_ylim(low, high * (high / low) ** more if log else high + more * (high - low))
     ax.legend(loc="upper left", ncols=2, columnspacing=1, **style)
+
+
+def _tick(value: float, _: int) -> str:
+    """A number as short as the room to the left of an axis."""
+    return f"{value:g}" if value < 1e5 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
 def log_axis(axis: Any) -> None:
@@ -266,7 +284,7 @@ def log_axis(axis: Any) -> None:
     decades = np.log10(high / low)
     steps = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
     axis.set_major_locator(LogLocator(subs=steps, numticks=8))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(_tick))
     axis.set_minor_formatter(NullFormatter())
     axis.set_tick_params(which="minor", length=0)
 

@@ -188,9 +188,11 @@ def _ranking(asked: Asked) -> Sequence[Block]:
     if asked.systems("ordered_halves"):  # carried results of an earlier form have none
         columns.append(Column(**WORDS["halves"], measure="ordered_halves"))
     panels = [
-        Panel(told["title"], partial(_rise, asked, kind, told["axis"], i == 0), 3.1)
-        for i, (kind, told) in enumerate(kinds.items())
+        Panel(told["title"], partial(_rise, asked, kind, told["axis"]), 3.1)
+        for kind, told in kinds.items()
     ]
+    drawn = {s.name: s.title for kind in kinds for s in asked.systems(f"tau_{kind}")}
+    panels.append(figures.key([(t, figures.colour(n), figures.dash(n)) for n, t in drawn.items()]))
     return [
         *_table(asked, "ranking", columns),
         *WORDS.figure("rise", panels, asked.at),
@@ -198,21 +200,19 @@ def _ranking(asked: Asked) -> Sequence[Block]:
     ]
 
 
-def _rise(asked: Asked, kind: str, axis: str, legend: bool, ax: Axes) -> None:
+def _rise(asked: Asked, kind: str, axis: str, ax: Axes) -> None:
     amounts = asked.tour.arrays[f"amounts_{kind}"]
     for system in asked.systems(f"tau_{kind}"):
         curves = np.stack(asked.tour.seeds(f"rise_{kind}", system.name))
         colour, dash = figures.colour(system.name), figures.dash(system.name)
         ax.fill_between(amounts, curves.min(0), curves.max(0), color=colour, alpha=0.15, lw=0)
-        ax.plot(amounts, curves.mean(0), color=colour, linestyle=dash, label=system.title)
+        ax.plot(amounts, curves.mean(0), color=colour, linestyle=dash)
     figures.level(ax, 0, "")
     ax.set_yscale("symlog", linthresh=1)
     ax.set_yticks([-10, -1, 0, 1, 10, 100], ["−10", "−1", "0", "1", "10", "100"])
     ax.minorticks_off()
     ax.set_xlabel(axis)
     ax.set_ylabel("rise of energy, in sd")
-    if legend:
-        ax.legend(fontsize=7.5, ncols=2, loc="lower right")
 
 
 # Detection -------------------------------------------------------------------------------------
