@@ -14,7 +14,7 @@ RUN chown reader:reader .
 # By number, so that whoever runs the image can see that it is not root's.
 USER 1000
 
-# The packages, some 6 GB, are a layer of their own: a change of the code does not install them anew.
+# The packages, some 7 GB, are a layer of their own: a change of the code does not install them anew.
 COPY --chown=reader:reader Makefile pyproject.toml requirements.lock README.md LICENSE ./
 COPY --chown=reader:reader ebmrepro/__init__.py ebmrepro/__init__.py
 RUN make PYTHON=python3

@@ -23,7 +23,7 @@ ACTIVATE := . .venv/bin/activate
 .DEFAULT_GOAL := environment
 .PHONY: environment tracked repro test soak hostile mutants bench check audit ui docs lock clean distclean help unusable
 
-# Said before 6 GB are installed: DVC, which comes with them, runs in a git repository only.
+# Said before 7 GB are installed: DVC, which comes with them, runs in a git repository only.
 tracked:
 	@said=$$(LC_ALL=C git rev-parse --git-dir 2>&1 >/dev/null) || { \
 		case "$$said" in *"dubious ownership"*) \
@@ -39,7 +39,7 @@ $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 	$(if $(filter $(MINOR),$(SUPPORTED)),,$(error $(REFUSAL)))
 	@made_with=$$(.venv/bin/python -m pip --version 2>/dev/null | sed 's/.*(python \(.*\))/\1/'); \
 	made_in=$$(cat .venv/ready-* 2>/dev/null); \
-	if [ ! -d .venv ]; then why="some 6 GB, once"; \
+	if [ ! -d .venv ]; then why="some 7 GB, once"; \
 	elif [ -e .venv/unfinished ]; then why="an earlier set-up was interrupted"; \
 	elif [ -z "$$made_with" ]; then why="the one here does not run"; \
 	elif [ "$$made_with" != "$(MINOR)" ]; then why="the one here is of Python $$made_with"; \

@@ -278,6 +278,16 @@ def test_what_is_said_of_magan_is_what_was_measured():
     assert f" against {mean:.2f} ({min(distances):.2f} to {max(distances):.2f}), 7 or 8" in text
 
 
+def test_the_rates_of_carried_trainings_are_those_of_their_provenance():
+    text = (DOCS / "guide/scale.md").read_text().split("images/s, measured")[1]
+    entries = json.loads((ROOT / "results/mnist/provenance.json").read_text())["trainings"]
+    rows = re.findall(r"^\| `(\w+)` \| [\d,]+ \| ([\d.]+) \| ([\d,]+) \| (\d+) \|$", text, re.M)
+    assert len(rows) == 6
+    for name, gflop, rate, reached in rows:
+        measured = entries[name]["0"]["images_per_second"]
+        assert rate == f"{measured:,.0f}" and reached == f"{measured * float(gflop):.0f}", name
+
+
 def test_what_is_said_of_up_down_on_mnist_is_what_was_measured():
     text = " ".join((DOCS / "papers/dbn_updown.md").read_text().split())
     card = json.loads((ROOT / "results/mnist/dbn_updown/0/metrics.json").read_text())

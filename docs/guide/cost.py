@@ -1,6 +1,6 @@
 """What one training of a suite's systems costs, from the arithmetic of its steps: see scale.md.
 
-    python docs/guide/cost.py celeba --images 202599 --rate 1e13 --watts 400
+    python docs/guide/cost.py celeba --images 182637 --rate 1e13 --watts 400
 
 Run in the project's folder. The floating-point operations of a step are counted by torch on tensors
 without content, so this needs no data and no device; the rate, in operations a second that a
