@@ -11,7 +11,7 @@ from ebmrepro.claims import commands, form, measurements, price, statistics, ver
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.price import Price
 from ebmrepro.claims.statistics import LEVEL
-from ebmrepro.claims.verdict import DECIDED, VERDICTS, Part, Verdict
+from ebmrepro.claims.verdict import VERDICTS, Part, Verdict
 from ebmrepro.config.params import Params
 from ebmrepro.runs import carried
 from ebmrepro.system import atomic
@@ -66,21 +66,22 @@ def document(claims: Sequence[Claim], settings: Params, root: Path) -> dict[str,
 def count(claims: Sequence[Claim], judged: Mapping[str, Sequence[Judgement]]) -> dict[str, Any]:
     """The one count of everything: claims, their judgements by suite, and what these are.
 
-    A check cannot fail without a bug and is counted apart. Of the findings, so many keep their
-    verdict after Holm's correction for all of them (one wrong verdict in twenty such reports), and
-    at a false discovery rate of 2.5 %; the verdicts themselves are not changed by it.
+    A check cannot fail without a bug and is counted apart. Of the findings that hold, fail or are
+    undecided, so many keep their verdict after Holm's correction for all of them (one wrong verdict
+    in twenty such reports), and at a false discovery rate of 2.5 %; the verdicts themselves are not
+    changed by it. That an effect is not material, or both sides at a ceiling, is no test of the
+    rule's edge.
     """
     pairs = [(claim, judgement) for claim in claims for judgement in judged[claim.id]]
     by_kind = {
         "findings": [judgement for claim, judgement in pairs if not claim.check],
         "checks": [judgement for claim, judgement in pairs if claim.check],
     }
-    # A claim is no surer than the least sure of its parts; where one fails, than the surest.
     p = [
-        (max if judgement.verdict != "fails" else min)(known)
+        found
         for judgement in by_kind["findings"]
-        if judgement.verdict in (*DECIDED, "undecided")
-        and (known := [part.p for part in judgement.parts if part.p is not None])
+        if judgement.verdict in ("holds", "fails", "undecided")
+        and (found := _p(judgement)) is not None
     ]
     return {
         "claims": len(claims),
@@ -94,6 +95,16 @@ def count(claims: Sequence[Claim], judged: Mapping[str, Sequence[Judgement]]) ->
         "holm": statistics.holm(p, ALPHA),
         "benjamini_hochberg": statistics.benjamini_hochberg(p, ALPHA),
     }
+
+
+def _p(judgement: Judgement) -> float | None:
+    """A claim is no surer than the least sure of its parts. One part that fails is enough to refute
+    it: so as sure as the surest of those, for as many chances as there are parts (Bonferroni)."""
+    known = [part.p for part in judgement.parts if part.p is not None]
+    if judgement.verdict != "fails":
+        return max(known, default=None)
+    failed = [p.p for p in judgement.parts if p.p is not None and p.verdict == "fails"]
+    return min(1.0, len(known) * min(failed)) if failed else None
 
 
 def write(claims: Sequence[Claim], settings: Params, root: Path, path: Path) -> None:

@@ -25,7 +25,7 @@ def p_value(values: Sequence[float], edge: float, scale: Scale) -> float:
     n = len(values)
     if n < 2:
         return 1.0
-    mean, spread, (at,) = _moments(values, (edge,), scale)
+    mean, spread, (at,) = moments(values, (edge,), scale)
     distance = abs(mean - at)
     if not distance:
         return 1.0
@@ -33,19 +33,24 @@ def p_value(values: Sequence[float], edge: float, scale: Scale) -> float:
 
 
 def seeds_needed(
-    values: Sequence[float],
-    edge: float,
-    scale: Scale,
-    small: tuple[float, float] | None = None,
+    values: Sequence[float], goals: Sequence[tuple[float, ...]], scale: Scale
 ) -> int | None:
-    """Seeds with which the interval would clear `edge`, or lie wholly inside `small`, four times in
-    five, if mean and spread are as seen (by the non-central t; for the inside, at the least); None
-    where no number up to MOST_SEEDS would."""
+    """Seeds with which the interval would reach one of the goals four times in five, if mean and
+    spread are as seen: clear an edge, or lie wholly between two.
+
+    By the non-central t; between two edges so many at the least. None where no number up to
+    MOST_SEEDS would.
+    """
     if len(values) < 2:
         return None
-    mean, spread, (at, *ends) = _moments(values, (edge, *(small or ())), scale)
-    ways = [[abs(mean - at)], [mean - ends[0], ends[1] - mean] if ends else [0.0]]
-    ways = [distances for distances in ways if min(distances) > 0]
+    edges = [edge for goal in goals for edge in goal]
+    mean, spread, places = moments(values, edges, scale)
+    at = dict(zip(edges, places, strict=True))
+    ways = [
+        [abs(mean - at[edge]) for edge in goal]
+        for goal in goals
+        if at[goal[0]] != mean and (len(goal) == 1 or at[goal[0]] < mean < at[goal[1]])
+    ]
     if not ways:
         return None
 
@@ -74,7 +79,7 @@ def _fewest(power: Callable[[int], float], least: int) -> int | None:
     return enough
 
 
-def _moments(
+def moments(
     values: Sequence[float], edges: Sequence[float], scale: Scale
 ) -> tuple[float, float, list[float]]:
     """Mean and deviation of several numbers, and edges, all on the scale if all of them fit it."""

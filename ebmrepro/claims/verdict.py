@@ -11,6 +11,7 @@ missing need not be like what is there; a training shorter than the claim asks f
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,6 +23,7 @@ from ebmrepro.claims import form, measurements, statistics, wording
 from ebmrepro.claims.form import Claim, Test
 from ebmrepro.claims.measurements import Absent, Files, Missing
 from ebmrepro.metrics import catalogue
+from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
 
 Verdict = Literal[
@@ -174,14 +176,16 @@ class _Judge:
         scale = self.test.scale or form.scale(statistic)
         found = interval(known, scale)
         words |= {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
-        words |= {"scale": found.scale, **_effect(rule, known), "images": self._images(found.mean)}
+        words |= {
+            "scale": found.scale,
+            **_effect(rule, known, scale),
+            "images": self._images(found.mean),
+        }
         if found.by == "range":
             words["protocol"].append("Too few distinct values for an interval: their range.")
         if len(known) > 1:
             words["p"] = max(statistics.p_value(known, edge, scale) for edge in edges(rule))
-            words["needed"] = statistics.seeds_needed(
-                known, self._nearest(found.mean), scale, small(self.test)
-            )
+            words["needed"] = statistics.seeds_needed(known, self._goals(found.mean), scale)
         part = self._decided(words, lacking, len(known), self.least)
         if part.verdict in OPEN or not self._at_ceiling():
             return part
@@ -190,6 +194,12 @@ class _Judge:
     def _nearest(self, mean: float) -> float:
         """The edge of the rule that is nearest."""
         return min(edges(self.test.rule), key=lambda edge: abs(mean - edge))
+
+    def _goals(self, mean: float) -> list[tuple[float, ...]]:
+        """Where an interval around the mean would decide: past an edge, or between two."""
+        between = [ends for ends in (edges(self.test.rule), small(self.test)) if ends]
+        inside = [ends for ends in between if len(ends) == 2 and ends[0] < mean < ends[1]]
+        return inside if edges(self.test.rule) in inside else [(self._nearest(mean),), *inside]
 
     def _at_ceiling(self) -> bool:
         ceiling, pair = self.test.ceiling, self.test.statistic
@@ -234,15 +244,21 @@ class _Judge:
             name: self._unseen(files.seeds_among([name] if files.carried else statistic.of))
             for name in statistic.of
         }
+        every = {f"{name}-{seed}": (name, seed) for name in trained for seed in trained[name]}
+        runs = self._in_one_space(statistic, every)
         pairs, reasons = _read(
             lambda run: tuple(files.measure(run[0], m, run[1]) for m in (statistic.x, statistic.y)),
-            {f"{name}-{seed}": (name, seed) for name in statistic.of for seed in trained[name]},
+            runs,
         )
         known = [pair for pair in pairs.values() if pair is not None]
         words = self._words({run: pair[1] if pair else None for run, pair in pairs.items()})
         if not known:
             return Part(verdict="not run here", reason=_why(reasons), **words)
         words["n"] = len(known)
+        if len(runs) < len(every):
+            words["protocol"].append(
+                f"{len(runs)} of {len(every)} trainings: those measured in features of one network."
+            )
         try:
             rho = measurements.spearman(*np.array(known, dtype=np.float64).T)
         except Missing as why:
@@ -255,7 +271,20 @@ class _Judge:
         words["p"] = statistics.rank_p(rho, len(known), edge)
         pairs = statistics.pairs_needed(rho, len(known), edge)
         words["needed"] = pairs and math.ceil(pairs / len(trained))
-        return self._decided(words, reasons, min(map(len, trained.values())), self.least)
+        seeds = Counter(name for name, _ in runs.values())
+        return self._decided(words, reasons, min(seeds.values()), self.least)
+
+    def _in_one_space(
+        self, statistic: form.AcrossRuns, runs: Mapping[str, tuple[str, int]]
+    ) -> Mapping[str, tuple[str, int]]:
+        """Of trainings that are ranked by a distance those in whose features the most are measured,
+        and those that do not say: the distances of two networks have no common order."""
+        if not any("_dbn" in measure for measure in (statistic.x, statistic.y)):
+            return runs
+        spaces, _ = _read(lambda run: self.files.extractor(*run), runs)
+        counts = Counter(space for space in spaces.values() if space)
+        most = max(counts, key=counts.__getitem__, default=None)
+        return {name: run for name, run in runs.items() if spaces[name] in (None, most)}
 
     def _pooled(self, statistic: form.Pooled) -> Part:
         of, pair = statistic.of, (statistic.share, statistic.trials)
@@ -348,17 +377,18 @@ def _is_error(measure: str) -> bool:
     return "error_" in measure and catalogue.describe(measure).unit == "share"
 
 
-def _effect(rule: form.Rule, values: Sequence[float]) -> dict[str, Any]:
-    """How far from the threshold, in standard deviations over seeds, corrected for their number
-    (Hedges' g); near a published value, how much of the tolerance is used up."""
-    n, mean = len(values), float(np.mean(values))
-    sd = float(np.std(values, ddof=1)) if n > 1 else 0.0
+def _effect(rule: form.Rule, values: Sequence[float], scale: Scale) -> dict[str, Any]:
+    """How far from the threshold, in standard deviations over seeds, both on the scale, corrected
+    for their number (Hedges' g); near a published value, how much of the tolerance is used up."""
+    n = len(values)
     match rule:
-        case form.Above(threshold=threshold) | form.Below(threshold=threshold) if sd:
+        case form.Above(threshold=threshold) | form.Below(threshold=threshold) if n > 1:
+            mean, sd, (at,) = statistics.moments(values, (threshold,), scale)
             correction = 1 - 3 / (4 * (n - 1) - 1)
-            return {"effect": correction * (mean - threshold) / sd, "effect_is": "g"}
+            return {"effect": correction * (mean - at) / sd, "effect_is": "g"} if sd else {}
         case form.Near(value=value, tolerance=tolerance):
-            return {"effect": abs(mean - value) / tolerance, "effect_is": "of tolerance"}
+            off = abs(float(np.mean(values)) - value)
+            return {"effect": off / tolerance, "effect_is": "of tolerance"}
     return {}
 
 

@@ -94,10 +94,15 @@ def test_a_run_that_lacks_leaves_a_law_and_a_correlation_open(tmp_path: Path):
 
 
 def test_needed_seeds_are_those_that_clear_the_nearest_edge(tmp_path: Path):
-    values = [1.0, 1.08, 1.1]
-    measure(tmp_path, "began", values)
-    found = one(tmp_path, SCORE, {"kind": "near", "value": 1.0, "tolerance": 0.1})
-    assert found.needed == statistics.seeds_needed(values, 1.1, "linear")
+    near = {"kind": "near", "value": 1.0, "tolerance": 0.1}
+    for values, goal in (([1.0, 1.08, 1.1], (0.9, 1.1)), ([1.0, 1.18, 1.2], (1.1,))):
+        measure(tmp_path, "began", values)
+        found = one(tmp_path, SCORE, near)
+        assert found.needed == statistics.seeds_needed(values, [goal], "linear")
+    small = {**test_of(SCORE, {"kind": "above", "threshold": 1.0}), "smallest": 0.2}
+    (part,) = judged(tmp_path, claim(small)).parts
+    goals = [(1.0,), (0.8, 1.2)]
+    assert part.needed == statistics.seeds_needed(values, goals, "linear")
 
 
 def test_differences_of_shares_have_an_interval_that_stays_within_one(tmp_path: Path):

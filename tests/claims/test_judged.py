@@ -13,6 +13,7 @@ import pytest
 from made_up_claims import (
     ABOVE,
     LOW,
+    MORE,
     SCORE,
     claim,
     curves,
@@ -84,6 +85,25 @@ def test_a_rank_correlation_is_over_all_trainings_of_its_systems(tmp_path: Path)
     constant = one(tmp_path, {**ACROSS, "of": ["ebgan"]})
     assert constant.verdict == "undecided" and "constant" in constant.reason
     assert one(tmp_path / "nowhere", ACROSS).verdict == "not run here"
+
+
+def test_trainings_are_ranked_in_the_features_of_one_network(tmp_path: Path):
+    """Two of six were measured by another: of the four, whose order is perfect, is told."""
+    values = [1.0, 2.0, 3.0, 4.0, 9.0, 8.0]
+    several(tmp_path, "began", {"fd_dbn": values, "is_dbn": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
+    for seed in range(6):
+        path = tmp_path / f"results/digits/began/{seed}/metrics.json"
+        tree = json.loads(path.read_text())
+        tree["protocol"] = {"extractor_sha256": "a" if seed < 4 else "b"}
+        path.write_text(json.dumps(tree))
+    asked = claim(test_of({**ACROSS, "of": ["began"]}, ABOVE), seeds=4)
+    (found,) = judged(tmp_path, asked, range(6)).parts
+    assert (found.n, found.mean) == (4, pytest.approx(1))
+    assert "4 of 6 trainings: those measured in features of one network." in found.protocol
+    pixels = {"of": ["began"], "x": "M_global", "y": "ratio"}
+    several(tmp_path, "began", {"ratio": values, "M_global": values})
+    (every,) = judged(tmp_path, claim(test_of({**ACROSS, **pixels}, ABOVE)), range(6)).parts
+    assert every.n == 6
 
 
 def test_the_interval_of_a_rank_correlation_by_hand():
@@ -166,6 +186,12 @@ def test_an_effect_is_hedges_g_or_a_part_of_the_tolerance(tmp_path: Path):
     measure(tmp_path, "began", [1.04, 1.05, 1.06])
     found = one(tmp_path, SCORE, {"kind": "near", "value": 1.0, "tolerance": 0.1})
     assert (found.effect, found.effect_is) == (pytest.approx(0.5), "of tolerance")
+    # Of ratios 1, 10 and 100 over 1, on the logarithms: mean and spread are both log 10.
+    measure(tmp_path, "began", [1.0, 10.0, 100.0])
+    measure(tmp_path, "began__gamma_05", [1.0, 1.0, 1.0])
+    ratio = {**MORE, "kind": "ratio"}
+    found = one(tmp_path, ratio, {"kind": "above", "threshold": 1.0})
+    assert (found.effect, found.effect_is) == (pytest.approx(4 / 7), "g")
 
 
 def test_only_a_share_of_errors_has_the_error_of_a_draw_of_test_images(tmp_path: Path):
@@ -251,9 +277,14 @@ def test_a_finding_is_decided_for_itself_under_a_fortieth():
         Judgement("digits", v, "", [Part("s", "r", v, "", p=p) for p in (0.001, 0.5)])
         for v in ("holds", "fails")
     ]
-    # As sure as the least sure part, where one fails as the surest.
+    # As sure as the least sure part, where one fails as the surest, twice over for two.
     assert judgements.count(claims[:1], {"c0": both[:1]})["alone"] == 0
     assert judgements.count(claims[:1], {"c0": both[1:]})["alone"] == 1
+    parts = [Part("s", "r", "holds", "", p=1e-9), Part("s", "r", "fails", "", p=0.02)]
+    mixed = [Judgement("digits", "fails", "", parts)]
+    assert judgements.count(claims[:1], {"c0": mixed})["alone"] == 0
+    small = [Judgement("digits", "no material effect", "", [Part("s", "r", "holds", "", p=0.0)])]
+    assert judgements.count(claims[:1], {"c0": small})["tested"] == 0
 
 
 def test_numbers_in_claims_json_have_six_digits_wherever_they_are():

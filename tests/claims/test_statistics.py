@@ -75,11 +75,11 @@ def test_needed_seeds_are_those_of_power_tables():
     """A paired t test of two sides at 5 %, power 0.8: 34 for d = 0.5, 15 for 0.8, 10 for 1."""
     for d, seeds in ((0.5, 34), (0.8, 15), (1.0, 10)):
         values = [d + x / math.sqrt(2) for x in (-1, 1)]  # mean d, standard deviation 1
-        assert statistics.seeds_needed(values, 0, "linear") == seeds
-    assert statistics.seeds_needed([1.0, -1.0], 0, "linear") is None
+        assert statistics.seeds_needed(values, [(0,)], "linear") == seeds
+    assert statistics.seeds_needed([1.0, -1.0], [(0,)], "linear") is None
     # As far off as that, SciPy's power of some n is NaN: of 21, which the search looks at, here.
-    assert statistics.seeds_needed([0.012, 0.0117, 0.0121], 0.014, "logit") == 3
-    assert statistics.seeds_needed([2.0, 2.0], 0, "linear") == 2
+    assert statistics.seeds_needed([0.012, 0.0117, 0.0121], [(0.014,)], "logit") == 3
+    assert statistics.seeds_needed([2.0, 2.0], [(0,)], "linear") == 2
 
 
 @pytest.mark.parametrize("d", [0.4, 0.9, 1.7, 2.6, 4.0, 7.0, 11.0, 11.45, 12.0])
@@ -91,15 +91,15 @@ def test_seeds_needed_are_the_fewest_with_the_power_that_scipy_finds(d: float):
 
     fewest = next(n for n in range(2, 100) if power(n) >= 0.8)
     values = [d + x / math.sqrt(2) for x in (-1, 1)]  # mean d, standard deviation 1
-    assert statistics.seeds_needed(values, 0, "linear") == fewest
+    assert statistics.seeds_needed(values, [(0,)], "linear") == fewest
 
 
 def test_a_difference_that_does_not_matter_takes_the_seeds_to_show_that():
     """Mean 0.0005, deviation 0.02, what matters 0.01: no 10,000 seeds would clear 0, but intervals
     of some 40 lie inside (-0.01, 0.01) four times in five."""
     values = [0.0005 + 0.02 * x / math.sqrt(2) for x in (-1, 1)]
-    assert statistics.seeds_needed(values, 0, "linear") is None
-    inside = statistics.seeds_needed(values, 0, "linear", (-0.01, 0.01))
+    assert statistics.seeds_needed(values, [(0,)], "linear") is None
+    inside = statistics.seeds_needed(values, [(0,), (-0.01, 0.01)], "linear")
     assert inside is not None
 
     def power(n: int) -> float:
@@ -108,7 +108,10 @@ def test_a_difference_that_does_not_matter_takes_the_seeds_to_show_that():
         return float((np.abs(draws.mean(1)) + half < 0.01).mean())
 
     assert power(inside) >= 0.79 and power(inside - 3) < 0.8
-    assert statistics.seeds_needed([1.0, -1.0], 0, "linear", (-9.0, 9.0)) is not None
+    assert statistics.seeds_needed([1.0, -1.0], [(0,), (-9.0, 9.0)], "linear") is not None
+    # Between two edges alone, as near a published value, no way past the nearer one helps.
+    assert statistics.seeds_needed(values, [(-0.01, 0.01)], "linear") == inside
+    assert statistics.seeds_needed([0.02, 0.03], [(-0.01, 0.01)], "linear") is None
 
 
 def test_seeds_of_trials_needed_are_those_of_the_binomial():
@@ -161,7 +164,7 @@ def test_p_values_are_those_of_a_t_test():
 def test_one_number_tells_nothing_and_neither_do_numbers_around_the_edge():
     assert statistics.p_value([3.0], 0.0, "linear") == 1.0
     assert statistics.p_value([1.0, -1.0], 0.0, "linear") == 1.0
-    assert statistics.seeds_needed([3.0], 0.0, "linear") is None
+    assert statistics.seeds_needed([3.0], [(0.0,)], "linear") is None
 
 
 def test_corrections_are_those_of_the_papers():
