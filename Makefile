@@ -117,7 +117,7 @@ lock: $(READY)  ## compile requirements.lock from pyproject.toml (UPGRADE=1: to 
 # Through git, which removes what it ignores in the places named and cannot touch a tracked file.
 REMOVE := git clean -fdX --
 
-clean:  ## remove caches and pipeline outputs; `make repro` takes the outputs back from DVC's cache
+clean:  ## remove caches and outputs; `make repro` takes its own back from DVC's cache, a campaign trains again
 	@$(REMOVE) .pytest_cache .ruff_cache .hypothesis .import_linter_cache ebmrepro stages tests \
 		data models reference generated reports docs site
 

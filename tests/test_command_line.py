@@ -195,6 +195,29 @@ def test_a_wrong_setting_is_named_before_any_work(
     assert err.startswith(variable) and err.count("\n") == 1 and message in err
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            ["digits", "magan", "--seed", "99"],
+            "magan/99/model.safetensors: no such file; `dvc repro`",
+        ),
+        (["mnist", "magan", "--seed", "2"], "`ebmrepro campaign mnist/magan/2` trains it"),
+        (["celeba", "magan", "--seed", "2"], "neither in `run` of params.yaml nor in `campaign`"),
+    ],
+)
+def test_weights_that_are_not_there_are_told_with_what_trains_them(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    typed: list[str],
+    told: str,
+):
+    (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")
+    code, _, err = answer(capfd, monkeypatch, "sample", *typed, folder=tmp_path)
+    assert code == 2 and told in err and err.count("\n") == 1
+
+
 def test_what_torchrun_tells_is_whole_or_the_part_that_is_wrong_is_named():
     told = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "here"}
     environment.check(told := told | {"MASTER_PORT": "29500"})

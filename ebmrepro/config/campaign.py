@@ -17,6 +17,12 @@ class Campaign(Strict):
     systems: Annotated[dict[str, Count], Field(min_length=1)]  # in order -> how many of the seeds
 
     @rule
+    def _features_have_their_network(self):
+        if "dbn" not in self.systems:
+            raise ValueError("systems: found no dbn; all is measured in the features of one")
+        return self
+
+    @rule
     def _as_many_seeds_as_asked(self):
         for name, count in self.systems.items():
             if count > len(self.seeds):

@@ -131,6 +131,16 @@ class Params(Strict):
     def suite(self, name: str) -> Suite:
         return self.suites[known(name, self.suites, "params.yaml", "suite")]
 
+    def trains(self, training: Training) -> str:
+        """Which command trains it, in words."""
+        suite, name, seed = training
+        if suite in self.run.suites and name in [*self.run.names, "dbn"]:
+            return "`dvc repro` trains it"
+        asked = self.campaign.get(suite)
+        if asked and seed in asked.seeds[: asked.systems.get(name, 0)]:
+            return f"`ebmrepro campaign {suite}/{name}/{seed}` trains it"
+        return "it is neither in `run` of params.yaml nor in `campaign`"
+
     def grid(self, suite: str) -> Grid:
         """The grid of a suite; ParamsError where it has none."""
         return self._part(suite, "grid", "params.yaml")

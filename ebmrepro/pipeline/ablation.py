@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmrepro.config.documents import known, read_yaml
-from ebmrepro.config.params import check, digest
+from ebmrepro.config.params import OWN, check, digest
 from ebmrepro.config.training import base
 from ebmrepro.config.variant import changed
 from ebmrepro.pipeline import before
@@ -60,6 +60,7 @@ def plan(suite: str, system: str, changes: Sequence[str], path: Path = FILE) -> 
     """
     tree = read_yaml(path)
     settings = check(tree, path)
+    known(suite, [key for key in tree if key not in OWN], str(path), "suite")
     here, run = settings.suite(suite), tree["run"]
     methods = tree[suite]["methods"]
     known(system, ["dbn", *here.methods], f"{path}: {suite}.methods", "method")
@@ -127,11 +128,15 @@ def run(ablation: Ablation, root: Path, jobs: int = 1) -> None:
     if not head:
         raise UserError(f"{root.resolve()}: DVC's experiments need a commit of git to stand on")
     # The same ablation has the same name, and takes the place of the last one on this commit.
-    git.ask(root, "update-ref", "-d", git.experiment(head, ablation.name))
+    place = git.experiment(head, ablation.name)
+    last = git.commit(root, place)
+    git.ask(root, "update-ref", "-d", place)
     with warm(root, environment(jobs)) as around:
         driver = [*DRIVER, "--jobs", str(jobs), *ablation.command]
         status = attended(driver, root, around, HUSHED)
     if status:
+        if last:
+            git.ask(root, "update-ref", place, last)
         raise UserError(
             f"dvc exp run -n {ablation.name}: ended with code {status}; nothing changed"
         )

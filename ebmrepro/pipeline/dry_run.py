@@ -75,10 +75,12 @@ def images(suite: str, settings: Params) -> Images:
         return Images(tuple(about["shape"]), count, len(about["classes"]), status)
     shape = image_shape(block)
     if shape is None:
-        raise UserError(f"data/{suite}: not there; `dvc repro data@{suite}` writes it")
+        raise UserError(f"data/{suite}: not there; `ebmrepro data check {suite}` writes it")
     facts = declarations.source_facts(block.source)
     count = facts.images - block.test - block.validation if facts.images else None
-    status = f"not there yet, so noise stands in for them; `dvc repro data@{suite}` writes them"
+    status = (
+        f"not there yet, so noise stands in for them; `ebmrepro data check {suite}` writes them"
+    )
     return Images(shape, count, CLASSES, status)
 
 

@@ -267,7 +267,7 @@ def own_gpu(environment: dict[str, str], beside: int) -> Iterator[None]:
     process on the machine respects the locks, and each ends with its holder.
     """
     names = gpus(environment)
-    if len(names) < 2 or environment.get("EBMREPRO_DEVICE", "cuda") != "cuda":
+    if len(names) < 2 or (environment.get("EBMREPRO_DEVICE") or "cuda") != "cuda":
         yield
         return
     folder = Path(tempfile.gettempdir()) / f"ebmrepro-{os.getuid()}"

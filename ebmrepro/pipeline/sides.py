@@ -88,7 +88,9 @@ def _read(revision: str, root: Path, into: Path) -> Side:
         if packed is None:
             raise UserError(f"{shown(revision)}: this revision holds no results/")
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(folder, filter="data")
+            # Python has it from 3.11.4 on; what git packed is ours.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(folder)
     return Side(folder, revision)
 
 

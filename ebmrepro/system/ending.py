@@ -23,7 +23,7 @@ def told() -> Iterator[None]:
     except UserError as error:
         line, code = str(error), 2
     except Stopped as stop:
-        line, code = f"{stop}; `dvc repro` goes on from there", stop.code
+        line, code = "; ".join(filter(None, [str(stop), stop.way_on])), stop.code
     except KeyboardInterrupt:
         line, code = "stopped by SIGINT", 128 + signal.SIGINT
     except OSError as error:

@@ -16,11 +16,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """A training was asked to end, and did. `code` is what its process exits with."""
+    """A training was asked to end, and did.
 
-    def __init__(self, message: str, code: int):
+    `code` is what its process exits with, `way_on` what goes on from there, in words.
+    """
+
+    def __init__(self, message: str, code: int, way_on: str = "`dvc repro` goes on from there"):
         super().__init__(message)
-        self.code = code
+        self.code, self.way_on = code, way_on
 
 
 def stoppable() -> None:
@@ -30,7 +33,7 @@ def stoppable() -> None:
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(f"stopped by {signal.Signals(number).name}", 128 + number)
+        raise Stopped(f"stopped by {signal.Signals(number).name}", 128 + number, way_on="")
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

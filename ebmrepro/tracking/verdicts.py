@@ -65,7 +65,8 @@ def table(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]]:
 def _note(store: Store, suite: str, document: Mapping[str, Any]) -> None:
     """Say on the experiment how many claims hold and which fail, and on each run what became of the
     claims of its paper."""
-    told = list(_judged(document, suite))
+    if not (told := list(_judged(document, suite))):
+        return
     count = Counter(verdict for _, verdict, _ in told)
     head = "Claims judged here: " + ", ".join(f"{n} {word}" for word, n in count.most_common())
     failing = [line for _, verdict, line in told if verdict == "fails"]

@@ -33,7 +33,7 @@ def settings(batch_size: int = 64) -> Params:
     digits = json.loads(json.dumps(SHIPPED["digits"]))
     digits["methods"]["began"]["batch_size"] = batch_size
     run = {**SHIPPED["run"], "seeds": [0, 1, 2]}
-    campaign = {AGAIN: {"seeds": [7, 8, 9], "systems": {"began": 3, "magan": 2}}}
+    campaign = {AGAIN: {"seeds": [7, 8, 9], "systems": {"dbn": 1, "began": 3, "magan": 2}}}
     tree = {**SHIPPED, "run": run, "digits": digits, "campaign": campaign}
     return params.check(tree, Path("params.yaml"))
 

@@ -1,5 +1,6 @@
 """An ablation in one command: by DVC, beside the system itself, and the folder stays as it was."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ from ebmrepro.config.documents import ParamsError, read_yaml
 from ebmrepro.config.params import load
 from ebmrepro.pipeline import ablation
 from ebmrepro.pipeline.outlook import Outlook
+from ebmrepro.system import git
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +124,7 @@ def test_names_are_short_and_of_letters_whatever_is_changed():
     [
         ("digits mgan x=1", "digits.methods: no method 'mgan'; .* did you mean 'magan'"),
         ("digit magan x=1", "no suite 'digit'; .* did you mean 'digits'"),
+        ("digits__seeds magan x=1", "no suite 'digits__seeds'; there are digits"),
         (
             "digits magan hparams.margin_movse=false",
             "digits.methods.magan.hparams.margin_movse: unknown key; .*'margin_moves'",
@@ -145,6 +148,25 @@ def test_a_folder_without_a_commit_is_refused(tmp_path: Path):
     (tmp_path / "dvc.yaml").touch()
     with pytest.raises(UserError, match="need a commit of git"):
         ablation.run(planned, tmp_path)
+
+
+@pytest.mark.parametrize("status", [0, 130])
+def test_an_ablation_that_fails_gives_back_the_last_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+):
+    monkeypatch.setattr(ablation, "attended", lambda *_: status)
+    monkeypatch.setattr(ablation, "warm", lambda *_: contextlib.nullcontext({}))
+    (tmp_path / "dvc.yaml").touch()
+    planned = plan("digits", "magan", "hparams.margin_moves=false")
+    whose = ["-c", "user.name=x", "-c", "user.email=x"]
+    for words in (["init", "-q"], [*whose, "commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    head = git.commit(tmp_path, "HEAD")
+    place = git.experiment(head, planned.name)
+    git.ask(tmp_path, "update-ref", place, head)
+    with pytest.raises(UserError, match="nothing changed") if status else contextlib.nullcontext():
+        ablation.run(planned, tmp_path)
+    assert git.commit(tmp_path, place) == (head if status else "")
 
 
 def test_the_price_is_of_the_ruler_the_system_and_its_variant(tmp_path: Path):

@@ -18,7 +18,8 @@ from ebmrepro.config import forms, params
 from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.pipeline.campaign import commands, drive, plan
-from ebmrepro.runs import fingerprints
+from ebmrepro.pipeline.offload.trainings import provenance
+from ebmrepro.runs import fingerprints, identity, layout
 
 ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
@@ -95,7 +96,7 @@ def test_further_seeds_of_the_run_are_trained_again_where_their_code_or_numbers_
     project: Path,
 ):
     further = f"digits{FURTHER}"
-    asked = {"campaign": {further: {"seeds": [8], "systems": {"ebgan": 1}}}}
+    asked = {"campaign": {further: {"seeds": [8], "systems": {"ebgan": 1, "dbn": 1}}}}
     write(project, trainings.read_params(project) | asked)
     splits = data.describe("data/digits")["splits"]
     made_up.reference(project, "digits")
@@ -103,9 +104,9 @@ def test_further_seeds_of_the_run_are_trained_again_where_their_code_or_numbers_
     card = json.loads(place.read_text())
     place.write_text(json.dumps(card | {"dataset": card["dataset"] | {"splits": splits}}))
     now = fingerprints.of(further, "ebgan", 8, params.load(), splits)
-    for identity, state in (("f", plan.TO_DO), (now, plan.CARRIED)):
-        carry("ebgan", 8, 1.0, 60, further, identity)
-        assert [item.state for item in items()] == [state]
+    for whose, state in (("f", plan.TO_DO), (now, plan.CARRIED)):
+        carry("ebgan", 8, 1.0, 60, further, whose)
+        assert [item.state for item in items()] == [state, plan.TO_DO]
 
 
 def test_a_result_that_changed_since_is_not_carried(project: Path):
@@ -125,12 +126,34 @@ def test_the_weights_of_a_judge_are_needed_although_its_result_is_carried(projec
     assert [item.state for item in items()[2:]] == [plan.CARRIED, plan.WEIGHTS]
 
 
+def test_a_training_begun_anew_has_not_ended_although_its_provenance_is_that_of_the_last(
+    project: Path,
+):
+    data.prepare("again", params.load().suite("again").data, Path("data/again"))
+    training = items()[2].training
+    ours = identity.fingerprint(*training, params.load())
+    folder = layout.folder(*training)
+    folder.mkdir(parents=True)
+    provenance(ours).parent.mkdir(parents=True)
+    provenance(ours).touch()
+    card = {"suite": "again", "method": "dbn", "seed": 0, "fingerprint": ours, "params": {}}
+    (folder / "run.json").write_text(json.dumps(card))
+    (folder / "model.safetensors").touch()
+    assert items()[2].state == plan.TO_DO
+    ended = {"epochs": 1, "steps": 1, "parameters": {}}
+    (folder / "run.json").write_text(json.dumps(card | ended))
+    assert items()[2].state == plan.TRAINED
+    (folder / "model.safetensors").unlink()
+    assert items()[2].state == plan.TO_DO
+
+
 @pytest.mark.parametrize(
     ("campaign", "place"),
     [
         ({"agian": ASKED}, "campaign: no suite 'agian'"),
-        ({"again": ASKED | {"systems": {"ebgna": 1}}}, "campaign.again.systems: no block 'ebgna'"),
-        ({"again": ASKED | {"systems": {"ebgan": 4}}}, "campaign.again.systems.ebgan: found 4"),
+        ({"again": ASKED | {"systems": {"dbn": 1, "ebgna": 1}}}, "again.systems: no block 'ebgna'"),
+        ({"again": ASKED | {"systems": {"ebgan": 2}}}, "again.systems: found no dbn"),
+        ({"again": ASKED | {"systems": {"dbn": 1, "ebgan": 4}}}, "again.systems.ebgan: found 4"),
         ({"again": ASKED | {"seeds": [1, 1]}}, "campaign.again.seeds"),
         ({"again": {"seeds": [0]}}, "campaign.again.systems: this key is missing"),
         ({"again": 3}, "campaign.again"),
@@ -223,7 +246,10 @@ def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
         time.sleep(0.05)
     campaign.send_signal(signal.SIGTERM)
     said, _ = campaign.communicate(timeout=60)
-    assert campaign.returncode == 143 and "the same command goes on" in said.splitlines()[-1]
+    last = said.splitlines()[-1]
+    assert campaign.returncode == 143 and last.endswith(
+        "SIGTERM; the same command goes on from there"
+    )
     assert items()[0].state == plan.BEGUN and 0 < items()[0].done < 1
 
 

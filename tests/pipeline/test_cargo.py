@@ -79,6 +79,14 @@ def test_nothing_is_written_but_what_a_training_writes(tmp_path: Path, name: str
         cargo.unload(tmp_path / "home", tmp_path)
 
 
+def test_what_an_earlier_sitting_left_is_not_lost(tmp_path: Path):
+    loaded(tmp_path)
+    before = (tmp_path / "home/home.000").read_bytes()
+    with pytest.raises(UserError, match=r"home\.000: an earlier sitting's; take it home"):
+        Cargo(tmp_path / "home", 10**6)
+    assert (tmp_path / "home/home.000").read_bytes() == before
+
+
 def test_past_the_limit_nothing_is_added(tmp_path: Path):
     board = Cargo(tmp_path / "home", 3000)
     (tmp_path / "pack.json").write_text("{}")

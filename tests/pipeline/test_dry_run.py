@@ -82,7 +82,7 @@ def test_of_data_that_are_not_there_it_says_so(monkeypatch: pytest.MonkeyPatch, 
     settings = params.load(ROOT / "params.yaml")
     found = dry_run.images("mnist", settings)
     assert (found.shape, found.count) == ((1, 28, 28), 60_000)
-    assert "noise stands in" in found.status and "dvc repro data@mnist" in found.status
+    assert "noise stands in" in found.status and "ebmrepro data check mnist" in found.status
 
 
 def test_a_process_that_ends_without_an_answer_is_named(

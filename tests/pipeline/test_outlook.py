@@ -46,6 +46,9 @@ def test_what_a_machine_took_is_kept_for_its_next_run_and_damage_is_no_obstacle(
     for damage in ("{", "[1]", '{"report": "x"}'):
         (tmp_path / outlook.RECORD).write_text(damage)
         assert Outlook(tmp_path).of("report") != 7
+    (tmp_path / "results/mnist").mkdir(parents=True)
+    (tmp_path / "results/mnist/provenance.json").write_text("<<<<<<< HEAD")
+    assert Outlook(tmp_path).of("data@digits") is not None
 
 
 def test_a_training_is_the_stage_of_the_pipeline_that_trains_it():

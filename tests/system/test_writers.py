@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,12 @@ def test_checkpoints_are_listed_and_pruned_when_nothing_can_use_them(project: Pa
         assert len(command(project, "ls")) == 2
     command(project, "prune")
     (left,) = command(project, "ls")
+    (own,) = (project / ".ebmrepro/checkpoints").glob("*/cpu-torch-*")
+    shutil.copytree(own, own.with_name("cuda-torch-0.0.1"))  # as a pack brought it home
+    command(project, "prune")
+    assert len(command(project, "ls")) == 2
+    command(project, "prune", "--all")
+    assert command(project, "ls") == [left]
     assert "going on after step" in trainings.train(project, "magan")
     (line,) = command(project, "ls")
     assert line.startswith("no checkpoints"), left

@@ -54,3 +54,5 @@ def test_a_note_says_what_became_of_the_claims_of_the_runs_paper(root):
     assert notes == {f"{RUN.name}-0": line, "magan-1": None, "report": None}
     tags = store.client.get_experiment(store.experiment("digits")).tags
     assert tags[verdicts.NOTE] == f"Claims judged here: 1 fails.\n{line}"
+    verdicts._note(store, "mine", claims("fails"))  # a suite that no claim is about
+    assert "mine" not in {e.name for e in store.client.search_experiments()}

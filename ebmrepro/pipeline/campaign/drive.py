@@ -14,6 +14,7 @@ from ebmrepro.pipeline.campaign import plan
 from ebmrepro.system.signals import Stopped, Watch
 
 LOGS = Path(".ebmrepro") / "campaign"
+WAY_ON = "the same command goes on from there"
 GLANCE = 0.5  # seconds between looks at what has ended
 
 
@@ -39,7 +40,7 @@ def drive(settings: Params, jobs: int, note: str, watch: Watch, say: Callable[[s
             time.sleep(GLANCE)
             if reason := watch.reason():
                 _stop(running)
-                raise Stopped(f"campaign: stopped {reason[0]}; the same command goes on", reason[1])
+                raise Stopped(f"campaign: stopped {reason[0]}", reason[1], WAY_ON)
             for training, process in list(running.items()):
                 if process.poll() is None:
                     continue

@@ -15,7 +15,7 @@ from ebmrepro.pipeline.campaign import plan
 from ebmrepro.pipeline.offload.trainings import has_ended
 from ebmrepro.runs import carried, identity, layout, run
 from ebmrepro.system.reading import known
-from ebmrepro.system.signals import Watch
+from ebmrepro.system.signals import Stopped, Watch
 
 
 def finish(training: Training, settings: Params, note: str, watch: Watch) -> Iterator[str]:
@@ -31,7 +31,11 @@ def finish(training: Training, settings: Params, note: str, watch: Watch) -> Ite
         if not (Path("data") / suite).exists():
             data.prepare(suite, settings.suite(suite).data, Path("data") / suite)
     if not has_ended(training, identity.fingerprint(*training, settings)):
-        run.train_one(*training, settings, watch)
+        try:
+            run.train_one(*training, settings, watch)
+        except Stopped as stop:
+            stop.way_on = "the same command goes on from there"
+            raise
     yield f"{training.label}: trained"
     with _alone(suite):
         yield from _measure(training, settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -28,9 +29,14 @@ def ls() -> None:
 
 
 @app.command("prune")
-def prune() -> None:
+def prune(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that only another torch can go on from.")
+    ] = False,
+) -> None:
     """Remove the checkpoints that no training of params.yaml, with this data and code, can use."""
     settings = params.load()
+    import torch
     from rich.filesize import decimal
 
     from ebmrepro.runs import checkpoints, identity
@@ -39,6 +45,8 @@ def prune() -> None:
     freed = 0
     for each in checkpoints.stored(layout.root()):
         why = identity.why_unusable(each, settings)
+        if not every and not each.made_with.endswith(torch.__version__):
+            why = None  # a pack may take it back to the machine that made it
         line = checkpoints.in_words(each)
         with contextlib.suppress(locks.Busy):
             if why is not None:

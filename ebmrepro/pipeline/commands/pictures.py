@@ -103,7 +103,7 @@ def _trained(settings: Params, suite: str, method: str, seed: int | None, out: P
     if out.suffix.lower() != ".png" or not out.parent.is_dir():
         raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
     if not weights.exists():
-        raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
+        raise errors.UserError(f"{weights}: no such file; {settings.trains(trained)}")
     if not weights.with_name(beside := "model.sha256").exists():  # of an earlier version's training
         typer.echo(
             f"{weights}: no {beside} beside it, so nothing holds it to what was trained", err=True

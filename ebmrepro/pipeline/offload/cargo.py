@@ -39,18 +39,21 @@ Record = dict[str, Any]
 
 
 class Cargo:
-    """The archive of one sitting, in a folder that may hold that of an earlier one, which goes.
+    """The archive of one sitting, in a folder of its own.
 
     Args:
         limit: bytes of all pieces together.
+
+    Raises:
+        UserError: the folder holds what another sitting left.
     """
 
     def __init__(self, folder: Path, limit: int):
         self.folder, self.limit, self.size = folder, limit, 0
         with atomic.named_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f"{STEM}[0-9][0-9][0-9]"):
-            old.unlink()
+        if (there := folder / f"{STEM}000").exists():
+            raise UserError(f"{there}: an earlier sitting's; take it home, or name another --out")
 
     def add(self, root: Path, files: list[Path], name: str, record: Mapping[str, Any]) -> bool:
         """Add files of `root` and their record; False, and nothing is added, past the limit."""

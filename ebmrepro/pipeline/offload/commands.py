@@ -46,8 +46,11 @@ def pack_up(
     settings = params.load()
     every = [name for _, name, _ in settings.suite(suite).blocks]
     names = blocks or (settings.run.names if suite in settings.run.suites else every)
-    for name in names:
-        settings.block(suite, name)  # an unknown one is named
+    for name in (names := list(dict.fromkeys(names))):
+        block = settings.block(suite, name)  # an unknown one is named
+        if images is not None and images < block.batch_size:
+            least = f"{name} has batches of {block.batch_size}, and needs as many"
+            raise UserError(f"--images: found {images}; {least}")
     numbers = settings.run.seeds if seeds is None else _seeds(seeds)
     if python is not None and not re.fullmatch(r"3\.\d{1,2}", python):
         raise UserError(f"--python: found {python!r}; allowed is 3.11, 3.12, ...")

@@ -112,7 +112,7 @@ def write(
 
 def training_images(suite: str, count: int | None) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """dataset.json, images and labels of a suite's training split, or of a part of it: each class
-    in its share, drawn by params.yaml's split seed, in their order.
+    in its share, drawn by a seed of its own, in their order.
 
     Raises:
         ParamsError: there are fewer images.

@@ -43,6 +43,8 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
             kept.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_json(kept, forms.Report.read(home / cargo.REPORT))
         records = [record for record in cargo.unload(home, into) if "training" in record]
+        if not (into / "pack.json").exists():
+            raise UserError(f"{home}: holds nothing whole; the sitting ended before it could write")
         about = forms.Pack.read(into / "pack.json")
         stages: list[str] = []
         for record in records:

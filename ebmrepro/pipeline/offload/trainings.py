@@ -157,9 +157,12 @@ def schedule(
 
 
 def has_ended(training: Training, fingerprint: str) -> bool:
-    """Whether all of it is there; provenance is what a training writes last."""
-    card = known(forms.Card.read, layout.folder(*training) / "run.json") or {}
-    return card.get("fingerprint") == fingerprint and provenance(fingerprint).exists()
+    """Whether all of it is there: its weights, a card that says so, and its provenance, which it
+    writes last, but which a training begun anew has from the one before."""
+    folder = layout.folder(*training)
+    card = known(forms.Card.read, folder / "run.json") or {}
+    ended = card.get("fingerprint") == fingerprint and "steps" in card
+    return ended and (folder / "model.safetensors").exists() and provenance(fingerprint).exists()
 
 
 def provenance(fingerprint: str) -> Path:

@@ -38,7 +38,8 @@ def write(suite: str, settings: params.Params) -> dict[str, Any]:
     for system, seed in trained:
         weights = layout.folder(suite, system, seed) / "model.safetensors"
         if not weights.exists():
-            raise errors.UserError(f"{weights}: no such file; `dvc repro` trains it")
+            told = settings.trains(params.Training(suite, system, seed))
+            raise errors.UserError(f"{weights}: no such file; {told}")
     threads.one()  # the same sums in the same order on any machine
     out = Path("results") / suite / "tour"
     out.mkdir(parents=True, exist_ok=True)
