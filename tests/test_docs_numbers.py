@@ -34,6 +34,15 @@ def by_seed(place: str, measure: str) -> list[float]:
         ("CHANGELOG.md", "mnist/rbm__paper", "log_likelihood", NATS),
         ("docs/papers/dbn_updown.md", "mnist/classifiers", "error_backprop_two", PERCENT),
         ("docs/papers/dbn_updown.md", "mnist/classifiers", "error_backprop_one", PERCENT),
+        *(
+            (
+                "docs/papers/autoencoder.md",
+                "mnist/autoencoder",
+                f"reconstruction_sum_sq{start}",
+                (1, 2),
+            )
+            for start in ("", "_random", "_small")
+        ),
         ("CHANGELOG.md", "mnist/dbn", "error_pretrained", PERCENT),
         ("CHANGELOG.md", "mnist/dbn", "error_random", PERCENT),
         ("CHANGELOG.md", "mnist/rbm__exact", "log_likelihood_exact", NATS),
