@@ -75,9 +75,10 @@ def test_trials_of_ais_within_and_the_gap_of_log_z_are_those_of_the_results():
 
 def test_what_is_left_of_training_curves_is_what_was_left_in_the_last_epoch():
     text = (DOCS / "papers/autoencoder.md").read_text()
-    file = ROOT / "results/drawn_curves/autoencoder/0/curves.csv"
-    last = [*csv.DictReader(file.read_text().splitlines())][-1]
-    assert f"of which {float(last['sum_sq/pretrained']):.1f} are left in the last epoch" in text
+    ends = [
+        each["last sum_sq/pretrained"] for each in carried("drawn_curves/autoencoder")[1].values()
+    ]
+    assert f"of which {sum(ends) / len(ends):.1f} are left in the last epoch" in text
 
 
 def test_the_table_of_what_moved_cd1_is_what_was_measured():
@@ -147,6 +148,29 @@ def test_the_table_of_what_moved_the_greedy_phase_is_what_was_measured():
         assert row.startswith(told)
         name = ", ".join(f"{key} {value}" for key, value in (ours | way).items())
         assert rows[row] == f"{100 * found[f'{name}: label_error']['0']:.2f}", row
+
+
+def test_the_table_of_fine_tuning_the_deep_auto_encoder_is_what_was_measured():
+    found = json.loads((DOCS / "papers/autoencoder_recipe.json").read_text())["values"]
+    epochs = ("5", "10", "20", "50", "100", "200")
+    told = {row.pop("fine-tuning"): row for row in rows("papers/autoencoder.md", "fine-tuning")}
+    ways = {
+        "ours: Adam, a constant rate of 0.002": "adam, lr 0.002, rate constant, weight_decay 0",
+        "a rate that falls from 0.002 to 0 in 50 epochs": "adam, lr 0.002, rate falling, weight_decay 0",
+        "conjugate gradients, three line searches on each batch of 1,000": "conjugate gradients",
+    }
+    lengths = (200, 50, 10)
+    ways = {
+        name: f"by {way}, epochs {length}"
+        for (name, way), length in zip(ways.items(), lengths, strict=True)
+    }
+    for name, way in ways.items():
+        cells = told.pop(name)
+        for epoch in epochs:
+            both = [found.get(f"{way}: {part}, epoch {epoch}") for part in ("held out", "learnt")]
+            wanted = " / ".join(f"{value['0']:.2f}" for value in both if value)
+            assert cells[epoch].replace("*", "") == wanted, (name, epoch)
+    assert not told and all(key.partition(": ")[0] in ways.values() for key in found)
 
 
 def test_what_is_said_of_began_on_faces_is_what_was_measured():
@@ -283,6 +307,9 @@ def test_what_is_said_of_magan_is_what_was_measured():
     assert f", not {min(margins):.1f} to {max(margins):.1f}, and the margin" in text
     one, two, three = (f"{each['margin']:.1f}" for each in carried("mnist/magan")[1].values())
     assert f"the margin of three seeds fell to {one}, {two} and {three}, in" in text
+    (he,) = carried("mnist/magan__he")[1].values()
+    ends = f"$m_0$ = {he['first margin']:.1f}, which falls to {he['margin']:.1f}, `fd_dbn`"
+    assert f"{ends} {he['fd_dbn']:.1f} and {he['classes_covered']:.0f} classes" in text
     mean = sum(distances) / len(distances)
     assert f" against {mean:.2f} ({min(distances):.2f} to {max(distances):.2f}), 7 or 8" in text
 

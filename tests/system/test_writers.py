@@ -237,7 +237,8 @@ def test_checkpoints_are_listed_and_pruned_when_nothing_can_use_them(project: Pa
     command(project, "prune")
     assert len(command(project, "ls")) == 2
     command(project, "prune", "--all")
-    assert command(project, "ls") == [left]
+    (left,) = command(project, "ls")
+    assert ", cpu-torch-" in left
     assert "going on after step" in trainings.train(project, "magan")
     (line,) = command(project, "ls")
     assert line.startswith("no checkpoints"), left
