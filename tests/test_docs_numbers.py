@@ -156,7 +156,7 @@ def test_the_table_of_fine_tuning_the_deep_auto_encoder_is_what_was_measured():
     told = {row.pop("fine-tuning"): row for row in rows("papers/autoencoder.md", "fine-tuning")}
     ways = {
         "ours: Adam, a constant rate of 0.002": "adam, lr 0.002, rate constant, weight_decay 0",
-        "a rate that falls from 0.002 to 0 in 50 epochs": "adam, lr 0.002, rate falling, weight_decay 0",
+        "a rate that falls to 0 in 50 epochs": "adam, lr 0.002, rate falling, weight_decay 0",
         "conjugate gradients, three line searches on each batch of 1,000": "conjugate gradients",
     }
     lengths = (200, 50, 10)
