@@ -277,7 +277,7 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
             if shape and isinstance(net, AnyNet):
                 width = getattr(hparams, "z" if part == "G" else "code", 1)
                 if why := misfit(net, shape, width):
-                    raise ParamsError(f"{where}.hparams.{part}.{why}")
+                    raise ParamsError(f"{where}.hparams.{part}.{why}{_sized(suite)}")
     if suite.grid:
         where = f"{path}: {name}.grid"
         _check_size(suite.grid.batch_size, images, where)
@@ -286,7 +286,7 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
             around = 2 * suite.grid.padding
             padded = (shape[0], shape[1] + around, shape[2] + around)
             if why := misfit(suite.grid.classifier.network, padded, 1):
-                raise ParamsError(f"{where}.classifier.network.{why}")
+                raise ParamsError(f"{where}.classifier.network.{why}{_sized(suite)}")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
@@ -347,6 +347,12 @@ def _check_batch(block: Block, system: str, images: float, where: str) -> None:
     if size < least:
         raise ParamsError(f"{where}.batch_size: found {size}; at least {least}, because {why}")
     _check_size(size, images, where)
+
+
+def _sized(suite: Suite) -> str:
+    """Where a suite says how large its images are, for who changed that."""
+    image = suite.data.image
+    return f"; data.image.size is {image.size}" if image else ""
 
 
 def _check_size(size: int, images: float, where: str) -> None:

@@ -172,6 +172,7 @@ EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"
         ({"digits.data.validation": 1400}, "batch_size: found 64; there are 37 training images"),
         ({f"{EBGAN}.hparams.G": CONV},
          f"{EBGAN}.hparams.G.channels: found 4 layers of stride 2; images of 8x8 allow 3"),
+        ({"lsun.data.image.size": 3}, "images of 3x3 allow 1; data.image.size is 3"),
         ({f"{MAGAN}.hparams.pretrain_epochs": 0, f"{MAGAN}.hparams.margin_moves": False},
          f"{MAGAN}.hparams.margin_moves: found False with pretrain_epochs 0"),
         ({"digits.dbn.hparams.warmup_epochs": 40},
