@@ -199,9 +199,10 @@ def test_a_wrong_setting_is_named_before_any_work(
     ("typed", "told"),
     [
         (
-            ["digits", "magan", "--seed", "99"],
-            "magan/99/model.safetensors: no such file; `dvc repro`",
+            ["digits", "magan", "--seed", "3"],
+            "magan/3/model.safetensors: no such file; `dvc repro`",
         ),
+        (["digits", "magan", "--seed", "99"], "neither in `run` of params.yaml nor in `campaign`"),
         (["mnist", "magan", "--seed", "2"], "`ebmrepro campaign mnist/magan/2` trains it"),
         (["celeba", "magan", "--seed", "2"], "neither in `run` of params.yaml nor in `campaign`"),
     ],

@@ -134,7 +134,7 @@ class Params(Strict):
     def trains(self, training: Training) -> str:
         """Which command trains it, in words."""
         suite, name, seed = training
-        if suite in self.run.suites and name in [*self.run.names, "dbn"]:
+        if training in self.run.trainings:
             return "`dvc repro` trains it"
         asked = self.campaign.get(suite)
         if asked and seed in asked.seeds[: asked.systems.get(name, 0)]:

@@ -12,6 +12,7 @@ from ebmrepro.config import forms
 from ebmrepro.config.params import Params, Training
 from ebmrepro.evaluation import evaluate, reference
 from ebmrepro.pipeline.campaign import plan
+from ebmrepro.pipeline.campaign.drive import WAY_ON
 from ebmrepro.pipeline.offload.trainings import has_ended
 from ebmrepro.runs import carried, identity, layout, run
 from ebmrepro.system.reading import known
@@ -34,7 +35,7 @@ def finish(training: Training, settings: Params, note: str, watch: Watch) -> Ite
         try:
             run.train_one(*training, settings, watch)
         except Stopped as stop:
-            stop.way_on = "the same command goes on from there"
+            stop.way_on = WAY_ON
             raise
     yield f"{training.label}: trained"
     with _alone(suite):
