@@ -55,6 +55,11 @@ def blocks_for_words(tree: Any) -> Any:
     return {"x": [1]} if isinstance(tree, str) else tree
 
 
+def nothing_for_blocks(tree: Any) -> Any:
+    """Every block, where it stands at the top."""
+    return {key: None if isinstance(part, dict) else part for key, part in tree.items()}
+
+
 def without_the_last_row(content: bytes) -> bytes:
     lines = content.splitlines(keepends=True)
     return b"".join(lines[:-1])
@@ -81,6 +86,7 @@ JSON = {
     "another schema": changed(lambda tree: {**tree, "schema": 99}),
     "words for numbers": changed(words_for_numbers),
     "blocks for words": changed(blocks_for_words),
+    "nothing for blocks": changed(nothing_for_blocks),
     "Latin-1": lambda content: content.replace(b'"', b'"\xe9', 1),
 }
 BINARY = {**ANY, "a bit flipped": flipped, "one byte short": lambda content: content[:-1]}

@@ -43,6 +43,7 @@ Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}$")]
 Words = dict[str, str]
 Value = Annotated[float, Field(allow_inf_nan=True)] | None  # others say what is not finite
 NOTHING = Field(default_factory=dict)
+UNTOLD: Any = None  # of a key that may be left out and is not null
 Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 Seconds = Annotated[float, Field(ge=0)]
 Moment = Annotated[str, AfterValidator(_moment)]
@@ -246,7 +247,7 @@ class Metrics(Measures):
     seed: Natural
     fingerprint: Hex
     step: Natural | None = None  # none of what is trained all at once
-    budget: Budget | None = None
+    budget: Budget = UNTOLD
     counts: dict[str, Amount] | None = None  # these three of EBGAN's grid
     intervals: dict[str, Bounds] | None = None
     reference: dict[str, float] | None = None
@@ -264,8 +265,8 @@ class OverSeeds(Form):
     """metrics.json of a tour or of the plane: a value by seed."""
 
     values: dict[str, dict[Digits, Value]]
-    reasons: Words = NOTHING
-    protocol: Words = NOTHING
+    reasons: Words
+    protocol: Words
 
 
 class InInception(Form):
@@ -289,13 +290,13 @@ class Reference(Form):
     second_extractor_sha256: Hex | None = None
     fid_reason: str | None = None
     inception: InInception | None = None
-    rows: dict[str, Measures] | None = None
+    rows: dict[str, Measures] = UNTOLD
     rows_protocol: str = ""
     protocol: Words = NOTHING
     floor: dict[str, Value] = NOTHING  # of an earlier form of carried results
     floor_protocol: str = ""
-    dataset: Dataset | None = None
-    evaluate: dict[str, Any] | None = None
+    dataset: Dataset = UNTOLD
+    evaluate: dict[str, Any] = UNTOLD
 
     @rule
     def _says_what_became_of_inception(self):
@@ -319,6 +320,7 @@ class Judged(Open):
     verdict: str
     reason: str
     carried: str
+    files: list[str]  # that its numbers were read from
     parts: list[ClaimPart]
 
 

@@ -226,8 +226,9 @@ def digest(tree: object) -> str:
 
 def _check_run(params: Params, path: Path) -> None:
     run = params.run
+    suites = {name: suite for name, suite in params.suites.items() if not name.endswith(FURTHER)}
     for suite in run.suites:
-        known(suite, params.suites, f"{path}: run.suites", "suite")
+        known(suite, suites, f"{path}: run.suites", "suite")
         there = params.suites[suite].methods
         for key, names in (("methods", run.methods), ("variants", run.variants)):
             for name in names:
@@ -241,9 +242,9 @@ def _check_run(params: Params, path: Path) -> None:
     for listed, key in studies.items():
         for suite in getattr(run, listed):
             params._part(suite, key, f"{path}: run.{listed}")
-    for name, suite in params.suites.items():
+    for name, suite in suites.items():
         for other in suite.tour.others:
-            others = [n for n in params.suites if n != name]
+            others = [n for n in suites if n != name]
             known(other, others, f"{path}: {name}.tour.others", "suite")
 
 
@@ -287,6 +288,8 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
             padded = (shape[0], shape[1] + around, shape[2] + around)
             if why := misfit(suite.grid.classifier.network, padded, 1):
                 raise ParamsError(f"{where}.classifier.network.{why}{_sized(suite)}")
+    if suite.classifiers:
+        _check_classifiers(suite.classifiers, images, f"{path}: {name}.classifiers")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
@@ -355,6 +358,25 @@ def _sized(suite: Suite) -> str:
     return f"; data.image.size is {image.size}" if image else ""
 
 
+def _check_classifiers(asked: Classifiers, images: float, where: str) -> None:
+    for key, network in (("two_layers", asked.two_layers), ("one_layer", asked.one_layer)):
+        found, left = f"{where}.{key}", images - network.held_out
+        if network.batch_size > left:
+            raise ParamsError(
+                f"{found}.batch_size: found {network.batch_size}; held_out, {network.held_out}, "
+                f"leaves {max(left, 0)} of the {_left(images)}"
+            )
+    if (chosen := asked.selected) and chosen.first + chosen.held_out > images:
+        raise ParamsError(
+            f"{where}.selected: found first {chosen.first} and held_out {chosen.held_out}; there "
+            f"are {_left(images)}"
+        )
+
+
 def _check_size(size: int, images: float, where: str) -> None:
     if size > images:
-        raise ParamsError(f"{where}.batch_size: found {size}; there are {images} training images")
+        raise ParamsError(f"{where}.batch_size: found {size}; there are {_left(images)}")
+
+
+def _left(images: float) -> str:
+    return f"{images} training images that data.test and data.validation leave"

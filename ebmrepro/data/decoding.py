@@ -162,7 +162,8 @@ def _chunk(
     """Of each image its bytes (C, H, W), or why it is broken."""
     rows: list[bytes | str] = []
     for name in names:
-        content = read(name)
+        with files.readable(Path(name)):  # or it would be told as a refusal to write
+            content = read(name)
         try:
             rows.append(crops.decode(content, name, spec, seed, upright).tobytes())
         except crops.Broken as error:

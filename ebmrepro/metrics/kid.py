@@ -36,7 +36,7 @@ MEASURES = {
 BLOCK = 1024  # rows and columns held at once of the kernel matrix; no effect beyond rounding
 
 
-def kernel_distance(real: ArrayLike, fake: ArrayLike) -> float:
+def kernel_distance(real: ArrayLike, fake: ArrayLike, within_real: float | None = None) -> float:
     """Unbiased squared MMD of features (N, K) and (M, K), kernel k(x, y) = (x'y / K + 1)^3.
 
     mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j): 0 in
@@ -44,12 +44,16 @@ def kernel_distance(real: ArrayLike, fake: ArrayLike) -> float:
 
     All samples are used at once. The published KID is this estimator averaged over random subsets
     (100 of 1,000): the same expectation, a larger variance, a number that depends on the draw.
+    `within_real` is the first mean, where it is known already.
     ValueError if a value is not finite, the widths differ, or either side has under 2 rows.
     """
     x = checks.features("real features", real, rows=2)
     y = checks.features("fake features", fake, rows=2)
     checks.same_width(x, y)
-    return _distance(x, y, within(x))
+    parts, others = (_on_device(points).split(BLOCK) for points in (x, y))
+    across = sum(_kernel(part, other).sum() for part in parts for other in others)
+    within_x = within(x) if within_real is None else within_real
+    return within_x + within(y) - 2 * float(across) / (len(x) * len(y))
 
 
 def within(x: Matrix) -> float:
@@ -64,12 +68,6 @@ def within(x: Matrix) -> float:
     return total.item() / (len(x) * (len(x) - 1))
 
 
-def _distance(x: Matrix, y: Matrix, within_x: float) -> float:
-    parts, others = (_on_device(points).split(BLOCK) for points in (x, y))
-    across = sum(_kernel(part, other).sum() for part in parts for other in others)
-    return within_x + within(y) - 2 * float(across) / (len(x) * len(y))
-
-
 def _on_device(x: Matrix) -> Tensor:
     return torch.from_numpy(x).to(device.device())
 
@@ -81,10 +79,8 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 
 def of_features(real: Features, fake: Features, settings: Evaluate) -> Measurement:
     name = real.named(dbn="kd_dbn", inception="kid")
-    x = checks.features("real features", real.features, rows=2)
-    y = checks.features("fake features", fake.features, rows=2)
     return Measurement(
-        {name: _distance(x, y, within(x) if real.within is None else real.within)},
+        {name: kernel_distance(real.features, fake.features, real.within)},
         flags={name: flags.few(min(len(real.features), len(fake.features)))},
         protocol={"kid": "all images at once, not a mean over random subsets"}
         if name == "kid"

@@ -129,14 +129,17 @@ def run(ablation: Ablation, root: Path, jobs: int = 1) -> None:
         raise UserError(f"{root.resolve()}: DVC's experiments need a commit of git to stand on")
     # The same ablation has the same name, and takes the place of the last one on this commit.
     place = git.experiment(head, ablation.name)
-    last = git.commit(root, place)
+    aside = git.experiment(head, ablation.name, git.ASIDE)
+    if last := git.commit(root, place) or git.commit(root, aside):
+        git.ask(root, "update-ref", aside, last)
     git.ask(root, "update-ref", "-d", place)
     with warm(root, environment(jobs)) as around:
         driver = [*DRIVER, "--jobs", str(jobs), *ablation.command]
         status = attended(driver, root, around, HUSHED)
+    if status and last:
+        git.ask(root, "update-ref", place, last)
+    git.ask(root, "update-ref", "-d", aside)
     if status:
-        if last:
-            git.ask(root, "update-ref", place, last)
         raise UserError(
             f"dvc exp run -n {ablation.name}: ended with code {status}; nothing changed"
         )

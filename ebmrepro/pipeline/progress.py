@@ -23,6 +23,7 @@ class Progress(logging.Filter):
         self.outlook = outlook
         self.waiting: dict[str, None] = {}
         self.number = self.at_once = self.unchanged = 0
+        self.foretold = False
         self.at_work: dict[str, float] = {}  # since when
         self.said: dict[str, str] = {}  # by commands whose stages have not ended
         self.cached = set[str]()
@@ -37,7 +38,8 @@ class Progress(logging.Filter):
         self.waiting, self.number = dict.fromkeys(stages), len(stages)
 
     def begun(self, stage: str, dry: bool) -> None:
-        if not self.outlook.taken and not self.at_work and not dry:
+        if not self.foretold and not dry:
+            self.foretold = True
             left = self.outlook.left(self.waiting, self.at_once)
             about = "" if left is None else f", about {duration(left)}"
             print(f"{counted(len(self.waiting), 'stage')} to run at most{about}", flush=True)

@@ -64,7 +64,9 @@ def pairs(a: str, b: str, root: Path, into: Path) -> list[tuple[Side, Side]]:
 
 def _named(said: str, root: Path, into: Path) -> Side:
     named = FORM.fullmatch(said)
-    if named and (root / "results" / named[1]).is_dir():
+    # With a revision after it, its suite need not have results here.
+    here = named and (root / "results" / named[1]).is_dir()
+    if named and (here or (named[3] and not git.commit(root, said))):
         place = _read(named[3] or HERE, root, into)
         return place._replace(suite=named[1], system=named[2])
     return _read(said, root, into)

@@ -146,7 +146,6 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdicts(Block):
-    title: str
     rows: Sequence[Judged]
 
 

@@ -46,7 +46,7 @@ def section(
     lines = ("", " --undecided", f" {claims[0]['id']}")
     blocks.append(Command("\n".join(f"ebmrepro claims{line}" for line in lines)))
     parts = [
-        Section(f"claims-{slug(paper)}", titles[paper], [Verdicts(titles[paper], own)])
+        Section(f"claims-{slug(paper)}", titles[paper], [Verdicts(own)])
         for paper, own in papers.items()
     ]
     return Section("claims", "Claims and verdicts", blocks, parts)

@@ -184,13 +184,13 @@ def _published(judged: Judged) -> Sequence[Block]:
                 whole = judgement["verdict"] != "not yet"
                 rows.append(Held(label, paper, part, whole))
             elif judgement["verdict"] == NOT_RUN:
-                lacking.append(f"{claim['published_in_words']} ({claim['id']})")
+                lacking.append(claim["id"])
     rows = [row for row in rows if row.part["mean"] * row.paper > 0]  # they share a sign
     if not rows:
         return []
     panel = Panel("", partial(_forest, rows), 0.8 + 0.48 * len(rows), left=0.1)
     figure = WORDS.figure("published", [panel], "front")
-    told = WORDS["published"]["unmeasured"].format(numbers="; ".join(lacking))
+    told = WORDS["published"]["unmeasured"].format(claims=", ".join(lacking))
     return [*figure, Text(told)] if lacking else figure
 
 
@@ -290,4 +290,5 @@ def _figure(key: str, judged: Judged, there: Mapping[str, Figure]) -> Sequence[B
     if figure is None or not panels:
         return []
     words_ = {name: told[name] for name in ("title", "caption") if name in told}
-    return [*_finding(told, judged), replace(figure, panels=panels, **words_)]
+    own = replace(figure, name=f"front-{key}", panels=panels, **words_)
+    return [*_finding(told, judged), own]

@@ -248,8 +248,8 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         rows_protocol=told.get("rows_protocol", told.get("floor_protocol", "")),
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
-        classifiers=_measured(place.with_name("classifiers")),
-        linear_codes=_measured(place.with_name("linear_codes")),
+        classifiers=_measured(root, name, "classifiers"),
+        linear_codes=_measured(root, name, "linear_codes"),
     )
 
 
@@ -316,7 +316,7 @@ def _filters(folder: Path) -> Array | None:
 
 def _tour(path: Path) -> Tour:
     """From its metrics.json, and what lies beside it."""
-    arrays = _arrays(path.with_name("tour.npz"))
+    arrays = reading.arrays(path.with_name("tour.npz"))
     return Tour(forms.OverSeeds.read(path), arrays, _pictures(path.parent))
 
 
@@ -334,10 +334,13 @@ def _grids(folder: Path) -> Sequence[Grid]:
     ]
 
 
-def _measured(folder: Path) -> System | None:
+def _measured(root: Path, suite: str, name: str) -> System | None:
     """Every seed of a stage that trains no system, so without a training's files."""
-    name, found = folder.name, _by_seed(folder)
-    runs = [Run(seed, measured=forms.Metrics.read(path)) for seed, path in found]
+    ran_on = carried.provenance(root, suite)
+    runs = [
+        Run(seed, measured=forms.Metrics.read(path), provenance=ran_on.get((name, seed)))
+        for seed, path in _by_seed(root / "results" / suite / name)
+    ]
     return System(name, words.system(name), name, {}, [], runs) if runs else None
 
 

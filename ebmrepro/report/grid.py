@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 
+from ebmrepro.claims import commands
 from ebmrepro.metrics.separation import auroc
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, Tile, slug
@@ -34,15 +35,11 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
 
 def _of(suite: Suite) -> Section:
     name = f"{slug(suite.name)}-grid"
-    seeds = ",".join(str(grid.seed) for grid in suite.grids)
-    again = " ".join(
-        f"-S 'run.{key}=[{value}]'"
-        for key, value in (("suites", suite.name), ("grids", suite.name), ("seeds", seeds))
-    )
-    stages = " ".join(f"grid@{suite.name}-{grid.seed}" for grid in suite.grids)
+    seeds = [grid.seed for grid in suite.grids]
+    again = commands.carried_again(suite.name, {"ebgan_grid": seeds})
     first = suite.grids[0]
     said = ["introduction", "score", *([] if SQUARED in first.rows[0] else ["before"])]
-    opening = [*(WORDS.text(text) for text in said), Command(f"dvc exp run {again} {stages}")]
+    opening = [*(WORDS.text(text) for text in said), Command(again)]
     parts = WORDS.sections(
         name,
         scores=[*_tables(suite, name), *_histograms(suite, name)],

@@ -7,6 +7,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
+from ebmrepro.claims import commands
 from ebmrepro.metrics import catalogue
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, slug
@@ -24,14 +25,19 @@ def section(suites: Sequence[Suite]) -> Sequence[Section]:
     return [
         _of(suite, systems)
         for suite in suites
-        if (systems := [s for s in suite.systems if s.base == WORDS["method"] and s.measured])
+        # A result whose training.json is gone does not say how wide its layers are.
+        if (systems := [s for s in _rbms(suite) if s.measured and s.numbers])
     ]
+
+
+def _rbms(suite: Suite) -> Sequence[System]:
+    return [system for system in suite.systems if system.base == WORDS["method"]]
 
 
 def _of(suite: Suite, systems: Sequence[System]) -> Section:
     at = slug(suite.name)
-    names = " ".join(system.name for system in systems)
-    again = f"for s in {names}; do python stages/evaluate.py {suite.name} $s; done"
+    seeds = {system.name: [run.seed for run in system.measured] for system in systems}
+    again = commands.carried_again(suite.name, seeds)
     systems = sorted(systems, key=_place)
     height = 1.1 + 0.58 * len(systems)
     labels = [_label(system) for system in systems]

@@ -41,7 +41,8 @@ def _rows(
     """A row for each statistic of a claim; the first has what it says and what the paper prints."""
     # Of the form results/<suite>/<system>/<seed>/<file>.
     paths = [parts for file in judgement["files"] if len(parts := file.split("/")) == 5]
-    behind = [system for system in suite.systems if system.name in {path[2] for path in paths}]
+    measured = [*suite.systems, *filter(None, (suite.classifiers, suite.linear_codes))]
+    behind = [system for system in measured if system.name in {path[2] for path in paths}]
     runs = [run for system in behind for run in system.runs]
     found = []
     for at, part in enumerate(judgement["parts"]):
@@ -59,8 +60,18 @@ def _rows(
 
 
 def share(systems: Sequence[System]) -> str:
-    """How much of the epochs in params.yaml was run, as a range where systems differ."""
-    shares = sorted({s for system in systems for run in system.measured if (s := part(run))})
+    """How much of the epochs in params.yaml was run, as a range where systems differ.
+
+    A stage that trains what it measures knows no part of its epochs.
+    """
+    shares = sorted(
+        {
+            s
+            for system in systems
+            for run in system.measured
+            if (s := 1.0 if carried.stage(system.name).trains else part(run))
+        }
+    )
     if not shares:
         return "–"
     ends = [f"{100 * end:.3g}" for end in (shares[0], shares[-1])]

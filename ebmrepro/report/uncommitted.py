@@ -45,9 +45,9 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
     run = now["run"]
     names = [*run["methods"], *run["variants"]]
     for suite in run["suites"]:
-        ours, theirs = now[suite], before.get(suite, {})
+        ours, theirs = now[suite], _block(before, suite)
         systems = {"dbn": (ours["dbn"], theirs.get("dbn"))}
-        methods = theirs.get("methods", {})
+        methods = _block(theirs, "methods")
         systems |= {name: (ours["methods"][name], methods.get(name)) for name in names}
         for name, (block, committed) in systems.items():
             told = f"{words.system(name)} of {suite}"
@@ -57,7 +57,7 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
                 yield from _differences(f"{told}: ", block, committed)
     studied = [suite for listed in STUDIES.values() for suite in run[listed]]
     parts: list[tuple[str, Tree, Tree]] = [
-        (f"{suite}: ", {key: block}, {key: before.get(suite, {}).get(key)})
+        (f"{suite}: ", {key: block}, {key: _block(before, suite).get(key)})
         for suite in dict.fromkeys([*run["suites"], *studied])
         for key, block in now[suite].items()
         if key not in ("methods", "dbn") and suite in run[STUDIES.get(key, "suites")]
@@ -68,6 +68,11 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
             yield f"{where}{next(iter(own))} is not in it."
         else:
             yield from _differences(where, own, committed)
+
+
+def _block(tree: Tree, key: str) -> Tree:
+    """A block of what was committed, which nothing has checked."""
+    return found if isinstance(found := tree.get(key), Mapping) else {}
 
 
 def _differences(where: str, now: Tree, before: Tree) -> Iterator[str]:

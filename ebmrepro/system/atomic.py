@@ -70,8 +70,9 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to write to; at the end of the block it becomes `folder`.
 
     Its files are flushed to the disk before, so that a power cut leaves the old folder or the new
-    one. When the block fails, nothing is left of it, and the old folder is as it was. What killed
-    processes left behind is removed.
+    one; between the two renames the old one is beside it, and the next call puts it back. When the
+    block fails, nothing is left of it, and the old folder is as it was. What killed processes left
+    behind is removed.
 
     Raises:
         CannotWrite: the machine refuses.
@@ -83,6 +84,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         for left in folder.parent.glob(f".{folder.name}.partial-*"):
             pid = left.name.removeprefix(f".{folder.name}.partial-")
             if left == work or (re.fullmatch("[0-9]{1,9}", pid) and not lives(int(pid))):
+                if (left / "old").exists() and not folder.exists():
+                    (left / "old").rename(folder)
                 shutil.rmtree(left, ignore_errors=True)
         new.mkdir(parents=True)
         try:

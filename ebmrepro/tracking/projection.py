@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -265,9 +266,10 @@ class _Projection:
             values[f"time/{key}"] = self.provenance.get(key)
         stored, now = self.mlflow_run.data.metrics, round(time.time() * 1000)
         new = [
-            Metric(k, float(v), now, self.last)
-            for k, v in values.items()
-            if v is not None and float(v) != stored.get(k)
+            Metric(k, v, now, self.last)
+            for k, v in ((k, math.nan if v is None else float(v)) for k, v in values.items())
+            # What was measured before and is not now would stay: MLflow takes no value back.
+            if not _same(v, stored.get(k, math.nan))
         ]
         self.client.log_batch(self.run_id, metrics=new)
         picture = self.results / "samples.png"
@@ -371,6 +373,10 @@ def _printable(block: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Dotted keys, as they are addressed in params.yaml, and values as text."""
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in flatten(block).items()}
     return {prefix + key: text[:LONGEST_PARAM] for key, text in texts.items()}
+
+
+def _same(value: float, other: float) -> bool:
+    return value == other or (math.isnan(value) and math.isnan(other))
 
 
 def _sha256(path: Path) -> str:

@@ -14,7 +14,14 @@ from pathlib import Path
 from ebmrepro.config.params import Training
 from ebmrepro.system.redact import redact
 from ebmrepro.tracking import projection, views
-from ebmrepro.tracking.store import Store, TrackingError, as_tracking_error, home, tracking_uri
+from ebmrepro.tracking.store import (
+    Store,
+    TrackingError,
+    as_tracking_error,
+    home,
+    is_remote,
+    tracking_uri,
+)
 
 CHARTS = "compareRunsMode=CHART&workflowType=machine_learning"  # else the page opens on GenAI
 
@@ -25,7 +32,7 @@ def serve(root: Path, trainings: Iterable[Training], port: int) -> int:
     With a tracking server elsewhere, only say where the charts are. Returns the exit code.
     """
     trainings, uri = list(trainings), tracking_uri(root)
-    remote = uri.startswith(("http:", "https:"))
+    remote = is_remote(uri)
     if not remote and answers(port):
         raise TrackingError(f"port {port} is in use: choose another with --port")
     synced = projection.sync_all(root, trainings)

@@ -78,6 +78,11 @@ def tracking_uri(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or own_uri(root)
 
 
+def is_remote(uri: str) -> bool:
+    """Whether it is that of a server, and not of a database here."""
+    return uri.startswith(("http:", "https:", "databricks"))
+
+
 @contextlib.contextmanager
 def as_tracking_error(root: Path) -> Iterator[None]:
     """Turn whatever the store or a damaged file raises into one printable line."""
@@ -152,8 +157,9 @@ class Store:
 
     def _find_or_create(self, name: str) -> str:
         # A server keeps artifacts where it likes; a database has no place for them but ours.
-        remote = self.uri.startswith(("http:", "https:", "databricks"))
-        location = None if remote else (home(self.root) / "mlartifacts" / name).as_uri()
+        location = (
+            None if is_remote(self.uri) else (home(self.root) / "mlartifacts" / name).as_uri()
+        )
         stored = self.client.get_experiment_by_name(name)
         if stored and self.uri == own_uri(self.root) and stored.artifact_location != location:
             self._move(stored, location or "")

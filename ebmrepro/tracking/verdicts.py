@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ebmrepro.config import forms
-from ebmrepro.config.training import base
 from ebmrepro.system.reading import known
 from ebmrepro.tracking.store import Store, logged
 
@@ -22,9 +21,9 @@ def sync_claims(store: Store, suite: str) -> None:
     is there and any of its claims concerns the suite."""
     document = known(forms.Claims.read, store.root / "reports" / "claims.json") or {}
     shown = table(document, suite)
+    _note(store, suite, document)
     if not shown["data"]:
         return
-    _note(store, suite, document)
     content = hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
     with store.lock(f"report-{suite}"):
         # `log_table` would add rows to a report before; this tag makes a file a table.
@@ -64,31 +63,32 @@ def table(document: Mapping[str, Any], suite: str) -> dict[str, list[Any]]:
 
 def _note(store: Store, suite: str, document: Mapping[str, Any]) -> None:
     """Say on the experiment how many claims hold and which fail, and on each run what became of the
-    claims of its paper."""
-    if not (told := list(_judged(document, suite))):
-        return
+    claims that its system is part of."""
+    told = list(_judged(document, suite))
     count = Counter(verdict for _, verdict, _ in told)
     head = "Claims judged here: " + ", ".join(f"{n} {word}" for word, n in count.most_common())
     failing = [line for _, verdict, line in told if verdict == "fails"]
     experiment = store.experiment(suite)
-    note = _joined([f"{head}.", *failing])
-    if store.client.get_experiment(experiment).tags.get(NOTE) != note:
+    note = _joined([f"{head}.", *failing]) if told else ""
+    if store.client.get_experiment(experiment).tags.get(NOTE, "") != note:
         store.client.set_experiment_tag(experiment, NOTE, note)
     for run in store.runs(suite):
-        method = base(run.data.tags.get("method", ""))
-        note = _joined([line for paper, _, line in told if paper == method])
-        if note and run.data.tags.get(NOTE) != note:
+        system = run.data.tags.get("method", "")
+        note = _joined([line for systems, _, line in told if system in systems])
+        if run.data.tags.get(NOTE, "") != note:  # also where its claims are no longer there
             store.client.set_tag(run.info.run_id, NOTE, note)
 
 
-def _judged(document: Mapping[str, Any], suite: str) -> Iterator[tuple[str, str, str]]:
-    """Paper, verdict and a line of Markdown, of what the suite decides."""
-    for claim in document["claims"]:
+def _judged(document: Mapping[str, Any], suite: str) -> Iterator[tuple[set[str], str, str]]:
+    """Systems, verdict and a line of Markdown, of what the suite decides."""
+    for claim in document.get("claims", ()):
         for judgement in claim["judgements"]:
             if judgement["suite"] == suite:
                 here = "; ".join(part["estimate_in_words"] for part in judgement["parts"])
                 verdict, why = judgement["verdict"], here or judgement["reason"]
-                yield claim["paper"], verdict, f"- **{verdict}**: {claim['claim']} *{why}*"
+                # Of the form results/<suite>/<system>/<seed>/<file>.
+                systems = {file.split("/")[2] for file in judgement["files"] if file.count("/") > 3}
+                yield systems, verdict, f"- **{verdict}**: {claim['claim']} *{why}*"
 
 
 def _joined(lines: list[str]) -> str:

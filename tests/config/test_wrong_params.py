@@ -149,6 +149,7 @@ def changed(path: Path, changes: dict[str, Any]) -> str | None:
 INCEPTION = {"split": "train", "images": 50000, "splits": 10}
 CONV = {"kind": "conv", "channels": [8, 8, 8, 8], "activation": "relu", "batch_norm": False}
 EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"))
+OTHERS = "digits.classifiers"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,14 @@ EBGAN, PT, MAGAN = (f"digits.methods.{m}" for m in ("ebgan", "ebgan_pt", "magan"
         ({f"{EBGAN}.batch_size": 1},
          f"{EBGAN}.batch_size: found 1; at least 2, because hparams.G.batch_norm takes statistics"),
         ({f"{EBGAN}.batch_size": 1438}, "batch_size: found 1438; there are 1437 training images"),
+        ({f"{OTHERS}.one_layer.batch_size": 1198},
+         f"{OTHERS}.one_layer.batch_size: found 1198; held_out, 240, leaves 1197 of the 1437"),
+        ({f"{OTHERS}.two_layers.held_out": 1437},
+         "held_out, 1437, leaves 0 of the 1437 training images that data.test and data.validation"),
+        ({f"{OTHERS}.selected.first": 1198},
+         f"{OTHERS}.selected: found first 1198 and held_out 240; there are 1437 training images"),
+        ({"run.suites": ["digits__seeds"]}, "run.suites: no suite 'digits__seeds'"),
+        ({"digits.tour.others": ["digits__seeds"]}, "tour.others: no suite 'digits__seeds'"),
         ({"digits.data.validation": 1400}, "batch_size: found 64; there are 37 training images"),
         ({f"{EBGAN}.hparams.G": CONV},
          f"{EBGAN}.hparams.G.channels: found 4 layers of stride 2; images of 8x8 allow 3"),

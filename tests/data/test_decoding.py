@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -133,6 +134,18 @@ def test_a_file_that_is_gone_stops_the_decoding_and_is_not_called_broken(mirror,
         patch.setattr(trees, "read", lambda s, n: plain(s, n + ("x" if "dogs/2" in n else "")))
         asks = block("folder", 4, folder="mine", image=asked(broken=0.9))
         refused("dogs/2.jpgx: no such file", "mine", asks, tmp_path / "mine")
+
+
+def test_a_mirror_that_fails_is_not_told_as_an_output_that_cannot_be_written(mirror, tmp_path):
+    photographs(mirror / "mine")
+
+    def fail(top: Path, name: str) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trees, "read", fail)
+        asks = block("folder", 4, folder="mine")
+        refused(r"^cats/1\.jpg: cannot be read: Input/output error$", "mine", asks, tmp_path / "x")
 
 
 def test_a_worker_ends_with_the_process_that_it_works_for(tmp_path):

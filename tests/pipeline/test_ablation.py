@@ -150,23 +150,47 @@ def test_a_folder_without_a_commit_is_refused(tmp_path: Path):
         ablation.run(planned, tmp_path)
 
 
+def committed(
+    root: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> tuple[ablation.Ablation, str]:
+    """An ablation, and the commit that it stands on, of which DVC ends with a status at once."""
+    monkeypatch.setattr(ablation, "attended", lambda *_: status)
+    monkeypatch.setattr(ablation, "warm", lambda *_: contextlib.nullcontext({}))
+    (root / "dvc.yaml").touch()
+    whose = ["-c", "user.name=x", "-c", "user.email=x"]
+    for words in (["init", "-q"], [*whose, "commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", "-C", root, *words], check=True)
+    return plan("digits", "magan", "hparams.margin_moves=false"), git.commit(root, "HEAD")
+
+
 @pytest.mark.parametrize("status", [0, 130])
 def test_an_ablation_that_fails_gives_back_the_last_one_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
 ):
-    monkeypatch.setattr(ablation, "attended", lambda *_: status)
-    monkeypatch.setattr(ablation, "warm", lambda *_: contextlib.nullcontext({}))
-    (tmp_path / "dvc.yaml").touch()
-    planned = plan("digits", "magan", "hparams.margin_moves=false")
-    whose = ["-c", "user.name=x", "-c", "user.email=x"]
-    for words in (["init", "-q"], [*whose, "commit", "-q", "--allow-empty", "-m", "x"]):
-        subprocess.run(["git", "-C", tmp_path, *words], check=True)
-    head = git.commit(tmp_path, "HEAD")
+    planned, head = committed(tmp_path, monkeypatch, status)
     place = git.experiment(head, planned.name)
     git.ask(tmp_path, "update-ref", place, head)
     with pytest.raises(UserError, match="nothing changed") if status else contextlib.nullcontext():
         ablation.run(planned, tmp_path)
     assert git.commit(tmp_path, place) == (head if status else "")
+    assert git.experiments(tmp_path) == ({planned.name: [head]} if status else {})
+
+
+def test_an_ablation_that_is_killed_leaves_the_last_one_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    planned, head = committed(tmp_path, monkeypatch, 0)
+    git.ask(tmp_path, "update-ref", git.experiment(head, planned.name), head)
+
+    def killed(*_: object) -> int:
+        assert not git.commit(tmp_path, git.experiment(head, planned.name))  # DVC wants it free
+        raise SystemExit(137)
+
+    monkeypatch.setattr(ablation, "attended", killed)
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            ablation.run(planned, tmp_path)
+        assert git.experiments(tmp_path) == {planned.name: [head]}
 
 
 def test_the_price_is_of_the_ruler_the_system_and_its_variant(tmp_path: Path):

@@ -135,10 +135,6 @@ def test_the_day_keeps_its_shares_whatever_fails(tmp_path: Path):
     assert (tmp_path / "home/report.json").exists()
 
 
-def test_measures_leave_most_of_the_day_to_trainings():
-    assert sum(share for _, share in program.MEASURES.values()) <= 165 / 540
-
-
 def test_what_json_has_no_number_for_is_written_as_a_word(tmp_path: Path):
     told: dict[str, Told] = {}
 

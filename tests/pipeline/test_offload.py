@@ -27,6 +27,7 @@ from ebmrepro.pipeline.offload.parts import DONE, NO_TIME
 from ebmrepro.pipeline.offload.trainings import Deadline
 from ebmrepro.runs import fingerprints
 from ebmrepro.system.errors import UserError
+from ebmrepro.system.locks import Busy
 
 NAMES = ["ebgan", "dbn"]
 MEGABYTE = pack.MEGABYTE
@@ -344,6 +345,25 @@ def test_other_parameters_than_those_here_are_not_taken(here: Path, home: Path):
     (ebgan, well), (_, dbn) = taken(home)
     assert not well and dbn and "parameters, images or code differ" in ebgan
     assert not trainings.out(here, "ebgan").exists() and trainings.out(here, "dbn").exists()
+
+
+@pytest.mark.slow
+def test_dvc_knows_what_was_placed_though_another_cannot_be(
+    here: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain, committed = take._place, list[str]()
+
+    def place(training: Training, *rest: Any) -> None:
+        if training.name == "dbn":
+            raise Busy("digits dbn seed 0 is being trained here")
+        plain(training, *rest)
+
+    monkeypatch.setattr(take, "_place", place)
+    monkeypatch.setattr(take, "_commit", lambda stages: committed.extend(stages) or ("", True))
+    Path("dvc.yaml").touch()
+    with pytest.raises(Busy):
+        taken(home)
+    assert [stage for stage in committed if "ebgan" in stage] == committed != []
 
 
 def test_another_python_is_told_which_pack_it_needs():

@@ -9,6 +9,7 @@ import pytest
 
 from ebmrepro.pipeline import outlook
 from ebmrepro.pipeline.outlook import Outlook
+from ebmrepro.pipeline.progress import Progress
 
 
 @pytest.fixture
@@ -56,3 +57,14 @@ def test_a_training_is_the_stage_of_the_pipeline_that_trains_it():
     assert outlook.training("digits", "magan", 3) == "train@digits-magan-3"
     assert outlook.training("digits", "magan__x", 3) == "train_variant@digits-magan__x-3"
     assert outlook.training("mnist", "classifiers", 0) == "classifiers@mnist-0"
+
+
+def test_how_many_stages_there_are_is_said_once_though_all_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    told = Progress(Outlook(tmp_path))
+    told.plan(stages := ["a@1", "a@2"])
+    for stage in stages:
+        told.begun(stage, dry=False)
+        told.ended(stage, False, dry=False)
+    assert capsys.readouterr().out.count("2 stages to run at most") == 1

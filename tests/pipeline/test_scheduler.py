@@ -242,7 +242,7 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path):
 
 
 def test_a_stage_has_the_threads_that_dvc_would_give_it(tmp_path: Path):
-    """The bits of sums follow from their number; see `places.py`."""
+    """The bits of sums follow from their number; see `executors.py`."""
     for set_by_user in (None, "5"):
         log = tmp_path / f"{set_by_user}.log"
         environment = {"PATH": os.environ["PATH"], "EBMREPRO_DEVICE": "cpu"}

@@ -62,6 +62,22 @@ def test_a_system_is_that_of_this_folder_unless_a_revision_is_named(root: Path, 
     assert value(a) == 7.0 and b.system == "ebgan" and a[1:] == ("frozen", "digits", "magan")
 
 
+def test_a_suite_that_has_results_in_an_experiment_alone_is_compared(root: Path, tmp_path: Path):
+    base = git.commit(root, "HEAD")
+    shutil.copytree(root / "results/digits", root / "results/patches")
+    measured(root, "ebgan", 3.0)
+    run(root, "add", "results")
+    run(root, "commit", "-q", "-m", "of another suite")
+    run(root, "update-ref", git.experiment(base, "further"), "HEAD")
+    run(root, "branch", "patches/magan@mine")
+    run(root, "reset", "-q", "--hard", base)
+    sides_of = ("patches/magan@further", "patches/ebgan@further")
+    (pair,) = sides.pairs(*sides_of, root, tmp_path)
+    assert [(side.suite, side.place) for side in pair] == [("patches", "further")] * 2
+    (pair, *_) = sides.pairs("HEAD", "patches/magan@mine", root, tmp_path)  # a branch of git
+    assert pair[1].place == "patches/magan@mine"
+
+
 def test_of_two_revisions_those_systems_are_compared_that_differ(root: Path, tmp_path: Path):
     (pair,) = sides.pairs("HEAD", "frozen", root, tmp_path)
     assert {side.system for side in pair} == {"magan"} and value(pair[1]) == 7.0

@@ -225,6 +225,17 @@ def test_a_report_of_committed_parameters_bears_no_mark(committed: Path):
     assert uncommitted.find(committed) is None
 
 
+@pytest.mark.parametrize("block", ["digits:\n", "digits: 3\n", "digits: {methods: [1], dbn: 2}\n"])
+def test_what_was_committed_may_be_anything(tmp_path: Path, block: str):
+    (tmp_path / "params.yaml").write_text(block)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True, capture_output=True)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    found = uncommitted.find(tmp_path)
+    assert found is not None and "MAGAN of digits is not in it." in found.lines
+
+
 def test_a_frozen_magan_is_not_called_magan_without_a_word(committed: Path):
     edit(committed, "margin_moves: true", "margin_moves: false")
     found = uncommitted.find(committed)

@@ -55,7 +55,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_two_files_to_take_along_have_one_name():
     suites, plain = gather(ROOT, SHIPPED), (Table, Figure, Animation)
-    content = sections(suites, read(ROOT / "reports" / "claims.json"))
+    told = read(ROOT / "reports" / "claims.json")
+    content = sections(suites, told)
+    content = [front.section(suites, told, content), *content]
     names = [
         (isinstance(block, Table), block.name)
         for section in content

@@ -10,8 +10,9 @@ import pytest
 from ebmrepro.report import page, published
 from ebmrepro.report import suite as of_suite
 from ebmrepro.report.blocks import Section, Table, Text
-from ebmrepro.report.gather import Run, Suite, gather
+from ebmrepro.report.gather import Run, Suite, System, gather, measured
 from ebmrepro.report.markdown import markdown
+from ebmrepro.runs import carried
 
 
 @pytest.fixture
@@ -89,6 +90,27 @@ def test_how_much_was_run_is_said_of_the_systems_that_a_row_rests_on(of_digits: 
     assert isinstance(table, Table)
     ((_, cells),) = table.rows
     assert cells[3].main == "50 %" != published.share(systems)
+
+
+def test_what_a_stage_trains_by_itself_is_whole_and_says_where_it_ran(of_digits: Suite):
+    machine = {"hardware": "a CPU", "note": "", "seconds_in_all": 60.0, "resumed": False}
+    run = Run(3, measured={"values": {"error_nearest_l2": 0.03}}, provenance=machine)
+    suite = replace(of_digits, classifiers=System("classifiers", "Others", "", {}, [], [run]))
+    told = judgement("3 %", files=["results/digits/classifiers/3/metrics.json"])
+    table, *_ = published.rows(suite, [claim(told)])
+    assert isinstance(table, Table)
+    ((_, cells),) = table.rows
+    assert (cells[3].main, cells[3].small) == ("100 %", "1 training: 60 s")
+
+
+@pytest.mark.parametrize(
+    "suite, name", [("mnist", "classifiers"), ("drawn_curves", "linear_codes")]
+)
+def test_what_a_stage_trains_by_itself_is_gathered_with_where_it_ran(suite: str, name: str):
+    root = Path(__file__).parents[2]
+    beside = getattr(measured(root, suite, name)[0], name)
+    ran_on = carried.provenance(root, suite)
+    assert [run.provenance for run in beside.runs] == [ran_on[name, k] for k in (0, 1, 2)]
 
 
 def test_a_number_s_notes_are_told_apart(of_digits: Suite):

@@ -258,3 +258,11 @@ def test_what_no_process_of_ours_left_beside_a_folder_is_left_alone(tmp_path: Pa
     with atomic.atomic_folder(tmp_path / "x") as folder:
         (folder / "a").touch()
     assert beside.is_dir() and (tmp_path / "x/a").exists()
+
+
+def test_a_folder_whose_writer_was_killed_between_two_names_is_put_back(tmp_path: Path):
+    (old := tmp_path / ".x.partial-999999999/old").mkdir(parents=True)
+    (old / "a").touch()
+    with pytest.raises(KeyError), atomic.atomic_folder(tmp_path / "x"):
+        raise KeyError
+    assert (tmp_path / "x/a").exists() and not old.parent.exists()

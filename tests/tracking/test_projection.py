@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shutil
 import sqlite3
@@ -297,6 +298,17 @@ def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
     projection.sync_all(root, [RUN])
     (run,) = mlflow_runs(root)
     assert run.data.metrics["eval/fd_dbn"] == 1.125  # the latest of two points at one step
+
+
+def test_what_was_measured_once_and_is_not_any_more_is_no_number(root):
+    write_run(root)
+    for values in ({"fid": 30.0, "fd_dbn": 1.0}, {"fid": None, "fd_dbn": 1.0}):
+        write_results(root, values)
+        for _ in range(2):
+            projection.sync_all(root, [RUN])
+    (run,) = mlflow_runs(root)
+    assert math.isnan(run.data.metrics["eval/fid"]) and run.data.metrics["eval/fd_dbn"] == 1.0
+    assert len(Store(root).client.get_metric_history(run.info.run_id, "eval/fid")) == 2
 
 
 def test_an_evaluation_of_another_training_is_left_out(root):

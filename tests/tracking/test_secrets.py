@@ -35,8 +35,11 @@ def test_no_secret_of_the_stores_address_is_printed_or_written(tmp_path, monkeyp
         assert not path.is_file() or b"hunter2" not in path.read_bytes()
 
 
-def test_links_to_a_server_with_a_password_are_printed_without_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:hunter2@host")
+@pytest.mark.parametrize("uri", ["https://user:hunter2@host", "databricks://user:hunter2@host"])
+def test_links_to_a_server_with_a_password_are_printed_without_it(
+    tmp_path, monkeypatch, capsys, uri: str
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run = Training("digits", "ebgan", 0)
     monkeypatch.setattr(projection, "sync_all", lambda *_: [run])
     monkeypatch.setattr(store.Store, "__init__", lambda *_: None)

@@ -17,10 +17,17 @@ def claims(verdict: str) -> dict[str, Any]:
     part = {"statistic": "ratio", "rule": "1 ± 0.05", "estimate_in_words": "1.01, n = 3"}
     part |= {"effect_in_words": "20 % of tolerance"}
     judgements = [
-        {"suite": suite, "verdict": verdict, "reason": "", "carried": "", "parts": [part]}
+        {
+            "suite": suite,
+            "verdict": verdict,
+            "reason": "",
+            "carried": "",
+            "files": [f"results/{suite}/{RUN.name}/0/metrics.json", "reports/claims.yaml"],
+            "parts": [part],
+        }
         for suite in ("digits", "mnist")
     ]
-    claim = {"id": "began-ratio", "claim": "It settles.", "paper": "began", "paper_title": "BEGAN"}
+    claim = {"id": "began-ratio", "claim": "It settles.", "paper": "a_2017", "paper_title": "A"}
     claim |= {"published_in_words": "shape only", "judgements": judgements}
     return {"schema": 2, "level": 0.95, "count": {}, "claims": [claim]}
 
@@ -43,7 +50,7 @@ def test_verdicts_are_one_table_of_one_run_and_follow_their_file(root):
     ]
 
 
-def test_a_note_says_what_became_of_the_claims_of_the_runs_paper(root):
+def test_a_note_says_what_became_of_the_claims_that_a_runs_system_is_part_of(root):
     other = Training("digits", "magan", 1)
     write_run(root)
     write_run(root, other, "beef")
@@ -54,5 +61,7 @@ def test_a_note_says_what_became_of_the_claims_of_the_runs_paper(root):
     assert notes == {f"{RUN.name}-0": line, "magan-1": None, "report": None}
     tags = store.client.get_experiment(store.experiment("digits")).tags
     assert tags[verdicts.NOTE] == f"Claims judged here: 1 fails.\n{line}"
-    verdicts._note(store, "mine", claims("fails"))  # a suite that no claim is about
-    assert "mine" not in {e.name for e in store.client.search_experiments()}
+    dump(root / "reports" / "claims.json", claims("fails") | {"claims": []})
+    projection.sync_all(root, [RUN, other])
+    assert {run.data.tags.get(verdicts.NOTE) for run in mlflow_runs(root)} <= {None, ""}
+    assert store.client.get_experiment(store.experiment("digits")).tags[verdicts.NOTE] == ""

@@ -66,7 +66,7 @@ def is_judge(training: Training, settings: Params) -> bool:
 
 
 def in_words(there: list[Item], jobs: int) -> str:
-    """`31 of 40 trainings carried; about 12 h to go, two at once`."""
+    """`31 of 40 carried; about 12.0 h to go; 2 at once`."""
     whole = sum(item.state == CARRIED for item in there)
     known = [item.left for item in there if item.left is not None]
     unknown = len(there) - len(known)

@@ -62,8 +62,8 @@ def write(
     limit: int,
     images: int | None = None,
     python: str | None = None,
-) -> dict[str, Any]:
-    """Write a pack of a suite's trainings, and return what its pack.json says.
+) -> None:
+    """Write a pack of a suite's trainings.
 
     Trainings are in the order of the seeds, and of the names within a seed.
 
@@ -107,7 +107,6 @@ def write(
         atomic.write_json(folder / "pack.json", about)
         _fits(folder, limit, packed, len(x))
         _checkpoints(folder, trainings, settings, dataset["splits"], limit)
-    return about
 
 
 def training_images(suite: str, count: int | None) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:

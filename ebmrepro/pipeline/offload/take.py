@@ -47,19 +47,22 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
             raise UserError(f"{home}: holds nothing whole; the sitting ended before it could write")
         about = forms.Pack.read(into / "pack.json")
         stages: list[str] = []
-        for record in records:
-            training = Training(*record["training"])
-            if problem := _differs(training, record["fingerprint"], into, about, settings):
-                yield f"{training.label}: left alone, {problem}", False
-            elif record["state"] == "trained":
-                _place(training, record["fingerprint"], into, about)
-                stage = None if about["part"] else _stage(training, settings.run)
-                stages += [stage] if stage else []
-                yield f"{training.label}: {layout.folder(*training)}{_marked(about, stage)}", True
-            else:
-                yield f"{training.label}: {_put_aside(record['fingerprint'], into)}", True
-    if stages and Path("dvc.yaml").exists():
-        yield _commit(stages)
+        try:
+            for record in records:
+                training = Training(*record["training"])
+                if problem := _differs(training, record["fingerprint"], into, about, settings):
+                    yield f"{training.label}: left alone, {problem}", False
+                elif record["state"] == "trained":
+                    _place(training, record["fingerprint"], into, about)
+                    stage = None if about["part"] else _stage(training, settings.run)
+                    stages += [stage] if stage else []
+                    said = f"{layout.folder(*training)}{_marked(about, stage)}"
+                    yield f"{training.label}: {said}", True
+                else:
+                    yield f"{training.label}: {_put_aside(record['fingerprint'], into)}", True
+        finally:  # also where one cannot be placed: DVC would remove those that were
+            told = [_commit(stages)] if stages and Path("dvc.yaml").exists() else []
+    yield from told
 
 
 def _differs(
