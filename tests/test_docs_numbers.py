@@ -43,6 +43,10 @@ def by_seed(place: str, measure: str) -> list[float]:
             )
             for start in ("", "_random", "_small")
         ),
+        *(
+            (page, "patches/autoencoder_gaussian", "reconstruction_sum_sq", (1, 2))
+            for page in ("docs/papers/autoencoder_gaussian.md", "CHANGELOG.md")
+        ),
         ("CHANGELOG.md", "mnist/dbn", "error_pretrained", PERCENT),
         ("CHANGELOG.md", "mnist/dbn", "error_random", PERCENT),
         ("CHANGELOG.md", "mnist/rbm__exact", "log_likelihood_exact", NATS),
@@ -339,3 +343,41 @@ def test_what_is_said_of_up_down_on_mnist_is_what_was_measured():
     assert f"of the label {more['error_updown_gibbs']:.1f} points more" in text
     assert abs(more["error_updown_averaged"]) < 0.05
     assert f"of {card['values']['classes_covered']:.0f} of the 10 digits" in text
+
+
+def test_how_near_began_came_to_gamma_on_faces_is_what_was_reached():
+    text = " ".join((DOCS / "papers/began.md").read_text().split())
+    told = {
+        "began__small_z": "times $\\gamma$ with a starved G",
+        "began__small_code": "with a starved D",
+        "began": "at $\\gamma$ = 0.7",
+        "began__gamma_05": "at 0.5",
+        "began__gamma_03": "at 0.3",
+        "began__refined": "with the refinements",
+    }
+    for system, where in told.items():
+        reached = []
+        for file in sorted((ROOT / "results/faces" / system).glob("*/curves.csv")):
+            rows = list(csv.DictReader(file.read_text().splitlines()))
+            last = rows[-len(rows) // 4 :]
+            card = json.loads(file.with_name("training.json").read_text())
+            ratios = [float(row["energy/fake"]) / float(row["energy/real"]) for row in last]
+            reached.append(sum(ratios) / len(ratios) / card["params"]["hparams"]["gamma"])
+        assert f"{min(reached):.2f} to {max(reached):.2f} {where}" in text, system
+
+
+def test_what_precision_says_of_faces_is_what_was_measured():
+    text = " ".join((DOCS / "guide/images.md").read_text().split())
+    noise = json.loads((ROOT / "results/faces/reference/reference.json").read_text())["rows"]
+    assert f"has {noise['noise']['values']['precision_dbn']:.2f} of it" in text
+    assert noise["noise"]["values"]["recall_dbn"] == 0
+    ends = {
+        name: sorted(each["precision_dbn"] for each in carried(f"faces/{name}")[1].values())
+        for name in ("ebgan", "magan", "began")
+    }
+    low, *_, high = ends["ebgan"]
+    assert f"EBGAN {low:.2f} to {high:.2f}" in text
+    low, *_, high = sorted(ends["magan"] + ends["began"])
+    assert f"MAGAN and BEGAN {low:.2f} to {high:.2f}" in text
+    low, *_, high = sorted(each["recall_dbn"] for each in carried("faces/ebgan")[1].values())
+    assert f"EBGAN of {low:.2f} to {high:.2f}" in text

@@ -155,7 +155,8 @@ class Params(Strict):
 
     def _part(self, suite: str, key: str, place: str) -> Any:
         """A block that a suite may have."""
-        there = {name: part for name, one in self.suites.items() if (part := getattr(one, key))}
+        suites = {name: one for name, one in self.suites.items() if not name.endswith(FURTHER)}
+        there = {name: part for name, one in suites.items() if (part := getattr(one, key))}
         return there[known(suite, there, place, f"suite with `{key}`")]
 
     def block(self, suite: str, name: str) -> Block:
@@ -242,6 +243,8 @@ def _check_run(params: Params, path: Path) -> None:
     for listed, key in studies.items():
         for suite in getattr(run, listed):
             params._part(suite, key, f"{path}: run.{listed}")
+    for suite in run.classifiers:
+        _check_classifiers(params.suites[suite], f"{path}: {suite}")
     for name, suite in suites.items():
         for other in suite.tour.others:
             others = [n for n in suites if n != name]
@@ -288,8 +291,6 @@ def _with_hparams(suite: Suite, path: Path, name: str) -> Suite:
             padded = (shape[0], shape[1] + around, shape[2] + around)
             if why := misfit(suite.grid.classifier.network, padded, 1):
                 raise ParamsError(f"{where}.classifier.network.{why}{_sized(suite)}")
-    if suite.classifiers:
-        _check_classifiers(suite.classifiers, images, f"{path}: {name}.classifiers")
     methods = {m: checked[f"methods.{m}"] for m in suite.methods}
     return suite.model_copy(update={"dbn": checked["dbn"], "methods": methods})
 
@@ -358,7 +359,10 @@ def _sized(suite: Suite) -> str:
     return f"; data.image.size is {image.size}" if image else ""
 
 
-def _check_classifiers(asked: Classifiers, images: float, where: str) -> None:
+def _check_classifiers(suite: Suite, where: str) -> None:
+    """They leave images to learn from; of a suite that is not asked for them it does not matter."""
+    assert (asked := suite.classifiers) is not None
+    images, where = _training_images(suite.data, f"{where}.data"), f"{where}.classifiers"
     for key, network in (("two_layers", asked.two_layers), ("one_layer", asked.one_layer)):
         found, left = f"{where}.{key}", images - network.held_out
         if network.batch_size > left:
