@@ -361,7 +361,8 @@ def _sized(suite: Suite) -> str:
 
 def _check_classifiers(suite: Suite, where: str) -> None:
     """They leave images to learn from; of a suite that is not asked for them it does not matter."""
-    assert (asked := suite.classifiers) is not None
+    asked = suite.classifiers
+    assert asked is not None
     images, where = _training_images(suite.data, f"{where}.data"), f"{where}.classifiers"
     for key, network in (("two_layers", asked.two_layers), ("one_layer", asked.one_layer)):
         found, left = f"{where}.{key}", images - network.held_out

@@ -38,6 +38,7 @@ from ebmrepro.report.words import Words
 
 WORDS = Words("front")
 FINDINGS = 5
+NAMED = 6  # systems in the first sentence: those that are run, which come before carried ones
 SHOWN, ACROSS = 25, 5  # images of a sample sheet, and in a row of it
 NOT_RUN = "not run here"
 
@@ -92,13 +93,15 @@ def section(suites: Sequence[Suite], document: Told, content: Sequence[Section])
 
 def _lead(suites: Sequence[Suite], document: Told, results: Sequence[str]) -> Sequence[Block]:
     shown = [suite for suite in suites if suite.name in results and suite.systems]
-    systems = dict.fromkeys(s.title for suite in shown for s in suite.generators)
+    systems = list(dict.fromkeys(s.title for suite in shown for s in suite.generators))
+    if (more := len(systems) - NAMED) > 1:
+        systems[NAMED:] = [f"{more} more"]
     found = document["count"].get("findings", {})
     decided = {verdict: found.get(verdict, 0) for verdict in ("holds", "fails")}
     return [
         WORDS.text(
             "lead",
-            systems=_listed(list(systems)),
+            systems=_listed(systems),
             claims=sum(not claim["check"] for claim in document["claims"]),
             judgements=sum(found.values()),
             rest=sum(found.values()) - sum(decided.values()),
