@@ -62,16 +62,11 @@ def _rows(
 def share(systems: Sequence[System]) -> str:
     """How much of the epochs in params.yaml was run, as a range where systems differ.
 
-    A stage that trains what it measures knows no part of its epochs.
+    A stage that trains what it measures knows no part of its epochs: it is whole.
     """
-    shares = sorted(
-        {
-            s
-            for system in systems
-            for run in system.measured
-            if (s := 1.0 if carried.stage(system.name).trains else part(run))
-        }
-    )
+    shares = sorted({s for system in systems for run in system.measured if (s := part(run))})
+    if not shares and systems and all(carried.stage(system.name).trains for system in systems):
+        shares = [1.0]
     if not shares:
         return "–"
     ends = [f"{100 * end:.3g}" for end in (shares[0], shares[-1])]
