@@ -17,6 +17,7 @@ from ebmrepro.claims.form import MARKS
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Animation, Figure, Gallery, Panel, Section, Table, Verdicts
 from ebmrepro.report.uncommitted import Uncommitted
+from ebmrepro.system.errors import UserError
 
 FRONT = "index.html"
 QUIET = (numbers.NOT_RUN, numbers.NOT_MEASURED, numbers.NOT_APPLICABLE)
@@ -28,7 +29,13 @@ def pages(
     """Path under reports/ -> HTML: the front page, if there is one, and a page for each section.
 
     Each says what it is `unlike` the last commit in.
+
+    Raises:
+        UserError: two sections would have one page.
     """
+    paths = [_path(section) for section in sections]
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise UserError(f"params.yaml: a suite and another part of the report are both {twice}")
     environment = _environment()
     environment.globals |= {"contents": sections, "uncommitted": unlike}
     homes = {at: _path(section) for section in sections for at in _addresses(section)}
