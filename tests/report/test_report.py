@@ -22,7 +22,6 @@ from ebmrepro.config.params import Params
 from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import interval
 from ebmrepro.report import figures, numbers, words
-from ebmrepro.report.blocks import Section
 from ebmrepro.report.gather import gather
 from ebmrepro.report.markdown import markdown
 from ebmrepro.report.page import FRONT, pages
@@ -274,11 +273,6 @@ def html(files: dict[str, bytes]) -> dict[str, str]:
     """The pages of the report; landscape.html is a program, with tests of its own."""
     pages = {name for name in files if name.endswith(".html")} - {"landscape.html"}
     return {name: files[name].decode() for name in pages}
-
-
-def test_a_suite_whose_name_is_that_of_a_page_is_told_of():
-    with pytest.raises(UserError, match="params.yaml: .* are both pages/tour.html"):
-        pages([Section("tour", "a suite"), Section("tour", "the tour")])
 
 
 def test_no_page_fetches_anything(files: dict[str, bytes]) -> None:

@@ -13,6 +13,9 @@ import pytest
 
 from ebmrepro import report
 from ebmrepro.config.params import Params
+from ebmrepro.report import page
+from ebmrepro.report.blocks import Section
+from ebmrepro.system.errors import UserError
 
 ATTACKS = [
     "<script>alert(1)<",
@@ -122,3 +125,8 @@ def test_no_name_leads_a_file_out_of_the_reports_folder(reports):
     for name in reports[1]:
         assert re.fullmatch(r"((figures|pages|plots|tables)/)?\w[\w-]*\.\w+", name, re.ASCII), name
     assert report.file_name("began__../../x") == "began__------x"
+
+
+def test_a_suite_whose_name_is_that_of_a_page_is_told_of():
+    with pytest.raises(UserError, match=r"params\.yaml: .* are both pages/tour\.html"):
+        page.pages([Section("tour", "a suite"), Section("tour", "the tour")])
