@@ -371,11 +371,17 @@ def _check_classifiers(suite: Suite, where: str) -> None:
                 f"{found}.batch_size: found {network.batch_size}; held_out, {network.held_out}, "
                 f"leaves {max(left, 0)} of the {_left(images)}"
             )
-    if (chosen := asked.selected) and chosen.first + chosen.held_out > images:
-        raise ParamsError(
-            f"{where}.selected: found first {chosen.first} and held_out {chosen.held_out}; there "
-            f"are {_left(images)}"
-        )
+    if chosen := asked.selected:
+        if chosen.first + chosen.held_out > images:
+            raise ParamsError(
+                f"{where}.selected: found first {chosen.first} and held_out {chosen.held_out}; "
+                f"there are {_left(images)}"
+            )
+        batch = suite.block(known("dbn_updown", suite.methods, where, "block")).batch_size
+        if chosen.first < batch:
+            raise ParamsError(
+                f"{where}.selected.first: found {chosen.first}; a batch of dbn_updown has {batch}"
+            )
 
 
 def _check_size(size: int, images: float, where: str) -> None:

@@ -42,17 +42,18 @@ def write(params: Params, root: Path, into: Path) -> Path:
     tables/ and plots/; the folders are emptied first, so that no earlier figure stays.
 
     Raises:
-        UserError: a result file is there and cannot be read.
+        UserError: a result file is there and cannot be read, or two suites would share a page.
         atomic.CannotWrite: the machine refuses.
     """
     suites, seen, (first, *content) = _read(params, root, into)
+    rendered = page.pages(content, first, uncommitted.find(root))  # or refused, before all is gone
     for name in ("figures", "pages", "plots", "tables"):
         shutil.rmtree(into / name, ignore_errors=True)
         with atomic.named_errors(into / name):
             (into / name).mkdir(parents=True)
     for name, data in page.files([first, *content]):
         atomic.write(into / name, data)
-    for name, html in page.pages(content, first, uncommitted.find(root)).items():
+    for name, html in rendered.items():
         atomic.write(into / name, html)
     for suite in suites:
         for system in suite.with_curve("energy/real", "energy/fake"):

@@ -38,7 +38,7 @@ from ebmrepro.report.words import Words
 
 WORDS = Words("front")
 FINDINGS = 5
-NAMED = 6  # systems in the first sentence: those that are run, which come before carried ones
+NAMED = 6  # systems in the first sentence, in the report's order
 SHOWN, ACROSS = 25, 5  # images of a sample sheet, and in a row of it
 NOT_RUN = "not run here"
 

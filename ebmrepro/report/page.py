@@ -33,9 +33,14 @@ def pages(
     Raises:
         UserError: two sections would have one page.
     """
-    paths = [_path(section) for section in sections]
-    if twice := next((path for path in paths if paths.count(path) > 1), None):
-        raise UserError(f"params.yaml: a suite and another part of the report are both {twice}")
+    titles: dict[str, str] = {}
+    for section in sections:
+        other = titles.setdefault(path := _path(section), section.title)
+        if other is not section.title:
+            raise UserError(
+                f"params.yaml: {other!r} and {section.title!r} would both be {path} of the report; "
+                "allowed is a suite of another name"
+            )
     environment = _environment()
     environment.globals |= {"contents": sections, "uncommitted": unlike}
     homes = {at: _path(section) for section in sections for at in _addresses(section)}

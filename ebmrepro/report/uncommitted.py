@@ -51,7 +51,7 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
         systems |= {name: (ours["methods"][name], methods.get(name)) for name in names}
         for name, (block, committed) in systems.items():
             told = f"{words.system(name)} of {suite}"
-            if committed is None:
+            if not _alike(block, committed):
                 yield f"{told} is not in it."
             else:
                 yield from _differences(f"{told}: ", block, committed)
@@ -64,8 +64,9 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
     ]
     parts += [("", {key: now[key]}, {key: before.get(key)}) for key in ("run", "fundamentals")]
     for where, own, committed in parts:
-        if None in committed.values():
-            yield f"{where}{next(iter(own))} is not in it."
+        ((key, block),) = own.items()
+        if not _alike(block, committed[key]):
+            yield f"{where}{key} is not in it."
         else:
             yield from _differences(where, own, committed)
 
@@ -73,6 +74,13 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
 def _block(tree: Tree, key: str) -> Tree:
     """A block of what was committed, which nothing has checked."""
     return found if isinstance(found := tree.get(key), Mapping) else {}
+
+
+def _alike(now: object, committed: object) -> bool:
+    """Whether something stands there, and of a block a block."""
+    if committed is None:
+        return False
+    return isinstance(now, Mapping) == isinstance(committed, Mapping)
 
 
 def _differences(where: str, now: Tree, before: Tree) -> Iterator[str]:

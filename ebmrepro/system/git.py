@@ -31,24 +31,20 @@ def commit(root: Path, name: str) -> str:
 def experiments(root: Path) -> dict[str, list[str]]:
     """DVC's experiments by name: their commits, one that stands on HEAD first, else the newest.
 
-    Of a name whose new experiment was killed it is the one that was put aside.
+    Where the new one of a name was killed, the last one on that commit is the one put aside.
     """
-    return _experiments(root, ASIDE) | _experiments(root, HOME)
-
-
-def _experiments(root: Path, home: str) -> dict[str, list[str]]:
-    head, found = commit(root, "HEAD"), dict[str, list[str]]()
-    told = line(
-        root, "for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname)", home
-    )
-    for each in told.splitlines():
-        sha, _, ref = each.partition(" ")
-        *_, front, rest, name = ref.split("/")
-        if "exps" in (front, rest):  # refs/exps/exec/..., HOME/stash: DVC's own
-            continue
-        place = 0 if front + rest == head else len(found.get(name, []))
-        found.setdefault(name, []).insert(place, sha)
-    return found
+    head, found = commit(root, "HEAD"), dict[str, dict[str, str]]()
+    for home in (HOME, ASIDE):
+        form = ("--sort=-creatordate", "--format=%(objectname) %(refname)")
+        for each in line(root, "for-each-ref", *form, home).splitlines():
+            sha, _, ref = each.partition(" ")
+            *_, front, rest, name = ref.split("/")
+            if "exps" not in (front, rest):  # HOME/exec/..., HOME/stash: DVC's own
+                found.setdefault(name, {}).setdefault(front + rest, sha)
+    return {
+        name: [on[base] for base in sorted(on, key=lambda base: base != head)]
+        for name, on in found.items()
+    }
 
 
 def experiment(head: str, name: str, home: str = HOME) -> str:

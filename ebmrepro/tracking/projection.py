@@ -261,15 +261,18 @@ class _Projection:
     def _evaluation(self) -> None:
         from mlflow.entities import Metric
 
-        values = {f"eval/{k}": v for k, v in self.evaluation.get("values", {}).items()}
-        for key in ("seconds", "images_per_second"):
-            values[f"time/{key}"] = self.provenance.get(key)
         stored, now = self.mlflow_run.data.metrics, round(time.time() * 1000)
-        new = [
-            Metric(k, v, now, self.last)
-            for k, v in ((k, math.nan if v is None else float(v)) for k, v in values.items())
+        values: dict[str, float | None] = {}
+        if measured := self.evaluation.get("values"):
             # What was measured before and is not now would stay: MLflow takes no value back.
-            if not _same(v, stored.get(k, math.nan))
+            values |= {k: math.nan for k in stored if k.startswith("eval/")}
+            values |= {f"eval/{k}": math.nan if v is None else v for k, v in measured.items()}
+        for key in ("seconds", "images_per_second"):  # which only the machine that trained knows
+            values[f"time/{key}"] = self.provenance.get(key)
+        new = [
+            Metric(k, float(v), now, self.last)
+            for k, v in values.items()
+            if v is not None and not _same(v, stored.get(k, math.nan))
         ]
         self.client.log_batch(self.run_id, metrics=new)
         picture = self.results / "samples.png"

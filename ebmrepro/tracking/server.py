@@ -48,6 +48,9 @@ def serve(root: Path, trainings: Iterable[Training], port: int) -> int:
             }
             for suite in suites
         }
+    if remote and not uri.startswith("http"):  # a profile says not where
+        print(f"  {redact(uri)}: experiments {', '.join(f'ebmrepro/{suite}' for suite in pages)}")
+        return 0
     if remote:
         _print_links(redact(uri).rstrip("/"), pages)
         return 0

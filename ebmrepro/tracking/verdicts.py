@@ -14,14 +14,17 @@ from ebmrepro.tracking.store import Store, logged
 
 NOTE = "mlflow.note.content"
 LONGEST_NOTE = 4900  # characters; older servers refuse longer tags
+HEAD, LINE = "Claims judged here: ", "- **"  # how notes of ours begin
 
 
 def sync_claims(store: Store, suite: str) -> None:
-    """Bring the table of verdicts in the suite's run `report` up to reports/claims.json, where that
-    is there and any of its claims concerns the suite."""
-    document = known(forms.Claims.read, store.root / "reports" / "claims.json") or {}
-    shown = table(document, suite)
+    """Bring notes, and the table of verdicts in the suite's run `report` if any claim concerns the
+    suite, up to reports/claims.json, where that is there."""
+    document = known(forms.Claims.read, store.root / "reports" / "claims.json")
+    if document is None:
+        return
     _note(store, suite, document)
+    shown = table(document, suite)
     if not shown["data"]:
         return
     content = hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
@@ -66,29 +69,34 @@ def _note(store: Store, suite: str, document: Mapping[str, Any]) -> None:
     claims that its system is part of."""
     told = list(_judged(document, suite))
     count = Counter(verdict for _, verdict, _ in told)
-    head = "Claims judged here: " + ", ".join(f"{n} {word}" for word, n in count.most_common())
+    head = HEAD + ", ".join(f"{n} {word}" for word, n in count.most_common())
     failing = [line for _, verdict, line in told if verdict == "fails"]
     experiment = store.experiment(suite)
     note = _joined([f"{head}.", *failing]) if told else ""
-    if store.client.get_experiment(experiment).tags.get(NOTE, "") != note:
+    if _is_new(note, store.client.get_experiment(experiment).tags.get(NOTE, "")):
         store.client.set_experiment_tag(experiment, NOTE, note)
     for run in store.runs(suite):
         system = run.data.tags.get("method", "")
         note = _joined([line for systems, _, line in told if system in systems])
-        if run.data.tags.get(NOTE, "") != note:  # also where its claims are no longer there
+        if _is_new(note, run.data.tags.get(NOTE, "")):
             store.client.set_tag(run.info.run_id, NOTE, note)
+
+
+def _is_new(note: str, old: str) -> bool:
+    """Whether it is to be written; an empty one over no words but our own."""
+    return note != old and (bool(note) or old.startswith((HEAD, LINE)))
 
 
 def _judged(document: Mapping[str, Any], suite: str) -> Iterator[tuple[set[str], str, str]]:
     """Systems, verdict and a line of Markdown, of what the suite decides."""
-    for claim in document.get("claims", ()):
+    for claim in document["claims"]:
         for judgement in claim["judgements"]:
             if judgement["suite"] == suite:
                 here = "; ".join(part["estimate_in_words"] for part in judgement["parts"])
                 verdict, why = judgement["verdict"], here or judgement["reason"]
                 # Of the form results/<suite>/<system>/<seed>/<file>.
                 systems = {file.split("/")[2] for file in judgement["files"] if file.count("/") > 3}
-                yield systems, verdict, f"- **{verdict}**: {claim['claim']} *{why}*"
+                yield systems, verdict, f"{LINE}{verdict}**: {claim['claim']} *{why}*"
 
 
 def _joined(lines: list[str]) -> str:

@@ -176,6 +176,7 @@ OTHERS = "digits.classifiers"
          "held_out, 1437, leaves 0 of the 1437 training images that data.test and data.validation"),
         ({f"{OTHERS}.selected.first": 1198},
          f"{OTHERS}.selected: found first 1198 and held_out 240; there are 1437 training images"),
+        ({f"{OTHERS}.selected.first": 10}, "selected.first: found 10; a batch of dbn_updown has"),
         ({"run.suites": ["digits__seeds"]}, "run.suites: no suite 'digits__seeds'"),
         ({"digits.tour.others": ["digits__seeds"]}, "tour.others: no suite 'digits__seeds'"),
         ({"digits.data.validation": 1400}, "batch_size: found 64; there are 37 training images"),

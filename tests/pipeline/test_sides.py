@@ -135,7 +135,10 @@ def test_of_experiments_of_one_name_that_on_head_comes_first(root: Path):
     head = git.commit(root, "HEAD")
     assert git.experiments(root) == {"frozen": first}
     run(root, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/frozen", base)
+    run(root, "update-ref", git.experiment(head, "frozen", git.ASIDE), head)
     assert git.experiments(root)["frozen"] == [base, *first]
+    run(root, "update-ref", "-d", git.experiment(head, "frozen"))  # the new one was killed
+    assert git.experiments(root)["frozen"] == [head, *first]
 
 
 def test_without_git_there_is_no_revision(tmp_path: Path):

@@ -128,5 +128,5 @@ def test_no_name_leads_a_file_out_of_the_reports_folder(reports):
 
 
 def test_a_suite_whose_name_is_that_of_a_page_is_told_of():
-    with pytest.raises(UserError, match=r"params\.yaml: .* are both pages/tour\.html"):
+    with pytest.raises(UserError, match=r"'a suite' and 'the tour' would both be pages/tour\.html"):
         page.pages([Section("tour", "a suite"), Section("tour", "the tour")])

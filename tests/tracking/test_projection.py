@@ -302,12 +302,20 @@ def test_a_new_evaluation_is_logged_and_an_equal_one_is_not(root):
 
 def test_what_was_measured_once_and_is_not_any_more_is_no_number(root):
     write_run(root)
-    for values in ({"fid": 30.0, "fd_dbn": 1.0}, {"fid": None, "fd_dbn": 1.0}):
+    before: dict[str, float | None] = {"fid": 30.0, "kid": 2.0, "fd_dbn": 1.0}
+    for values in (before, {"fid": None, "fd_dbn": 1.0}):
         write_results(root, values)
         for _ in range(2):
             projection.sync_all(root, [RUN])
     (run,) = mlflow_runs(root)
-    assert math.isnan(run.data.metrics["eval/fid"]) and run.data.metrics["eval/fd_dbn"] == 1.0
+    ends = run.data.metrics
+    assert (
+        math.isnan(ends["eval/fid"]) and math.isnan(ends["eval/kid"]) and ends["eval/fd_dbn"] == 1
+    )
+    shutil.rmtree(root / ".ebmrepro" / "provenance")  # of another machine's checkout
+    projection.sync_all(root, [RUN])
+    (run,) = mlflow_runs(root)
+    assert run.data.metrics["time/seconds"] == ends["time/seconds"] > 0
     assert len(Store(root).client.get_metric_history(run.info.run_id, "eval/fid")) == 2
 
 

@@ -61,7 +61,10 @@ def test_a_note_says_what_became_of_the_claims_that_a_runs_system_is_part_of(roo
     assert notes == {f"{RUN.name}-0": line, "magan-1": None, "report": None}
     tags = store.client.get_experiment(store.experiment("digits")).tags
     assert tags[verdicts.NOTE] == f"Claims judged here: 1 fails.\n{line}"
+    (without,) = (run for run in mlflow_runs(root) if run.info.run_name == "magan-1")
+    store.client.set_tag(without.info.run_id, verdicts.NOTE, "A person's words")
     dump(root / "reports" / "claims.json", claims("fails") | {"claims": []})
     projection.sync_all(root, [RUN, other])
-    assert {run.data.tags.get(verdicts.NOTE) for run in mlflow_runs(root)} <= {None, ""}
+    notes = {run.info.run_name: run.data.tags.get(verdicts.NOTE) for run in mlflow_runs(root)}
+    assert notes == {f"{RUN.name}-0": "", "magan-1": "A person's words", "report": None}
     assert store.client.get_experiment(store.experiment("digits")).tags[verdicts.NOTE] == ""

@@ -60,9 +60,10 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
                     yield f"{training.label}: {said}", True
                 else:
                     yield f"{training.label}: {_put_aside(record['fingerprint'], into)}", True
-        finally:  # also where one cannot be placed: DVC would remove those that were
-            told = [_commit(stages)] if stages and Path("dvc.yaml").exists() else []
-    yield from told
+        except UserError:  # of one that cannot be placed; those that were DVC would remove
+            yield from _known(stages)
+            raise
+    yield from _known(stages)
 
 
 def _differs(
@@ -136,10 +137,14 @@ def _stage(training: Training, run: Run) -> str | None:
     return outlook.training(suite, name, seed) if asked else None
 
 
-def _commit(stages: Sequence[str]) -> tuple[str, bool]:
+def _known(stages: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Tell DVC of the stages that it has, and say what became of that."""
+    if not stages or not Path("dvc.yaml").exists():
+        return
     command = [sys.executable, "-P", "-m", "dvc", "commit", "--quiet", "--force", *stages]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         said = " ".join(done.stderr.split())[-300:]
-        return f"dvc commit {' '.join(stages)}: {said}", False
-    return f"dvc.lock: {', '.join(stages)}", True
+        yield f"dvc commit {' '.join(stages)}: {said}", False
+    else:
+        yield f"dvc.lock: {', '.join(stages)}", True
