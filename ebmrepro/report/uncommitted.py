@@ -46,7 +46,7 @@ def _lines(now: Tree, before: Tree) -> Iterator[str]:
     names = [*run["methods"], *run["variants"]]
     for suite in run["suites"]:
         ours, theirs = now[suite], _block(before, suite)
-        systems = {"dbn": (ours["dbn"], theirs.get("dbn"))}
+        systems: dict[str, tuple[Tree, Any]] = {"dbn": (ours["dbn"], theirs.get("dbn"))}
         methods = _block(theirs, "methods")
         systems |= {name: (ours["methods"][name], methods.get(name)) for name in names}
         for name, (block, committed) in systems.items():
