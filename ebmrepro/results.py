@@ -93,11 +93,8 @@ def _suite(root: Path, place: Path) -> Iterator[Row]:
             for row in _measures(told):
                 yield (suite, system, seed, *row[:2], fraction, row[2], hardware)
     reference = known(forms.Reference.read, place / "reference" / "reference.json") or {}
-    rows, said = reference.get("rows"), reference.get("rows_protocol", "")
-    if rows is None and "floor" in reference:  # of an earlier form: the copies alone
-        rows = {"copies": {"values": reference["floor"]}}
-        said = reference.get("floor_protocol", "")
-    for row, told in (rows or {}).items():
+    said = reference.get("rows_protocol", "")
+    for row, told in reference.get("rows", {}).items():
         protocol = {"images": said, **reference.get("protocol", {})}
         for measure, value, how in _measures({**told, "protocol": protocol}):
             yield suite, row, None, measure, value, None, how, None

@@ -32,7 +32,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tour.parent.mkdir()
     values = {"auroc_noise@ebgan": {"0": 0.5, "1": None}, "uniform": {"0": 1.0}}
     protocol = {"auroc_noise@ebgan": "on other images", "uniform": "of the uniform"}
-    tour.write_text(json.dumps({"schema": 1, "values": values, "protocol": protocol}))
+    tour.write_text(
+        json.dumps({"schema": 1, "values": values, "protocol": protocol, "reasons": {}})
+    )
     measured = json.loads((root / "results/digits/ebgan/0/metrics.json").read_text())
     machine = {"device": "cpu x86_64", "threads": 1, "seconds": 1.0, "images_per_second": 1.0}
     machine |= {"started": "2026-01-02T03:04:05+00:00", "versions": {}, "commit": None}
@@ -110,18 +112,6 @@ def test_a_folder_that_is_no_seed_is_passed_over(project: Path, tmp_path: Path):
     for name in ("0", "00", "²"):
         shutil.copytree(there, tmp_path / "results" / "digits" / "ebgan" / name)
     assert set(results.load(tmp_path).seed) == {0}
-
-
-def test_the_copies_of_an_earlier_form_are_a_row_as_well(project: Path, tmp_path: Path):
-    shutil.copytree(project / "results", tmp_path / "results")
-    path = tmp_path / "results/digits/reference/reference.json"
-    told = json.loads(path.read_text())
-    del told["rows"], told["rows_protocol"]
-    path.write_text(json.dumps(told | {"floor": {"fd_dbn": 1.5}, "floor_protocol": "50 images"}))
-    table = results.load(tmp_path)
-    copies = table[table.seed.isna()]
-    told = [next(iter(copies[key])) for key in ("system", "measure", "value", "protocol")]
-    assert len(copies) == 1 and told[:3] == ["copies", "fd_dbn", 1.5] and "50 images" in told[3]
 
 
 def test_a_damaged_file_is_one_line_that_names_it(project: Path, tmp_path: Path):

@@ -2,13 +2,15 @@
 
 They are carried under the suite's name and FURTHER, where no stage of the run removes them. One
 counts while its fingerprint is today's: trained by the same code, on the same data, from the same
-numbers as the seeds of the run, so that an edit of params.yaml or of a method leaves it out.
+numbers as the seeds of the run, so that an edit of its block or of a method leaves it out; and if
+it was measured as they are (the suite's block `evaluate`). Code that measures is not looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ebmrepro.config import forms
 from ebmrepro.config.campaign import FURTHER
@@ -19,10 +21,12 @@ from ebmrepro.system.reading import known
 
 def seeds(root: Path, suite: str, settings: Params) -> dict[str, list[int]]:
     """System -> the further seeds of `suite` that count beside the run's."""
-    kept = root / "results" / suite / "reference" / "reference.json"
-    dataset = (known(forms.Reference.read, kept) or {}).get("dataset")
     further = suite + FURTHER
+    own, theirs = (_reference(root, name) for name in (suite, further))
+    dataset = own.get("dataset")
     if dataset is None or further not in settings.campaign:
+        return {}
+    if own.get("evaluate") != theirs.get("evaluate"):
         return {}
     there = {
         name: [k for k in own if k not in settings.run.seeds]
@@ -45,3 +49,8 @@ def in_words(seeds: Sequence[int], entries: Sequence[carried.Entry], features: b
     how = f"seeds {seeds[0]} to {seeds[-1]}, {len(seeds)} of them, are {carried.in_words(entries)}"
     own = "; in features of the DBN of the first of them" if features else ""
     return f"Beside the seeds of the run, {how}{own}."
+
+
+def _reference(root: Path, suite: str) -> dict[str, Any]:
+    path = root / "results" / suite / "reference" / "reference.json"
+    return known(forms.Reference.read, path) or {}

@@ -68,9 +68,9 @@ def count(claims: Sequence[Claim], judged: Mapping[str, Sequence[Judgement]]) ->
 
     A check cannot fail without a bug and is counted apart. Of the findings that hold, fail or are
     undecided, so many keep their verdict after Holm's correction for all of them (one wrong verdict
-    in twenty such reports), and at a false discovery rate of 2.5 %; the verdicts themselves are not
-    changed by it. That an effect is not material, or both sides at a ceiling, is no test of the
-    rule's edge.
+    in twenty such reports), and at a false discovery rate of 5 %: p is that of the side on which
+    the mean lies, so its level is half of either rate. The verdicts themselves are not changed by
+    it. That an effect is not material, or both sides at a ceiling, is no test of the rule's edge.
     """
     pairs = [(claim, judgement) for claim in claims for judgement in judged[claim.id]]
     by_kind = {

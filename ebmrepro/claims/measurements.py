@@ -271,16 +271,16 @@ def scalar(statistic: object, files: Files, seed: int) -> float:
             values = [scalar(part, files, seed) for part in among]
             if min(values) <= 0:
                 raise Missing(f"a spread needs positive numbers, found {min(values):g}")
-            return max(values) / min(values)
+            return finite(max(values) / min(values), "a spread")
         case form.Difference(a=a, b=b):
             _comparable(a, b, files, seed)
-            return scalar(a, files, seed) - scalar(b, files, seed)
+            return finite(scalar(a, files, seed) - scalar(b, files, seed), "a difference")
         case form.Ratio(a=a, b=b):
             _comparable(a, b, files, seed)
             over, under = scalar(a, files, seed), scalar(b, files, seed)
             if under == 0:
                 raise Missing("a ratio divides by 0")
-            return over / under
+            return finite(over / under, "a ratio")
         case form.Distance(of_ratio=part):
             if (value := scalar(part, files, seed)) <= 0:
                 raise Missing(f"a distance from 1 needs a positive number, found {value:g}")
@@ -325,7 +325,7 @@ def spearman(x: Array, y: Array) -> float:
     ranks = _ranks(x), _ranks(y)
     if any(r.std() == 0 for r in ranks):
         raise Missing("a rank correlation with a constant is not defined")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return round(float(np.corrcoef(*ranks)[0, 1]), 12)  # of a perfect order it is 1
 
 
 def _ranks(x: Array) -> Array:

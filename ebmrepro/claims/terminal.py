@@ -109,7 +109,7 @@ def summary(document: Told, console: Console) -> None:
             f"{count['claims']} claims on their suites: {count['judgements']} judgements.\n"
             f"Findings: {wording.counted(count['findings'])}.\n"
             f"Checks, which cannot fail without a bug: {wording.counted(count['checks'])}.\n"
-            f"Of {count['tested']} tested {count['alone']} clear their rule, "
+            f"Of {count['tested']} tested {count['alone']} are decided each for itself, "
             f"{count['holm']} after Holm, {count['benjamini_hochberg']} by Benjamini-Hochberg."
         )
     )

@@ -385,7 +385,9 @@ def _effect(rule: form.Rule, values: Sequence[float], scale: Scale) -> dict[str,
         case form.Above(threshold=threshold) | form.Below(threshold=threshold) if n > 1:
             mean, sd, (at,) = statistics.moments(values, (threshold,), scale)
             correction = 1 - 3 / (4 * (n - 1) - 1)
-            return {"effect": correction * (mean - at) / sd, "effect_is": "g"} if sd else {}
+            if min(values) == max(values) or not sd:  # sd of equal ones may be a rounding
+                return {}
+            return {"effect": correction * (mean - at) / sd, "effect_is": "g"}
         case form.Near(value=value, tolerance=tolerance):
             off = abs(float(np.mean(values)) - value)
             return {"effect": off / tolerance, "effect_is": "of tolerance"}

@@ -31,7 +31,7 @@ class Paths(Strict):
     """Paths through a generator's z between real images, drawn as BEGAN's figure 4 is."""
 
     rows: Annotated[int, Field(ge=1, le=100)]  # of each of three kinds
-    between: Annotated[int, Field(ge=1, le=100)]  # images between two ends
+    between: Annotated[int, Field(ge=2, le=100)]  # images from one end to the other
     steps: Natural  # of the search for z, by Adam
     lr: Positive
 

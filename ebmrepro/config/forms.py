@@ -221,6 +221,7 @@ class Epochs(Form):
 class Budget(Form):
     epoch_fraction: float
     epochs: dict[str, Epochs] = NOTHING
+    images: Part = UNTOLD
 
 
 class Measures(Form):
@@ -293,8 +294,6 @@ class Reference(Form):
     rows: dict[str, Measures] = UNTOLD
     rows_protocol: str = ""
     protocol: Words = NOTHING
-    floor: dict[str, Value] = NOTHING  # of an earlier form of carried results
-    floor_protocol: str = ""
     dataset: Dataset = UNTOLD
     evaluate: dict[str, Any] = UNTOLD
 

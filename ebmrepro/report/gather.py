@@ -243,9 +243,8 @@ def _suite(root: Path, name: str, evaluate: Mapping[str, Any]) -> Suite:
         dataset=dataset,
         counts={split: held["count"] for split, held in dataset.get("splits", {}).items()},
         real=_images(place / "real.png", dataset, told.get("count", 0)),
-        # Carried results of an earlier form have the copies alone.
-        rows=_rows(told.get("rows") or {"copies": {"values": told.get("floor", {})}}),
-        rows_protocol=told.get("rows_protocol", told.get("floor_protocol", "")),
+        rows=_rows(told.get("rows", {})),
+        rows_protocol=told.get("rows_protocol", ""),
         tour=known(_tour, place.with_name("tour") / "metrics.json"),
         grids=_grids(place.with_name("ebgan_grid")),
         classifiers=_measured(root, name, "classifiers"),

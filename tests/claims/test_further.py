@@ -58,6 +58,7 @@ def project(tmp_path: Path) -> Path:
         k: {**v, **SPLITS[k]} for k, v in card["dataset"]["splits"].items()
     }
     told.write_text(json.dumps(card))
+    shutil.copytree(told.parent, tmp_path / f"results/{AGAIN}/reference")
     splits = card["dataset"]["splits"]
     measure(tmp_path, "began", [3.0, 3.1, 3.2])
     measure(tmp_path, "magan", [1.0, 1.2, 1.4])
@@ -160,3 +161,12 @@ def test_further_seeds_are_of_a_suite_that_exists():
     asked = {f"digit{FURTHER}": {"seeds": [8], "systems": {"dbn": 1}}}
     with pytest.raises(ParamsError, match=r"campaign.digit__seeds: no suite 'digit'"):
         params.check({**SHIPPED, "campaign": asked}, Path("params.yaml"))
+
+
+def test_seeds_that_were_measured_otherwise_do_not_count(project: Path):
+    assert seeds(project, MORE) == ["0", "1", "2", "7", "8"]
+    path = project / f"results/{AGAIN}/reference/reference.json"
+    card = json.loads(path.read_text())
+    card["evaluate"] = {**(card.get("evaluate") or {}), "neighbours": 99}
+    path.write_text(json.dumps(card))
+    assert seeds(project, MORE) == ["0", "1", "2"]

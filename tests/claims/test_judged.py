@@ -144,6 +144,9 @@ def test_a_spread_is_largest_over_smallest_and_a_distance_is_a_log(tmp_path: Pat
         ({"kind": "distance from 1", "of_ratio": LOW}, "needs a positive number, found 0"),
     ):
         assert told in one(tmp_path, kind).reason
+    measure(tmp_path, "began__gamma_05", [1e-300] * 3)
+    measure(tmp_path, "began", [1e300] * 3)
+    assert "a ratio is not a finite number" in one(tmp_path, ratio).reason
 
 
 def test_a_part_of_a_curve_is_its_end(tmp_path: Path):

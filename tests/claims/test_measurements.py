@@ -45,6 +45,9 @@ def test_ties_share_their_rank():
     """Ranks 1, 2.5, 2.5, 4 against 1, 3, 2, 4: covariance 4.5, variances 4.5 and 5."""
     x, y = np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0, 4.0])
     assert measurements.spearman(x, y) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+    for n in range(3, 101):  # of 45 points numpy's is 0.9999999999999999, whose z is no bound
+        assert measurements.spearman(order := np.arange(float(n)), order) == 1
+        assert measurements.spearman(order, -order) == -1
     assert measurements._ranks(x).tolist() == [1, 2.5, 2.5, 4]
 
 

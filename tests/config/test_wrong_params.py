@@ -177,6 +177,7 @@ OTHERS = "digits.classifiers"
         ({f"{OTHERS}.selected.first": 1198},
          f"{OTHERS}.selected: found first 1198 and held_out 240; there are 1437 training images"),
         ({f"{OTHERS}.selected.first": 10}, "selected.first: found 10; a batch of dbn_updown has"),
+        ({"faces.evaluate.paths.between": 1}, "evaluate.paths.between: found 1; it should be"),
         ({"run.suites": ["digits__seeds"]}, "run.suites: no suite 'digits__seeds'"),
         ({"digits.tour.others": ["digits__seeds"]}, "tour.others: no suite 'digits__seeds'"),
         ({"digits.data.validation": 1400}, "batch_size: found 64; there are 37 training images"),

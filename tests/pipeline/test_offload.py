@@ -18,7 +18,7 @@ import trainings
 from packaging.requirements import Requirement
 
 from ebmrepro import data
-from ebmrepro.config import params
+from ebmrepro.config import forms, params
 from ebmrepro.config.params import Training
 from ebmrepro.evaluation import evaluate
 from ebmrepro.pipeline.offload import pack, program, start, take
@@ -283,6 +283,7 @@ def test_results_of_a_part_of_the_data_say_so(here: Path, bare: Path):
     assert card["images"] == {"run": 500, "of": 1437}
     budget = evaluate._budget("digits", "ebgan", params.load(), card["images"])
     assert budget["epoch_fraction"] == pytest.approx(0.05 * 500 / 1437)
+    assert forms.Budget.held(budget, "metrics.json")  # which all that read it refused
     assert "a part of the data: 500 of 1,437 training images" in evaluate._trained(budget)
 
 

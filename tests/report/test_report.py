@@ -390,7 +390,7 @@ def test_every_figure_is_there_as_svg_and_as_png(files: dict[str, bytes]) -> Non
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png")}
     parts = "samples scores comparison energies control histograms dbn-filters dbn-fine-tuning"
     of_suite = {f"digits-{p}" for p in [*parts.split(), "dbn-gradients", "sweep-began-gamma"]}
-    assert stems == {"front-digits-samples", *of_suite}
+    assert stems == {"front-digits-samples", "front-energies", "front-control", *of_suite}
 
 
 def test_figures_on_the_page_take_their_colours_from_it(page: str) -> None:

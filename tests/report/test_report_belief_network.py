@@ -109,7 +109,7 @@ def test_classifiers_stand_beside_the_dbn_with_what_the_paper_prints(root: Path)
     assert isinstance(table, Table) and "80 test, 160 train images" in table.caption
     rows = {label: [cell.main for cell in cells] for label, cells in table.rows}
     assert rows["DBN with labels, greedy phase alone, by (c)"] == ["0.0249", "0.0600", "2", "25 %"]
-    assert rows["Support vectors, degree 9"] == ["0.0140", "0.0200", "2", "–"]
+    assert rows["Support vectors, degree 9"] == ["0.0140", "0.0200", "2", "100 %"]
     assert rows["Back-propagation, two hidden layers"][2] == "2"
     assert rows["Nearest training image, L2"] == ["0.0310", "not run here", "", ""]
     intervals = {label: cells[1].small for label, cells in table.rows}

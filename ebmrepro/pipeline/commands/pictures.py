@@ -49,7 +49,7 @@ def interpolate(
     method: Annotated[str, typer.Argument(help="A method or variant with a generator.")],
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("interpolation.png"),
     rows: Annotated[int, typer.Option(min=1, max=100, help="Of each of three kinds.")] = 4,
-    between: Annotated[int, typer.Option(min=1, max=100, help="Images between two ends.")] = 8,
+    between: Annotated[int, typer.Option(min=2, max=100, help="Images of a path.")] = 8,
     steps: Annotated[int, typer.Option(min=0, help="Of the search for z, by Adam.")] = 500,
     rate: Annotated[
         float, typer.Option(min=1e-12, max=1e12, help="Learning rate of the search.")
