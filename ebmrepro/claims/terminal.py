@@ -73,11 +73,9 @@ def overview(document: Told, console: Console) -> None:
     console.print(shown)
     legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict != UNRUN)
     console.print(Text(f"{legend}. Here: on the first suite, of {', '.join(suites)}."))
-    if unrun := len(document["claims"]) - len(judged):
-        console.print(Text(f"{unrun} more need suites that are not run: --verdict '{UNRUN}'."))
-    console.print(
-        Text("One whole: ebmrepro claims ID. With sentences: --suite, --paper, --verdict.")
-    )
+    unrun = len(document["claims"]) - len(judged)
+    more = f"{unrun} more: --verdict '{UNRUN}'. " if unrun else ""
+    console.print(Text(f"{more}Whole: ebmrepro claims ID, --suite, --paper."))
 
 
 def table(found: Sequence[Any], console: Console) -> None:
@@ -102,14 +100,14 @@ def table(found: Sequence[Any], console: Console) -> None:
 
 
 def summary(document: Told, console: Console) -> None:
-    """The count of everything, in four lines."""
+    """The count of everything."""
     count = document["count"]
     console.print(
         Text(
-            f"{count['claims']} claims on their suites: {count['judgements']} judgements.\n"
-            f"Findings: {wording.counted(count['findings'])}.\n"
-            f"Checks, which cannot fail without a bug: {wording.counted(count['checks'])}.\n"
-            f"Of {count['tested']} tested {count['alone']} are decided each for itself, "
+            f"{count['claims']} claims on their suites: {count['judgements']} judgements. "
+            f"Findings: {wording.counted(count['findings'])}. "
+            f"Checks, which cannot fail without a bug: {wording.counted(count['checks'])}. "
+            f"Of {count['tested']} tested {count['alone']} are decided alone, "
             f"{count['holm']} after Holm, {count['benjamini_hochberg']} by Benjamini-Hochberg."
         )
     )

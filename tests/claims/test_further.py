@@ -102,7 +102,9 @@ def test_what_a_stage_measured_has_the_seeds_of_the_run(project: Path):
     place = project / "results/digits/tour"
     place.mkdir(parents=True)
     values = {"share@began": {str(seed): 1.0 + seed for seed in range(3)}}
-    (place / "metrics.json").write_text(json.dumps({"values": values}))
+    (place / "metrics.json").write_text(
+        json.dumps({"values": values, "reasons": {}, "protocol": {}})
+    )
     statistic = {"kind": "document", "stage": "tour", "value": "share@began"}
     assert seeds(project, {"kind": "difference", "a": statistic, "b": IS}) == ["0", "1", "2"]
 

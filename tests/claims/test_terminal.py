@@ -76,10 +76,9 @@ def test_the_overview_has_a_mark_for_each_suite_and_one_line_a_claim():
     assert (
         shown(terminal.overview, DOCUMENT)
         == """\
-4 claims on their suites: 5 judgements.
-Findings: 2 holds, 1 fails.
-Checks, which cannot fail without a bug: none.
-Of 3 tested 2 clear their rule, 0 after Holm, 1 by Benjamini-Hochberg.
+4 claims on their suites: 5 judgements. Findings: 2 holds, 1 fails. Checks,
+which cannot fail without a bug: none. Of 3 tested 2 are decided alone, 0 after
+Holm, 1 by Benjamini-Hochberg.
 di mn claim                          here
       began
 ✓  ?  first                          9 [8, 10]
@@ -88,8 +87,7 @@ di mn claim                          here
    ✗  second                         30
 ✓ holds, ✗ fails, ≈ no material effect, = at ceiling, ? undecided, … not yet.
 Here: on the first suite, of digits, mnist.
-1 more need suites that are not run: --verdict 'not run here'.
-One whole: ebmrepro claims ID. With sentences: --suite, --paper, --verdict."""
+1 more: --verdict 'not run here'. Whole: ebmrepro claims ID, --suite, --paper."""
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,7 @@ def test_further_seeds_of_the_run_are_trained_again_where_their_code_or_numbers_
     place = project / "results/digits/reference/reference.json"
     card = json.loads(place.read_text())
     place.write_text(json.dumps(card | {"dataset": card["dataset"] | {"splits": splits}}))
+    shutil.copytree(place.parent, project / "results" / further / "reference")
     now = fingerprints.of(further, "ebgan", 8, params.load(), splits)
     for whose, state in (("f", plan.TO_DO), (now, plan.CARRIED)):
         carry("ebgan", 8, 1.0, 60, further, whose)

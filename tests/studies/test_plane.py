@@ -270,6 +270,8 @@ def test_a_broken_document_is_named(tmp_path: Path):
         (tmp_path / name).write_text("{")
     with pytest.raises(UserError, match=r"metrics\.json: not JSON"):
         plane.read(tmp_path, SMALL)
-    (tmp_path / "results/fundamentals/metrics.json").write_text('{"values": {}}')
+    (tmp_path / "results/fundamentals/metrics.json").write_text(
+        '{"values": {}, "reasons": {}, "protocol": {}}'
+    )
     with pytest.raises(UserError, match=r"arrays\.npz: not arrays of NumPy"):
         plane.read(tmp_path, SMALL)
