@@ -183,19 +183,25 @@ def test_what_a_worker_has_is_left_to_it(alone: Path):
     asked = workers.work("digits", 0, with_grid(small()))
     todo = configurations.chosen(asked.grid, 0)[:2]
     asked.folder.mkdir(parents=True)
-    asked_to_stop = Asked()
+    watch = Asked(asked.path(todo[1]))
     with FileLock(asked.path(todo[0]).with_suffix(".lock")), pytest.raises(Stopped):
-        workers.take(asked, todo, asked_to_stop)
+        workers.take(asked, todo, watch)
     assert not asked.path(todo[0]).exists()
     assert asked.path(todo[1]).exists()
-    assert asked_to_stop.looks > asked.steps  # at every step, and where it waits
+    assert watch.before == 1 + asked.steps  # at the one that is held, and at every step
+    assert watch.after == 2  # and where it waits
 
 
 class Asked(Watch):
-    """Is asked to stop when it waits for a second time."""
+    """Counts looks before and after `path` is there, and is asked to stop at the second after."""
 
-    looks = 0
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path, self.before, self.after = path, 0, 0
 
     def reason(self) -> tuple[str, int] | None:
-        self.looks += 1
-        return ("by SIGTERM", 143) if self.looks > 6 else None
+        if not self.path.exists():
+            self.before += 1
+            return None
+        self.after += 1
+        return ("by SIGTERM", 143) if self.after > 1 else None
