@@ -20,6 +20,7 @@ from ebmrepro.pipeline.campaign import commands as campaign
 from ebmrepro.pipeline.commands import checkpoints, data, export, fetch, pictures, track
 from ebmrepro.pipeline.offload import commands as offload
 from ebmrepro.runs import layout
+from ebmrepro.runs.carried import counted
 from ebmrepro.system import ending, errors, machine, signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -107,7 +108,7 @@ def check(
     trainings = len(list(run.trainings))
     typer.echo(
         f"params.yaml is right: {', '.join(run.suites)}; {', '.join(run.names)}; "
-        f"{len(run.seeds)} seeds; {trainings} trainings"
+        f"{counted(len(run.seeds), 'seed')}; {counted(trainings, 'training')}"
     )
     typer.echo(f"{claims_file.FILE} is right: {len(claims)} claims")
     if dry is not None:
@@ -243,6 +244,8 @@ def show_claims(
             near = ", ".join(difflib.get_close_matches(name, ids, 3, 0.4))
             hint = f"did you mean {near}?" if near else f"`{place}` lists them"
             raise errors.UserError(f"{place}: no claim {documents.shown(name)}; {hint}")
+        if suite or paper or verdict or undecided:
+            raise errors.UserError(f"{place} {name}: shows the whole claim, and takes no option")
         stated = [claim for claim in stated if claim.id == name]
     for value, allowed, option in (
         (suite, [*form.SUITES, *settings.suites, "fundamentals"], "suite"),
@@ -251,6 +254,8 @@ def show_claims(
     ):
         if value is not None:
             documents.known(value, dict.fromkeys(allowed), f"{place}: --{option}", option)
+    if undecided and verdict:
+        raise errors.UserError(f"{place}: --undecided and --verdict ask for different ones")
     judged = judgements.document(stated, settings, Path())
     if name is not None:
         terminal.whole(judged["claims"][0], Console())

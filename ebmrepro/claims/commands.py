@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from itertools import count, islice
 
+from ebmrepro.claims import form
+from ebmrepro.claims.form import Claim
+from ebmrepro.config.params import Params, Suite
 from ebmrepro.runs import carried
 
 
@@ -32,8 +36,30 @@ def carried_again(suite: str, wanted: carried.Seeds) -> str:
 
 def stage_again(suite: str, stage: str, among: Sequence[str], seeds: Sequence[int]) -> str:
     """Of a stage over several systems of a carried suite at once."""
-    names = [name for name in among if not carried.stage(name).trains]
-    return _experiment(suite, names, seeds, [f"{stage}@{suite}"])
+    return _experiment(suite, among, seeds, [f"{stage}@{suite}"])
+
+
+def anew(claim: Claim, suite: str, settings: Params) -> str:
+    """What would make a claim's numbers, by seeds that may decide it; empty where params.yaml has
+    no block of the suite for one of its systems."""
+    statistics = [test.statistic for test in claim.tests]
+    names = dict.fromkeys([*form.systems(statistics), *form.tour_systems(statistics)])
+    asked = settings.suites.get(suite)
+    if asked is None or not all(_has_block(name, asked) for name in names):
+        return ""
+    seen = claim.changed.seen.get(suite, []) if claim.changed else []
+    seeds = [*islice((k for k in count() if k not in seen), claim.seeds[suite])]
+    found = [carried_again(suite, {name: seeds for name in form.systems(statistics)})]
+    stages = form.stages(statistics)
+    found += [stage_again(suite, stage, list(names), seeds) for stage in stages]
+    return " && ".join(filter(None, found))
+
+
+def _has_block(name: str, suite: Suite) -> bool:
+    """A study has a key of the suite, of its own name or, of the grid, of the paper's less."""
+    if carried.stage(name).trains:
+        return getattr(suite, name.removeprefix("ebgan_"), None) is not None
+    return name == "dbn" or name in suite.methods
 
 
 def _experiment(

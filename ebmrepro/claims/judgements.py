@@ -30,7 +30,8 @@ class Judgement:
     reason: str
     parts: Sequence[Part]
     files: Sequence[str] = ()  # that its numbers were read from
-    command: str = ""  # that regenerates them; empty where the suite is not run
+    command: str = ""  # that regenerates them; empty where there are none
+    to_run: str = ""  # that would make them, where there are none
     runs: Sequence[str] = ()  # their names in MLflow's experiment of the suite
     carried: str = ""  # how its numbers came here, where the suite is not run and they are carried
     price: Price | None = None  # of deciding it, where it is open
@@ -131,7 +132,8 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
             )
             for t in claim.tests
         ]
-        return Judgement(files.suite, "not run here", reason, parts)
+        to_run = commands.anew(claim, files.suite, files.settings)
+        return Judgement(files.suite, "not run here", reason, parts, to_run=to_run)
     files.used.clear()
     parts = verdict.judge(claim, files)
     whole = verdict.speaks([part.verdict for part in parts])
@@ -149,10 +151,10 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
         return replace(
             judgement,
             command=commands.again(files.suite, systems, stages, files.seeds),
-            runs=[f"{name}-{seed}" for name in names for seed in files.seeds],
+            runs=[f"{n}-{k}" for n in names if not carried.stage(n).trains for k in files.seeds],
         )
-    if not any(part.n for part in parts):  # the suite is carried, but not these systems
-        return replace(judgement, verdict="not run here")
+    if all(part.verdict == "not run here" for part in parts):  # carried are other systems
+        return replace(judgement, to_run=commands.anew(claim, files.suite, files.settings))
     trained = {name: files.carried[name] for name in systems if name in files.carried}
     # Without `runs`: MLflow knows those of this machine, and these are of another.
     return replace(
@@ -166,9 +168,8 @@ def _again(files: measurements.Files, trained: carried.Seeds, stages: Sequence[s
     """What regenerates carried numbers."""
     found = [commands.carried_again(files.suite, trained)] if trained else []
     for stage in stages:  # it asks all systems at once
-        among = list(files.carried)
-        seeds = files.seeds_among(among)
-        found.append(commands.stage_again(files.suite, stage, among, seeds))
+        among = [name for name in files.carried if not carried.stage(name).trains]
+        found.append(commands.stage_again(files.suite, stage, among, files.seeds_among(among)))
     return " && ".join(found)
 
 
@@ -187,7 +188,9 @@ def _tree(judgement: Judgement) -> dict[str, Any]:
     """A judgement as plain values, its numbers also as they are printed wherever they are."""
     tree = atomic.rounded(asdict(judgement), DIGITS)
     for plain, part in zip(tree["parts"], judgement.parts, strict=True):
-        plain["estimate_in_words"] = wording.estimate(part.mean, part.low, part.high, part.values)
+        plain["estimate_in_words"] = wording.estimate(
+            part.mean, part.low, part.high, part.values, each=part.effect_is != "ρ"
+        )
         effect = wording.effect(part.effect, part.effect_is), wording.images(part.images)
         plain["effect_in_words"] = "; ".join(filter(None, effect))
     return {**tree, "price_in_words": price.in_words(judgement.price)}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ebmrepro.claims import form, further, laws
+from ebmrepro.claims import form, further, laws, wording
 from ebmrepro.config import forms, params
 from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.documents import nearest
@@ -206,7 +206,9 @@ class Files:
         if not seeds:
             return []
         entries = [self._provenance.get((name, k)) for name in names for k in seeds]
-        features = any("_dbn" in name for _, key, name in form.names(statistic) if key == "measure")
+        features = any(
+            wording.in_dbn(name) for _, key, name in form.names(statistic) if key == "measure"
+        )
         return [further.in_words(seeds, [entry for entry in entries if entry], features)]
 
     def _document(self, stage: str) -> tuple[Path, Measurement]:
@@ -295,7 +297,7 @@ def _comparable(a: object, b: object, files: Files, seed: int) -> None:
     """Two measures in features of an extractor, which must be the same one."""
     match a, b:
         case form.Measure(of=one, measure=x), form.Measure(of=other, measure=y) if x == y:
-            if "_dbn" in x and files.extractor(one, seed) != files.extractor(other, seed):
+            if wording.in_dbn(x) and files.extractor(one, seed) != files.extractor(other, seed):
                 raise Missing(f"{x} of {one} and of {other} is in features of different networks")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ebmrepro.claims import form
+from ebmrepro.claims import form, wording
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.measurements import Files, Missing
 from ebmrepro.claims.verdict import OPEN, Part, speaks
@@ -50,7 +50,7 @@ def in_words(found: Price | None) -> str:
         return ""
     if found.seeds is None or found.more is None:
         return "no number of seeds would tell"
-    hours = "" if found.hours is None else f", {found.hours:.2g} core-hours"
+    hours = "" if found.hours is None else f", {wording.hours(found.hours)} core-hours"
     return (
         f"{found.more} more {'seed' if found.more == 1 else 'seeds'}{hours}, {found.seeds} in all"
     )

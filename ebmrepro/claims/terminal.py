@@ -131,7 +131,7 @@ def undecided(found: Sequence[Any], console: Console) -> None:
         hours, more = cost((claim, judgement))
         shown.add_row(
             MARKS[judgement["verdict"]],
-            "–" if math.isinf(hours) else f"{hours:.2g}",
+            "–" if math.isinf(hours) else wording.hours(hours),
             "–" if math.isinf(more) else f"{more} of {judgement['price']['seeds']}",
             claim["id"],
             judgement["suite"],
@@ -158,6 +158,7 @@ def whole(claim: Told, console: Console) -> None:
             "Price": judgement["price_in_words"],
             "Files": ", ".join(judgement["files"]),
             "Command": judgement["command"],
+            "To run it": judgement["to_run"],
             "MLflow": _runs(judgement),
         }
         group = Group(

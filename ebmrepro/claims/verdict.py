@@ -167,7 +167,7 @@ class _Judge:
         words = self._words(values)
         words["protocol"] += self.files.protocols(statistic)
         if not known:
-            return Part(verdict="not run here", reason=_why(reasons), **words)
+            return self._none(reasons, words)
         lacking = {seed: reasons[seed] for seed, value in values.items() if value is None}
         if self.test.deterministic:  # all values must obey the rule: their range, not an interval
             words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
@@ -230,7 +230,7 @@ class _Judge:
         words = self._words(values)
         words["protocol"].append(f"{epochs:,} epochs could be judged.")
         if not known:
-            return Part(verdict="not run here", reason=_why(reasons), **words)
+            return self._none(reasons, words)
         words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
         words |= {"n": len(known), "needed": self.least}
         if any(known):
@@ -253,7 +253,7 @@ class _Judge:
         known = [pair for pair in pairs.values() if pair is not None]
         words = self._words({run: pair[1] if pair else None for run, pair in pairs.items()})
         if not known:
-            return Part(verdict="not run here", reason=_why(reasons), **words)
+            return self._none(reasons, words)
         words["n"] = len(known)
         if len(runs) < len(every):
             words["protocol"].append(
@@ -279,7 +279,7 @@ class _Judge:
     ) -> Mapping[str, tuple[str, int]]:
         """Of trainings that are ranked by a distance those in whose features the most are measured,
         and those that do not say: the distances of two networks have no common order."""
-        if not any("_dbn" in measure for measure in (statistic.x, statistic.y)):
+        if not any(map(wording.in_dbn, (statistic.x, statistic.y))):
             return runs
         spaces, _ = _read(lambda run: self.files.extractor(*run), runs)
         counts = Counter(space for space in spaces.values() if space)
@@ -295,7 +295,7 @@ class _Judge:
         words = self._words({seed: both[0] if both else None for seed, both in found.items()})
         known = [both for both in found.values() if both is not None]
         if not known:
-            return Part(verdict="not run here", reason=_why(reasons), **words)
+            return self._none(reasons, words)
         trials = sum(round(count) for _, count in known)
         hits = sum(round(share * count) for share, count in known)
         low, high = statistics.clopper_pearson(hits, trials)
@@ -315,6 +315,12 @@ class _Judge:
             "protocol": [*wording.protocols(statistic), *self.files.beside(statistic)],
             "fraction": self._trained()[0],
         }
+
+    def _none(self, reasons: Mapping[str, str], words: Mapping[str, Any]) -> Part:
+        """Of what has no number at all: longer trainings might have had one."""
+        if short := self._too_short():
+            return Part(verdict="not yet", reason=f"{short}; {_why(reasons)}", **words)
+        return Part(verdict="not run here", reason=_why(reasons), **words)
 
     def _decided(
         self, words: Mapping[str, Any], lacking: Mapping[str, str], seeds: int, needed: int

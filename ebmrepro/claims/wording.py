@@ -68,23 +68,39 @@ def rule(rule: form.Rule, smallest: float | None = None) -> str:
     return text if smallest is None else f"{text} (smallest effect that matters: {smallest:g})"
 
 
-def estimate(mean: float | None, low: float | None, high: float | None, values: Values) -> str:
-    """`0.0123 [0.0110, 0.0136], n = 5`: two figures of the half-width or three of the mean, as
-    is less, decide the decimals. Of fewer seeds than FEW, each stands there by itself:
-    `0.0123 (0.0110, 0.0121, 0.0137), n = 3`."""
+def estimate(
+    mean: float | None, low: float | None, high: float | None, values: Values, each: bool = True
+) -> str:
+    """`0.0123 [0.0110, 0.0136], n = 5`. Of fewer seeds than FEW, each stands there by itself:
+    `0.0123 (0.0110, 0.0121, 0.0137), n = 3`, unless they are not what the mean is of."""
     if mean is None:
         return ""
-    half = None if low is None or high is None else (high - low) / 2
     known = [value for value in values.values() if value is not None]
-    if half is not None and not math.isfinite(half):
-        half = None
-    places = min(decimals(half, 2), decimals(mean, 3)) if half and mean else decimals(mean, 3)
-    text = number(mean, places)
-    if 1 < len(known) < FEW:
-        return f"{text} ({', '.join(number(v, places) for v in known)}), n = {len(known)}"
+    digits = places(mean, low, high)
+    text = number(mean, digits)
+    if each and 1 < len(known) < FEW:
+        return f"{text} ({', '.join(number(v, digits) for v in known)}), n = {len(known)}"
     if low is not None and high is not None:
-        text += f" [{number(low, places)}, {number(high, places)}]"
+        text += f" [{number(low, digits)}, {number(high, digits)}]"
     return f"{text}, n = {len(known)}"
+
+
+def places(mean: float, low: float | None, high: float | None, *most: int) -> int:
+    """Decimals: three figures of the mean or two of the interval's half-width, as is less."""
+    found = [*most, *([decimals(mean, 3)] if mean else [])]
+    if low is not None and high is not None and low < high < math.inf:
+        found.append(decimals((high - low) / 2, 2))
+    return min(found, default=0)
+
+
+def in_dbn(measure: str) -> bool:
+    """Whether the suite's DBN is what measures; those of two DBNs do not compare."""
+    return "_dbn" in measure or measure == "classes_covered"
+
+
+def hours(number: float) -> str:
+    """`0.35`, `4.3`, `32,000`: two figures."""
+    return f"{float(f'{number:.2g}'):,g}"
 
 
 def images(error: float | None) -> str:

@@ -35,7 +35,7 @@ ALLOWED: dict[str, Allowed] = {
         "a file that is there",
         lambda value: os.path.isfile(os.path.expanduser(value)),
     ),
-    "EBMREPRO_SOAK": ("1 (of the tests)", bool),
+    "EBMREPRO_SOAK": ("a number of kills (of the tests)", bool),
     "EBMREPRO_TOGETHER": _whole(32),
     "EBMREPRO_TRACKING": SWITCH,
     "EBMREPRO_WARM": ("an address (set by ebmrepro repro)", bool),
@@ -67,7 +67,7 @@ def check(environment: Mapping[str, str]) -> None:
         if name in ALLOWED:
             words, fits = ALLOWED[name]
             if value and not fits(value):
-                hint = nearest(value, re.findall(r"\w+", words))
+                hint = nearest(value, words.split(", "))
                 raise UserError(f"{name}: found {shown(value)}; allowed is {words}{hint}")
         elif name.startswith(PREFIX):
             hint = nearest(name, ALLOWED)

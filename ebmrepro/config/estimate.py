@@ -65,9 +65,8 @@ def _parts(settings: Params) -> Iterator[Least]:
         pixels = math.prod(shape or (1, 1, 1))
         yield Least(f"{suite}.evaluate.generated", asked.evaluate.generated * pixels, 0)
         images = max((facts.images or 0) - asked.data.test - asked.data.validation, 0)
-        names = {name for run_suite, name, _ in settings.run.trainings if run_suite == suite}
         for place, name, _ in asked.blocks:
-            if name in names:
+            if name in settings.run.names:
                 yield training(f"{suite}.{place}", settings.block(suite, name), pixels, images)
 
 

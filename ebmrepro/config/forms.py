@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from ebmrepro.config.documents import ParamsError, Strict, rule, shown
-from ebmrepro.config.types import Count, Natural
+from ebmrepro.config.types import Count, Natural, Seed
 from ebmrepro.config.validation import validate
 from ebmrepro.system import reading
 from ebmrepro.system.reading import Damaged
@@ -146,7 +146,7 @@ class Card(Form):
 
     suite: str
     method: str
-    seed: Natural
+    seed: Seed
     fingerprint: Hex
     params: dict[str, Any]
     images: Part | None = None
@@ -184,7 +184,7 @@ class About(Form):
 
     suite: str
     method: str
-    seed: Natural
+    seed: Seed
     epochs: Count
     steps: Count
 
@@ -245,7 +245,7 @@ class Metrics(Measures):
 
     suite: str
     method: str
-    seed: Natural
+    seed: Seed
     fingerprint: Hex
     step: Natural | None = None  # none of what is trained all at once
     budget: Budget = UNTOLD
@@ -319,6 +319,7 @@ class Judged(Open):
     verdict: str
     reason: str
     carried: str
+    to_run: str = ""
     files: list[str]  # that its numbers were read from
     parts: list[ClaimPart]
 
@@ -368,6 +369,6 @@ class Pack(Open):
     """pack.json of the same."""
 
     trainings: list[Whose]
-    size: Count
+    size: Annotated[int, Field(ge=1)]
     commit: str | None
     part: Part | None

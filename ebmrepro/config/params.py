@@ -371,13 +371,14 @@ def _check_classifiers(suite: Suite, where: str) -> None:
                 f"{found}.batch_size: found {network.batch_size}; held_out, {network.held_out}, "
                 f"leaves {max(left, 0)} of the {_left(images)}"
             )
+    known("dbn_updown", suite.methods, where, "block")  # the stage depends on it in any case
     if chosen := asked.selected:
         if chosen.first + chosen.held_out > images:
             raise ParamsError(
                 f"{where}.selected: found first {chosen.first} and held_out {chosen.held_out}; "
                 f"there are {_left(images)}"
             )
-        batch = suite.block(known("dbn_updown", suite.methods, where, "block")).batch_size
+        batch = suite.block("dbn_updown").batch_size
         if chosen.first < batch:
             raise ParamsError(
                 f"{where}.selected.first: found {chosen.first}; a batch of dbn_updown has {batch}"

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebmrepro.config import estimate
 from ebmrepro.config.documents import known, read_yaml
 from ebmrepro.config.params import OWN, check, digest
 from ebmrepro.config.training import base
@@ -86,7 +87,7 @@ def plan(suite: str, system: str, changes: Sequence[str], path: Path = FILE) -> 
     if more or run["variants"] != settings.run.variants:
         run["variants"] = [*run["variants"], *more]
         overrides.append(f"run.variants={_in_hydra(run['variants'])}")
-    check(tree, path)
+    estimate.fits(check(tree, path))
     targets = [t for s in (system, variant) for t in carried.targets(suite, s, run["seeds"])]
     name = f"{suite}-{variant}"
     return Ablation(name, suite, system, variant, run["seeds"], overrides, targets)
@@ -97,9 +98,12 @@ def price(ablation: Ablation, outlook: Outlook, jobs: int) -> float | None:
 
     The variant is taken to be as slow as its system.
     """
-    _, suite, system, _, seeds, *_ = ablation
+    system = ablation.system
     trained = dict.fromkeys(["dbn", system]), [system]  # of the variant's time we know as much
-    stages = [[training(suite, name, k) for name in names for k in seeds] for names in trained]
+    stages = [
+        [training(ablation.suite, name, k) for name in names for k in ablation.seeds]
+        for names in trained
+    ]
     times = [outlook.left(each, jobs) for each in stages]
     known = [seconds for seconds in times if seconds is not None]
     return sum(known) if len(known) == len(times) else None
@@ -124,6 +128,7 @@ def run(ablation: Ablation, root: Path, jobs: int = 1) -> None:
         UserError: the folder is no pipeline in git, or DVC stopped, which says why above.
     """
     before.in_project(root, "dvc.yaml")
+    before.in_git(root)
     head = git.commit(root, "HEAD")
     if not head:
         raise UserError(f"{root.resolve()}: DVC's experiments need a commit of git to stand on")

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmrepro.config import environment as settings
-from ebmrepro.system import machine
+from ebmrepro.system.machine import cores
 
 LAUNCH = Path(__file__).with_name("launch.py").read_text()
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -111,8 +111,8 @@ class Cluster:
         import cloudpickle
         import distributed
 
-        # Workers may have another ebmrepro installed, or none.
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        for name in (__name__, cores.__module__):  # workers may have another ebmrepro, or none
+            cloudpickle.register_pickle_by_value(sys.modules[name])
         self.client: Any = distributed.Client(  # whose calls may also be coroutines
             address, timeout=20, name="ebmrepro", set_as_default=False
         )
@@ -228,7 +228,7 @@ def on_worker(command: Command, launch: str, beside: int) -> int:
             environment[name] = value
         elif name.startswith(("EBMREPRO_", "MLFLOW_")) and name != "EBMREPRO_WARM":
             environment.setdefault(name, value)  # a machine's own device or mirror comes first
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, machine.cores() // beside)))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores() // beside)))
     with own_gpu(environment, beside), launched(command, environment, launch) as process:
         while process.poll() is None and wanted():
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -60,7 +60,7 @@ class Progress(logging.Filter):
             took = duration(seconds := time.monotonic() - began)
             if well:
                 self.outlook.ended(stage, seconds)
-        print(f"{self._count()} {stage}: {took if well else 'failed'}{self._left()}")
+        print(f"{self._count()} {stage}: {took if well else 'failed'}{self._left()}", flush=True)
         said = self.said.pop(stage, "").splitlines()
         for line in (line for line in said if not line.endswith(progress.TO_GO)):  # it has ended
             print(f"    {line}", flush=True)

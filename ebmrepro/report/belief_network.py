@@ -209,7 +209,7 @@ def _learning_labels(system: System, colour: str) -> Sequence[Block]:
 def _beside(suite: Suite) -> Sequence[Block]:
     """The paper's table of test errors: what it prints, and what was measured on one split."""
     told = WORDS["beside"]
-    there = {system.name: system for system in (*suite.systems, suite.classifiers) if system}
+    there = {system.name: system for system in suite.measured}
     if not any(there[name].measured for name in told["asks"] if name in there):
         return []
     rows = []

@@ -112,9 +112,7 @@ def _trail(
     ]
     if judgement["command"]:
         lines.append(("Command", [Link(judgement["command"])]))
-    else:
-        how = WORDS["run_a_suite"].format(suite=suite.partition(",")[0])
-        lines.append(("To run it", [Link(how)]))
+    lines.append(("To run it", [Link(judgement["to_run"])]))
     if judgement["runs"]:
         runs = ", ".join(judgement["runs"])
         lines.append(("MLflow", [Link(f"ebmrepro ui, experiment ebmrepro/{suite}, runs {runs}")]))

@@ -51,7 +51,7 @@ def summary(found: Comparison) -> str:
     if found.rows and all(row.said == "the same" for row in found.rows):
         return WORDS["summary"]["same"]
     if not tested:
-        return WORDS["summary"]["single"]
+        return WORDS["summary"]["single" if len(found.seeds) == 1 else "nothing"]
     clear = sum(row.said not in ("", "the same") for row in tested)
     facts = {"tested": len(tested), "clear": clear, "surest": len(found.surest)}
     return WORDS["summary"]["some" if clear else "none"].format(**facts)
@@ -94,7 +94,7 @@ def _section(found: Comparison, command: Command, index: int) -> Section:
         Text(summary(found)),
         *_differences("parameters", found.parameters, at),
         *_differences("protocol", found.protocol, at),
-        *WORDS.figure("effects", _effects(found), at, what="ratio B/A or difference B − A"),
+        *WORDS.figure("effects", _effects(found), at),
         *_measures(found, at),
         *_refused(found),
         *_curves(found, at),

@@ -400,9 +400,9 @@ def room_for(labels: Sequence[str]) -> float:
     return min(0.2 + 0.078 * longest, 0.6 * WIDTH)
 
 
-def series(ax: Axes, points: Points, colour: str, label: str) -> None:
+def series(ax: Axes, points: Points, colour: str, label: str, scale: Scale = "linear") -> None:
     """Means joined by a line, with intervals and a dot for each seed, against a number."""
-    intervals = [interval(seeds) for _, seeds in points]
+    intervals = [interval(seeds, scale) for _, seeds in points]
     ax.plot([x for x, _ in points], [i.mean for i in intervals], color=colour, label=label)
     for (value, seeds), found in zip(points, intervals, strict=True):
         if found.low is not None and found.high is not None:

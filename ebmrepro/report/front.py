@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from matplotlib.ticker import FixedLocator
 
 from ebmrepro.claims import wording
 from ebmrepro.claims.form import MARKS
+from ebmrepro.config.campaign import FURTHER
 from ebmrepro.report import claims, figures, galleries, published, words
 from ebmrepro.report.blocks import (
     Block,
@@ -105,11 +107,18 @@ def _lead(suites: Sequence[Suite], document: Told, results: Sequence[str]) -> Se
             claims=sum(not claim["check"] for claim in document["claims"]),
             judgements=sum(found.values()),
             rest=sum(found.values()) - sum(decided.values()),
-            trainings=sum(len(s.measured) for suite in shown for s in suite.systems),
+            trainings=len(_trainings(document, results)),
             suites=_listed([_suite(suite.name) for suite in shown]),
             **decided,
         )
     ]
+
+
+def _trainings(document: Told, results: Sequence[str]) -> set[tuple[str, ...]]:
+    """(suite, system, seed) whose files the judgements on these suites rest on."""
+    files = (f for c in document["claims"] for j in c["judgements"] for f in j["files"])
+    paths = (parts for f in files if len(parts := f.split("/")) == 5)
+    return {tuple(p[1:4]) for p in paths if p[1].removesuffix(FURTHER) in results}
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -131,7 +140,7 @@ def _verdicts(count: Told) -> Sequence[Block]:
 def findings(judged: Judged) -> Sequence[Finding]:
     """The first of those listed that something became of; README has them too."""
     found = (block for told in WORDS["findings"] for block in _finding(told, judged))
-    return [block for block, _ in zip(found, range(FINDINGS), strict=False)]
+    return [*islice(found, FINDINGS)]
 
 
 def in_words(found: Finding) -> str:
@@ -175,10 +184,12 @@ class Held(NamedTuple):
 
 def _published(judged: Judged) -> Sequence[Block]:
     """Claims of one printed number and one statistic; named where nothing was measured."""
-    rows, lacking = [], []
+    rows, lacking = [], list[str]()
     for claim in judged.claims.values():
         if len(claim["published"]) != 1:
             continue
+        if all(judgement["verdict"] == NOT_RUN for judgement in claim["judgements"]):
+            lacking.append(claim["id"])
         paper = claim["published"][0]["value"]
         for judgement in claim["judgements"]:
             part, *others = judgement["parts"]
@@ -186,8 +197,6 @@ def _published(judged: Judged) -> Sequence[Block]:
                 label = f"{claim['id']}, {_suite(judgement['suite'])}"
                 whole = judgement["verdict"] != "not yet"
                 rows.append(Held(label, paper, part, whole))
-            elif judgement["verdict"] == NOT_RUN:
-                lacking.append(claim["id"])
     rows = [row for row in rows if row.part["mean"] * row.paper > 0]  # they share a sign
     if not rows:
         return []
@@ -275,10 +284,7 @@ def _sheet(told: Told, suite: Suite) -> Sequence[Block]:
     own = {s.name: s for s in suite.systems}
     systems = [own[name] for name in told["systems"] if name in own]
     sheet = [("Real", galleries.real(suite, SHOWN, ACROSS))]
-    for system in systems:
-        share = published.share([system])
-        label = system.title if share == "100 %" else f"{system.title}, {share}"
-        sheet.append((label, galleries.generated(system, SHOWN, ACROSS)))
+    sheet += [(published.labelled(s), galleries.generated(s, SHOWN, ACROSS)) for s in systems]
     at = f"front-{slug(suite.name)}"
     facts = {"shown": SHOWN, "suite": _suite(suite.name)}
     return WORDS.gallery("samples", galleries.tiles(sheet), at, sheet, **facts)

@@ -170,6 +170,11 @@ class Suite:
         """The systems that are methods, without their variants."""
         return [system for system in self.systems if system.method]
 
+    @property
+    def measured(self) -> Sequence[System]:
+        """Its systems, and studies that have the same measures."""
+        return [*self.systems, *filter(None, (self.classifiers, self.linear_codes))]
+
     def with_curve(self, *columns: str) -> Sequence[System]:
         return [s for s in self.systems if all(s.curves(column) for column in columns)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from ebmrepro.claims import wording
@@ -77,12 +76,8 @@ def number(value: float, digits: int) -> str:
 
 
 def decimals(found: Interval, most: int) -> int:
-    """Three figures of the mean or two of the interval's half-width, whichever is less, decide."""
-    if found.mean:
-        most = min(most, wording.decimals(found.mean, 3))
-    if found.low is not None and found.high is not None and found.low < found.high < math.inf:
-        most = min(most, wording.decimals((found.high - found.low) / 2, 2))
-    return most
+    """At most so many, less where fewer say all that is known."""
+    return wording.places(found.mean, found.low, found.high, most)
 
 
 def bounds(found: Interval, digits: int) -> str:
@@ -218,7 +213,7 @@ def _best(systems: Sequence[System], measure: str) -> System | None:
     """The system whose interval lies wholly on the better side of every other's, if one does; one
     that copies training images competes with none, nor do features of different DBNs."""
     better = catalogue.describe(measure).better
-    if "_dbn" in measure and len(extractors(systems)) > 1:
+    if wording.in_dbn(measure) and len(extractors(systems)) > 1:
         return None
     spans: list[tuple[float, float, System]] = []
     for system in systems:

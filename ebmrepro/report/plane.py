@@ -224,7 +224,7 @@ def _paths(found: Found, density: str, kind: str, ax: Axes) -> None:
     ax.set_aspect("equal")
 
 
-def _series(found: Found, ax: Axes, name: str, at: Mapping[int, float], **line: str) -> None:
+def _series(found: Found, ax: Axes, name: str, at: Mapping[int, float], **line: Any) -> None:
     """A measure against the numbers `at`, each of which has a place in the name."""
     points = [(x, values) for i, x in at.items() if (values := found.values(name.format(i)))]
     figures.series(ax, points, **line)

@@ -41,8 +41,7 @@ def _rows(
     """A row for each statistic of a claim; the first has what it says and what the paper prints."""
     # Of the form results/<suite>/<system>/<seed>/<file>.
     paths = [parts for file in judgement["files"] if len(parts := file.split("/")) == 5]
-    measured = [*suite.systems, *filter(None, (suite.classifiers, suite.linear_codes))]
-    behind = [system for system in measured if system.name in {path[2] for path in paths}]
+    behind = [system for system in suite.measured if system.name in {path[2] for path in paths}]
     runs = [run for system in behind for run in system.runs]
     found = []
     for at, part in enumerate(judgement["parts"]):
@@ -71,6 +70,12 @@ def share(systems: Sequence[System]) -> str:
         return "–"
     ends = [f"{100 * end:.3g}" for end in (shares[0], shares[-1])]
     return f"{' to '.join(dict.fromkeys(ends))} %"
+
+
+def labelled(system: System) -> str:
+    """Its title, with the share where that is not all."""
+    found = share([system])
+    return system.title if found in ("–", "100 %") else f"{system.title}, {found}"
 
 
 def part(run: Run) -> float | None:

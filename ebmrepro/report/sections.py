@@ -128,8 +128,7 @@ def _overview(suites: Sequence[Suite]) -> Picture:
         own = {system.name: system for system in suite.generators}
         for name, title in columns.items():
             drawn = galleries.generated(own[name], 25, 5) if name in own else None
-            share = published.share([own[name]]) if name in own else ""
-            row.append((f"{title}, {share}" if share not in ("", "–", "100 %") else title, drawn))
+            row.append((published.labelled(own[name]) if name in own else title, drawn))
         rows.append(row)
     return Picture(*WORDS.heading("overview"), figures.sheet(rows, "o")["png"])
 
@@ -160,7 +159,7 @@ def _fid_note(suite: Suite) -> Sequence[Block]:
 
 def glossary(suites: Sequence[Suite]) -> Section:
     rows = []
-    for name in numbers.measures([system for suite in suites for system in suite.systems]):
+    for name in numbers.measures([system for suite in suites for system in suite.measured]):
         told = catalogue.describe(name)
         cells = (name, told.unit or "–", told.better or "–", told.protocol)
         rows.append((told.label, [Cell(text) for text in cells]))

@@ -145,7 +145,8 @@ def quality(suite: Suite) -> Sequence[Block]:
     }
     scores = []
     for measure in there["scores"]:
-        told, copies = numbers.column(measure), suite.rows[0].values(measure)
+        told = numbers.column(measure)
+        copies = [v for row in suite.rows if row.name == "copies" for v in row.values(measure)]
         rows = [(s.title, figures.colour(s.name), s.values(measure)) for s in suite.systems]
         floor = copies[0] if copies else None
         scores += figures.dots(told.title, rows, told.small, floor, catalogue.scale(measure))

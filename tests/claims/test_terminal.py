@@ -24,7 +24,7 @@ def judgement(suite: str, verdict: str, said: str = "", **more: Any) -> dict[str
     }
     told = {
         **{"suite": suite, "verdict": verdict, "reason": "", "carried": "", "price": None},
-        **{"price_in_words": "", "files": [], "runs": [], "parts": [part]},
+        **{"price_in_words": "", "to_run": "", "files": [], "runs": [], "parts": [part]},
         "command": "" if verdict == "not run here" else "make repro",
     }
     return {**told, **more}

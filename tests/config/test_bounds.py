@@ -9,9 +9,9 @@ from typing import Any
 import annotated_types
 import pytest
 
-from ebmrepro.config import declarations, estimate, params
+from ebmrepro.config import declarations, estimate, forms, params
 from ebmrepro.config.documents import ParamsError, Strict
-from ebmrepro.config.params import Params
+from ebmrepro.config.params import Params, Run
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = params.load(ROOT / "params.yaml")
@@ -67,6 +67,22 @@ def written(folder: Path, place: str, value: Any) -> Params:
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(tree, file)
     return params.load(path)
+
+
+def test_what_is_written_of_a_training_holds_every_seed_that_may_be_asked_for():
+    """A training whose seed its own files cannot hold is measured by nothing."""
+    at_most = {
+        mark.lt
+        for _, marks in numbers(Run, set())
+        for mark in marks
+        if isinstance(mark, annotated_types.Lt)
+    }
+    assert at_most == {2**32}
+    written = [form for form in vars(forms).values() if "seed" in getattr(form, "model_fields", ())]
+    assert len(written) >= 5
+    for form in written:
+        marks = form.model_fields["seed"].metadata
+        assert any(isinstance(m, annotated_types.Lt) and m.lt == 2**32 for m in marks), form
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,8 @@ OTHERS = "digits.classifiers"
          "held_out, 1437, leaves 0 of the 1437 training images that data.test and data.validation"),
         ({f"{OTHERS}.selected.first": 1198},
          f"{OTHERS}.selected: found first 1198 and held_out 240; there are 1437 training images"),
+        ({"digits.methods.dbn_updown": ..., "run.methods": ["ebgan"], "run.variants": []},
+         f"{OTHERS}: no block 'dbn_updown'"),
         ({f"{OTHERS}.selected.first": 10}, "selected.first: found 10; a batch of dbn_updown has"),
         ({"faces.evaluate.paths.between": 1}, "evaluate.paths.between: found 1; it should be"),
         ({"run.suites": ["digits__seeds"]}, "run.suites: no suite 'digits__seeds'"),

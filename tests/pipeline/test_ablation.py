@@ -141,11 +141,19 @@ def test_a_wrong_key_gets_our_message_before_dvc_is_asked(words: str, message: s
     assert "append" not in str(told.value) and "\n" not in str(told.value)
 
 
+def test_what_no_machine_can_hold_is_refused():
+    with pytest.raises(ParamsError, match=r"digits\.methods\.ebgan__[^:]*: takes at least"):
+        plan("digits", "ebgan", "hparams.G.hidden=[1000000000]")
+
+
 def test_a_folder_without_a_commit_is_refused(tmp_path: Path):
     planned = plan("digits", "magan", "hparams.margin_moves=false")
     with pytest.raises(UserError, match=r"no dvc\.yaml here"):
         ablation.run(planned, tmp_path)
     (tmp_path / "dvc.yaml").touch()
+    with pytest.raises(UserError, match="DVC needs a git repository here"):
+        ablation.run(planned, tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     with pytest.raises(UserError, match="need a commit of git"):
         ablation.run(planned, tmp_path)
 

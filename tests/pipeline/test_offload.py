@@ -21,7 +21,7 @@ from ebmrepro import data
 from ebmrepro.config import forms, params
 from ebmrepro.config.params import Training
 from ebmrepro.evaluation import evaluate
-from ebmrepro.pipeline.offload import pack, program, start, take
+from ebmrepro.pipeline.offload import cargo, pack, program, start, take
 from ebmrepro.pipeline.offload import trainings as offloaded
 from ebmrepro.pipeline.offload.parts import DONE, NO_TIME
 from ebmrepro.pipeline.offload.trainings import Deadline
@@ -346,6 +346,24 @@ def test_other_parameters_than_those_here_are_not_taken(here: Path, home: Path):
     (ebgan, well), (_, dbn) = taken(home)
     assert not well and dbn and "parameters, images or code differ" in ebgan
     assert not trainings.out(here, "ebgan").exists() and trainings.out(here, "dbn").exists()
+
+
+@pytest.mark.slow
+def test_a_training_whose_provenance_is_damaged_replaces_no_model(
+    here: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    unload = cargo.unload
+
+    def damaged(folder: Path, into: Path) -> list[Any]:
+        records = unload(folder, into)
+        for path in (into / ".ebmrepro/provenance").iterdir():
+            path.write_text("{}")
+        return [*records, {"files": {}, "training": None}]  # and one of no training
+
+    monkeypatch.setattr(cargo, "unload", damaged)
+    with pytest.raises(UserError, match="device: this key is missing"):
+        taken(home)
+    assert not trainings.out(here, "ebgan").exists() and not trainings.out(here, "dbn").exists()
 
 
 @pytest.mark.slow

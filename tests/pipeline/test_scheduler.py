@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cloudpickle
+import distributed
 import pytest
 from shell_pipeline import Project, ended, until
 
@@ -163,6 +165,23 @@ def test_after_the_driver_was_killed_only_what_is_missing_runs(tmp_path: Path, n
     project.run("--jobs", "2")
     assert project.ran() == ["after", "slow"]
     assert "up to date" in project.dvc("status")
+
+
+def test_a_worker_without_ebmrepro_reads_what_it_is_sent():
+    """By value, with all of ours that it calls; `-I` and another folder keep the package away."""
+    with distributed.LocalCluster(
+        n_workers=0, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        executors.Cluster(cluster.scheduler_address, None).client.close()
+    sent = cloudpickle.dumps(executors.on_worker)
+    read = (
+        "import sys; sys.path[:] = [p for p in sys.path if not p.endswith('ebmrepro')]\n"
+        "sys.modules['ebmrepro'] = None\n"
+        "import pickle; print(pickle.loads(sys.stdin.buffer.read()).__globals__['cores']())"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", read], input=sent, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert int(done.stdout) >= 1
 
 
 CLUSTER = """

@@ -18,6 +18,7 @@ from ebmrepro.system.reading import known
 CARRIED, TRAINED, BEGUN, TO_DO = "carried", "trained", "begun", "to do"
 WEIGHTS = "weights"  # carried, but others are measured by its weights, which are not here
 HOUR = 3600
+Told = Mapping[Training, tuple[float, float | None]]  # of each the part of its epochs, its seconds
 
 
 class Item(NamedTuple):
@@ -45,12 +46,14 @@ class Item(NamedTuple):
 def items(root: Path, settings: Params) -> list[Item]:
     """All of the campaign, in the order of params.yaml."""
     saved = {each.fingerprint: each for each in checkpoints.stored(layout.root())}
-    there = {suite: _carried(root, suite, settings) for suite in settings.campaign}
-    return [
-        _item(root, training, settings, saved, training in there[suite])
-        for suite in settings.campaign
-        for training in trainings(suite, settings)
-    ]
+    found: list[Item] = []
+    for suite in settings.campaign:
+        told = _told(root, suite)
+        there = _carried(root, suite, settings, told)
+        for training in trainings(suite, settings):
+            seconds = _seconds(training, settings, told)
+            found.append(_item(training, settings, saved, training in there, seconds))
+    return found
 
 
 def trainings(suite: str, settings: Params) -> Iterator[Training]:
@@ -76,13 +79,12 @@ def in_words(there: list[Item], jobs: int) -> str:
 
 
 def _item(
-    root: Path,
     training: Training,
     settings: Params,
     saved: Mapping[str, checkpoints.Stored],
     is_carried: bool,
+    seconds: float | None,
 ) -> Item:
-    seconds = _seconds(root, training, settings)
     here = (Path("data") / training.suite / data.DATASET).exists()
     fingerprint = identity.fingerprint(*training, settings) if here else ""
     weights = layout.folder(*training) / "model.safetensors"
@@ -95,28 +97,35 @@ def _item(
     return Item(training, WEIGHTS if is_carried else TO_DO, 0.0, seconds)
 
 
-def _carried(root: Path, suite: str, settings: Params) -> set[Training]:
-    """Those of which a result of at least this part of the budget has its provenance, and, of
-    further seeds of a suite that is run, whose result counts beside the run's."""
-    known = {Training(suite, name, seed) for name, seed in carried.provenance(root, suite)}
+def _told(root: Path, suite: str) -> Told:
+    """Of what has a result and its provenance."""
+    told: dict[Training, tuple[float, float | None]] = {}
+    for (name, seed), entry in carried.provenance(root, suite).items():
+        training = Training(suite, name, seed)
+        path = root / layout.results(*training) / "metrics.json"
+        budget = (known(forms.Metrics.read, path) or {}).get("budget") or {}
+        if (ran := budget.get("epoch_fraction")) is not None:
+            told[training] = ran, entry["seconds_in_all"]
+    return told
+
+
+def _carried(root: Path, suite: str, settings: Params, told: Told) -> set[Training]:
+    """Those that ran at least this part of the budget, and, of further seeds of a suite that is
+    run, whose result counts beside the run's."""
+    there = set(told)
     if suite.endswith(FURTHER):
         counting = further.seeds(root, suite.removesuffix(FURTHER), settings)
-        known &= {Training(suite, name, k) for name, own in counting.items() for k in own}
-    return {
-        each
-        for each in known & set(trainings(suite, settings))
-        if (ran := _ran(root, each)) is not None and ran >= _asked(each, settings)
-    }
+        there &= {Training(suite, name, k) for name, own in counting.items() for k in own}
+    asked = set(trainings(suite, settings))
+    return {each for each in there & asked if told[each][0] >= _asked(each, settings)}
 
 
-def _seconds(root: Path, training: Training, settings: Params) -> float | None:
+def _seconds(training: Training, settings: Params, told: Told) -> float | None:
     """Mean over what is carried of the same system, each as long as asked for here."""
     took = [
-        entry["seconds_in_all"] / ran * _asked(training, settings)
-        for (name, seed), entry in carried.provenance(root, training.suite).items()
-        if name == training.name
-        and entry["seconds_in_all"]
-        and (ran := _ran(root, Training(training.suite, name, seed)))
+        seconds / ran * _asked(training, settings)
+        for each, (ran, seconds) in told.items()
+        if each.name == training.name and seconds and ran
     ]
     return sum(took) / len(took) if took else None
 
@@ -125,10 +134,3 @@ def _asked(training: Training, settings: Params) -> float:
     """The part of the published epochs that params.yaml asks for."""
     suite = settings.suite(training.suite)
     return suite.budget * suite.block(training.name).epoch_fraction
-
-
-def _ran(root: Path, training: Training) -> float | None:
-    """The part of them that a result had."""
-    path = root / layout.results(*training) / "metrics.json"
-    budget = (known(forms.Metrics.read, path) or {}).get("budget") or {}
-    return budget.get("epoch_fraction")

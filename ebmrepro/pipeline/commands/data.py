@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at a suite's data.")
 
 @app.command("check")
 def check_data(suite: Annotated[str, typer.Argument(help="A suite of params.yaml.")]) -> None:
-    """Verify a suite's stored images, and print the error of 30 principal components on them."""
+    """Verify a suite's stored images, and print the error of principal components on them."""
     settings = params.load()
     from ebmrepro import data
     from ebmrepro.data.check import check

@@ -8,6 +8,7 @@ import typer
 
 from ebmrepro.config import params
 from ebmrepro.pipeline import before
+from ebmrepro.runs.carried import counted
 
 app = typer.Typer(no_args_is_help=True, help="Bring MLflow in line with the result files.")
 
@@ -29,4 +30,4 @@ def rebuild() -> None:
     from ebmrepro.tracking import projection
 
     done = projection.rebuild(Path())
-    typer.echo(f"MLflow holds {len(done)} runs, all of them made anew")
+    typer.echo(f"MLflow holds {counted(len(done), 'run')}, all of them made anew")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ebmrepro.config import params
+from ebmrepro.runs.carried import counted
 from ebmrepro.system.errors import UserError
 
 app = typer.Typer(
@@ -59,8 +60,9 @@ def pack_up(
     limit = round(size * pack.MEGABYTE)
     pack.write(suite, names, numbers, settings, out, limit, images, python)
     typer.echo(
-        f"{out}: {pack.size(out) / pack.MEGABYTE:.1f} MB, {len(names)} systems, "
-        f"{len(numbers)} seeds; there: python run.py --seconds 540; then: ebmrepro offload take"
+        f"{out}: {pack.size(out) / pack.MEGABYTE:.1f} MB, "
+        f"{counted(len(names), 'system')}, {counted(len(numbers), 'seed')}; "
+        "there: python run.py --seconds 540; then: ebmrepro offload take"
     )
 
 

@@ -42,7 +42,7 @@ def take(folder: Path, settings: Params) -> Iterator[tuple[str, bool]]:
             kept = layout.root() / KEPT
             kept.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_json(kept, forms.Report.read(home / cargo.REPORT))
-        records = [record for record in cargo.unload(home, into) if "training" in record]
+        records = [record for record in cargo.unload(home, into) if record.get("training")]
         if not (into / "pack.json").exists():
             raise UserError(f"{home}: holds nothing whole; the sitting ended before it could write")
         about = forms.Pack.read(into / "pack.json")
@@ -92,11 +92,11 @@ def _differs(
 
 def _place(training: Training, fingerprint: str, into: Path, about: dict[str, Any]) -> None:
     out = layout.folder(*training)
+    # A bare machine has no git: what the code was stands in the pack.
+    told = forms.Provenance.read(into / trainings.provenance(fingerprint))
     lock = Lock(Path(".ebmrepro/running") / "-".join(map(str, training)), training.label)
     with lock, atomic.atomic_folder(out) as partial:
         shutil.copytree(into / out, partial, dirs_exist_ok=True)
-    # A bare machine has no git: what the code was stands in the pack.
-    told = forms.Provenance.read(into / trainings.provenance(fingerprint))
     path = layout.root() / trainings.provenance(fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_json(path, {**told, "commit": about["commit"]})

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -150,21 +148,6 @@ def seconds(run_once: Callable[[], object], least: float = 0.05) -> float:
     block(1)
     n = max(1, min(1000, round(least / max(block(1), 1e-6))))
     return sorted(block(n) for _ in range(3))[1]
-
-
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """These variables for the time of a block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def each(work: Mapping[str, Callable[[], Any]], deadline: float) -> Iterator[Cell]:

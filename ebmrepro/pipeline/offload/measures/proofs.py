@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -68,7 +70,7 @@ def recorded(case: Case) -> dict[str, Any]:
     """Steps as graphs against steps one kernel at a time, relative to the way that weights went."""
     found = []
     for settings in (EAGER, {}):
-        with cases.environment(**settings):
+        with patch.dict(os.environ, settings):
             training = cases.training(case)
             start = values(training)
             torch.manual_seed(1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -45,7 +47,7 @@ def speed(deadline: float) -> Iterator[Cell]:
 def measured(case: Case, name: str, ceiling: float) -> dict[str, Any]:
     """Of the middle of the training, and of both ends where layers are learnt one after another."""
     found: dict[str, Any] = {"batch": cases.batch(case)}
-    with cases.environment(**EAGER):
+    with patch.dict(os.environ, EAGER):
         counted = cases.training(case, PRECISIONS[name])
     epochs = {counted.epoch}
     if isinstance(counted.method, RBMStack):
@@ -56,7 +58,7 @@ def measured(case: Case, name: str, ceiling: float) -> dict[str, Any]:
     for epoch in sorted(epochs):
         operations = products(counted, epoch)
         for way, settings in ways.items():
-            with cases.environment(**settings):
+            with patch.dict(os.environ, settings):
                 made = cases.training(case, PRECISIONS[name])
                 found[f"epoch {epoch}, {way}"] = step(made, epoch, operations, ceiling)
     return found
@@ -96,7 +98,7 @@ def products(training: Training, epoch: int) -> float:
 
 def contiguous(case: Case) -> dict[str, float]:
     """A step with the weights of convolutions in torch's own order, else channels last."""
-    with cases.environment(**EAGER):
+    with patch.dict(os.environ, EAGER):
         made = cases.training(case)
         for network in precision.networks(made.method):
             network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
