@@ -198,11 +198,11 @@ def test_an_effect_is_hedges_g_or_a_part_of_the_tolerance(tmp_path: Path):
 
 
 def test_only_a_share_of_errors_has_the_error_of_a_draw_of_test_images(tmp_path: Path):
-    """360 test images of the digits, a tenth wrong: sqrt(0.1 0.9 / 360)."""
+    """A tenth of 80 test images wrong: sqrt(0.1 0.9 / 80)."""
     error = {**SCORE, "measure": "error_small"}
     measure(tmp_path, "began", [0.1, 0.1, 0.1], "error_small")
-    images = settings().suites["digits"].data.test
-    assert one(tmp_path, error).images == pytest.approx(math.sqrt(0.09 / images))
+    assert settings().suites["digits"].data.test == 80
+    assert one(tmp_path, error).images == pytest.approx(math.sqrt(0.09 / 80))
     measure(tmp_path, "began", [0.1, 0.1, 0.1], "precision_dbn")
     assert one(tmp_path, {**SCORE, "measure": "precision_dbn"}).images is None
 
@@ -263,19 +263,22 @@ def test_a_price_in_words():
 
 
 def test_a_finding_is_decided_for_itself_under_a_fortieth():
-    """One side at 2.5 %: of p = 0.02, 0.03 and 0.2 one. A check is not counted."""
+    """Of four p three are under 2.5 %, one side's level. Benjamini and Hochberg pass the second, at
+    2/4 of that, and not the third, at 3/4; Holm the first alone, for the second has 1/3 of it. A
+    check is not counted."""
     found = claim(test_of(SCORE, ABOVE)).model_copy(update={"check": False})
-    claims = [found.model_copy(update={"id": f"c{n}"}) for n in range(3)]
+    claims = [found.model_copy(update={"id": f"c{n}"}) for n in range(4)]
     check = claim(test_of(SCORE, ABOVE)).model_copy(update={"id": "check"})
 
     def of(p: float) -> list[Judgement]:
         part = Part("s", "r", "undecided", "", p=p)
         return [Judgement("digits", "undecided", "", [part])]
 
-    told = {each.id: of(p) for each, p in zip(claims, (0.02, 0.03, 0.2), strict=True)}
+    told = {each.id: of(p) for each, p in zip(claims, (0.001, 0.012, 0.02, 0.2), strict=True)}
     count = judgements.count([*claims, check], {**told, "check": of(0.0)})
-    assert (count["tested"], count["alone"], count["holm"]) == (3, 1, 0)
-    assert count["findings"] == {"undecided": 3} and count["checks"] == {"undecided": 1}
+    assert (count["tested"], count["alone"]) == (4, 3)
+    assert (count["benjamini_hochberg"], count["holm"]) == (2, 1)
+    assert count["findings"] == {"undecided": 4} and count["checks"] == {"undecided": 1}
     both = [
         Judgement("digits", v, "", [Part("s", "r", v, "", p=p) for p in (0.001, 0.5)])
         for v in ("holds", "fails")

@@ -38,9 +38,9 @@ def test_a_linear_rbms_free_energy_by_hand():
     with torch.no_grad():
         rbm.W.fill_(2.0)
         rbm.b.fill_(1.0)
-        rbm.c.fill_(-1.0)
-    # F(1) = -1 - ((-1 + 2)^2 - (-1)^2) / 2 - log(2 pi) / 2
-    assert rbm(torch.ones(1, 1)).item() == pytest.approx(-1 - math.log(2 * math.pi) / 2)
+        rbm.c.fill_(3.0)
+    # F(1) = -1 - ((3 + 2)^2 - 3^2) / 2 - log(2 pi) / 2
+    assert rbm(torch.ones(1, 1)).item() == pytest.approx(-1 - 8 - math.log(2 * math.pi) / 2)
 
 
 def test_the_contrast_of_the_top_rbm_descends_by_statistics_of_hidden_means():

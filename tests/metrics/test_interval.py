@@ -1,4 +1,4 @@
-"""Intervals over seeds: SciPy's values, coverage, one seed, refusals."""
+"""Intervals over seeds: SciPy's values, one seed, refusals."""
 
 import math
 
@@ -26,13 +26,6 @@ def test_it_agrees_with_scipy_stats(n, level):
     low, high = stats.t.interval(level, n - 1, loc=x.mean(), scale=stats.sem(x))
     found = interval(x.tolist(), level=level)
     assert (found.low, found.high) == (pytest.approx(low, rel=1e-9), pytest.approx(high, rel=1e-9))
-
-
-def test_it_covers_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    found = [interval(rng.normal(1, 3, 4).tolist(), level=0.9) for _ in range(4000)]
-    covered = [i.low <= 1 <= i.high for i in found if i.low is not None and i.high is not None]
-    assert np.mean(covered) == pytest.approx(0.9, abs=0.02)
 
 
 def test_one_seed_has_a_mean_and_no_bounds():

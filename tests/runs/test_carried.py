@@ -212,15 +212,27 @@ def test_a_number_of_a_carried_claim_is_that_of_the_training(root: Path) -> None
 def test_systems_that_ran_from_other_seeds_are_paired_where_they_meet(root: Path) -> None:
     shutil.rmtree(root / "results/mnist/dbn_updown/0")
     made_up.run(root, "mnist", "dbn_updown", 7, np.random.default_rng(1))
-    pair = {"kind": "difference"}
-    pair |= {k: {"kind": "measure", "of": of, "measure": "fd_dbn"} for k, of in PAIR.items()}
-    found = document(root, claims=[claim(pair)])[0]["judgements"][0]["parts"][0]
+    found = document(root, claims=[claim(PAIR)])[0]["judgements"][0]["parts"][0]
     assert set(found["values"]) == {"1", "2"}
     assert found["verdict"] == "undecided" and "2 seeds, 3 are needed" in found["reason"]
     assert "Paired over the seeds that all of its systems have: 1, 2." in found["protocol"]
 
 
-PAIR = {"a": "ebgan", "b": "dbn_updown"}
+def test_systems_with_no_seed_in_common_are_not_run_here_and_the_reason_is_a_file(root: Path):
+    """Not that all their seeds had been seen, which is what no seed at all would read as."""
+    for lost in ("dbn", "ebgan/1", "ebgan/2", "dbn_updown/0", "dbn_updown/2"):
+        shutil.rmtree(root / "results/mnist" / lost)
+    (found,) = document(root, claims=[claim(PAIR)])[0]["judgements"]
+    assert found["verdict"] == "not run here"
+    missing = "results/mnist/dbn_updown/0/metrics.json: no such file (and 1 more)"
+    assert found["reason"] == missing
+
+
+PAIR = {
+    "kind": "difference",
+    "a": {"kind": "measure", "of": "ebgan", "measure": "fd_dbn"},
+    "b": {"kind": "measure", "of": "dbn_updown", "measure": "fd_dbn"},
+}
 
 
 def claim(statistic: dict[str, Any]) -> Claim:
