@@ -135,13 +135,13 @@ def test_a_networks_numbers_are_its_weights_and_biases_in_order():
     assert by_hand.item() == pytest.approx(energy(x)[1].item(), abs=1e-6)
 
 
-def test_the_pulling_away_term_without_weight_is_the_margins_game(found: Measured):
+def test_the_pulling_away_term_without_weight_is_the_margins_game(plane_found: Measured):
     """Same seeds, points and noise: weight 0 at a margin is that margin, bit for bit."""
     i = SMALL.dials.margin.values.index(SMALL.dials.pt_weight.margin)
     j = SMALL.dials.pt_weight.values.index(0.0)
     assert SMALL.dials.margin.steps == SMALL.dials.pt_weight.steps
     for name in ("real", "fake"):
-        margin, pt = (found.arrays[f"dial/{dial}/{name}"] for dial in ("margin", "pt_weight"))
+        margin, pt = (plane_found.arrays[f"dial/{dial}/{name}"] for dial in ("margin", "pt_weight"))
         assert (margin[i] == pt[j]).all()
 
 
@@ -170,23 +170,21 @@ def test_every_use_of_chance_has_a_stream_of_its_own():
     assert len(seeds) == 12
 
 
-@pytest.fixture(scope="module")
-def found() -> Measured:
-    return measure(SMALL, lambda _: None)
-
-
-def test_the_stage_gives_the_same_twice(found: Measured):
+def test_the_stage_gives_the_same_twice(plane_found: Measured):
     again = measure(SMALL, lambda _: None)
-    assert again.document() == found.document()
-    assert all((again.arrays[key] == found.arrays[key]).all() for key in found.arrays)
-    for film, other in ((found.training, again.training), (found.sliding, again.sliding)):
+    assert again.document() == plane_found.document()
+    assert all((again.arrays[key] == plane_found.arrays[key]).all() for key in plane_found.arrays)
+    for film, other in (
+        (plane_found.training, again.training),
+        (plane_found.sliding, again.sliding),
+    ):
         assert len(film) == SMALL.film.frames
         for scenes, others in zip(film, other, strict=True):
             assert all((scenes[k][0] == others[k][0]).all() for k in scenes)
 
 
-def test_the_document_has_a_value_per_seed_and_a_protocol(found: Measured):
-    document = found.document()
+def test_the_document_has_a_value_per_seed_and_a_protocol(plane_found: Measured):
+    document = plane_found.document()
     assert document["schema"] == 1
     assert document["values"].keys() == document["protocol"].keys()
     assert all(by_seed.keys() == {"0", "1"} for by_seed in document["values"].values())
@@ -198,9 +196,9 @@ def test_the_document_has_a_value_per_seed_and_a_protocol(found: Measured):
     )
 
 
-def test_no_second_of_this_machine_is_among_the_results(found: Measured):
-    assert found.seconds
-    assert not [name for name in found.document()["values"] if "second" in name]
+def test_no_second_of_this_machine_is_among_the_results(plane_found: Measured):
+    assert plane_found.seconds
+    assert not [name for name in plane_found.document()["values"] if "second" in name]
 
 
 def test_what_is_not_finite_becomes_null_with_a_reason():
@@ -209,7 +207,7 @@ def test_what_is_not_finite_becomes_null_with_a_reason():
     assert out.document()["reasons"] == {"x": "the measured value is not finite"}
 
 
-def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: Path):
+def test_the_report_shows_the_plane_without_fetching(plane_found: Measured, tmp_path: Path):
     from matplotlib.figure import Figure as Canvas
     from test_report import Elements
 
@@ -220,9 +218,11 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
 
     (tmp_path / "results/fundamentals").mkdir(parents=True)
     (tmp_path / "generated/fundamentals").mkdir(parents=True)
-    write_json(tmp_path / "results/fundamentals/metrics.json", found.document())
-    found.save(tmp_path / "generated/fundamentals/arrays.npz")
-    film.write(found.training, found.sliding, SMALL, tmp_path / "generated/fundamentals")
+    write_json(tmp_path / "results/fundamentals/metrics.json", plane_found.document())
+    plane_found.save(tmp_path / "generated/fundamentals/arrays.npz")
+    film.write(
+        plane_found.training, plane_found.sliding, SMALL, tmp_path / "generated/fundamentals"
+    )
     section = plane.section(plane.read(tmp_path, SMALL))
     drawn = [b for part in section.sections for b in part.blocks if isinstance(b, Figure)]
     assert len(drawn) == 4
