@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from small_plane import SHIPPED, SMALL, asked
 
 from ebmrepro.config import documents
 from ebmrepro.networks.samplers import Draws
-from ebmrepro.studies.plane import cost, densities, dials, train
+from ebmrepro.studies.plane import cost, densities, dials, learning, train
 from ebmrepro.studies.plane.energies import Plain, Stack
 from ebmrepro.studies.plane.exact import Exact, total_variation
 from ebmrepro.studies.plane.learning import follow
@@ -125,6 +126,72 @@ def test_a_promise_that_no_grid_keeps_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cost, "LARGEST", 1000)
     with pytest.raises(documents.ParamsError, match=r"fundamentals\.partition: no grid of up to"):
         cost.smallest(lambda x: x.square().sum(-1), 0.0, 3.0, 2, 0.01)
+
+
+def test_the_smallest_grid_is_one_that_another_point_confirms():
+    """By hand: on k cells of [-1/2, 1/2] a level energy E has log Z = -E."""
+    off = {2: 0.0, 3: 1.0, 4: -1.0, 5: 0.05, 6: -0.05}  # right by chance at 2; no 7 is tried
+
+    def level(x: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(x),), off[len(x)])
+
+    assert cost.smallest(level, 0.0, 0.5, 1, 0.1) == 5
+
+
+def test_a_grids_cost_is_multiplied_by_its_points_per_axis_with_every_dimension():
+    few = {"partition__ais__chains": 10, "partition__ais__temperatures": 5}
+    plane, out = Plane(asked(seeds=[0], partition__dimensions=3, **few)), Measured()
+    cost.by_dimension(plane, out)
+    found = {name: by_seed["0"] for name, by_seed in out.values.items()}
+    assert [found[f"evaluations_d{d}@grid"] for d in (1, 2, 3)] == [7, 49, 343]
+    assert all(found[f"log_z_error_d{d}@grid"] <= 0.01 for d in (1, 2, 3))
+    assert found["growth@grid"] == pytest.approx(7)
+    assert found["grid_cost_log_linearity"] == pytest.approx(1)
+    assert found["points_log10_d784@grid"] == pytest.approx(784 * math.log10(7))
+    assert found["evaluations_d1@ais"] == found["evaluations_d3@ais"] > 0
+    assert found["growth@ais"] == 1
+
+
+def test_the_linear_share_is_what_a_plane_explains():
+    """By hand, on {-1, 0, 1}^2: x explains 6 of 8 of the squares of x + x^2 about their mean."""
+    x, y = (points := torch.cartesian_prod(*2 * [torch.tensor([-1.0, 0.0, 1.0])])).T
+    energies = torch.stack([2 + 3 * x - y, x**2, x + x**2]).double()
+    share = learning._linear_share(energies, points)
+    assert share.tolist() == pytest.approx([1, 0, 0.75], abs=1e-9)
+
+
+def test_the_gap_of_ratios_is_what_z_does_to_them(monkeypatch: pytest.MonkeyPatch):
+    """Any Z cancels, but beside one of exp(2^60) no energy is seen: the gap is the whole ratio."""
+    plane, out = Plane(SMALL), Measured()
+
+    def shifted(x: torch.Tensor) -> torch.Tensor:
+        return 5 - plane.log_p(x)
+
+    energy: Any = shifted
+    learning.ratios(plane, out, "cd", energy)
+    assert len(out.values) == 3 * len(ALL)  # the gap, after a shift, and to the truth
+    assert all(v == pytest.approx(0, abs=1e-5) for of in out.values.values() for v in of.values())
+    huge = torch.full((len(plane.members),), 2.0**60, dtype=torch.float64)
+    monkeypatch.setattr(plane.exact, "log_z", lambda _: huge)
+    learning.ratios(plane, out, "cd", energy)
+    half = SMALL.held_out // 2
+    log_p = plane.log_p(plane.held_out)
+    ratio = (log_p[:, :half] - log_p[:, half:]).abs().amax(1)
+    gaps = [v for name in ALL for v in out.values[f"log_ratio_gap_{name}@cd"].values()]
+    assert gaps == pytest.approx(ratio.tolist(), abs=1e-5)
+    assert max(gaps) > 1
+
+
+def test_chains_from_exact_draws_are_nearer_than_those_from_noise(plane_found: Measured):
+    def mean(measure: str, sampler: str, seed: str) -> float:
+        values = plane_found.values
+        return sum(values[f"{measure}_{name}@{sampler}"][seed] for name in ALL) / len(ALL)
+
+    for seed in ("0", "1"):
+        for sampler in ("langevin", "mala"):
+            assert mean("tv_kept", sampler, seed) < mean("tv_noise", sampler, seed)
+        noise = mean("tv_noise", "langevin", seed)
+        assert plane_found.values["langevin_distance"][seed] == pytest.approx(noise)
 
 
 def test_a_networks_numbers_are_its_weights_and_biases_in_order():
