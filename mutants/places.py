@@ -13,7 +13,7 @@ from cosmic_ray.ast import ast_nodes  # pyright: ignore[reportMissingImports]
 from cosmic_ray.operators.operator import Operator  # pyright: ignore[reportMissingImports]
 from cosmic_ray.operators.provider import OperatorProvider  # pyright: ignore[reportMissingImports]
 
-ROOMS = ("methods", "training", "metrics", "evaluation", "claims", "runs")
+ROOMS = ("methods", "training", "metrics", "evaluation", "claims", "runs", "studies")
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}
 SETS = {"BitOr", "BitAnd", "BitXor"}
 SPOKEN = {

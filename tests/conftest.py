@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from ebmrepro.studies.plane.members import Measured
+
 ROOT = Path(__file__).parents[1]
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["DVC_NO_ANALYTICS"] = "1"
@@ -62,3 +64,13 @@ def browser() -> Iterator[Browser]:
         browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def plane_found() -> Measured:
+    """What the plane's stage measures at a test's size; files of tests share it and only read."""
+    from small_plane import SMALL
+
+    from ebmrepro.studies.plane.measure import measure
+
+    return measure(SMALL, lambda _: None)

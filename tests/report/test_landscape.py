@@ -16,23 +16,24 @@ from ebmrepro.networks.samplers import Draws, gradient
 from ebmrepro.report import landscape, plane
 from ebmrepro.studies.plane import film
 from ebmrepro.studies.plane.energies import Plain, PlaneEnergy, Reconstruction, Stack
-from ebmrepro.studies.plane.measure import measure
+from ebmrepro.studies.plane.members import Measured
 from ebmrepro.system.atomic import write_json
 
 TOLERANCE = 1e-4  # relative to the largest; torch computes in float32, a browser in float64
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(
+    browser: Browser, plane_found: Measured, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
     """The page of a small plane, opened as a file; it must fetch nothing and raise nothing."""
     root = tmp_path_factory.mktemp("plane")
-    found = measure(SMALL, lambda _: None)
     results, made = root / "results/fundamentals", root / "generated/fundamentals"
     for folder in (results, made):
         folder.mkdir(parents=True)
-    write_json(results / "metrics.json", found.document())
-    found.save(made / "arrays.npz")
-    film.write(found.training, found.sliding, SMALL, made)
+    write_json(results / "metrics.json", plane_found.document())
+    plane_found.save(made / "arrays.npz")
+    film.write(plane_found.training, plane_found.sliding, SMALL, made)
     seen = plane.read(root, SMALL)
     assert seen is not None
     (root / "landscape.html").write_text(landscape.html(seen), encoding="utf-8")
@@ -72,9 +73,8 @@ def test_energy_and_slope_in_the_browser_are_pythons(page: Page, widths: list[in
 
 
 @pytest.mark.slow
-def test_the_page_holds_the_energy_that_was_trained(page: Page):
+def test_the_page_holds_the_energy_that_was_trained(page: Page, plane_found: Measured):
     """Its last frame is the network whose energies the stage has written."""
-    found = measure(SMALL, lambda _: None)
     for way in ("cd", "ml", "ebgan"):
         page.select_option("#way", way)
         script = (
@@ -82,7 +82,7 @@ def test_the_page_holds_the_energy_that_was_trained(page: Page):
         )
         side = SMALL.domain.half
         axis = [side * (2 * (i + 0.5) / SMALL.grid - 1) for i in range(0, SMALL.grid, 4)]
-        ours = found.arrays[f"energy/ring/{way}"][::4, ::4].flatten()
+        ours = plane_found.arrays[f"energy/ring/{way}"][::4, ::4].flatten()
         seen = np.array(number(page, script, axis))
         assert np.abs(seen - ours).max() <= TOLERANCE * np.abs(ours).max(), way
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from scipy import stats
 from small_grid import GRID, SHIPPED, alone, digits, here, pictures, small, whole, with_grid
 
 from ebmrepro import data
@@ -137,6 +138,33 @@ def test_a_grid_is_scored_adam_against_adam_and_beside_that_in_all_pairs():
     values = results._amount(rows[:-1], 0)
     assert values["values"]["grid_auroc_adam"] is None
     assert values["reasons"]["grid_auroc_adam"].startswith("of GANs or EBGANs, none")
+
+
+def test_the_interval_of_an_auroc_is_the_percentile_bootstraps():
+    """Beside SciPy's 95 %, which draws both sides anew; they mirror each other, so that each has
+    half of the variance.
+    """
+    low = np.random.default_rng(0).normal(0, 1, 40)
+    high = 1 - low
+
+    def above(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        return (x[..., :, None] < y[..., None, :]).mean((-2, -1))
+
+    theirs = stats.bootstrap(
+        (low, high), above, n_resamples=2000, method="percentile", rng=1
+    ).confidence_interval
+    ours = results.bootstrap(low, high, 0)
+    width = theirs.high - theirs.low
+    assert 0.1 < width < 0.3
+    assert ours == pytest.approx(list(theirs), abs=0.1 * width)
+    assert ours[1] - ours[0] == pytest.approx(width, rel=0.1)
+
+
+def test_the_interval_of_scores_that_never_meet_is_a_point():
+    low, high = np.zeros(3), np.ones(4)
+    assert results.bootstrap(low, high, 0) == [1, 1]
+    assert results.bootstrap(high, low, 0) == [0, 0]
+    assert results.bootstrap(low, low, 0) == [0.5, 0.5]
 
 
 def test_the_shipped_grid_is_trained_for_long_enough_to_be_judged():

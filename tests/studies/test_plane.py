@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from small_plane import SHIPPED, SMALL, asked
 
 from ebmrepro.config import documents
 from ebmrepro.networks.samplers import Draws
-from ebmrepro.studies.plane import cost, densities, dials, train
+from ebmrepro.studies.plane import cost, densities, dials, learning, train
 from ebmrepro.studies.plane.energies import Plain, Stack
 from ebmrepro.studies.plane.exact import Exact, total_variation
 from ebmrepro.studies.plane.learning import follow
@@ -127,6 +128,72 @@ def test_a_promise_that_no_grid_keeps_is_refused(monkeypatch: pytest.MonkeyPatch
         cost.smallest(lambda x: x.square().sum(-1), 0.0, 3.0, 2, 0.01)
 
 
+def test_the_smallest_grid_is_one_that_another_point_confirms():
+    """By hand: on k cells of [-1/2, 1/2] a level energy E has log Z = -E."""
+    off = {2: 0.0, 3: 1.0, 4: -1.0, 5: 0.05, 6: -0.05}  # right by chance at 2; no 7 is tried
+
+    def level(x: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(x),), off[len(x)])
+
+    assert cost.smallest(level, 0.0, 0.5, 1, 0.1) == 5
+
+
+def test_a_grids_cost_is_multiplied_by_its_points_per_axis_with_every_dimension():
+    few = {"partition__ais__chains": 10, "partition__ais__temperatures": 5}
+    plane, out = Plane(asked(seeds=[0], partition__dimensions=3, **few)), Measured()
+    cost.by_dimension(plane, out)
+    found = {name: by_seed["0"] for name, by_seed in out.values.items()}
+    assert [found[f"evaluations_d{d}@grid"] for d in (1, 2, 3)] == [7, 49, 343]
+    assert all(found[f"log_z_error_d{d}@grid"] <= 0.01 for d in (1, 2, 3))
+    assert found["growth@grid"] == pytest.approx(7)
+    assert found["grid_cost_log_linearity"] == pytest.approx(1)
+    assert found["points_log10_d784@grid"] == pytest.approx(784 * math.log10(7))
+    assert found["evaluations_d1@ais"] == found["evaluations_d3@ais"] > 0
+    assert found["growth@ais"] == 1
+
+
+def test_the_linear_share_is_what_a_plane_explains():
+    """By hand, on {-1, 0, 1}^2: x explains 6 of 8 of the squares of x + x^2 about their mean."""
+    x, y = (points := torch.cartesian_prod(*2 * [torch.tensor([-1.0, 0.0, 1.0])])).T
+    energies = torch.stack([2 + 3 * x - y, x**2, x + x**2]).double()
+    share = learning._linear_share(energies, points)
+    assert share.tolist() == pytest.approx([1, 0, 0.75], abs=1e-9)
+
+
+def test_the_gap_of_ratios_is_what_z_does_to_them(monkeypatch: pytest.MonkeyPatch):
+    """Any Z cancels, but beside one of exp(2^60) no energy is seen: the gap is the whole ratio."""
+    plane, out = Plane(SMALL), Measured()
+
+    def shifted(x: torch.Tensor) -> torch.Tensor:
+        return 5 - plane.log_p(x)
+
+    energy: Any = shifted
+    learning.ratios(plane, out, "cd", energy)
+    assert len(out.values) == 3 * len(ALL)  # the gap, after a shift, and to the truth
+    assert all(v == pytest.approx(0, abs=1e-5) for of in out.values.values() for v in of.values())
+    huge = torch.full((len(plane.members),), 2.0**60, dtype=torch.float64)
+    monkeypatch.setattr(plane.exact, "log_z", lambda _: huge)
+    learning.ratios(plane, out, "cd", energy)
+    half = SMALL.held_out // 2
+    log_p = plane.log_p(plane.held_out)
+    ratio = (log_p[:, :half] - log_p[:, half:]).abs().amax(1)
+    gaps = [v for name in ALL for v in out.values[f"log_ratio_gap_{name}@cd"].values()]
+    assert gaps == pytest.approx(ratio.tolist(), abs=1e-5)
+    assert max(gaps) > 1
+
+
+def test_chains_from_exact_draws_are_nearer_than_those_from_noise(plane_found: Measured):
+    def mean(measure: str, sampler: str, seed: str) -> float:
+        values = plane_found.values
+        return sum(values[f"{measure}_{name}@{sampler}"][seed] for name in ALL) / len(ALL)
+
+    for seed in ("0", "1"):
+        for sampler in ("langevin", "mala"):
+            assert mean("tv_kept", sampler, seed) < mean("tv_noise", sampler, seed)
+        noise = mean("tv_noise", "langevin", seed)
+        assert plane_found.values["langevin_distance"][seed] == pytest.approx(noise)
+
+
 def test_a_networks_numbers_are_its_weights_and_biases_in_order():
     energy = Plain(Stack([2, 3, 1], 2.0, Draws([5, 6])), SHIPPED.domain)
     numbers, x = energy.net.numbers(1), torch.tensor([[0.5, -1.0]])
@@ -135,13 +202,13 @@ def test_a_networks_numbers_are_its_weights_and_biases_in_order():
     assert by_hand.item() == pytest.approx(energy(x)[1].item(), abs=1e-6)
 
 
-def test_the_pulling_away_term_without_weight_is_the_margins_game(found: Measured):
+def test_the_pulling_away_term_without_weight_is_the_margins_game(plane_found: Measured):
     """Same seeds, points and noise: weight 0 at a margin is that margin, bit for bit."""
     i = SMALL.dials.margin.values.index(SMALL.dials.pt_weight.margin)
     j = SMALL.dials.pt_weight.values.index(0.0)
     assert SMALL.dials.margin.steps == SMALL.dials.pt_weight.steps
     for name in ("real", "fake"):
-        margin, pt = (found.arrays[f"dial/{dial}/{name}"] for dial in ("margin", "pt_weight"))
+        margin, pt = (plane_found.arrays[f"dial/{dial}/{name}"] for dial in ("margin", "pt_weight"))
         assert (margin[i] == pt[j]).all()
 
 
@@ -170,23 +237,21 @@ def test_every_use_of_chance_has_a_stream_of_its_own():
     assert len(seeds) == 12
 
 
-@pytest.fixture(scope="module")
-def found() -> Measured:
-    return measure(SMALL, lambda _: None)
-
-
-def test_the_stage_gives_the_same_twice(found: Measured):
+def test_the_stage_gives_the_same_twice(plane_found: Measured):
     again = measure(SMALL, lambda _: None)
-    assert again.document() == found.document()
-    assert all((again.arrays[key] == found.arrays[key]).all() for key in found.arrays)
-    for film, other in ((found.training, again.training), (found.sliding, again.sliding)):
+    assert again.document() == plane_found.document()
+    assert all((again.arrays[key] == plane_found.arrays[key]).all() for key in plane_found.arrays)
+    for film, other in (
+        (plane_found.training, again.training),
+        (plane_found.sliding, again.sliding),
+    ):
         assert len(film) == SMALL.film.frames
         for scenes, others in zip(film, other, strict=True):
             assert all((scenes[k][0] == others[k][0]).all() for k in scenes)
 
 
-def test_the_document_has_a_value_per_seed_and_a_protocol(found: Measured):
-    document = found.document()
+def test_the_document_has_a_value_per_seed_and_a_protocol(plane_found: Measured):
+    document = plane_found.document()
     assert document["schema"] == 1
     assert document["values"].keys() == document["protocol"].keys()
     assert all(by_seed.keys() == {"0", "1"} for by_seed in document["values"].values())
@@ -198,9 +263,9 @@ def test_the_document_has_a_value_per_seed_and_a_protocol(found: Measured):
     )
 
 
-def test_no_second_of_this_machine_is_among_the_results(found: Measured):
-    assert found.seconds
-    assert not [name for name in found.document()["values"] if "second" in name]
+def test_no_second_of_this_machine_is_among_the_results(plane_found: Measured):
+    assert plane_found.seconds
+    assert not [name for name in plane_found.document()["values"] if "second" in name]
 
 
 def test_what_is_not_finite_becomes_null_with_a_reason():
@@ -209,7 +274,7 @@ def test_what_is_not_finite_becomes_null_with_a_reason():
     assert out.document()["reasons"] == {"x": "the measured value is not finite"}
 
 
-def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: Path):
+def test_the_report_shows_the_plane_without_fetching(plane_found: Measured, tmp_path: Path):
     from matplotlib.figure import Figure as Canvas
     from test_report import Elements
 
@@ -220,9 +285,11 @@ def test_the_report_shows_the_plane_without_fetching(found: Measured, tmp_path: 
 
     (tmp_path / "results/fundamentals").mkdir(parents=True)
     (tmp_path / "generated/fundamentals").mkdir(parents=True)
-    write_json(tmp_path / "results/fundamentals/metrics.json", found.document())
-    found.save(tmp_path / "generated/fundamentals/arrays.npz")
-    film.write(found.training, found.sliding, SMALL, tmp_path / "generated/fundamentals")
+    write_json(tmp_path / "results/fundamentals/metrics.json", plane_found.document())
+    plane_found.save(tmp_path / "generated/fundamentals/arrays.npz")
+    film.write(
+        plane_found.training, plane_found.sliding, SMALL, tmp_path / "generated/fundamentals"
+    )
     section = plane.section(plane.read(tmp_path, SMALL))
     drawn = [b for part in section.sections for b in part.blocks if isinstance(b, Figure)]
     assert len(drawn) == 4

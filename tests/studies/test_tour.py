@@ -244,6 +244,24 @@ def test_the_stage_answers_every_question_with_a_protocol(project: params.Params
     assert Path("results/digits/tour/metrics.json").read_text() == atomic.json_text(answers)
 
 
+def test_what_is_gained_is_the_error_before_less_the_error_after(project: params.Params):
+    """By a chain of labels and by descent; test_tour_gains.py has what is done by hand."""
+    values = tour.write("digits", project)["values"]
+    gains = {
+        "chain_gain@dbn_updown": ("digit_error_alone@dbn_updown", "digit_error_scaled@dbn_updown"),
+        "chain_gain_random@dbn_updown": (
+            "digit_error_alone_random@dbn_updown",
+            "digit_error_scaled_random@dbn_updown",
+        ),
+        "denoise_gain_descent@ebgan": ("denoise_error_noisy", "denoise_error_descent@ebgan"),
+        "complete_gain_descent@dbn": ("complete_error_mean", "complete_error_descent@dbn"),
+    }
+    for gain, (before, after) in gains.items():
+        for seed, value in values[gain].items():
+            assert value == pytest.approx(values[before][seed] - values[after][seed]), gain
+        assert any(values[gain].values()), gain  # 0 has no sign
+
+
 def test_the_same_models_give_the_same_bytes(project: params.Params):
     def written() -> dict[str, bytes]:
         tour.write("digits", project)
