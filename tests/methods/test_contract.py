@@ -10,7 +10,7 @@ import pytest
 import small
 import torch
 
-from ebmrepro.config import declarations, documents, networks, params
+from ebmrepro.config import declarations, documents, params
 from ebmrepro.evaluation import inference
 from ebmrepro.methods.base import Labelled, abilities, method
 from ebmrepro.methods.base.abilities import Diagnoses, InfersLabels
@@ -293,20 +293,6 @@ def test_the_smallest_batch_is_the_smallest_that_can_be_learnt_from(name: str):
         return all(turn.loss is None or turn.loss.isfinite() for turn in turns)
 
     assert is_finite(least) and (least == 1 or not is_finite(least - 1))
-
-
-@pytest.mark.parametrize("side", [1, 2, 3, 8, 9, 28])
-def test_convolutions_are_refused_before_where_networks_refuse_them(side: int):
-    """The size of the images alone says what layers.py finds when it builds."""
-    for depth in range(1, 7):
-        net = {**small.CONV, "channels": [2] * depth}
-        hp, shape = small.hparams("ebgan", net), (1, side, side + 3)
-        fits = networks.misfit(hp.encoder, shape, hp.code) is None
-        try:
-            method.build("ebgan", hp, shape, 10, seed=0)
-            assert fits
-        except documents.ParamsError:
-            assert not fits
 
 
 def test_a_turn_of_a_player_without_an_optimiser_is_refused():
