@@ -87,6 +87,7 @@ MUTANTS ?= 400
 mutants: $(READY)  ## break the code at 400 places drawn by a seed (MUTANTS=N: at N), count what tests notice; goes on where it was
 	@[ -d $(BREAKERS)/coverage ] || .venv/bin/python -m pip install --quiet --no-deps --target $(BREAKERS) \
 		cosmic-ray==8.7.0 coverage==7.17.5
+	@$(ACTIVATE) && PYTHONPATH=$(BREAKERS) pytest -q tests/test_mutants.py  # elsewhere most are skipped
 	@$(ACTIVATE) && PYTHONPATH=$(BREAKERS) nice -n 19 python -m mutants --size $(MUTANTS)
 
 bench: $(READY)  ## measure speed beside peers and the machine's limits (under 15 minutes)

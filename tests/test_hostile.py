@@ -1,6 +1,6 @@
 """Every file that a stage leaves, damaged in every way that a disk or a person has: a table of what
-the commands that read it say. Each is refused in one line; none ends in a traceback, none in
-silence. `make hostile` prints the table.
+the commands that read it say. Each is refused in one line; none ends in a traceback, and none in
+silence but those of `SILENT`. `make hostile` prints the table.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ JSON = {
     "nothing for blocks": changed(nothing_for_blocks),
     "Latin-1": lambda content: content.replace(b'"', b'"\xe9', 1),
 }
+FLAT = {way: damage for way, damage in JSON.items() if way != "nothing for blocks"}  # has none
 BINARY = {**ANY, "a bit flipped": flipped, "one byte short": lambda content: content[:-1]}
 CSV = {
     **ANY,
@@ -113,7 +114,7 @@ FILES: dict[str, tuple[dict[str, Callable[[bytes], bytes]], tuple[str, ...]]] = 
     f"{RESULT}/metrics.json": (JSON, ("report", "claims", "carry", "track", "export")),
     f"{RESULT}/training.json": (JSON, ("report", "carry")),
     f"{RESULT}/curves.csv": (CSV, ("report", "claims", "export")),
-    f"{RESULT}/energies.npz": (BINARY, ("report", "claims")),
+    f"{RESULT}/energies.npz": (BINARY, ("report",)),
     f"{RESULT}/samples.png": (BINARY, ("report",)),
     "results/digits/reference/reference.json": (JSON, ("report", "export")),
     "results/digits/reference/real.png": (BINARY, ("report",)),
@@ -127,10 +128,15 @@ FILES: dict[str, tuple[dict[str, Callable[[bytes], bytes]], tuple[str, ...]]] = 
     "apart/generated/fundamentals/training.webp": (ANY, ("plane",)),
     "reports/claims.json": (JSON, ("report", "track")),
     ".ebmrepro/provenance/ID.json": (JSON, ("carry", "track")),
-    ".ebmrepro/checkpoints/ID/cpu/about.json": (JSON, ("checkpoints",)),
+    ".ebmrepro/checkpoints/ID/cpu/about.json": (FLAT, ("checkpoints",)),
     ".dvc/tmp/rwlock": (ANY, ("repro",)),
     "params.yaml": (ANY, ("check",)),
     "reports/claims.yaml": (ANY, ("check",)),
+}
+# (file, damage, command) that may pass in silence: curves that still grow end anywhere.
+SILENT = {
+    (f"{MODEL}/curves.csv", way, "track")
+    for way in ("cut in half", "an epoch short", "no end of the last line")
 }
 
 
@@ -330,6 +336,7 @@ def test_no_damage_ends_in_a_traceback_or_in_silence(
 ):
     monkeypatch.chdir(project)
     before, table, wrong = whole(project), [], []
+    silent: set[tuple[str, str, str]] = set()
     for command in COMMANDS:  # of whole files, all of them succeed
         found = outcome(command, capsys, Path("nothing"))
         assert found == "silent", (command, found)
@@ -348,11 +355,10 @@ def test_no_damage_ends_in_a_traceback_or_in_silence(
             if tracebacks := [a for a in answers.values() if a.startswith(("TRACE", "several"))]:
                 wrong.append(f"{name}, {way}: {tracebacks[0]}")
                 row["traceback"] += 1
-            elif any(a.startswith(("refused", "said")) for a in answers.values()):
-                row["one line"] += 1
             else:
-                wrong.append(f"{name}, {way}: silent: {answers}")
-                row["silent"] += 1
+                passed = {(name, way, c) for c, answer in answers.items() if answer == "silent"}
+                row["silent" if passed else "one line"] += 1
+                silent |= passed
         table.append((name, ", ".join(commands), row))
     with capsys.disabled():
         print(f"\n{'file':<46}{'one line':>9}{'traceback':>11}{'silent':>8}  read by")
@@ -365,3 +371,4 @@ def test_no_damage_ends_in_a_traceback_or_in_silence(
         cells = f"{total['one line']:>9}{total['traceback']:>11}{total['silent']:>8}"
         print(f"{'all ' + str(sum(total.values())):<46}{cells}")
     assert not wrong, "\n\n".join(wrong)
+    assert silent == SILENT

@@ -15,9 +15,7 @@ import torch
 
 from ebmrepro import cli, results
 from ebmrepro.data import downloads
-from ebmrepro.metrics import catalogue
 from ebmrepro.pipeline.commands import export, fetch
-from ebmrepro.report import numbers
 from ebmrepro.system.errors import UserError
 
 KEY = ["suite", "system", "seed", "measure"]
@@ -201,10 +199,9 @@ def test_the_hash_of_inception_is_that_of_its_name():
 
 
 def test_a_row_of_latex_has_the_numbers_of_its_own_system(project: Path):
-    table = results.load(project)
-    ((_, text),) = export._latex(table)
-    told = catalogue.describe("fd_dbn").digits, catalogue.scale("fd_dbn")
+    ((_, text),) = export._latex(results.load(project))
     rows = {line.split(" & ")[0]: line for line in text.splitlines()}
-    for system, title in (("ebgan", "EBGAN"), ("magan", "MAGAN"), ("dbn", "DBN")):
-        own = table[(table.system == system) & (table.measure == "fd_dbn")].value.tolist()
-        assert f"& {numbers.cell(own, told[0], scale=told[1]).main} [" in rows[title]
+    # By hand: of three seeds' logarithms the mean and its t-interval, and exp of them.
+    distances = {"EBGAN": "2.06 [1.92, 2.21]", "MAGAN": "1.97 [1.34, 2.89]"}
+    for title, told in (distances | {"DBN": "1.01 [0.53, 1.92]"}).items():
+        assert f" & {told} & " in rows[title]

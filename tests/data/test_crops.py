@@ -50,8 +50,14 @@ def test_a_patch_is_cut_from_a_place_that_its_name_and_the_seed_decide():
     cuts = {decoded(content, spec, name, seed).tobytes() for name in "abc" for seed in (0, 1)}
     assert len(cuts) == 6
     assert np.array_equal(decoded(content, spec, "a", 1), decoded(content, spec, "a", 1))
-    scaled = decoded(content, asked(96, kind="short_side"))
-    assert abs(float(scaled.mean()) - float(decoded(content, spec).mean())) < 60
+
+
+def test_a_patch_is_cut_from_the_image_at_the_scale_that_is_asked_for():
+    """A bar of 32 in 256 pixels is 12 in 96, and so near the middle that every patch has it."""
+    content, spec = painted(256, 300, (112, 0, 144, 300)), asked(64, kind="patch", scale=96)
+    for name in "abc":
+        row = decoded(content, spec, name)[0, 0]
+        assert abs(int((row > 127).sum()) - 12) <= 1
 
 
 def test_channels_are_three_or_one_whatever_the_file_has():

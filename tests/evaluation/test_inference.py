@@ -59,6 +59,7 @@ def test_what_is_kept_is_what_was_measured(data, tmp_path: Path):
     images, labels = data
     model = small.build("dbn_updown").eval()
     values = inference.measure("blobs", model, ASKED, 3, tmp_path)
+    assert "error_updown" in values
     with np.load(tmp_path / "labels.npz", allow_pickle=False) as kept:
         assert kept["samples"].shape == (3, 10, 1, 8, 8) and kept["sample_steps"] == 3
         assert kept["chains"].shape == (3, 2, 1, 8, 8) and kept["chain_steps"].tolist() == [0, 2]

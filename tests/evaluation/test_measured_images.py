@@ -8,6 +8,7 @@ import small
 import torch
 from test_codes import ASKED, data
 
+from ebmrepro.data import ood_images
 from ebmrepro.evaluation import evaluate
 from ebmrepro.metrics import pulling_away
 from ebmrepro.networks.images import from_uint8
@@ -20,10 +21,14 @@ def test_each_energy_and_each_measure_is_of_the_images_that_it_names(data):
     real, seen, generated = data[0], small.pictures(seed=0)[0], small.pictures(seed=2)[0] // 2
     model = small.build("ebgan").eval()
     kinds = {"train": seen, "test": real, "generated": generated}
+    kinds |= {"noise": ood_images.noise(model.shape, 7, ASKED.seed)}
+    kinds |= {"shuffled": ood_images.shuffled(real[:7], ASKED.seed)}
+    kinds |= {"patches": ood_images.patches(model.shape, 7, ASKED.seed)}
     energy = {kind: models.in_batches(model.energy, x) for kind, x in kinds.items()}
-    assert len({float(each.mean()) for each in energy.values()}) == 3
+    assert len({float(each.mean()) for each in energy.values()}) == 6
     asked = ASKED.model_copy(update={"energies": 7})
     found = evaluate._energies("blobs", model, generated, asked)
+    assert found.keys() == kinds.keys()
     for kind in kinds:
         np.testing.assert_array_equal(found[kind], energy[kind][:7])
 

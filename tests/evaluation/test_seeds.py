@@ -66,7 +66,9 @@ def test_two_seeds_are_two_models_measured_and_drawn_from_by_themselves(trained:
     drawn = np.load(io.BytesIO(first["drawn"]))
     shown = np.array(Image.open(io.BytesIO(first["samples.png"])))
     assert np.array_equal(shown, grid(drawn[: models.GRID], columns=10))
-    values = json.loads(first["metrics.json"])["values"]
+    measured = json.loads(first["metrics.json"])
+    values, told = measured["values"], measured["protocol"]["generated"]
+    assert told.endswith("for every training seed (seed 1000 + the training's)")
     assert 0 < values["fd_dbn_untrained"] != values["fd_dbn"]
     images = from_uint8(np.array(data.read(Path("data/digits"), "test")[0][:100]))
     for seed in SEEDS:

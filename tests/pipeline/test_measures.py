@@ -30,7 +30,7 @@ def test_every_method_is_a_case():
     assert {8, 28, 32, 64, 128, 256} <= sides
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize("name", ["dbn", "magan"])  # the law of every method is test_contract's
 def test_a_method_goes_on_from_what_it_saved(name: str):
     found = proofs.resumes(SMALLEST[name])
     assert found["moved"] and found["differs"] == 0 and found["well"]

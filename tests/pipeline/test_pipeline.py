@@ -218,6 +218,8 @@ def test_every_measurement_has_its_protocol(project: Project):
         assert len(metrics["protocol"]["extractor_sha256"]) == 64
         told = metrics["flags"].get("classes_covered", "")
         assert ("asked for" in told) == (name == "dbn_updown")
+        assert ("error_updown" in metrics["values"]) == (name == "dbn_updown")
+        assert ("r_hat_samples" in metrics["values"]) == (name in ("dbn", "dbn_updown"))
 
 
 def test_results_hold_what_a_report_needs_where_there_are_no_models_and_no_data(project: Project):

@@ -5,10 +5,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -78,33 +76,6 @@ def small_budget(folder: Path, share: float) -> None:
 def outputs(folder: Path) -> dict[str, bytes]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-@pytest.mark.slow
-def test_a_killed_training_ends_with_the_bytes_of_one_that_was_not(project: Path):
-    small_budget(project, 0.2)
-    out = project / "models/digits/magan/0"
-    run_stage(project, "train", "digits", "magan", "0")
-    whole = outputs(out)
-
-    command = [sys.executable, str(ROOT / "stages/train.py"), "digits", "magan", "0"]
-    environment = {**os.environ, "EBMREPRO_TRACKING": "off", "EBMREPRO_CHECKPOINT_SECONDS": "0.1"}
-    for path in out.rglob("*.*"):
-        path.unlink()
-    killed = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL)
-    curves = out / "curves.csv"
-    while not curves.exists() or len(rows(curves)) < 8:
-        assert killed.poll() is None, "it was to be killed before its end"
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    for path in out.rglob("*.*"):  # as DVC does before it runs a stage again
-        path.unlink()
-
-    said = run_stage(project, "train", "digits", "magan", "0")
-    assert "going on after step" in said
-    assert outputs(out) == whole
-    assert {p.suffix for p in (project / ".ebmrepro/checkpoints").iterdir()} == {".lock"}
 
 
 def test_a_checkpoint_of_other_parameters_is_never_picked_up(project: Path):

@@ -18,7 +18,7 @@ import torch
 import trainings
 
 from ebmrepro.config import params
-from ebmrepro.runs import checkpoints, run
+from ebmrepro.runs import carried, checkpoints, run
 from ebmrepro.system.signals import Reason, Stopped, Watch
 from ebmrepro.training import loop
 from ebmrepro.training.finite import NotFinite
@@ -102,6 +102,18 @@ def test_stopped_and_resumed_alone_or_together_they_still_have(
         ended = json.loads((trainings.out(alone, name) / "run.json").read_text())
         assert int(step) < int(steps) == ended["steps"]
     assert all(same(name, alone) for name in NAMES)
+    for name, step in {name: int(step) for name, step, _ in said}.items():  # the last of each
+        assert of_its_last_part(name, step)
+
+
+def of_its_last_part(name: str, step: int) -> bool:
+    """Whether its provenance tells of the steps after `step`, and carrying it sees a resumption."""
+    card = json.loads((trainings.out(Path(), name) / "run.json").read_text())
+    told = json.loads(Path(f".ebmrepro/provenance/{card['fingerprint']}.json").read_text())
+    seconds, speed = told["seconds"], told["images_per_second"]
+    rounded = 0.01 * speed + 0.1 * seconds  # at most half of it, by how both are written
+    shown = pytest.approx((card["steps"] - step) * card["params"]["batch_size"], abs=rounded)
+    return seconds * speed == shown and carried._times(told, card)["resumed"]
 
 
 def test_one_that_fails_does_not_stop_the_others_and_leaves_its_checkpoint(alone: Path):

@@ -1,8 +1,7 @@
-"""What a store takes from files of others: a clone, another machine, a repeated training."""
+"""What a store takes from files of others: a clone, another machine, the plane."""
 
 import shutil
 
-from test_store import quick
 from test_verdicts import claims
 from tracked_runs import RUN, mlflow_runs, pytestmark, write_card, write_curves, write_run
 
@@ -10,7 +9,7 @@ from ebmrepro.runs import layout
 from ebmrepro.tracking import projection, verdicts
 from ebmrepro.tracking.store import Store
 
-__all__ = ["pytestmark", "quick"]
+__all__ = ["pytestmark"]
 
 
 def test_a_rebuild_of_a_fresh_clone_needs_no_models(root):
@@ -35,12 +34,3 @@ def test_a_claim_of_the_plane_is_in_every_suites_table():
     (claim,) = told["claims"]
     claim["judgements"].append({**claim["judgements"][0], "suite": "fundamentals"})
     assert len(verdicts.table(told, "digits")["data"]) == 2
-
-
-def test_numbers_that_go_on_from_others_replace_the_run(root):
-    write_run(root)
-    projection.sync_all(root, [RUN])
-    write_curves(root, range(1, 41), offset=1.0)
-    projection.sync_all(root, [RUN])
-    (run,) = mlflow_runs(root)
-    assert Store(root).client.get_metric_history(run.info.run_id, "energy/real")[0].value == 20.9

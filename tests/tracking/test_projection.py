@@ -276,10 +276,11 @@ def test_other_parameters_make_another_run(root):
     assert prints == {FINGERPRINT, "feed"}
 
 
-def test_other_numbers_from_the_same_parameters_replace_the_run(root):
+@pytest.mark.parametrize("last", [30, 40], ids=["as many", "more"])
+def test_other_numbers_from_the_same_parameters_replace_the_run(root, last):
     write_run(root)
     projection.sync_all(root, [RUN])
-    write_curves(root, range(1, 31), offset=1.0)
+    write_curves(root, range(1, last + 1), offset=1.0)
     projection.sync_all(root, [RUN])
     (seen,) = contents(root).values()
     assert seen["points"]["energy/real"][0] == (1, 20.9)

@@ -56,8 +56,9 @@ def test_every_seed_and_every_epoch_has_an_order_of_its_own(
         assert len(orders) == 16
 
 
-def test_each_rank_reads_its_rows(stored: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(batches, "SHARE", 0.0)
+@pytest.mark.parametrize("share", [batches.SHARE, 0.0], ids=["there", "read"])
+def test_each_rank_has_its_rows(stored: np.ndarray, share: float, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batches, "SHARE", share)
     whole = [x for x, _ in Batches(stored, None, 6, 1, CPU).epoch(1)]
     monkeypatch.setenv("WORLD_SIZE", "2")
     parts = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,20 +178,6 @@ def test_a_dead_hinge_a_collapse_and_too_few_images_are_flagged(project: Path):
     assert found["flags"]["fd_dbn"].startswith("3 images for 16 features")
     for name in ("kd_dbn", "is_dbn", "classes_covered"):
         assert found["flags"][name] == "only 3 images: a rough estimate"
-
-
-def test_two_trainings_of_the_same_weights_draw_other_images(project: Path):
-    """So that an interval over training seeds has the spread of draws in it."""
-    edit(project, margin=1.0)
-    trainings.train(project, "ebgan", seconds=1000)
-    own = trainings.out(project, "ebgan")
-    shutil.copytree(own, own.with_name("1"), dirs_exist_ok=True)
-    for seed in (0, 1):
-        trainings.run_in(project, trainings.evaluate, "ebgan", seed)
-    drawn = [np.load(project / f"generated/digits/ebgan/{seed}.npy") for seed in (0, 1)]
-    assert drawn[0].shape == drawn[1].shape and not np.array_equal(*drawn)
-    told = json.loads((project / "results/digits/ebgan/1/metrics.json").read_text())["protocol"]
-    assert told["generated"].endswith("for every training seed (seed 1000 + the training's)")
 
 
 def test_precision_and_recall_without_a_kth_neighbour_are_null_with_the_reason():

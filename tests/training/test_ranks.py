@@ -98,19 +98,6 @@ def test_ranks_never_drift_apart(name: str, halves: Any):
         np.testing.assert_array_equal(first[key], second[key], err_msg=key)
 
 
-def test_batches_are_split_into_rows(monkeypatch: pytest.MonkeyPatch):
-    images, labels = pictures()
-    device = torch.device("cpu")
-    whole = [x for x, _ in Batches(images, labels, 8, 0, device).epoch(1)]
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    parts = []
-    for rank in "01":
-        monkeypatch.setenv("RANK", rank)
-        parts.append([x for x, _ in Batches(images, labels, 8, 0, device).epoch(1)])
-    for batch, *halves in zip(whole, *parts, strict=True):
-        assert torch.equal(torch.cat(halves), batch)
-
-
 def test_a_batch_that_ranks_cannot_share_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ParamsError, match="batch_size: found 8, which 3 ranks cannot share evenly"):

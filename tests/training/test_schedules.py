@@ -36,8 +36,11 @@ def numbers(one: Training) -> dict[str, tuple[float, ...]]:
     return {name: player.optimiser.numbers for name, player in one.players.items()}
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("name", small.METHODS)
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [(name, "sgd") for name in small.METHODS]
+    + [(name, spec) for name in ("began", *small.LADDERS) for spec in ("adam", "adamax")],
+)  # of the others' numbers only momenta change
 def test_a_step_after_a_resumption_is_made_with_the_numbers_of_an_unbroken_one(
     name: str, spec: str
 ):
@@ -57,9 +60,7 @@ def test_a_step_after_a_resumption_is_made_with_the_numbers_of_an_unbroken_one(
         state, found = copy.deepcopy(whole.state()), again.state()
         for key, value in state["method"].items():
             assert torch.equal(found["method"][key], value), (i, key)
-    changing = set(SPECS) if name in ("began", *small.LADDERS) else {"sgd"}
-    for player, values in seen.items():
-        assert (len(values) > 1) is (spec in changing), (player, values)
+    assert all(len(values) > 1 for values in seen.values()), seen
 
 
 def test_every_epoch_of_a_training_has_an_order_of_its_own_and_every_seed_has(
