@@ -167,7 +167,10 @@ class _Judge:
         words = self._words(values)
         words["protocol"] += self.files.protocols(statistic)
         if not known:
-            return self._none(reasons, words)
+            # A few epochs have no order.
+            if isinstance(statistic, form.Correlation) and (short := self._too_short()):
+                return Part(verdict="not yet", reason=short, **words)
+            return Part(verdict="not run here", reason=_why(reasons), **words)
         lacking = {seed: reasons[seed] for seed, value in values.items() if value is None}
         if self.test.deterministic:  # all values must obey the rule: their range, not an interval
             words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
@@ -230,7 +233,7 @@ class _Judge:
         words = self._words(values)
         words["protocol"].append(f"{epochs:,} epochs could be judged.")
         if not known:
-            return self._none(reasons, words)
+            return Part(verdict="not run here", reason=_why(reasons), **words)
         words |= {"mean": float(np.mean(known)), "low": min(known), "high": max(known)}
         words |= {"n": len(known), "needed": self.least}
         if any(known):
@@ -253,7 +256,7 @@ class _Judge:
         known = [pair for pair in pairs.values() if pair is not None]
         words = self._words({run: pair[1] if pair else None for run, pair in pairs.items()})
         if not known:
-            return self._none(reasons, words)
+            return Part(verdict="not run here", reason=_why(reasons), **words)
         words["n"] = len(known)
         if len(runs) < len(every):
             words["protocol"].append(
@@ -295,7 +298,7 @@ class _Judge:
         words = self._words({seed: both[0] if both else None for seed, both in found.items()})
         known = [both for both in found.values() if both is not None]
         if not known:
-            return self._none(reasons, words)
+            return Part(verdict="not run here", reason=_why(reasons), **words)
         trials = sum(round(count) for _, count in known)
         hits = sum(round(share * count) for share, count in known)
         low, high = statistics.clopper_pearson(hits, trials)
@@ -315,12 +318,6 @@ class _Judge:
             "protocol": [*wording.protocols(statistic), *self.files.beside(statistic)],
             "fraction": self._trained()[0],
         }
-
-    def _none(self, reasons: Mapping[str, str], words: Mapping[str, Any]) -> Part:
-        """Of what has no number at all: longer trainings might have had one."""
-        if short := self._too_short():
-            return Part(verdict="not yet", reason=f"{short}; {_why(reasons)}", **words)
-        return Part(verdict="not run here", reason=_why(reasons), **words)
 
     def _decided(
         self, words: Mapping[str, Any], lacking: Mapping[str, str], seeds: int, needed: int

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ebmrepro.claims import commands, judgements
+from ebmrepro.claims import claims_file, commands, judgements
 from ebmrepro.claims.measurements import Files
 from ebmrepro.config import params, variant
 from ebmrepro.config.campaign import FURTHER
@@ -59,6 +59,36 @@ def test_params_yaml_takes_the_changes_of_each_system_alone_and_of_a_stage(
         changes = [words[i + 1] for i, word in enumerate(words) if word == "-S"]
         run = variant.tried(changes).run
         assert run.suites == [suite] and run.seeds == [0]
+
+
+def test_params_yaml_takes_what_would_run_any_claim_that_was_not_run(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(ROOT)
+    told = [
+        (claim, suite, line)
+        for claim in claims_file.load(SETTINGS)
+        for suite in claim.suites
+        if suite not in (*SETTINGS.run.suites, "fundamentals")
+        for line in commands.anew(claim, suite, SETTINGS).split(" && ")
+        if line
+    ]
+    assert len(told) > 80
+    for claim, suite, line in told:
+        words = shlex.split(line)
+        changes = [words[i + 1] for i, word in enumerate(words) if word == "-S"]
+        run = variant.tried(changes).run
+        assert run.suites == [suite] and len(run.seeds) == claim.seeds[suite], line
+        assert words[-1].startswith(("evaluate", "grid", "classifiers", "linear_codes", "tour"))
+        seen = claim.changed.seen.get(suite, []) if claim.changed else []
+        assert not {*run.seeds} & {*seen}
+
+
+def test_what_has_no_block_has_no_command_that_would_run_it():
+    (claim,) = (c for c in claims_file.load(SETTINGS) if c.id == "magan-beats-ebgan")
+    assert commands.anew(claim, "mnist", SETTINGS)
+    suites = {"mnist": SETTINGS.suites["mnist"].model_copy(update={"methods": {}})}
+    assert commands.anew(claim, "mnist", SETTINGS.model_copy(update={"suites": suites})) == ""
 
 
 def test_a_command_asks_for_no_system_but_those_that_it_names():

@@ -44,6 +44,17 @@ def test_an_answer_on_the_tour_of_a_training_that_was_too_short_decides_not_yet(
     assert judged(tmp_path, long).verdict == "not yet"
 
 
+def test_a_correlation_over_too_few_epochs_to_have_one_decides_not_yet(tmp_path: Path):
+    measure(tmp_path, "began", [1.0, 1.0, 1.0])
+    trained(tmp_path, "began", 0.03, 300)
+    curves(tmp_path, "began", {"epoch": [1, 2], "loss": [5, 9]})
+    order = {"kind": "correlation", "of": "began", "x": "epoch", "y": "loss", "over": "all"}
+    asked = claim(test_of(order, ABOVE))
+    assert judged(tmp_path, asked).verdict == "not run here"
+    long = asked.model_copy(update={"least": form.Least(fraction=0.5)})
+    assert judged(tmp_path, long).verdict == "not yet"
+
+
 def test_too_few_seeds_at_the_ceiling_decide_nothing(tmp_path: Path):
     for name in ("began", "began__gamma_05"):
         measure(tmp_path, name, [1.0, 1.0, 1.0])
@@ -54,7 +65,7 @@ def test_too_few_seeds_at_the_ceiling_decide_nothing(tmp_path: Path):
     assert judged(tmp_path, claim(asked)).verdict == "undecided"
 
 
-@pytest.mark.parametrize("name", ["fd_dbn", "kd_dbn", "recall_dbn"])
+@pytest.mark.parametrize("name", ["fd_dbn", "kd_dbn", "recall_dbn", "classes_covered"])
 def test_measures_in_features_of_different_networks_are_not_compared(tmp_path: Path, name: str):
     ratio = {
         "kind": "ratio",

@@ -116,6 +116,12 @@ def test_one_seed_decides_nothing(root: Path):
     assert "nothing is decided" in compared.summary(found)
 
 
+def test_what_has_no_measure_in_common_is_not_said_to_be_of_one_seed(root: Path):
+    found = held(root)
+    found.__dict__["rows"] = []
+    assert len(found.seeds) > 1 and "can be held against" in compared.summary(found)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "measure"),
     [

@@ -14,7 +14,7 @@ import pytest
 
 from ebmrepro.config import params
 from ebmrepro.report import curves, figures, front
-from ebmrepro.report.blocks import Block, Counts, Figure, Finding, Matrix, Panel, Section
+from ebmrepro.report.blocks import Block, Counts, Figure, Finding, Matrix, Panel, Section, Text
 from ebmrepro.report.gather import Run, Suite, System
 from ebmrepro.report.suite import of_suite
 
@@ -155,11 +155,46 @@ def test_two_energies_are_overlaid_in_one_unit():
 
 def drawn(panel: Panel) -> list[Any]:
     """The last height of each line, in the order of drawing."""
+    return [pytest.approx(float(line[-1])) for line in heights(panel)]
+
+
+def test_a_training_counts_once_and_further_seeds_of_a_suite_do_too():
+    files = ("digits/began/3/metrics.json", "digits/began/3/curves.csv", "mnist/dbn/0/metrics.json")
+    more = ("digits__seeds/began/8/metrics.json", "digits/tour/metrics.json")
+    judged = [{"files": [f"results/{file}" for file in part]} for part in (files, files, more)]
+    document = {"claims": [{"judgements": judged[:2]}, {"judgements": judged[2:]}]}
+    assert len(front._trainings(document, ["digits"])) == 2
+    assert len(front._trainings(document, ["digits", "mnist"])) == 3
+
+
+def test_a_printed_number_is_unmeasured_only_where_no_suite_measured_it():
+    there = unmeasured(DOCUMENT)
+    changed = copy.deepcopy(DOCUMENT)
+    claim = next(c for c in changed["claims"] if c["id"] == "pretrained-error")
+    more = [j | {"verdict": "not run here", "suite": "celeba"} for j in claim["judgements"]]
+    claim["judgements"] += more
+    assert unmeasured(changed) == there and "pretrained-error" not in there
+    claim["judgements"] = more
+    assert "pretrained-error" in unmeasured(changed)
+
+
+def unmeasured(document: Any) -> str:
+    """The sentence below the figure of printed numbers."""
+    (told,) = (block for block in shown(document)["published"] if isinstance(block, Text))
+    return told.text
+
+
+def test_the_bars_of_a_share_stay_within_it():
+    panel = Panel("", lambda ax: figures.series(ax, [(1.0, [0.5, 0.99])], "k", "", "logit"))
+    assert max(max(np.ravel(h)) for h in heights(panel)) < 1
+
+
+def heights(panel: Panel) -> list[Any]:
     from matplotlib.figure import Figure as Canvas
 
     ax = Canvas().add_subplot()
     panel.draw(ax)
-    return [pytest.approx(float(np.asarray(line.get_ydata())[-1])) for line in ax.lines]
+    return [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]
 
 
 def test_the_readme_has_the_findings_of_the_front_page():

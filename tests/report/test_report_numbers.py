@@ -63,6 +63,7 @@ def test_features_of_several_dbns_are_told_apart_and_none_is_the_best_among_them
     alike = [systems[0], measured_by("c", "f" * 64, 2.0, 2.1, 2.2)]
     blocks_ = quality(replace(suite_, systems=alike))
     assert not any(isinstance(block, Text) and "several" in block.text for block in blocks_)
+    assert quality(replace(suite_, systems=alike, rows=()))  # a reference that is not there
 
 
 def test_a_mean_of_fewer_seeds_than_were_measured_says_of_how_many():
