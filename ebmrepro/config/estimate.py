@@ -20,7 +20,7 @@ from ebmrepro.config.networks import MLP, Conv, Conv3x3
 from ebmrepro.config.params import Params
 from ebmrepro.config.plane import Fundamentals
 from ebmrepro.config.training import Block
-from ebmrepro.config.types import _Scaled
+from ebmrepro.config.types import in_epochs
 
 COPIES = 4  # of every weight: itself, its gradient, two moments
 FLOAT = 4  # bytes
@@ -98,7 +98,7 @@ def _between(widths: list[int]) -> int:
 
 def _epochs(hparams: Strict) -> Iterator[int]:
     for key, field in type(hparams).model_fields.items():
-        if any(isinstance(mark, _Scaled) for mark in field.metadata):
+        if in_epochs(field):
             yield getattr(hparams, key)
 
 

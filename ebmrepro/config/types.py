@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic.fields import FieldInfo
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # a suite and a variant are names of folders
 NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
@@ -14,6 +15,11 @@ NOT_A_NAME = "a name has small letters, digits and _, and begins with a letter"
 
 class _Scaled:
     """Marks a number of epochs, which the suite's `budget` and the block's fraction multiply."""
+
+
+def in_epochs(field: FieldInfo) -> bool:
+    """Whether a model's field is so marked."""
+    return any(isinstance(mark, _Scaled) for mark in field.metadata)
 
 
 # Bounds that a mistake passes and an experiment does not; what two numbers together cannot be is

@@ -30,7 +30,6 @@ CHUNK = 10_000  # images in float64 at a time: 63 MB of MNIST
 class Report:
     """What was found; every checksum and count was as `dataset.json` says."""
 
-    suite: str
     name: str
     shape: tuple[int, int, int]
     counts: dict[str, int]  # images per split
@@ -47,7 +46,7 @@ class Report:
         return round(self.pca_error, 2) == self.published
 
 
-def check(suite: str, folder: str | Path) -> Report:
+def check(folder: str | Path) -> Report:
     """Verify a suite's folder against its `dataset.json` and measure the error of PCA.
 
     PCA is fitted on all images outside the test split, those held out for validation included, as
@@ -63,7 +62,6 @@ def check(suite: str, folder: str | Path) -> Report:
     components = min(asked, values)
     train = [images for split, (images, _) in arrays.items() if split != "test"]
     return Report(
-        suite=suite,
         name=dataset["name"],
         shape=tuple(dataset["shape"]),
         counts={split: len(images) for split, (images, _) in arrays.items()},

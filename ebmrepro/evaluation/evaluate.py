@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,6 @@ CHAINS = 50  # whose free energies tell whether the sampler's chains mix, per la
 REBUILT = 10  # reconstructions that are kept to be looked at, of the first images, not picked
 # Of a training, what its results keep in git beside its measures: file -> name among them.
 KEPT = {"run.json": "training.json", "curves.csv": "curves.csv"}
-_EPOCHS = type(typing.get_args(types.Epochs)[-1])  # marks a number of epochs
 
 
 def evaluate(
@@ -136,7 +134,7 @@ def _budget(
     epochs = {
         key: {"run": getattr(run.hparams, key), "of": getattr(whole.hparams, key)}
         for key, field in type(whole.hparams).model_fields.items()
-        if any(isinstance(mark, _EPOCHS) for mark in field.metadata)
+        if types.in_epochs(field)
     }
     fraction = settings.suite(suite).budget * whole.epoch_fraction
     if images is None:

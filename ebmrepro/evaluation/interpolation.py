@@ -59,7 +59,7 @@ def write(
     assert isinstance(model, GAN), "the command asks for a generator"
     real, _ = data.read(Path("data") / suite, settings.suite(suite).evaluate.split)
     if len(real) < 2 * rows:
-        raise UserError(f"--rows: found {rows}; {len(real)} images allow {len(real) // 2}")
+        raise UserError(f"rows: found {rows}; {len(real)} images allow {len(real) // 2}")
     x = images.from_uint8(real[: 2 * rows]).to(device.device())
     torch.manual_seed(draw)
     search = Search(steps, optim, model.z_within)

@@ -76,7 +76,9 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
         "suite": suite,
         "method": SYSTEM,
         "seed": seed,
-        "fingerprint": params.digest([suite, seed, asked.model_dump(), *_digests(train, test)]),
+        "fingerprint": params.digest(
+            [suite, seed, asked.model_dump(), *map(data.sha256, (train, test))]
+        ),
         **Measurement({**values}, protocol={SYSTEM: told}).document(),
     }
     out = layout.results(suite, SYSTEM, seed)
@@ -165,7 +167,3 @@ def _parts(pixels: Array, codes: Array) -> Iterator[tuple[Array, Array]]:
     for i in range(0, len(pixels), AT_A_TIME):
         rows = slice(i, i + AT_A_TIME)
         yield pixels[rows] / PIXELS, codes[rows]
-
-
-def _digests(*splits: Array) -> Iterator[str]:
-    yield from map(data.sha256, splits)

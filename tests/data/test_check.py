@@ -13,7 +13,7 @@ __all__ = ["no_network"]  # fixtures, used by name
 
 def test_a_folder_as_it_was_written_passes_the_check(tmp_path):
     data.prepare("digits", DIGITS, tmp_path / "digits")
-    report = check.check("digits", tmp_path / "digits")
+    report = check.check(tmp_path / "digits")
     assert report.counts == {"train": 1257, "validation": 180, "test": 360}
     assert report.shape == (1, 8, 8)
     assert report.agrees is None
@@ -22,7 +22,7 @@ def test_a_folder_as_it_was_written_passes_the_check(tmp_path):
 def test_holding_out_images_for_validation_does_not_move_the_error(tmp_path):
     data.prepare("a", DIGITS, tmp_path / "a")
     data.prepare("b", DIGITS.model_copy(update={"validation": 0}), tmp_path / "b")
-    a, b = (check.check(n, tmp_path / n).pca_error for n in ("a", "b"))
+    a, b = (check.check(tmp_path / n).pca_error for n in ("a", "b"))
     assert a == b
 
 
@@ -34,7 +34,7 @@ def test_a_flipped_bit_is_found(tmp_path, file):
     content[-1] ^= 0x80
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"{file}: found sha256 .*, expected "):
-        check.check("digits", tmp_path / "digits")
+        check.check(tmp_path / "digits")
 
 
 def test_a_shape_that_dataset_json_does_not_know_is_found(tmp_path):
@@ -42,7 +42,7 @@ def test_a_shape_that_dataset_json_does_not_know_is_found(tmp_path):
     path = tmp_path / "digits/test.npy"
     np.save(path, np.load(path).reshape(-1, 1, 4, 16))
     with pytest.raises(DataError, match=r"uint8 \(360, 1, 4, 16\) .* says uint8 \(360, 1, 8"):
-        check.check("digits", tmp_path / "digits")
+        check.check(tmp_path / "digits")
 
 
 def test_an_array_cut_short_is_named(tmp_path):
@@ -50,7 +50,7 @@ def test_an_array_cut_short_is_named(tmp_path):
     path = tmp_path / "digits/train.npy"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"train\.npy: not an array of NumPy: mmap length"):
-        check.check("digits", tmp_path / "digits")
+        check.check(tmp_path / "digits")
 
 
 def test_an_error_agrees_when_it_rounds_to_the_published_one():

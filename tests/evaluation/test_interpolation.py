@@ -141,7 +141,7 @@ def test_the_command_draws_three_kinds_of_rows_of_a_trained_generator(
     assert (tmp_path / "paths.png").read_bytes() == kept.read_bytes()
 
     rows = len(real) // 2 + 1
-    with pytest.raises(UserError, match=f"--rows: found {rows}; {len(real)} images allow"):
+    with pytest.raises(UserError, match=f"rows: found {rows}; {len(real)} images allow"):
         interpolation.write(tmp_path, ("digits", "began", 3), settings, rows, 3, 2, adam, 0)
     refused = CliRunner().invoke(app, ["interpolate", "digits", "dbn"])
     assert "no generator of 'dbn'; there are" in str(refused.exception)

@@ -23,7 +23,7 @@ def check_data(suite: Annotated[str, typer.Argument(help="A suite of params.yaml
     folder = Path("data") / suite
     if not folder.exists():
         data.prepare(suite, block.data, folder)
-    report = check(suite, folder)
+    report = check(folder)
     counts = ", ".join(f"{split} {n:,}" for split, n in report.counts.items())
     typer.echo(f"{suite}: {report.name}; {counts} images of {report.shape}; checksums agree")
     for remark in report.remarks:

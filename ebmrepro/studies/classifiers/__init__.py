@@ -15,7 +15,7 @@ equally near ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -71,7 +71,9 @@ def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:
         "suite": suite,
         "method": SYSTEM,
         "seed": seed,
-        "fingerprint": params.digest([*numbers, *_digests(train, test)]),
+        "fingerprint": params.digest(
+            [*numbers, *(data.sha256(images) for images, _ in (train, test))]
+        ),
         **Measurement({**values}, protocol={"classifiers": told}).document(),
     }
     out = layout.results(suite, SYSTEM, seed)
@@ -143,7 +145,3 @@ def _parted(split: Split, held_out: int, seed: int) -> tuple[Split, Split]:
 def _rows(split: Split) -> np.ndarray:
     """Images as rows of numbers in [0, 1], float32 (N, C H W)."""
     return split[0].reshape(len(split[0]), -1).astype(np.float32) / 255
-
-
-def _digests(*splits: Split) -> Iterator[str]:
-    yield from (data.sha256(images) for images, _ in splits)

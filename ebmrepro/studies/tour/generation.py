@@ -4,10 +4,10 @@ Denoising starts at a noisy image, completion at an image whose right half is un
 clamped), sampling at noise; each descends the energy. An auto-encoder can also project: its
 reconstruction is one step towards the data. A restricted Boltzmann machine can sample the unknown
 half given the known one. Descent does not know when to stop, for the lowest energy is not the best
-image; it is stopped at the step that is best on training images. An energy with a margin is flat or
-unlearnt away from the data and is no density: a descent from noise ends where the energy happens to
-be low. Beside them stands what mean and covariance alone achieve, without any energy, unless images
-are too large for a covariance.
+image; it is stopped at the step that is best on images held out, or else on training images. An
+energy with a margin is flat or unlearnt away from the data and is no density: a descent from noise
+ends where the energy happens to be low. Beside them stands what mean and covariance alone achieve,
+without any energy, unless images are too large for a covariance.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AT_A_TIME = 2**26  # pixels of training images that are held as numbers, 512 MiB
 @dataclass(frozen=True)
 class Task:
     """Images to be restored, (N, C, H, W) on the device: what they were, and what is given; the
-    same of training images, to choose the number of steps on.
+    same of others, to choose the number of steps on.
     """
 
     name: str
