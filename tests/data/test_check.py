@@ -54,9 +54,9 @@ def test_an_array_cut_short_is_named(tmp_path):
 
 
 def test_an_error_agrees_when_it_rounds_to_the_published_one():
-    report = check.Report("s", "S", (1, 2, 2), {}, 30, pca_error=13.8663, published=13.87)
+    report = check.Report("S", (1, 2, 2), {}, 30, pca_error=13.8663, published=13.87)
     assert report.agrees
-    assert not check.Report("s", "S", (1, 2, 2), {}, 30, 13.8751, 13.87).agrees
+    assert not check.Report("S", (1, 2, 2), {}, 30, 13.8751, 13.87).agrees
 
 
 def test_pca_reconstructs_images_of_its_own_rank():

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import distributed
@@ -169,9 +170,9 @@ def test_after_the_driver_was_killed_only_what_is_missing_runs(tmp_path: Path, n
 
 def test_a_worker_without_ebmrepro_reads_what_it_is_sent():
     """By value, with all of ours that it calls; `-I` and another folder keep the package away."""
-    with distributed.LocalCluster(
-        n_workers=0, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None
-    ) as cluster:
+    alone: Any = {"n_workers": 0, "processes": False, "dashboard_address": None}
+    cluster: Any = distributed.LocalCluster(protocol="tcp://", host="127.0.0.1", **alone)
+    with cluster:
         executors.Cluster(cluster.scheduler_address, None).client.close()
     sent = cloudpickle.dumps(executors.on_worker)
     read = (
