@@ -39,9 +39,11 @@ def stage_again(suite: str, stage: str, among: Sequence[str], seeds: Sequence[in
     return _experiment(suite, among, seeds, [f"{stage}@{suite}"])
 
 
-def anew(claim: Claim, suite: str, settings: Params) -> str:
-    """What would make a claim's numbers, by seeds that may decide it; empty where params.yaml has
-    no block of the suite for one of its systems."""
+def anew(claim: Claim, suite: str, settings: Params, there: carried.Seeds) -> str:
+    """What would make a claim's numbers where they lack, beside what is carried: DVC removes what
+    it makes again. Empty where params.yaml has no block of the suite for one of its systems, or
+    nothing lacks that a training would give.
+    """
     statistics = [test.statistic for test in claim.tests]
     names = dict.fromkeys([*form.systems(statistics), *form.tour_systems(statistics)])
     asked = settings.suites.get(suite)
@@ -49,16 +51,24 @@ def anew(claim: Claim, suite: str, settings: Params) -> str:
         return ""
     seen = claim.changed.seen.get(suite, []) if claim.changed else []
     seeds = [*islice((k for k in count() if k not in seen), claim.seeds[suite])]
-    found = [carried_again(suite, {name: seeds for name in form.systems(statistics)})]
+    lacking = {
+        name: sorted({*seeds, *there.get(name, [])})
+        for name in form.systems(statistics)
+        if not {*seeds} <= {*there.get(name, [])}
+    }
+    trained = [name for name in there if not carried.stage(name).trains]
+    among = [*dict.fromkeys([*trained, *names])]
     stages = form.stages(statistics)
-    found += [stage_again(suite, stage, list(names), seeds) for stage in stages]
+    found = [carried_again(suite, lacking)]
+    found += [stage_again(suite, stage, among, seeds) for stage in stages]
     return " && ".join(filter(None, found))
 
 
 def _has_block(name: str, suite: Suite) -> bool:
-    """A study has a key of the suite, of its own name or, of the grid, of the paper's less."""
-    if carried.stage(name).trains:
-        return getattr(suite, name.removeprefix("ebgan_"), None) is not None
+    """A study has a key of the suite, by the name of its stage."""
+    stage = carried.stage(name)
+    if stage.trains:
+        return getattr(suite, stage.name, None) is not None
     return name == "dbn" or name in suite.methods
 
 

@@ -132,7 +132,7 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
             )
             for t in claim.tests
         ]
-        to_run = commands.anew(claim, files.suite, files.settings)
+        to_run = commands.anew(claim, files.suite, files.settings, files.carried)
         return Judgement(files.suite, "not run here", reason, parts, to_run=to_run)
     files.used.clear()
     parts = verdict.judge(claim, files)
@@ -154,7 +154,9 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
             runs=[f"{n}-{k}" for n in names if not carried.stage(n).trains for k in files.seeds],
         )
     if all(part.verdict == "not run here" for part in parts):  # carried are other systems
-        return replace(judgement, to_run=commands.anew(claim, files.suite, files.settings))
+        return replace(
+            judgement, to_run=commands.anew(claim, files.suite, files.settings, files.carried)
+        )
     trained = {name: files.carried[name] for name in systems if name in files.carried}
     # Without `runs`: MLflow knows those of this machine, and these are of another.
     return replace(

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ebmrepro.claims import form, further, laws, wording
+from ebmrepro.claims import form, further, laws
 from ebmrepro.config import forms, params
 from ebmrepro.config.campaign import FURTHER
 from ebmrepro.config.documents import nearest
 from ebmrepro.config.params import Params
+from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.runs import carried, layout, results
 from ebmrepro.runs.results import Array
@@ -207,7 +208,7 @@ class Files:
             return []
         entries = [self._provenance.get((name, k)) for name in names for k in seeds]
         features = any(
-            wording.in_dbn(name) for _, key, name in form.names(statistic) if key == "measure"
+            catalogue.in_dbn(name) for _, key, name in form.names(statistic) if key == "measure"
         )
         return [further.in_words(seeds, [entry for entry in entries if entry], features)]
 
@@ -297,7 +298,7 @@ def _comparable(a: object, b: object, files: Files, seed: int) -> None:
     """Two measures in features of an extractor, which must be the same one."""
     match a, b:
         case form.Measure(of=one, measure=x), form.Measure(of=other, measure=y) if x == y:
-            if wording.in_dbn(x) and files.extractor(one, seed) != files.extractor(other, seed):
+            if catalogue.in_dbn(x) and files.extractor(one, seed) != files.extractor(other, seed):
                 raise Missing(f"{x} of {one} and of {other} is in features of different networks")
 
 

@@ -282,7 +282,7 @@ class _Judge:
     ) -> Mapping[str, tuple[str, int]]:
         """Of trainings that are ranked by a distance those in whose features the most are measured,
         and those that do not say: the distances of two networks have no common order."""
-        if not any(map(wording.in_dbn, (statistic.x, statistic.y))):
+        if not any(map(catalogue.in_dbn, (statistic.x, statistic.y))):
             return runs
         spaces, _ = _read(lambda run: self.files.extractor(*run), runs)
         counts = Counter(space for space in spaces.values() if space)

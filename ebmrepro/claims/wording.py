@@ -88,19 +88,14 @@ def estimate(
 def places(mean: float, low: float | None, high: float | None, *most: int) -> int:
     """Decimals: three figures of the mean or two of the interval's half-width, as is less."""
     found = [*most, *([decimals(mean, 3)] if mean else [])]
-    if low is not None and high is not None and low < high < math.inf:
+    if low is not None and high is not None and -math.inf < low < high < math.inf:
         found.append(decimals((high - low) / 2, 2))
     return min(found, default=0)
 
 
-def in_dbn(measure: str) -> bool:
-    """Whether the suite's DBN is what measures; those of two DBNs do not compare."""
-    return "_dbn" in measure or measure == "classes_covered"
-
-
-def hours(number: float) -> str:
+def hours(found: float) -> str:
     """`0.35`, `4.3`, `32,000`: two figures."""
-    return f"{float(f'{number:.2g}'):,g}"
+    return number(float(f"{found:.2g}"), decimals(found, 2))
 
 
 def images(error: float | None) -> str:

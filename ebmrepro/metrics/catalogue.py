@@ -108,6 +108,11 @@ def scale(name: str) -> Scale:
     return SCALES.get(describe(name).unit, "linear")
 
 
+def in_dbn(name: str) -> bool:
+    """Whether the suite's DBN is what measures; those of two DBNs do not compare."""
+    return "_dbn" in name or name == "classes_covered"
+
+
 def describe(name: str) -> Measure:
     """The measure of a name in metrics.json; KeyError with the nearest names if there is none."""
     if name in MEASURES and LAYER not in name:

@@ -110,9 +110,7 @@ def _trail(
         ("Numbers", [Link(name, f"../{name}") for name in judgement["files"]]),
         ("Figure", [Link(there[at], f"#{at}") for at in places[:1]]),
     ]
-    if judgement["command"]:
-        lines.append(("Command", [Link(judgement["command"])]))
-    lines.append(("To run it", [Link(judgement["to_run"])]))
+    lines += [("Command", [Link(judgement["command"])]), ("To run it", [Link(judgement["to_run"])])]
     if judgement["runs"]:
         runs = ", ".join(judgement["runs"])
         lines.append(("MLflow", [Link(f"ebmrepro ui, experiment ebmrepro/{suite}, runs {runs}")]))

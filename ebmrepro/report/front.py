@@ -37,6 +37,7 @@ from ebmrepro.report.figures import INK, MUTED
 from ebmrepro.report.gather import Suite
 from ebmrepro.report.sections import ran
 from ebmrepro.report.words import Words
+from ebmrepro.runs import carried
 
 WORDS = Words("front")
 FINDINGS = 5
@@ -118,7 +119,11 @@ def _trainings(document: Told, results: Sequence[str]) -> set[tuple[str, ...]]:
     """(suite, system, seed) whose files the judgements on these suites rest on."""
     files = (f for c in document["claims"] for j in c["judgements"] for f in j["files"])
     paths = (parts for f in files if len(parts := f.split("/")) == 5)
-    return {tuple(p[1:4]) for p in paths if p[1].removesuffix(FURTHER) in results}
+    return {
+        (suite, name, seed)
+        for _, suite, name, seed, _ in paths
+        if suite.removesuffix(FURTHER) in results and not carried.stage(name).trains
+    }
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -213,7 +213,7 @@ def _best(systems: Sequence[System], measure: str) -> System | None:
     """The system whose interval lies wholly on the better side of every other's, if one does; one
     that copies training images competes with none, nor do features of different DBNs."""
     better = catalogue.describe(measure).better
-    if wording.in_dbn(measure) and len(extractors(systems)) > 1:
+    if catalogue.in_dbn(measure) and len(extractors(systems)) > 1:
         return None
     spans: list[tuple[float, float, System]] = []
     for system in systems:

@@ -311,6 +311,7 @@ def test_numbers_in_claims_json_have_six_digits_wherever_they_are():
         (-5.0, None, math.inf, [-5.0] * 6, "−5.00, n = 6"),
         (5.0, -math.inf, math.inf, [5.0] * 6, "5.00 [−inf, inf], n = 6"),
         (0.0, 0.0, 0.0, [0.0] * 5, "0 [0, 0], n = 5"),
+        (1.0, -math.inf, 3.0, [1.0] * 6, "1.00 [−inf, 3.00], n = 6"),
         (0.0, -0.3, 0.3, [-0.3, 0.3] * 3, "0.00 [−0.30, 0.30], n = 6"),
     ],
 )  # fmt: skip
@@ -325,7 +326,9 @@ def test_seeds_stand_for_a_number_only_where_it_is_their_mean():
     assert wording.estimate(1.0, None, None, {"a-0": 3.0, "b-0": 4.0}, each=False) == "1.00, n = 2"
 
 
-@pytest.mark.parametrize(("found", "told"), [(0.347, "0.35"), (4.3, "4.3"), (31_700.0, "32,000")])
+@pytest.mark.parametrize(
+    ("found", "told"), [(0.347, "0.35"), (4.3, "4.3"), (31_700.0, "32,000"), (2e-5, "0.000020")]
+)
 def test_hours_have_two_figures_and_no_power_of_ten(found: float, told: str):
     assert wording.hours(found) == told
     assert f", {told} core-hours" in price.in_words(price.Price(5, 2, found))

@@ -62,7 +62,7 @@ def test_an_ablation_differs_from_its_method_in_one_number():
             allowed = {key.rpartition(".")[2] for key in differ} <= MORE.get(name, set())
             assert len(differ) == 1 or (differ and allowed), (title, name, differ)
             compared += 1
-    assert compared == 42
+    assert compared >= 42
 
 
 def test_methods_compared_at_one_configuration_differ_in_the_method_alone():

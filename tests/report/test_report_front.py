@@ -161,6 +161,7 @@ def drawn(panel: Panel) -> list[Any]:
 def test_a_training_counts_once_and_further_seeds_of_a_suite_do_too():
     files = ("digits/began/3/metrics.json", "digits/began/3/curves.csv", "mnist/dbn/0/metrics.json")
     more = ("digits__seeds/began/8/metrics.json", "digits/tour/metrics.json")
+    more = (*more, "digits/linear_codes/3/metrics.json")
     judged = [{"files": [f"results/{file}" for file in part]} for part in (files, files, more)]
     document = {"claims": [{"judgements": judged[:2]}, {"judgements": judged[2:]}]}
     assert len(front._trainings(document, ["digits"])) == 2
