@@ -319,7 +319,7 @@ class Judged(Open):
     verdict: str
     reason: str
     carried: str
-    to_run: str = ""
+    to_run: str
     files: list[str]  # that its numbers were read from
     parts: list[ClaimPart]
 
