@@ -102,6 +102,17 @@ def test_how_far_estimates_of_log_z_can_be_trusted_is_what_was_measured():
 @pytest.mark.parametrize(
     ("page", "said", "claim", "suite"),
     [
+        *(
+            ("docs/papers/ebgan.md", said, claim, "mnist")
+            for said, claim in (
+                ("comes to {0:.2f} times the margin", "ebgan-loss-is-margin"),
+                ("images to {0:.2f} and {1:.2f} times it", "ebgan-energies-within-margin"),
+                ("under* test images, by {0},", "ebgan-valley"),
+                ("Noise lies {1:.0f} above test images", "ebgan-valley"),
+                ("noise has {0:.2f} times the energy that", "fakes-regularise"),
+            )
+        ),
+        ("docs/papers/ebgan_pt.md", "of recall {0}.", "pt-diverse-images", "mnist"),
         ("docs/lecture.md", "MAGAN's end at {0} times EBGAN's", "magan-below-ebgan", "digits"),
         (
             "docs/papers/magan.md",
