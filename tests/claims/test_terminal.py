@@ -150,7 +150,7 @@ def test_the_cheapest_to_decide_comes_first_and_what_has_no_price_last():
 
     Hours  Seeds    Claim   Suite
  ──────────────────────────────────
- …    0.5  3 of 3   third   digits
+ …   0.50  3 of 3   third   digits
  ?    3.5  7 of 10  first   mnist
  ✗      –  –        second  mnist
 

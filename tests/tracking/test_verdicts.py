@@ -22,6 +22,7 @@ def claims(verdict: str) -> dict[str, Any]:
             "verdict": verdict,
             "reason": "",
             "carried": "",
+            "to_run": "",
             "files": [f"results/{suite}/{RUN.name}/0/metrics.json", "reports/claims.yaml"],
             "parts": [part],
         }
