@@ -63,8 +63,8 @@ def statistic(tree: object) -> str:
 
 def rule(rule: form.Rule, smallest: float | None = None) -> str:
     if isinstance(rule, form.Within) and rule.low == rule.high:
-        return f"{rule.low:g}"
-    text = WORDS["rules"][rule.kind].format(**rule.model_dump())
+        return _minus(f"{rule.low:g}")
+    text = _minus(WORDS["rules"][rule.kind].format(**rule.model_dump()))
     return text if smallest is None else f"{text} (smallest effect that matters: {smallest:g})"
 
 
@@ -118,7 +118,7 @@ def least(claim: form.Claim) -> str:
 def by_seed(values: Values) -> str:
     """`0: 0.012, 1: none`."""
     told = {seed: "none" if value is None else f"{value:g}" for seed, value in values.items()}
-    return ", ".join(f"{seed}: {value.replace('-', '−')}" for seed, value in told.items())
+    return ", ".join(f"{seed}: {_minus(value)}" for seed, value in told.items())
 
 
 def counted(verdicts: Mapping[str, int]) -> str:
@@ -136,10 +136,15 @@ def effect(size: float | None, unit: str) -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """With a real minus sign, and no minus before a zero."""
+    """No minus before a zero."""
     text = f"{value:,.{decimals}f}"
     if not float(text.replace(",", "")):
         text = text.removeprefix("-")
+    return _minus(text)
+
+
+def _minus(text: str) -> str:
+    """With real minus signs; for numbers, and for words that have no hyphen."""
     return text.replace("-", "−")
 
 
@@ -158,7 +163,7 @@ def _number(value: form.Published) -> str:
     """`5.62 Inception Score`; a share, which papers print in percent, both ways."""
     if value.unit.startswith(SHARE):
         return f"{value.value:g} ({100 * value.value:g} %) {value.unit.removeprefix(SHARE)}"
-    return f"{value.value:g} {value.unit}"
+    return f"{_minus(f'{value.value:g}')} {value.unit}"
 
 
 def protocols(statistic: object) -> list[str]:

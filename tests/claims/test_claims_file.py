@@ -37,6 +37,16 @@ def test_every_statistic_and_rule_of_the_shipped_claims_has_its_words():
             assert wording.rule(test.rule)
 
 
+def test_a_number_below_zero_has_a_minus_sign_and_no_hyphen():
+    told = [
+        words
+        for one in claims_file.load(SETTINGS, SHIPPED)
+        for words in (one.claim, wording.published(one), *(wording.rule(t.rule) for t in one.tests))
+    ]
+    assert any("−" in words for words in told)
+    assert not [words for words in told if re.search(r"(?<!\S)-\d", words)]
+
+
 def test_a_system_is_called_in_claims_what_it_is_called_in_tables_and_not_shouted():
     claims = claims_file.load(SETTINGS, SHIPPED)
     told = " ".join(wording.statistic(test.statistic) for one in claims for test in one.tests)
