@@ -70,8 +70,8 @@ def test_how_near_began_came_to_gamma_on_faces_is_what_was_reached():
             rows = list(csv.DictReader(file.read_text().splitlines()))
             last = rows[-len(rows) // 4 :]
             card = json.loads(file.with_name("training.json").read_text())
-            ratios = [float(row["energy/fake"]) / float(row["energy/real"]) for row in last]
-            reached.append(sum(ratios) / len(ratios) / card["params"]["hparams"]["gamma"])
+            fake, real = (sum(float(row[f"energy/{k}"]) for row in last) for k in ("fake", "real"))
+            reached.append(fake / real / card["params"]["hparams"]["gamma"])
         assert f"{min(reached):.2f} to {max(reached):.2f} {where}" in text, system
 
 

@@ -128,9 +128,11 @@ def _error(rho: float, n: int) -> float:
     return math.sqrt((1 + math.tanh(_z(rho, n)) ** 2 / 2) / (n - 3))
 
 
-def binomial(share: float, images: int) -> float:
-    """Standard error of a share of `images` that the draw of images alone gives."""
-    return math.sqrt(share * (1 - share) / images)
+def of_images(share: float, other: float, images: int) -> float:
+    """Standard error that the draw of images alone gives a share of them less another one, at
+    most: as if no image were in both.
+    """
+    return math.sqrt((share + other - (share - other) ** 2) / images)
 
 
 def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:

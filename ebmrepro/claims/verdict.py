@@ -61,7 +61,7 @@ class Part:
     fraction: float | None = (
         None  # the least part of their epochs in params.yaml that its trainings had
     )
-    images: float | None = None  # standard error that the draw of test images alone gives
+    images: float | None = None  # standard error by the draw of test images alone, at most
     needed: int | None = None  # seeds that would decide it four times in five
     protocol: Sequence[str] = ()
 
@@ -182,7 +182,7 @@ class _Judge:
         words |= {
             "scale": found.scale,
             **_effect(rule, known, scale),
-            "images": self._images(found.mean),
+            "images": self._images([int(s) for s, value in values.items() if value is not None]),
         }
         if found.by == "range":
             words["protocol"].append("Too few distinct values for an interval: their range.")
@@ -214,13 +214,16 @@ class _Judge:
             for side in (pair.a, pair.b)
         )
 
-    def _images(self, mean: float) -> float | None:
-        """What the number of test images leaves open, of a share of them."""
-        match self.test.statistic:
-            case form.Measure(measure=name) if _is_error(name):
-                images = self.files.settings.suites[self.files.suite].data.test
-                return statistics.binomial(mean, images)
-        return None
+    def _images(self, seeds: Sequence[int]) -> float | None:
+        """What the number of test images leaves open, of a share of them or a difference of two."""
+        pair = self.test.statistic
+        sides = [pair.a, pair.b] if isinstance(pair, form.Difference) else [pair]
+        if not all(isinstance(side, form.Measure) and _is_error(side.measure) for side in sides):
+            return None
+        of = [np.mean([measurements.scalar(s, self.files, seed) for seed in seeds]) for s in sides]
+        share, other = map(float, [*of, 0.0][:2])
+        images = self.files.settings.suites[self.files.suite].data.test
+        return statistics.of_images(share, other, images)
 
     def _every_epoch(self, statistic: form.EveryEpoch) -> Part:
         """A law for all epochs of all runs: one broken epoch refutes it, whatever others say."""

@@ -99,10 +99,10 @@ def hours(found: float) -> str:
 
 
 def images(error: float | None) -> str:
-    """The standard error that the draw of test images leaves, of a share."""
-    return (
-        "" if error is None else f"standard error by the test images alone {100 * error:.2g} points"
-    )
+    """The standard error that the draw of test images leaves, of a share or a difference of two."""
+    if error is None:
+        return ""
+    return f"standard error by the test images alone at most {100 * error:.2g} points"
 
 
 def least(claim: form.Claim) -> str:

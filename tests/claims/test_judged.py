@@ -203,6 +203,10 @@ def test_only_a_share_of_errors_has_the_error_of_a_draw_of_test_images(tmp_path:
     measure(tmp_path, "began", [0.1, 0.1, 0.1], "error_small")
     assert settings().suites["digits"].data.test == 80
     assert one(tmp_path, error).images == pytest.approx(math.sqrt(0.09 / 80))
+    measure(tmp_path, "began__gamma_05", [0.3, 0.3, 0.3], "error_small")
+    pair = {"kind": "difference", "a": error, "b": {**error, "of": "began__gamma_05"}}
+    # A tenth and three tenths wrong, no image by both: variance 0.4 - 0.2^2.
+    assert one(tmp_path, pair).images == pytest.approx(math.sqrt(0.36 / 80))
     measure(tmp_path, "began", [0.1, 0.1, 0.1], "precision_dbn")
     assert one(tmp_path, {**SCORE, "measure": "precision_dbn"}).images is None
 
@@ -345,7 +349,7 @@ def test_effects_in_words():
     assert wording.effect(0.257, "of tolerance") == "26 % of tolerance"
     assert wording.effect(1.234, "g") == "g = 1.2" and wording.effect(0.5, "ρ") == "ρ = 0.50"
     assert wording.effect(None, "g") == wording.effect(1.0, "") == ""
-    assert wording.images(0.0084) == "standard error by the test images alone 0.84 points"
+    assert wording.images(0.0084).endswith("test images alone at most 0.84 points")
     assert wording.images(None) == ""
 
 

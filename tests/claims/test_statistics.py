@@ -192,7 +192,7 @@ def test_the_interval_of_a_pooled_share_is_clopper_and_pearsons(hits: int, trial
 
 def test_the_error_of_a_share_of_few_images_is_large():
     """The digits' test set: 2.59 % of 360 images."""
-    assert statistics.binomial(0.0259, 360) == pytest.approx(0.0084, abs=1e-4)
+    assert statistics.of_images(0.0259, 0, 360) == pytest.approx(0.0084, abs=1e-4)
 
 
 def test_a_perfect_correlation_over_few_trainings_keeps_an_honest_interval():
