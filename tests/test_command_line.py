@@ -254,7 +254,7 @@ def test_every_setting_that_the_code_reads_is_checked():
     assert set(re.findall(r"\bEBMREPRO_[A-Z_]+\b", text)) <= set(environment.ALLOWED)
 
 
-def test_what_a_network_cannot_draw_and_what_cannot_be_mapped_are_one_line(
+def test_what_a_network_cannot_draw_or_a_machine_cannot_do_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ):
     import torch
@@ -273,6 +273,12 @@ def test_what_a_network_cannot_draw_and_what_cannot_be_mapped_are_one_line(
     assert (
         capsys.readouterr().err == "a.so: failed to map segment from a; is there memory for it?\n"
     )
+    with pytest.raises(SystemExit), ending.told():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
+    line = "CUDA out of memory. Tried to allocate 2 GiB; EBMREPRO_DEVICE=cpu leaves the GPU alone"
+    assert capsys.readouterr().err == f"{line}\n"
+    with pytest.raises(RuntimeError), ending.told():
+        raise RuntimeError("a mistake of ours")
 
 
 def test_a_device_that_is_not_here_is_named():

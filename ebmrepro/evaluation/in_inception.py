@@ -21,7 +21,7 @@ from ebmrepro.metrics import catalogue, fid, inception, measurement, statistics_
 from ebmrepro.metrics.features import Features
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.memorisation import Known
-from ebmrepro.networks import device, threads
+from ebmrepro.networks import device, precision, threads
 from ebmrepro.system import atomic, progress, reading
 from ebmrepro.system.errors import UserError
 
@@ -182,6 +182,7 @@ def _features(images: np.ndarray, weights: Path, label: str) -> Features:
     where = device.device()
     batch = inception.BATCH[where.type]
     show = partial(progress.follow, label=f"Inception features, {label}", unit="batches")
+    precision.multiply(None)  # of real images too, before which no model was read
     with threads.given():
         return inception.inception_features(images, weights, batch, str(where), follow=show)
 

@@ -21,7 +21,7 @@ import torch
 from ebmrepro.config import environment, params
 from ebmrepro.networks import device
 from ebmrepro.runs import run
-from ebmrepro.system import ending
+from ebmrepro.system import ending, memory
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.signals import Reason, Watch
 from ebmrepro.tracking import follower
@@ -112,5 +112,6 @@ def serve(link: socket.socket) -> None:
     places = environment.together(os.environ, where.type == "cuda")
     for stage, error in together(more, where, places):
         stage.end(error)
+        memory.collect()
         with contextlib.suppress(OSError):  # the server is gone, and so everybody is asked to stop
             link.send(b"\0")

@@ -30,6 +30,10 @@ def told() -> Iterator[None]:
         line, code = atomic.refused(error) or "", 2
         if not line:  # a mistake of ours
             raise
+    except RuntimeError as error:  # torch's: no memory on a GPU, a driver too old, a broken one
+        line, code = f"{errors.one_line(error)}; EBMREPRO_DEVICE=cpu leaves the GPU alone", 2
+        if not {"CUDA", "NVIDIA"} & {*line.split()}:
+            raise
     except ImportError as error:  # of a library that the loader cannot map
         line, code = f"{errors.one_line(error)}; is there memory for it?", 2
         if "failed to map segment" not in line:

@@ -67,12 +67,14 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def features(images, path, batch, device, follow):
         assert torch.get_num_threads() == threads.GIVEN
+        assert not torch.backends.cudnn.allow_tf32  # which torch allows by itself
         assert path == weights and batch == inception.BATCH[device]
         calls.append(len(images))
         assert list(follow([0, 1], 2)) == [0, 1]
         return extracted(images)
 
     monkeypatch.setenv("EBMREPRO_DEVICE", "cpu")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     monkeypatch.setattr(inception, "find_weights", lambda: (weights, None))
     monkeypatch.setattr(inception, "inception_features", features)
     monkeypatch.setattr(inception, "DIMENSIONS", DIMENSIONS)

@@ -1,7 +1,10 @@
 """What a sitting measures is measured on a CPU as well, where the figures mean nothing."""
 
+import gc
 import math
+import os
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ from ebmrepro.config import declarations, params
 from ebmrepro.pipeline.offload import parts, program
 from ebmrepro.pipeline.offload.measures import cases, ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, NO_TIME, Part, Told
+from ebmrepro.system import memory
 from ebmrepro.training.finite import NotFinite
+from ebmrepro.training.loop import Training
 
 SETTINGS = params.load(Path(__file__).parents[2] / "params.yaml")
 SMALLEST = {case.name: case for case in cases.smallest(SETTINGS)}
@@ -58,6 +63,65 @@ def test_a_wrong_number_is_seen_beside_float64(name: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(parity.Injected, "_drawn", off)
     assert not parity.compared(SMALLEST[name], "float32")["well"]
+
+
+def test_both_sides_have_the_batch_of_the_device_that_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.delenv("EBMREPRO_DEVICE")
+    monkeypatch.setattr(cases, "batch", lambda _: 4 if os.environ.get("EBMREPRO_DEVICE") else 6)
+    sizes, make = [], cases.training
+
+    def training(*args: Any, size: int, **more: Any) -> Any:
+        sizes.append(size)
+        return make(*args, size=size, **more)
+
+    monkeypatch.setattr(cases, "training", training)
+    assert parity.compared(SMALLEST["dbn"], "float32")["well"] and sizes == [6, 6]
+
+
+def test_steps_that_are_not_recorded_are_no_proof(monkeypatch: pytest.MonkeyPatch):
+    assert proofs.recorded(SMALLEST["dbn"])["well"]
+    steps = Training.steps
+
+    def telling(self: Training) -> Any:
+        if os.environ.get("EBMREPRO_GRAPHS") != "off":
+            print("without a graph, because ...")
+        return steps(self)
+
+    monkeypatch.setattr(Training, "steps", telling)
+    found = proofs.recorded(SMALLEST["dbn"])
+    assert not found["well"] and found["said"] == "without a graph, because ..."
+
+
+def test_an_ended_training_leaves_no_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch):
+    class Circle:
+        def __init__(self) -> None:
+            self.me = self
+
+    emptied: list[bool] = []
+    left = weakref.ref(Circle())
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(left() is None))
+    gc.disable()
+    try:
+        left = weakref.ref(Circle())
+        memory.collect()
+        assert left() is not None and not emptied  # no GPU is used
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        memory.collect()
+        assert emptied == [True]
+    finally:
+        gc.enable()
+
+
+def test_a_torch_without_products_in_bfloat16_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "version", {"torch": "2.7.1+cu126"}.__getitem__)
+    with pytest.raises(SystemExit):
+        program.main(".", ["--seconds", "1"])
+    assert capsys.readouterr().err == "torch: found 2.7.1+cu126; allowed is 2.8 or a later one\n"
 
 
 def test_adamax_is_the_papers_rule():

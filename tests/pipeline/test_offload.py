@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import trainings
 from packaging.requirements import Requirement
 
@@ -188,6 +189,30 @@ def test_one_of_those_that_take_turns_fails_or_is_put_aside_alone(
     assert len({tuple(each.items()) for each in kept}) == 1
     late = list(offloaded.train_together([broken, whole], 2, time.monotonic()))
     assert [told["how"] for _, told in late[2:]] == [NO_TIME, NO_TIME]
+
+
+def test_a_process_that_can_compute_no_more_leaves_the_others_to_processes_of_their_own(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    broken = RuntimeError("CUDA error: an illegal memory access")
+
+    def failing(more: Any, *_: object) -> Iterator[Any]:
+        more(True)
+        yield (0, True), broken
+
+    def wait(_: object) -> None:
+        raise broken
+
+    first, second = (Training("digits", name, 0) for name in NAMES)
+    how = {}
+    monkeypatch.setattr(offloaded, "together", failing)
+    monkeypatch.setattr(offloaded.device, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "synchronize", wait)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        for label, told in offloaded.train_together([first, second], 2, time.monotonic() + 100):
+            how[label] = told["how"]
+    assert how[first.label] == f"failed: RuntimeError: {broken}"
+    assert how[second.label] == offloaded.LOST
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def main(here: str, arguments: Sequence[str]) -> None:
     os.chdir(here)
     with ending.told():
         environment.check(os.environ)
+        if [*map(int, (found := version("torch")).split(".")[:2])] < [2, 8]:  # products of RBMs
+            raise UserError(f"torch: found {found}; allowed is 2.8 or a later one")
         Sitting(forms.Pack.read(Path(PACK)), out, began, asked.seconds).hold(asked.measure)
 
 

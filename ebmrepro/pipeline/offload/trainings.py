@@ -9,6 +9,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from ebmrepro import data
 from ebmrepro.config import forms, params
 from ebmrepro.config.params import Training
@@ -16,6 +18,7 @@ from ebmrepro.networks import device
 from ebmrepro.pipeline.offload.parts import DONE, LEAST, NO_TIME, Cell, Part, Told, in_words
 from ebmrepro.runs import identity, layout, models, run
 from ebmrepro.runs.checkpoints import Checkpoints
+from ebmrepro.system import memory
 from ebmrepro.system.reading import known
 from ebmrepro.system.signals import Watch
 from ebmrepro.training.together import Turns, together
@@ -127,13 +130,17 @@ def train_together(trainings: list[Training], places: int, deadline: float) -> I
         turns.add(waiting[0][0])
         return waiting[0], one(*waiting.popleft())
 
-    for (turn, to_the_end), error in together(more, device.device(), places):
+    where = device.device()
+    for (turn, to_the_end), error in together(more, where, places if where.type == "cuda" else 1):
         turns.remove(turn)
         now = told[trainings[turn]]
         now.how = DONE if error is None else in_words(error)
         if to_the_end and is_put_aside(now):
             waiting.append((turn, False))
         yield trainings[turn].label, asdict(now)
+        if error is not None and where.type == "cuda":
+            torch.cuda.synchronize(where)  # raises if this process can compute no more on its GPU
+        memory.collect()
     for turn in (turn for turn, to_the_end in waiting if to_the_end):
         yield trainings[turn].label, asdict(replace(told[trainings[turn]], how=NO_TIME))
 

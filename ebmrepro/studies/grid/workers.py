@@ -40,7 +40,7 @@ from ebmrepro.runs import fingerprints, identity, layout
 from ebmrepro.studies.grid import play
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
-from ebmrepro.system import atomic, machine, progress, reading
+from ebmrepro.system import atomic, machine, memory, progress, reading
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.reading import Damaged
 from ebmrepro.system.signals import Stopped, Watch
@@ -182,6 +182,7 @@ def take(asked: Work, todo: Sequence[Configuration], watch: Watch) -> None:
     for _, error in together(more, where, environment.together(os.environ, where.type == "cuda")):
         if error is not None:
             raise error
+        memory.collect()
 
 
 def kept(path: Path) -> Played | None:

@@ -21,6 +21,7 @@ from ebmrepro.pipeline.offload.parts import Cell
 from ebmrepro.runs import run
 from ebmrepro.system.errors import one_line
 from ebmrepro.training.batches import Batches
+from ebmrepro.training.graphs import BOTH, FIRST
 from ebmrepro.training.loop import Step, Training
 
 PRECISIONS: Mapping[str, Precision | None] = {"float32": None, "tf32": "tf32", "bf16": "bf16"}
@@ -28,6 +29,7 @@ EAGER = {"EBMREPRO_GRAPHS": "off"}  # one kernel at a time; else a GPU replays w
 CLASSES = 10
 DRY = 4  # images in a batch on a CPU, where these figures mean nothing
 BATCHES = 16  # in an epoch of noise
+WARM = FIRST + BOTH + 1  # steps, the last of which is one of a recording
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def wait() -> None:
 
 
 def seconds(run_once: Callable[[], object], least: float = 0.05) -> float:
-    """Of a call: the median of three blocks of as many as take `least` seconds, after two."""
+    """Of a call: the median of three blocks of as many as take `least` seconds, once it is warm."""
 
     def block(n: int) -> float:
         wait()
@@ -145,7 +147,7 @@ def seconds(run_once: Callable[[], object], least: float = 0.05) -> float:
         wait()
         return (time.perf_counter() - began) / n
 
-    block(1)
+    block(WARM)
     n = max(1, min(1000, round(least / max(block(1), 1e-6))))
     return sorted(block(n) for _ in range(3))[1]
 

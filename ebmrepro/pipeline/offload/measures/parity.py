@@ -72,10 +72,11 @@ def compared(case: Case, name: str) -> dict[str, Any]:
     """Relative differences after some steps: the largest of a term or loss, and of all weights'
     way from where they began.
     """
+    size = cases.batch(case)  # of the device that is looked at
     with patch.dict(os.environ, EAGER, EBMREPRO_DEVICE="cpu"):
-        start, exact, exact_terms = _stepped(case, "float32", cases.batch(case), exact=True)
+        start, exact, exact_terms = _stepped(case, "float32", size, exact=True)
     with patch.dict(os.environ, EAGER):
-        _, ours, terms = _stepped(case, name, cases.batch(case), exact=False)
+        _, ours, terms = _stepped(case, name, size, exact=False)
     of_terms = max(
         abs(terms[key] - value) / max(abs(value), SMALL) for key, value in exact_terms.items()
     )

@@ -18,6 +18,7 @@ from ebmrepro.networks import device, precision
 from ebmrepro.pipeline.offload.measures import cases, ceilings
 from ebmrepro.pipeline.offload.measures.cases import EAGER, PRECISIONS, Case
 from ebmrepro.pipeline.offload.parts import Cell
+from ebmrepro.system import memory
 from ebmrepro.training.loop import Training
 
 LARGE = 128  # pixels a side, from which only memory and one precision are looked at
@@ -55,12 +56,15 @@ def measured(case: Case, name: str, ceiling: float) -> dict[str, Any]:
     ways: Mapping[str, dict[str, str]] = {"eager": EAGER}
     if cases.is_gpu():
         ways = {**ways, "as trained": {}}
-    for epoch in sorted(epochs):
-        operations = products(counted, epoch)
+    operations = {epoch: products(counted, epoch) for epoch in sorted(epochs)}
+    del counted  # its memory is not that of the others
+    for epoch, count in operations.items():
         for way, settings in ways.items():
+            memory.collect()
             with patch.dict(os.environ, settings):
                 made = cases.training(case, PRECISIONS[name])
-                found[f"epoch {epoch}, {way}"] = step(made, epoch, operations, ceiling)
+                found[f"epoch {epoch}, {way}"] = step(made, epoch, count, ceiling)
+                del made
     return found
 
 
