@@ -49,13 +49,17 @@ def rows(
 
 
 def overview(document: Told, console: Console) -> None:
-    """The count of everything, then a line for each claim that was judged, with a mark by suite."""
+    """The count of everything, then a line for each claim that was judged, with a mark by suite;
+    checks that hold are no findings and are left out.
+    """
     summary(document, console)
     judged = [
         (claim, own)
         for claim in document["claims"]
         if (own := [j for j in claim["judgements"] if j["verdict"] != UNRUN])
     ]
+    kept = [claim for claim, own in judged if claim["check"] and all(map(_holds, own))]
+    judged = [(claim, own) for claim, own in judged if claim not in kept]
     suites = list(dict.fromkeys(j["suite"] for _, own in judged for j in own))
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for suite in suites:
@@ -73,9 +77,14 @@ def overview(document: Told, console: Console) -> None:
     console.print(shown)
     legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict != UNRUN)
     console.print(Text(f"{legend}. Here: on the first suite, of {', '.join(suites)}."))
-    unrun = len(document["claims"]) - len(judged)
+    unrun = len(document["claims"]) - len(judged) - len(kept)
     more = f"{unrun} more: --verdict '{UNRUN}'. " if unrun else ""
+    more += f"{len(kept)} checks that hold: --verdict holds. " if kept else ""
     console.print(Text(f"{more}Whole: ebmrepro claims ID, --suite, --paper."))
+
+
+def _holds(judgement: Told) -> bool:
+    return judgement["verdict"] == "holds"
 
 
 def table(found: Sequence[Any], console: Console) -> None:
