@@ -35,7 +35,7 @@ def claim(name: str, paper: str, *judgements: dict[str, Any], **more: Any) -> di
         **{"id": name, "paper": paper, "paper_title": f"{paper.upper()}: a title"},
         **{"claim": f"It is so, says {name}.", "published_in_words": "8.5", "source": "Table 1"},
         **{"certainty_in_words": "printed", "note": "", "least_in_words": "", "changed": None},
-        "judgements": [*judgements],
+        **{"check": False, "judgements": [*judgements]},
     }
     return {**told, **more}
 
@@ -89,6 +89,13 @@ di mn claim                          here
 Here: on the first suite, of digits, mnist.
 1 more: --verdict 'not run here'. Whole: ebmrepro claims ID, --suite, --paper."""
     )
+
+
+def test_checks_that_hold_are_counted_and_not_listed():
+    held = claim("held", "dbn", judgement("digits", "holds", "1"), check=True)
+    broken = claim("broken", "dbn", judgement("digits", "fails", "2"), check=True)
+    told = shown(terminal.overview, {"count": COUNT, "claims": [FIRST, held, broken]})
+    assert "✗     broken " in told and "held" not in told and "1 checks that hold: --v" in told
 
 
 def test_the_table_has_each_claim_under_its_paper_on_its_suites():
