@@ -37,6 +37,8 @@ environment: $(READY)  ## set up .venv (every target that needs it does so itsel
 
 $(READY): requirements.lock pyproject.toml $(if $(USABLE),,unusable)
 	$(if $(filter $(MINOR),$(SUPPORTED)),,$(error $(REFUSAL)))
+	@if [ -L .venv ]; then echo "$(CURDIR)/.venv: a link, whose folder would be emptied; allowed is a folder" \
+		"of its own: rm .venv" >&2; exit 2; fi
 	@made_with=$$(.venv/bin/python -m pip --version 2>/dev/null | sed 's/.*(python \(.*\))/\1/'); \
 	made_in=$$(cat .venv/ready-* 2>/dev/null); \
 	if [ ! -d .venv ]; then why="some 7 GB, once"; \

@@ -315,4 +315,4 @@ def tour(
     settings = params.load()
     from ebmrepro.pipeline import answers
 
-    answers.tour(suite or settings.run.suites[0], settings)
+    answers.tour(settings.run.suites[0] if suite is None else suite, settings)

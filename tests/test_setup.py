@@ -151,6 +151,17 @@ def test_a_plain_make_keeps_the_python_an_earlier_one_was_told(ready: Path, tmp_
     assert make(ready, first_on_path=tmp_path / "bin").returncode == 0
 
 
+def test_a_link_to_the_environment_of_another_folder_is_refused_and_left(
+    clone: Path, tmp_path: Path
+):
+    fake_python(tmp_path / "other/bin/python", "3.12.1")
+    fake_python(tmp_path / "bin/python3", "3.12.1")
+    (clone / ".venv").symlink_to(tmp_path / "other")
+    result = make(clone, first_on_path=tmp_path / "bin")
+    assert result.returncode == 2 and "rm .venv" in result.stderr.splitlines()[0]
+    assert (tmp_path / "other/bin/python").exists()
+
+
 def another_lock(clone: Path) -> None:
     os.utime(clone / "requirements.lock")
     os.utime(clone / ".venv/ready-3.12", (1, 1))

@@ -63,7 +63,10 @@ def overview(document: Told, console: Console) -> None:
     suites = list(dict.fromkeys(j["suite"] for _, own in judged for j in own))
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for suite in suites:
-        shown.add_column(suite[:2], min_width=2, no_wrap=True)
+        others = [other for other in suites if other != suite]
+        starts = (suite[:n] for n in range(2, len(suite)))
+        told = next((s for s in starts if not any(o.startswith(s) for o in others)), suite)
+        shown.add_column(told, min_width=2, no_wrap=True)
     shown.add_column("claim", min_width=WIDEST, max_width=WIDEST, no_wrap=True)
     shown.add_column("here", no_wrap=True)
     for paper in dict.fromkeys(claim["paper"] for claim, _ in judged):

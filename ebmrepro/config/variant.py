@@ -54,7 +54,7 @@ def write(
         raise ParamsError(f"{path}: {suite}.methods.{new}: a block of this name stands there")
 
     before = tree[suite]["dbn"] if method == "dbn" else methods[method]
-    methods[new] = changed(before, changes, f"{path}: {suite}.{method}")
+    methods[new] = changed(before, changes, f"{path}: {place_of(suite, method)}")
     block, column = _block(text, path, suite, method)
     for keys, value in map(_pair, changes):
         block = _replaced(block, keys, value)
@@ -75,12 +75,17 @@ def write(
     for edit in sorted(edits, reverse=True):
         text = _inserted(text, *edit)
     if parse(text, path) != tree:
-        raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
+        raise ParamsError(f"{path}: {place_of(suite, method)}: {UNUSUAL}")
     atomic.write(Path(path).resolve(), text)  # a link to it stays one
     told = f"{path}: {suite}.methods.{new} is written"
     if lists:
         return f"{told}, and listed under run.variants"
     return f"{told}; run it by -S 'run.suites=[{suite}]' -S 'run.variants=[{new}]'"
+
+
+def place_of(suite: str, system: str) -> str:
+    """The keys of its block."""
+    return f"{suite}.dbn" if system == "dbn" else f"{suite}.methods.{system}"
 
 
 def tried(changes: Sequence[str], path: str | Path = "params.yaml") -> Params:
@@ -99,7 +104,10 @@ def tried(changes: Sequence[str], path: str | Path = "params.yaml") -> Params:
 def changed(before: Mapping[str, Any], changes: Sequence[str], where: str) -> dict[str, Any]:
     """A block with other values, each a KEY=VALUE; ParamsError where nothing is another."""
     block = copy.deepcopy(dict(before))
-    for keys, value in map(_pair, changes):
+    pairs = [*map(_pair, changes)]
+    for keys, value in pairs:
+        if sum(other == keys for other, _ in pairs) > 1:
+            raise ParamsError(f"{where}.{'.'.join(keys)}: given more than once")
         _set(block, keys, parse(f"value: {value}", f"{'.'.join(keys)}={value}")["value"])
     if block == before:
         raise ParamsError(f"{where}: has these values already")
@@ -118,7 +126,7 @@ def _pair(change: str) -> tuple[list[str], str]:
     """The keys and the text of the value of KEY=VALUE."""
     said = re.fullmatch(r"([\w-]+(?:\.[\w-]+)*)=(\S.*)", change)
     if not said or not change.isprintable() or "#" in change:
-        raise ParamsError(f"{shown(change)}: should be KEY=VALUE, such as hparams.margin=5")
+        raise ParamsError(f"{shown(change)}: should be KEY=VALUE")
     return said[1].split("."), said[2]
 
 
@@ -138,7 +146,7 @@ def _block(text: str, path: Path, suite: str, method: str) -> tuple[str, int]:
     begin, end = key.start_mark, end_of(node).index
     first, line_end = begin.index - begin.column, _line_end(text, end)
     if text[first : begin.index].strip() or not re.fullmatch(r"\s*(#.*)?", text[end:line_end]):
-        raise ParamsError(f"{path}: {suite}.{method}: {UNUSUAL}")
+        raise ParamsError(f"{path}: {place_of(suite, method)}: {UNUSUAL}")
     return text[first:line_end], begin.column
 
 

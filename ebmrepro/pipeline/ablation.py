@@ -18,7 +18,7 @@ from ebmrepro.config import estimate
 from ebmrepro.config.documents import known, read_yaml
 from ebmrepro.config.params import OWN, check, digest
 from ebmrepro.config.training import base
-from ebmrepro.config.variant import changed
+from ebmrepro.config.variant import changed, place_of
 from ebmrepro.pipeline import before
 from ebmrepro.pipeline.outlook import Outlook, training
 from ebmrepro.pipeline.repro import DRIVER, attended, environment, warm
@@ -66,7 +66,7 @@ def plan(suite: str, system: str, changes: Sequence[str], path: Path = FILE) -> 
     methods = tree[suite]["methods"]
     known(system, ["dbn", *here.methods], f"{path}: {suite}.methods", "method")
     block = tree[suite]["dbn"] if system == "dbn" else methods[system]
-    block = changed(block, changes, f"{path}: {suite}.{system}")
+    block = changed(block, changes, f"{path}: {place_of(suite, system)}")
     check({**tree, suite: _with(tree[suite], system, block)}, path)  # a wrong key is named there
     variant = _name(system, changes, block, methods)
     methods[variant] = block

@@ -59,12 +59,12 @@ def findings(root: Path) -> None:
 def tour(name: str, settings: Params) -> None:
     """Print the answers of a suite's methods, asking them where the stage has not."""
     decision = settings.suite(name).tour.decision
-    run = settings.run.model_copy(update={"suites": [name]})
-    settings = settings.model_copy(update={"run": run})
     if not (Path("results") / name / "tour" / "metrics.json").exists():
         from ebmrepro.studies import tour as asked  # torch
 
         asked.write(name, settings)
+    run = settings.run.model_copy(update={"suites": [name]})
+    settings = settings.model_copy(update={"run": run})
     from ebmrepro.studies.tour import timing
 
     console = Console()

@@ -21,9 +21,12 @@ class Stopped(BaseException):
     `code` is what its process exits with, `way_on` what goes on from there, in words.
     """
 
-    def __init__(self, message: str, code: int, way_on: str = "`dvc repro` goes on from there"):
+    def __init__(self, message: str, code: int, way_on: str | None = None):
         super().__init__(message)
-        self.code, self.way_on = code, way_on
+        alone = os.environ.get("WORLD_SIZE", "1") == "1"  # ranks have checkpoints of their own
+        again = "`dvc repro`" if alone else "the same command with as many ranks"
+        self.code = code
+        self.way_on = f"{again} goes on from there" if way_on is None else way_on
 
 
 def stoppable() -> None:

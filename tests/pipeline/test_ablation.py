@@ -131,7 +131,10 @@ def test_names_are_short_and_of_letters_whatever_is_changed():
         ),
         ("digits dbn hparams.cd_setps=2", "digits.dbn.hparams.cd_setps: unknown .*'cd_steps'"),
         ("digits magan hparams.margin_moves=5", "magan.hparams.margin_moves: found 5; it should"),
-        ("digits magan hparams.margin_moves=true", "digits.magan: has these values already"),
+        (
+            "digits magan hparams.margin_moves=true",
+            "digits.methods.magan: has these values already",
+        ),
         ("digits magan margin", "'margin': should be KEY=VALUE"),
     ],
 )

@@ -177,7 +177,7 @@ def test_a_wrong_campaign_is_one_line(project: Path, campaign: object, place: st
         ("again/ebgna/0", "campaign.again.systems: no system 'ebgna'; there are ebgan, dbn"),
         ("again/ebgan/2", "campaign.again: seeds of ebgan: no seed '2'; there are 0, 1"),
         ("again/ebgan/0/1", "campaign.again: seeds of ebgan: no seed '0/1'; there are 0, 1"),
-        ("again", "campaign.again.systems: no system ''; there are ebgan, dbn"),
+        ("again/ebgan", "'again/ebgan': allowed is SUITE/SYSTEM/SEED"),
     ],
 )
 def test_a_training_that_is_not_of_the_list_is_told_what_is_at_its_first_wrong_name(
@@ -186,6 +186,14 @@ def test_a_training_that_is_not_of_the_list_is_told_what_is_at_its_first_wrong_n
     with pytest.raises(ParamsError) as caught:
         commands.campaign(one)
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_dry_campaign_of_one_training_is_of_that_alone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    commands.campaign("again/ebgan/1", dry=True)
+    first, *_ = lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("again ebgan seed 1 ") and len(lines) == 2
 
 
 def test_a_campaign_of_a_suite_that_dvc_trains_is_refused_when_it_is_to_begin(project: Path):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ebmrepro.config import documents, params
+from ebmrepro.config.documents import shown
 from ebmrepro.config.params import Params, Training
 from ebmrepro.system.errors import UserError
 from ebmrepro.system.signals import Watch
@@ -15,7 +16,8 @@ from ebmrepro.system.signals import Watch
 
 def campaign(
     one: Annotated[
-        str | None, typer.Argument(metavar="[SUITE/SYSTEM/SEED]", help="This one alone, here.")
+        str | None,
+        typer.Argument(metavar="[SUITE/SYSTEM/SEED]", help="This one alone, here, carried or not."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at once, of one thread each.")] = 2,
     dry: Annotated[bool, typer.Option("--dry", help="Say what there is, begin nothing.")] = False,
@@ -39,29 +41,32 @@ def campaign(
         )
     from ebmrepro.pipeline.campaign import drive, plan
 
+    chosen = None if one is None else _chosen(one, settings)
     if dry:
         there = plan.items(Path(), settings)
+        there = [item for item in there if chosen in (None, item.training)]
         for item in there:
             typer.echo(item.in_words.rstrip())
         typer.echo(plan.in_words(there, jobs))
-    elif one is not None:
-        _alone(one, settings, note, watch)
+    elif chosen is not None:
+        from ebmrepro.pipeline.campaign import item
+
+        for line in item.finish(chosen, settings, note, watch):
+            typer.echo(line)
     elif not drive.drive(settings, jobs, note, watch, typer.echo):
         raise typer.Exit(1)
 
 
-def _alone(one: str, settings: Params, note: str, watch: Watch) -> None:
+def _chosen(one: str, settings: Params) -> Training:
     from ebmrepro.pipeline.campaign import plan
 
-    suite, system, seed = [*one.split("/", 2), "", ""][:3]
+    if one.count("/") < 2:
+        raise UserError(f"{shown(one)}: allowed is SUITE/SYSTEM/SEED")
+    suite, system, seed = one.split("/", 2)
     where = "params.yaml: campaign"
     documents.known(suite, settings.campaign, where, "suite")
     listed: dict[str, dict[str, Training]] = {}
     for training in plan.trainings(suite, settings):
         listed.setdefault(training.name, {})[str(training.seed)] = training
     seeds = listed[documents.known(system, listed, f"{where}.{suite}.systems", "system")]
-    training = seeds[documents.known(seed, seeds, f"{where}.{suite}: seeds of {system}", "seed")]
-    from ebmrepro.pipeline.campaign import item
-
-    for line in item.finish(training, settings, note, watch):
-        typer.echo(line)
+    return seeds[documents.known(seed, seeds, f"{where}.{suite}: seeds of {system}", "seed")]

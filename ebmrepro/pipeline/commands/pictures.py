@@ -101,7 +101,9 @@ def _trained(settings: Params, suite: str, method: str, seed: int | None, out: P
     trained = Training(suite, method, settings.run.seeds[0] if seed is None else seed)
     weights = layout.folder(*trained) / "model.safetensors"
     if out.suffix.lower() != ".png" or not out.parent.is_dir():
-        raise errors.UserError(f"--out: found {str(out)!r}; allowed is FILE.png in a folder")
+        raise errors.UserError(
+            f"--out: found {str(out)!r}; allowed is FILE.png in a folder that is there"
+        )
     if not weights.exists():
         raise errors.UserError(f"{weights}: no such file; {settings.trains(trained)}")
     if not weights.with_name(beside := "model.sha256").exists():  # of an earlier version's training

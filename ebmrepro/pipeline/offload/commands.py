@@ -62,7 +62,7 @@ def pack_up(
     typer.echo(
         f"{out}: {pack.size(out) / pack.MEGABYTE:.1f} MB, "
         f"{counted(len(names), 'system')}, {counted(len(numbers), 'seed')}; "
-        "there: python run.py --seconds 540; then: ebmrepro offload take"
+        f"there: python run.py --seconds 540; then: ebmrepro offload take {out}"
     )
 
 
