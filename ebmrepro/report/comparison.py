@@ -20,7 +20,7 @@ from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import ENERGY_UNIT, Scale
 from ebmrepro.metrics.interval import Interval, fits, interval
 from ebmrepro.report import numbers, words
-from ebmrepro.report.gather import Difference, Run, Suite, System, measured
+from ebmrepro.report.gather import Difference, Run, Suite, System, differences, measured
 from ebmrepro.report.words import Words
 from ebmrepro.system.errors import UserError
 
@@ -111,8 +111,7 @@ class Comparison:
     def parameters(self) -> Sequence[Difference]:
         """Keys in which the trainings differ, the part of the epochs that was run among them."""
         a, b = ({**side.system.numbers, **_budget(side)} for side in (self.a, self.b))
-        keys = sorted({*a, *b})
-        return [Difference(key, a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
+        return differences(a, b)
 
     @cached_property
     def protocol(self) -> Sequence[Difference]:
