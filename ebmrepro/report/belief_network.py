@@ -67,9 +67,9 @@ def _filters(suite: Suite, system: System) -> Sequence[Block]:
     weights = pictures.filters(run.filters, suite.real.shape[1:], SHOWN)
     learnt, drawn = WORDS["filters"]["tiles"]
     sheet = [
-        (learnt, images.grid(weights, 8)),
-        (drawn, galleries.generated(system, SHOWN, 8)),
-        (f"Real ({suite.evaluate['split']})", galleries.real(suite, SHOWN, 8)),
+        (learnt, galleries.square(weights)),
+        (drawn, galleries.generated(system)),
+        (f"Real ({suite.evaluate['split']})", galleries.real(suite)),
     ]
     shown, tiles = min(SHOWN, run.filters.shape[1]), galleries.tiles(sheet)
     return WORDS.gallery("filters", tiles, sheet=sheet, shown=shown, seed=run.seed)

@@ -34,6 +34,7 @@ from ebmrepro.report.blocks import (
     slug,
 )
 from ebmrepro.report.figures import INK, MUTED
+from ebmrepro.report.galleries import FEW
 from ebmrepro.report.gather import Suite
 from ebmrepro.report.sections import ran
 from ebmrepro.report.words import Words
@@ -42,7 +43,6 @@ from ebmrepro.runs import carried
 WORDS = Words("front")
 FINDINGS = 5
 NAMED = 6  # systems in the first sentence, in the report's order
-SHOWN, ACROSS = 25, 5  # images of a sample sheet, and in a row of it
 NOT_RUN = "not run here"
 
 
@@ -288,10 +288,10 @@ def _samples(judged: Judged, suites: Sequence[Suite]) -> Sequence[Block]:
 def _sheet(told: Told, suite: Suite) -> Sequence[Block]:
     own = {s.name: s for s in suite.systems}
     systems = [own[name] for name in told["systems"] if name in own]
-    sheet = [("Real", galleries.real(suite, SHOWN, ACROSS))]
-    sheet += [(published.labelled(s), galleries.generated(s, SHOWN, ACROSS)) for s in systems]
+    sheet = [("Real", galleries.real(suite, FEW))]
+    sheet += [(published.labelled(s), galleries.generated(s, FEW)) for s in systems]
     at = f"front-{slug(suite.name)}"
-    facts = {"shown": SHOWN, "suite": _suite(suite.name)}
+    facts = {"shown": FEW, "suite": _suite(suite.name)}
     return WORDS.gallery("samples", galleries.tiles(sheet), at, sheet, **facts)
 
 
