@@ -21,12 +21,13 @@ from ebmrepro.metrics.catalogue import Scale
 
 WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("vocabulary.yaml"))
 SHAPE_ONLY = "shape only"  # of what a paper prints no number for
+NOT_RUN = "not run here"  # a verdict, and what is said of other results that are not there
 PAPERS: dict[str, str] = WORDS["papers"]
 TOPICS: dict[str, str] = WORDS["topics"]
 CERTAINTY: dict[str, str] = WORDS["certainty"]
 SUITES: list[str] = WORDS["suites"]
 COLUMNS: list[str] = WORDS["columns"]
-STAGE_SYSTEMS: dict[str, str] = WORDS["stage_systems"]
+STAGE_SYSTEMS: list[str] = WORDS["stage_systems"]
 MARKS: dict[str, str] = {verdict: mark for verdict, (mark, _) in WORDS["verdicts"].items()}
 
 Part = Literal["all", "second half", "last quarter"]  # of the epochs of a curve
@@ -383,14 +384,15 @@ def systems(statistic: object) -> list[str]:
     return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "of"))
 
 
+def trained(statistic: object) -> list[str]:
+    """These, and the systems whose answers on the tour it reads, each once."""
+    asked = (name for _, key, name in names(statistic) if key == "system")
+    return list(dict.fromkeys([*systems(statistic), *asked]))
+
+
 def stages(statistic: object) -> list[str]:
     """The documents that a statistic reads, each once."""
     return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
-
-
-def tour_systems(statistic: object) -> list[str]:
-    """The systems whose answers on the tour a statistic reads, each once."""
-    return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "system"))
 
 
 def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:

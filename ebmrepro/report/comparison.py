@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ebmrepro.claims.statistics import LEVEL, holm, p_value
+from ebmrepro.claims.statistics import ALPHA, holm, p_value
 from ebmrepro.config.training import base
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import ENERGY_UNIT, Scale
@@ -141,7 +141,7 @@ class Comparison:
     def surest(self) -> Sequence[Row]:
         """Rows that differ also after Holm's correction for all that were tested."""
         tested = sorted((row for row in self.rows if row.p is not None), key=lambda row: row.p or 0)
-        kept = tested[: holm([row.p or 0.0 for row in tested], (1 - LEVEL) / 2)]
+        kept = tested[: holm([row.p or 0.0 for row in tested], ALPHA)]
         return [row for row in kept if row.said not in ("", "the same")]
 
     @property

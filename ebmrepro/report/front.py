@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from ebmrepro.claims import wording
-from ebmrepro.claims.form import MARKS
+from ebmrepro.claims.form import MARKS, NOT_RUN
 from ebmrepro.config.campaign import FURTHER
 from ebmrepro.report import claims, figures, galleries, published, words
 from ebmrepro.report.blocks import (
@@ -43,7 +43,6 @@ from ebmrepro.runs import carried
 WORDS = Words("front")
 FINDINGS = 5
 NAMED = 6  # systems in the first sentence, in the report's order
-NOT_RUN = "not run here"
 
 
 class Judged(NamedTuple):
