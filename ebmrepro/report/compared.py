@@ -15,7 +15,7 @@ from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section,
 from ebmrepro.report.comparison import WORDS, Comparison, Row, title
 from ebmrepro.report.curves import ENERGIES
 from ebmrepro.report.figures import Line
-from ebmrepro.report.gather import Difference
+from ebmrepro.report.gather import SHOWN, Difference
 from ebmrepro.system import atomic
 
 FOLDER = Path("reports/comparisons")  # git ignores it
@@ -225,7 +225,7 @@ def _samples(found: Comparison, at: str) -> Iterator[Block]:
             for run in (pair[i] for pair in found.runs)
         ]
         yield from WORDS.gallery(
-            "samples", galleries.tiles(sheet), f"{at}-{letter}", side=letter, name=name
+            "samples", galleries.tiles(sheet), f"{at}-{letter}", side=letter, name=name, shown=SHOWN
         )
     real = galleries.tiles([(told["real"], galleries.real(found.a.suite))])
-    yield from WORDS.gallery("real", real, at)
+    yield from WORDS.gallery("real", real, at, shown=SHOWN)
