@@ -294,11 +294,10 @@ class Test(Strict):
 
     @check
     def _fits(self):
-        for key, fitting in (("smallest", ("above", "below")), ("ceiling", ("above", "below"))):
-            if getattr(self, key) is not None and self.rule.kind not in fitting:
+        for key in ("smallest", "ceiling"):
+            if getattr(self, key) is not None and not isinstance(self.rule, Above | Below):
                 raise ValueError(
-                    f"{key}: found beside a rule {self.rule.kind!r}; it belongs to "
-                    f"{' and '.join(fitting)}"
+                    f"{key}: found beside a rule {self.rule.kind!r}; it belongs to above and below"
                 )
         if self.ceiling is not None and not isinstance(self.statistic, Difference | Ratio):
             raise ValueError("ceiling: found for one number; it compares two, a and b")

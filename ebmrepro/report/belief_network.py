@@ -26,11 +26,12 @@ def blocks(suite: Suite) -> Sequence[Block]:
     shown: list[Block] = []
     if (system := _first(suite, "classifier")) is not None:
         colour = figures.colour(system.name)
+        columns = numbers.chosen([system], WORDS["numbers"]["measures"])
         shown += [
             *_filters(suite, system),
             *_fine_tuning(system, colour),
             *_gradients(system, colour),
-            *_table("numbers", suite, system),
+            *numbers.of_suite(WORDS.heading("numbers"), suite, columns),
             *_by_depth(suite),
         ]
     if (system := _first(suite, "starts")) is not None:
@@ -50,11 +51,6 @@ def blocks(suite: Suite) -> Sequence[Block]:
 def _first(suite: Suite, what: str) -> System | None:
     """The first system of the method that has it."""
     return next((s for s in suite.systems if s.base == WORDS["methods"][what]), None)
-
-
-def _table(key: str, suite: Suite, system: System) -> Sequence[Block]:
-    columns = numbers.chosen([system], WORDS[key]["measures"])
-    return numbers.of_suite(WORDS.heading(key), suite, columns)
 
 
 # Classifier ------------------------------------------------------------------------------------

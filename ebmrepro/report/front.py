@@ -62,8 +62,7 @@ class Judged(NamedTuple):
     def address(self, claim: Told, suite: str) -> str:
         """Where the claims' page has it: its row of this suite, or its first."""
         shown = {j["suite"]: i for i, j in enumerate(claims.shown(claim, self.run))}
-        judgement = {"suite": suite}
-        return f"#{claims.anchor(claim, shown.get(suite, 0), judgement)}"
+        return f"#{claims.anchor(claim, shown.get(suite, 0), suite)}"
 
 
 def section(suites: Sequence[Suite], document: Told, content: Sequence[Section]) -> Section:
@@ -219,10 +218,10 @@ def _forest(rows: Sequence[Held], ax: Axes) -> None:
         ax.plot(known, [y] * len(known), "o", **style)
         if len(known) >= wording.FEW and part["low"] is not None:
             ax.plot([part["low"] / paper, part["high"] / paper], [y, y], color=INK, linewidth=1.6)
-        ours = wording.estimate(part["mean"], None, None, part["values"]).partition(" ")[0]
+        ours = wording.number(part["mean"], wording.places(part["mean"], None, None))
         printed = f"{paper:g}".replace("-", "−")
         share = "" if part["fraction"] is None else f", {100 * part['fraction']:.3g} % of epochs"
-        numbers = f"paper {printed}, here {ours.rstrip(',')}, n = {len(known)}{share}"
+        numbers = f"paper {printed}, here {ours}, n = {len(known)}{share}"
         for text, at, colour, size in (
             (label, y - 0.56, INK, 9.5),
             (numbers, y - 0.27, MUTED, 8.5),
