@@ -108,7 +108,7 @@ def _subgrids(grids: Sequence[Grid]) -> Sequence[tuple[str, str, Array]]:
         (f"GAN: D {D}, G {G}, {-rate:g}", GAN, np.array(scores))
         for (D, G, rate), scores in sorted(found.items())
     ]
-    first = next(row for row in grids[0].rows if row["kind"] == EBGAN)  # as all of them
+    first = next(row for row in grids[0].rows if row["kind"] == EBGAN)  # as the paper's
     ebgans = f"EBGAN: {first['optimD']}, {first['lr']}", EBGAN, _scores(grids, EBGAN)
     return [ebgans, *gans]
 
