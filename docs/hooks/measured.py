@@ -12,6 +12,7 @@ from typing import Any
 
 from source import ROOT, MarkerError, escape
 
+from ebmrepro.claims.form import NOT_RUN
 from ebmrepro.claims.verdict import VERDICTS
 from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
@@ -23,7 +24,6 @@ from ebmrepro.runs import carried
 
 PICTURES = "assets/results"  # where the site has the pictures of results
 SETTINGS = ROOT / "params.yaml"  # of this checkout, whatever results are looked at
-NOT_RUN = "not run here"
 
 
 def result(suite: str, names: Sequence[str], measures: Sequence[str]) -> str:

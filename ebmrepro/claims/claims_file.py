@@ -74,8 +74,8 @@ def _check(claim: Claim, settings: Params, where: str) -> None:
             )
         if isinstance(rule := test.rule, form.Within) and rule.low > rule.high:
             raise ParamsError(f"{place}.rule: found low {rule.low} above high {rule.high}")
-        trained = form.systems(test.statistic) or form.tour_systems(test.statistic)
-        if trained and not (claim.least or claim.check or test.deterministic):
+        decidable = claim.least or claim.check or test.deterministic
+        if form.trained(test.statistic) and not decidable:
             raise ParamsError(
                 f"{where}least: this key is missing; a claim about trained models says from which "
                 "part of its epochs in params.yaml it may be decided, {fraction: 0.5}, or from how "

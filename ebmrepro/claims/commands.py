@@ -45,7 +45,7 @@ def anew(claim: Claim, suite: str, settings: Params, there: carried.Seeds) -> st
     nothing lacks that a training would give.
     """
     statistics = [test.statistic for test in claim.tests]
-    names = dict.fromkeys([*form.systems(statistics), *form.tour_systems(statistics)])
+    names = form.trained(statistics)
     asked = settings.suites.get(suite)
     if asked is None or not all(_has_block(name, asked) for name in names):
         return ""

@@ -21,12 +21,13 @@ from ebmrepro.metrics.catalogue import Scale
 
 WORDS: dict[str, Any] = read_yaml(Path(__file__).with_name("vocabulary.yaml"))
 SHAPE_ONLY = "shape only"  # of what a paper prints no number for
+NOT_RUN = "not run here"  # a verdict, and what is said of other results that are not there
 PAPERS: dict[str, str] = WORDS["papers"]
 TOPICS: dict[str, str] = WORDS["topics"]
 CERTAINTY: dict[str, str] = WORDS["certainty"]
 SUITES: list[str] = WORDS["suites"]
 COLUMNS: list[str] = WORDS["columns"]
-STAGE_SYSTEMS: dict[str, str] = WORDS["stage_systems"]
+STAGE_SYSTEMS: list[str] = WORDS["stage_systems"]
 MARKS: dict[str, str] = {verdict: mark for verdict, (mark, _) in WORDS["verdicts"].items()}
 
 Part = Literal["all", "second half", "last quarter"]  # of the epochs of a curve
@@ -293,11 +294,10 @@ class Test(Strict):
 
     @check
     def _fits(self):
-        for key, fitting in (("smallest", ("above", "below")), ("ceiling", ("above", "below"))):
-            if getattr(self, key) is not None and self.rule.kind not in fitting:
+        for key in ("smallest", "ceiling"):
+            if getattr(self, key) is not None and not isinstance(self.rule, Above | Below):
                 raise ValueError(
-                    f"{key}: found beside a rule {self.rule.kind!r}; it belongs to "
-                    f"{' and '.join(fitting)}"
+                    f"{key}: found beside a rule {self.rule.kind!r}; it belongs to above and below"
                 )
         if self.ceiling is not None and not isinstance(self.statistic, Difference | Ratio):
             raise ValueError("ceiling: found for one number; it compares two, a and b")
@@ -383,14 +383,15 @@ def systems(statistic: object) -> list[str]:
     return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "of"))
 
 
+def trained(statistic: object) -> list[str]:
+    """These, and the systems whose answers on the tour it reads, each once."""
+    asked = (name for _, key, name in names(statistic) if key == "system")
+    return list(dict.fromkeys([*systems(statistic), *asked]))
+
+
 def stages(statistic: object) -> list[str]:
     """The documents that a statistic reads, each once."""
     return list(dict.fromkeys(s.stage for _, s in parts(statistic) if isinstance(s, Document)))
-
-
-def tour_systems(statistic: object) -> list[str]:
-    """The systems whose answers on the tour a statistic reads, each once."""
-    return list(dict.fromkeys(name for _, key, name in names(statistic) if key == "system"))
 
 
 def parts(statistic: object, place: str = "") -> Iterator[tuple[str, Strict]]:

@@ -10,14 +10,13 @@ from typing import Any
 from ebmrepro.claims import commands, form, measurements, price, statistics, verdict, wording
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.price import Price
-from ebmrepro.claims.statistics import LEVEL
+from ebmrepro.claims.statistics import ALPHA, LEVEL
 from ebmrepro.claims.verdict import VERDICTS, Part, Verdict
 from ebmrepro.config.params import Params
 from ebmrepro.runs import carried
 from ebmrepro.system import atomic
 
 SCHEMA = 2
-ALPHA = (1 - LEVEL) / 2  # of one side
 DIGITS = 6  # significant ones in claims.json
 
 
@@ -147,7 +146,7 @@ def _judge(claim: Claim, files: measurements.Files) -> Judgement:
         price=price.price(claim, parts, files),
     )
     if run:
-        names = dict.fromkeys([*systems, *form.tour_systems(statistics)])
+        names = form.trained(statistics)
         return replace(
             judgement,
             command=commands.again(files.suite, systems, stages, files.seeds),

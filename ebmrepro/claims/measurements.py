@@ -99,7 +99,7 @@ class Files:
         if self.suite != "fundamentals":
             if not self.carried and form.stages(statistic):  # a stage measures the run's seeds
                 return self.seeds
-            return self.seeds_among([*form.systems(statistic), *form.tour_systems(statistic)])
+            return self.seeds_among(form.trained(statistic))
         try:
             _, measured = self._document("fundamentals")
         except Missing:

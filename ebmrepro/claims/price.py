@@ -9,6 +9,7 @@ from ebmrepro.claims import form, wording
 from ebmrepro.claims.form import Claim
 from ebmrepro.claims.measurements import Files, Missing
 from ebmrepro.claims.verdict import OPEN, Part, speaks
+from ebmrepro.runs.carried import counted
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def price(claim: Claim, parts: Sequence[Part], files: Files) -> Price | None:
         return None
     opened = [part for part in parts if part.verdict in OPEN]
     statistics = [test.statistic for test in claim.tests]
-    names = list(dict.fromkeys([*form.systems(statistics), *form.tour_systems(statistics)]))
+    names = form.trained(statistics)
     if not names:
         return None
     if any(part.needed is None and part.n > 1 for part in opened):
@@ -51,9 +52,7 @@ def in_words(found: Price | None) -> str:
     if found.seeds is None or found.more is None:
         return "no number of seeds would tell"
     hours = "" if found.hours is None else f", {wording.hours(found.hours)} core-hours"
-    return (
-        f"{found.more} more {'seed' if found.more == 1 else 'seeds'}{hours}, {found.seeds} in all"
-    )
+    return f"{counted(found.more, 'more seed')}{hours}, {found.seeds} in all"
 
 
 def _hours(name: str, claim: Claim, files: Files, *, whole: bool) -> float | None:

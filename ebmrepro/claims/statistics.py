@@ -12,8 +12,9 @@ from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import TRANSFORMS, fits
 
 LEVEL = 0.95
+ALPHA = (1 - LEVEL) / 2  # of one side
+NORMAL = float(special.ndtri(1 - ALPHA))
 POWER = 0.8
-NORMAL = 1.959964  # of two sides, at LEVEL
 MOST_SEEDS = 10_000
 
 
@@ -137,9 +138,8 @@ def of_images(share: float, other: float, images: int) -> float:
 
 def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
     """95 % interval of a share from independent trials (Clopper and Pearson, 1934)."""
-    tail = (1 - LEVEL) / 2
-    low = special.betaincinv(hits, trials - hits + 1, tail) if hits else 0
-    high = special.betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1
+    low = special.betaincinv(hits, trials - hits + 1, ALPHA) if hits else 0
+    high = special.betaincinv(hits + 1, trials - hits, 1 - ALPHA) if hits < trials else 1
     return float(low), float(high)
 
 
@@ -156,13 +156,12 @@ def seeds_of_trials_needed(share: float, each: float, edge: float) -> int | None
     in five, if the share is as seen; None where no number up to MOST_SEEDS would."""
     if share < edge:
         share, edge = 1 - share, 1 - edge
-    tail = (1 - LEVEL) / 2
 
     def power(seeds: int) -> float:
         trials = round(seeds * each)
-        # The fewest hits that clear it: P(so many | edge) is at most the tail.
+        # The fewest hits that clear it: P(so many | edge) is at most ALPHA.
         hits = np.arange(trials + 1)
-        clears = special.bdtrc(hits - 1, trials, edge) <= tail
+        clears = special.bdtrc(hits - 1, trials, edge) <= ALPHA
         fewest = int(clears.argmax()) if clears.any() else trials + 1
         return float(special.bdtrc(fewest - 1, trials, share)) if fewest <= trials else 0.0
 

@@ -14,12 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ebmrepro.claims import wording
-from ebmrepro.claims.form import MARKS, WORDS
+from ebmrepro.claims.form import MARKS, NOT_RUN, WORDS
 
 Told = Mapping[str, Any]  # a claim or a judgement of claims.json
 
 COLOURS = {verdict: colour for verdict, (_, colour) in WORDS["verdicts"].items()}
-UNRUN = "not run here"
 WIDEST = 30  # letters of an id in the overview
 
 
@@ -56,7 +55,7 @@ def overview(document: Told, console: Console) -> None:
     judged = [
         (claim, own)
         for claim in document["claims"]
-        if (own := [j for j in claim["judgements"] if j["verdict"] != UNRUN])
+        if (own := [j for j in claim["judgements"] if j["verdict"] != NOT_RUN])
     ]
     kept = [claim for claim, own in judged if claim["check"] and all(map(_holds, own))]
     judged = [(claim, own) for claim, own in judged if claim not in kept]
@@ -78,10 +77,10 @@ def overview(document: Told, console: Console) -> None:
                 here = Text(next(filter(None, estimates), ""))
                 shown.add_row(*(marks.get(s, "") for s in suites), Text(claim["id"]), here)
     console.print(shown)
-    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict != UNRUN)
+    legend = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items() if verdict != NOT_RUN)
     console.print(Text(f"{legend}. Here: on the first suite, of {', '.join(suites)}."))
     unrun = len(document["claims"]) - len(judged) - len(kept)
-    more = f"{unrun} more: --verdict '{UNRUN}'. " if unrun else ""
+    more = f"{unrun} more: --verdict '{NOT_RUN}'. " if unrun else ""
     more += f"{len(kept)} checks that hold: --verdict holds. " if kept else ""
     console.print(Text(f"{more}Whole: ebmrepro claims ID, --suite, --paper."))
 

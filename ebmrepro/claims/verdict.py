@@ -1,11 +1,12 @@
 """From numbers over seeds to a verdict.
 
-The interval is that of `statistics`, over training seeds, at 95 %. A rule holds if the whole
-interval is on its side, fails if the whole interval is on the other, and is undecided where the
-interval straddles. A difference that is wholly smaller than what matters has no material effect;
-two systems that are both as good as can be are at ceiling. One seed decides nothing, unless the
-statistic is deterministic; a seed without a number makes the claim undecided, because what is
-missing need not be like what is there; a training shorter than the claim asks for decides not yet.
+The interval is Student's over training seeds at 95 % (`metrics.interval`), or one of `statistics`.
+A rule holds if the whole interval is on its side, fails if the whole interval is on the other, and
+is undecided where the interval straddles. A difference that is wholly smaller than what matters has
+no material effect; two systems that are both as good as can be are at ceiling. One seed decides
+nothing, unless the statistic is deterministic; a seed without a number makes the claim undecided,
+because what is missing need not be like what is there; a training shorter than the claim asks for
+decides not yet.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from ebmrepro.claims.measurements import Absent, Files, Missing
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
+from ebmrepro.runs.carried import counted
 
 Verdict = Literal[
     "holds", "fails", "no material effect", "at ceiling", "undecided", "not yet", "not run here"
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-DECIDED, OPEN = VERDICTS[:4], VERDICTS[4:6]
+OPEN = VERDICTS[4:6]
 # Of the parts of a claim, the one that speaks for it: one that fails is enough.
 SPEAKS: tuple[Verdict, ...] = (
     *("fails", "not run here", "not yet", "undecided"),
@@ -58,9 +60,7 @@ class Part:
     effect: float | None = None
     effect_is: str = ""  # in what units
     p: float | None = None  # of one side, at the rule's nearest edge
-    fraction: float | None = (
-        None  # the least part of their epochs in params.yaml that its trainings had
-    )
+    fraction: float | None = None  # least part of the epochs in params.yaml that were trained
     images: float | None = None  # standard error by the draw of test images alone, at most
     needed: int | None = None  # seeds that would decide it four times in five
     protocol: Sequence[str] = ()
@@ -271,7 +271,7 @@ class _Judge:
             return Part(verdict="undecided", reason=str(why), **words)
         words |= {"mean": rho, "effect": rho, "effect_is": "ρ", "scale": "atanh"}
         if len(known) < 4:
-            return Part(verdict="undecided", reason=_too_few(len(known), 4, "trainings"), **words)
+            return Part(verdict="undecided", reason=_too_few(len(known), 4, "training"), **words)
         edge = self._nearest(rho)
         words["low"], words["high"] = statistics.rank_interval(rho, len(known))
         words["p"] = statistics.rank_p(rho, len(known), edge)
@@ -341,8 +341,8 @@ class _Judge:
 
     def _trained(self) -> tuple[float | None, int | None]:
         """The least part of the budget, and the fewest steps, among the trainings behind it."""
-        names = form.systems(self.test.statistic) + form.tour_systems(self.test.statistic)
-        runs = [(name, seed) for name in names for seed in self._seeds().values()]
+        names, seeds = form.trained(self.test.statistic), self._seeds().values()
+        runs = [(name, seed) for name in names for seed in seeds]
         told, _ = _read(lambda run: self.files.trained(*run), {f"{n}-{s}": (n, s) for n, s in runs})
         known = [run for run in told.values() if run]
         fractions = [fraction for fraction, _ in known if fraction is not None]
@@ -400,8 +400,8 @@ def _effect(rule: form.Rule, values: Sequence[float], scale: Scale) -> dict[str,
     return {}
 
 
-def _too_few(found: int, needed: int, of: str = "seeds") -> str:
-    return f"{found} {of if found != 1 else of.rstrip('s')}, {needed} are needed"
+def _too_few(found: int, needed: int, of: str = "seed") -> str:
+    return f"{counted(found, of)}, {needed} are needed"
 
 
 def _why(reasons: Mapping[str, str], seeds: bool = False) -> str:

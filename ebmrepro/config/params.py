@@ -41,6 +41,8 @@ from ebmrepro.config.validation import validate
 
 NEEDED = ("run", "fundamentals")  # blocks at the top of params.yaml
 OWN = (*NEEDED, "campaign")  # which may be there; all others are suites
+# Blocks that a suite may have -> the list of `run` that names the suites whose block is run.
+STUDIES = {"grid": "grids", "classifiers": "classifiers", "linear_codes": "linear_codes"}
 
 
 class Suite(Strict):
@@ -239,8 +241,7 @@ def _check_run(params: Params, path: Path) -> None:
                         f"{path}: run.{key}: found {name!r}; run.methods takes names of methods, "
                         "run.variants names of the form <method>__<variant>"
                     )
-    studies = {"grids": "grid", "classifiers": "classifiers", "linear_codes": "linear_codes"}
-    for listed, key in studies.items():
+    for key, listed in STUDIES.items():
         for suite in getattr(run, listed):
             params._part(suite, key, f"{path}: run.{listed}")
     for suite in run.classifiers:

@@ -26,11 +26,12 @@ def blocks(suite: Suite) -> Sequence[Block]:
     shown: list[Block] = []
     if (system := _first(suite, "classifier")) is not None:
         colour = figures.colour(system.name)
+        columns = numbers.chosen([system], WORDS["numbers"]["measures"])
         shown += [
             *_filters(suite, system),
             *_fine_tuning(system, colour),
             *_gradients(system, colour),
-            *_table("numbers", suite, system),
+            *numbers.of_suite(WORDS.heading("numbers"), suite, columns),
             *_by_depth(suite),
         ]
     if (system := _first(suite, "starts")) is not None:
@@ -52,11 +53,6 @@ def _first(suite: Suite, what: str) -> System | None:
     return next((s for s in suite.systems if s.base == WORDS["methods"][what]), None)
 
 
-def _table(key: str, suite: Suite, system: System) -> Sequence[Block]:
-    columns = numbers.chosen([system], WORDS[key]["measures"])
-    return numbers.of_suite(WORDS.heading(key), suite, columns)
-
-
 # Classifier ------------------------------------------------------------------------------------
 
 
@@ -67,9 +63,9 @@ def _filters(suite: Suite, system: System) -> Sequence[Block]:
     weights = pictures.filters(run.filters, suite.real.shape[1:], SHOWN)
     learnt, drawn = WORDS["filters"]["tiles"]
     sheet = [
-        (learnt, images.grid(weights, 8)),
-        (drawn, galleries.generated(system, SHOWN, 8)),
-        (f"Real ({suite.evaluate['split']})", galleries.real(suite, SHOWN, 8)),
+        (learnt, galleries.square(weights)),
+        (drawn, galleries.generated(system)),
+        (f"Real ({suite.evaluate['split']})", galleries.real(suite)),
     ]
     shown, tiles = min(SHOWN, run.filters.shape[1]), galleries.tiles(sheet)
     return WORDS.gallery("filters", tiles, sheet=sheet, shown=shown, seed=run.seed)

@@ -65,9 +65,9 @@ def shown(claim: Told, suites: Sequence[str]) -> Sequence[Told]:
     return [{**first, "suite": names, "parts": parts}]
 
 
-def anchor(claim: Told, index: int, judgement: Told) -> str:
+def anchor(claim: Told, index: int, suite: str) -> str:
     """The first row of a claim has the claim's own address."""
-    return f"claim-{claim['id']}" + (f"-{slug(judgement['suite'])}" if index else "")
+    return f"claim-{claim['id']}" + (f"-{slug(suite)}" if index else "")
 
 
 def where(judgement: Told) -> str:
@@ -81,10 +81,10 @@ def source(claim: Told) -> str:
 
 def _rows(claim: Told, suites: Sequence[str], there: Mapping[str, str]) -> Sequence[Judged]:
     return [
-        Judged(anchor(claim, i, j), claim, j, source(claim), _trail(claim, j, there), link)
+        Judged(at, claim, j, source(claim), _trail(claim, j, there), link)
         for i, j in enumerate(shown(claim, suites))
-        for at in [f"{slug(j['suite'])}-provenance"]
-        for link in [Link("carried", f"#{at}" if at in there else "")]
+        for at, made in [(anchor(claim, i, j["suite"]), f"{slug(j['suite'])}-provenance")]
+        for link in [Link("carried", f"#{made}" if made in there else "")]
     ]
 
 

@@ -10,19 +10,17 @@ from pathlib import Path
 
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import Interval
-from ebmrepro.networks import images
 from ebmrepro.report import curves, figures, galleries, numbers, page, words
 from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text
 from ebmrepro.report.comparison import WORDS, Comparison, Row, title
 from ebmrepro.report.curves import ENERGIES
 from ebmrepro.report.figures import Line
-from ebmrepro.report.gather import Difference
+from ebmrepro.report.gather import SHOWN, Difference
 from ebmrepro.system import atomic
 
 FOLDER = Path("reports/comparisons")  # git ignores it
 A, B = figures.PALETTE[2], figures.PALETTE[4]  # blue and vermilion, whatever the systems are
 GENERATED = figures.DASHES[0]
-TILES = 64
 LONGEST = 120  # letters of a file's name
 
 
@@ -220,14 +218,14 @@ def _lines(found: Comparison, column: str) -> list[Line]:
 
 def _samples(found: Comparison, at: str) -> Iterator[Block]:
     """A row of A and a row of B, so that a seed stands over itself; then real images."""
-    told, side = WORDS["samples"], int(TILES**0.5)
+    told = WORDS["samples"]
     for i, (letter, name) in enumerate(zip("AB", names(found), strict=True)):
-        sheet = []
-        for run in (pair[i] for pair in found.runs):
-            grid = None if run.generated is None else images.grid(run.generated[:TILES], side)
-            sheet.append((told["tile"].format(side=letter, seed=run.seed), grid))
+        sheet = [
+            (told["tile"].format(side=letter, seed=run.seed), galleries.square(run.generated))
+            for run in (pair[i] for pair in found.runs)
+        ]
         yield from WORDS.gallery(
-            "samples", galleries.tiles(sheet), f"{at}-{letter}", side=letter, name=name
+            "samples", galleries.tiles(sheet), f"{at}-{letter}", side=letter, name=name, shown=SHOWN
         )
-    real = galleries.tiles([(told["real"], galleries.real(found.a.suite, TILES, side))])
-    yield from WORDS.gallery("real", real, at)
+    real = galleries.tiles([(told["real"], galleries.real(found.a.suite))])
+    yield from WORDS.gallery("real", real, at, shown=SHOWN)

@@ -14,13 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ebmrepro.claims.statistics import LEVEL, holm, p_value
+from ebmrepro.claims.statistics import ALPHA, holm, p_value
 from ebmrepro.config.training import base
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import ENERGY_UNIT, Scale
 from ebmrepro.metrics.interval import Interval, fits, interval
 from ebmrepro.report import numbers, words
-from ebmrepro.report.gather import Difference, Run, Suite, System, measured
+from ebmrepro.report.gather import Difference, Run, Suite, System, differences, measured
 from ebmrepro.report.words import Words
 from ebmrepro.system.errors import UserError
 
@@ -111,8 +111,7 @@ class Comparison:
     def parameters(self) -> Sequence[Difference]:
         """Keys in which the trainings differ, the part of the epochs that was run among them."""
         a, b = ({**side.system.numbers, **_budget(side)} for side in (self.a, self.b))
-        keys = sorted({*a, *b})
-        return [Difference(key, a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
+        return differences(a, b)
 
     @cached_property
     def protocol(self) -> Sequence[Difference]:
@@ -142,7 +141,7 @@ class Comparison:
     def surest(self) -> Sequence[Row]:
         """Rows that differ also after Holm's correction for all that were tested."""
         tested = sorted((row for row in self.rows if row.p is not None), key=lambda row: row.p or 0)
-        kept = tested[: holm([row.p or 0.0 for row in tested], (1 - LEVEL) / 2)]
+        kept = tested[: holm([row.p or 0.0 for row in tested], ALPHA)]
         return [row for row in kept if row.said not in ("", "the same")]
 
     @property

@@ -10,8 +10,6 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 
-from ebmrepro.metrics import catalogue
-from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.report import figures, numbers, words
 from ebmrepro.report.blocks import Block, Column, Figure, Panel
 from ebmrepro.report.figures import INK, MUTED, Line
@@ -174,8 +172,7 @@ def _sweep(family: Sequence[System], key: str, colour: str) -> Sequence[Block]:
         ]
         if len(points) > 1:
             heading, equal = numbers.column(measure), told["held"].get(leaf) == measure
-            scale = catalogue.scale(measure)
-            draw = partial(_swept, points, colour, words.symbol(key), heading, equal, scale)
+            draw = partial(_swept, points, colour, words.symbol(key), heading, equal)
             panels.append(Panel(heading.title, draw, left=0.9))
     expected = _expected("sweep", [leaf])
     facts = {"method": words.system(method), "symbol": words.symbol(key), "expected": expected}
@@ -184,15 +181,9 @@ def _sweep(family: Sequence[System], key: str, colour: str) -> Sequence[Block]:
 
 
 def _swept(
-    points: figures.Points,
-    colour: str,
-    symbol: str,
-    heading: Column,
-    equal: bool,
-    scale: Scale,
-    ax: Axes,
+    points: figures.Points, colour: str, symbol: str, heading: Column, equal: bool, ax: Axes
 ) -> None:
-    figures.series(ax, points, colour, heading.title, scale)
+    figures.series(ax, points, colour, heading.title, heading.scale)
     if equal:
         ends = [points[0][0], points[-1][0]]
         ax.plot(ends, ends, color=MUTED, linestyle=(0, (1, 2)))

@@ -20,6 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from ebmrepro.claims.form import NOT_RUN
 from ebmrepro.config.training import base
 from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
@@ -27,9 +28,13 @@ from ebmrepro.report.blocks import Panel
 from ebmrepro.report.words import NAMES
 from ebmrepro.runs.results import Array
 
-INK = "#1c2024"
-MUTED = "#7a828b"
-RULE = "#dfe3e7"
+STYLE: dict[Any, Any] = dict(
+    matplotlib.rc_params_from_file(
+        Path(__file__).with_name("figures.mplstyle"), use_default_template=False
+    )
+)
+INK, MUTED, RULE = (STYLE[key] for key in ("text.color", "axes.edgecolor", "grid.color"))
+(FONT,) = STYLE["font.family"]
 PALETTE, IN_THE_DARK = zip(*NAMES["palette"].values(), strict=True)
 DASHES = (  # of variants; a method's line is whole
     (0, (4, 1.5)),
@@ -38,6 +43,7 @@ DASHES = (  # of variants; a method's line is whole
     (0, (6, 1.2, 1, 1.2, 1, 1.2)),
     (0, (3, 1, 1, 1, 1, 1)),
 )
+DOTTED: dict[str, Any] = {"color": MUTED, "linestyle": (0, (1, 2)), "linewidth": 1.3}
 
 WIDTH = 4.2  # inches, of a panel
 RIGHT, TOP, BOTTOM = 0.12, 0.32, 0.5  # inches, of a panel's margins: laying out by hand is fast
@@ -46,12 +52,6 @@ TILE = 1.8  # inches, of a picture on a sheet
 BINS = 40  # of a histogram
 MANY = 4  # lines; a legend of more, or of a logarithmic axis, has room of its own above them
 ROOM = 0.14  # of the height of the lines, for each row of such a legend
-FONT = "DejaVu Sans"
-STYLE: dict[Any, Any] = dict(
-    matplotlib.rc_params_from_file(
-        Path(__file__).with_name("figures.mplstyle"), use_default_template=False
-    )
-)
 
 
 def colour(name: str) -> str:
@@ -110,7 +110,7 @@ def sheet(rows: Sequence[Sequence[tuple[str, Array | None]]], salt: str) -> dict
                 ax.set_axis_off()
                 ax.set_title(title, fontsize=10 if len(title) < 16 else 8)
                 if pixels is None:
-                    ax.text(0.5, 0.5, "not run here", ha="center", color=MUTED)
+                    ax.text(0.5, 0.5, NOT_RUN, ha="center", color=MUTED)
                 else:
                     picture(ax, pixels)
         return _save(canvas)
@@ -231,16 +231,16 @@ def starts(colour: str, pretrained: Sequence[Array], scratch: Sequence[Array]) -
     return from_first(*ways)
 
 
-def key(lines: Sequence[tuple[str, str, Any]], columns: int = 2) -> Panel:
+def key(lines: Sequence[tuple[str, str, Any]]) -> Panel:
     """What lines of several panels stand for, (label, colour, dash), in a panel of its own."""
 
     def draw(ax: Axes) -> None:
         for label, colour, dash in lines:
             ax.plot([], [], color=colour, linestyle=dash, label=label)
         ax.set_axis_off()
-        ax.legend(loc="upper left", ncols=columns, borderaxespad=0)
+        ax.legend(loc="upper left", ncols=2, borderaxespad=0)
 
-    return Panel("", draw, TOP + BOTTOM + 0.2 * -(-len(lines) // columns), left=0.2)
+    return Panel("", draw, TOP + BOTTOM + 0.2 * -(-len(lines) // 2), left=0.2)
 
 
 def picture(ax: Axes, pixels: Array, **where: Any) -> None:
@@ -250,7 +250,7 @@ def picture(ax: Axes, pixels: Array, **where: Any) -> None:
 
 def level(ax: Axes, value: float, label: str) -> None:
     """A dotted line that a curve is held against."""
-    ax.axhline(value, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3, label=label)
+    ax.axhline(value, label=label, **DOTTED)
 
 
 def finish(ax: Axes, x: str, y: str, *, legend: bool = True, log: bool = False) -> None:
@@ -345,7 +345,7 @@ def dots(
 
     def row(ax: Axes, i: int, at: int) -> None:
         for place in floors if i == 0 else []:
-            ax.axvline(place, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
+            ax.axvline(place, **DOTTED)
         (_, colour, seeds), found = rows[i], intervals[i]
         if found.low is not None and found.high is not None:
             span = [max(found.low, low), found.high]

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from ebmrepro.claims import wording
-from ebmrepro.claims.form import MARKS
+from ebmrepro.claims.form import MARKS, NOT_RUN
 from ebmrepro.config.campaign import FURTHER
 from ebmrepro.report import claims, figures, galleries, published, words
 from ebmrepro.report.blocks import (
@@ -34,6 +34,7 @@ from ebmrepro.report.blocks import (
     slug,
 )
 from ebmrepro.report.figures import INK, MUTED
+from ebmrepro.report.galleries import FEW
 from ebmrepro.report.gather import Suite
 from ebmrepro.report.sections import ran
 from ebmrepro.report.words import Words
@@ -42,8 +43,6 @@ from ebmrepro.runs import carried
 WORDS = Words("front")
 FINDINGS = 5
 NAMED = 6  # systems in the first sentence, in the report's order
-SHOWN, ACROSS = 25, 5  # images of a sample sheet, and in a row of it
-NOT_RUN = "not run here"
 
 
 class Judged(NamedTuple):
@@ -63,8 +62,7 @@ class Judged(NamedTuple):
     def address(self, claim: Told, suite: str) -> str:
         """Where the claims' page has it: its row of this suite, or its first."""
         shown = {j["suite"]: i for i, j in enumerate(claims.shown(claim, self.run))}
-        judgement = {"suite": suite}
-        return f"#{claims.anchor(claim, shown.get(suite, 0), judgement)}"
+        return f"#{claims.anchor(claim, shown.get(suite, 0), suite)}"
 
 
 def section(suites: Sequence[Suite], document: Told, content: Sequence[Section]) -> Section:
@@ -220,10 +218,10 @@ def _forest(rows: Sequence[Held], ax: Axes) -> None:
         ax.plot(known, [y] * len(known), "o", **style)
         if len(known) >= wording.FEW and part["low"] is not None:
             ax.plot([part["low"] / paper, part["high"] / paper], [y, y], color=INK, linewidth=1.6)
-        ours = wording.estimate(part["mean"], None, None, part["values"]).partition(" ")[0]
+        ours = wording.number(part["mean"], wording.places(part["mean"], None, None))
         printed = f"{paper:g}".replace("-", "−")
         share = "" if part["fraction"] is None else f", {100 * part['fraction']:.3g} % of epochs"
-        numbers = f"paper {printed}, here {ours.rstrip(',')}, n = {len(known)}{share}"
+        numbers = f"paper {printed}, here {ours}, n = {len(known)}{share}"
         for text, at, colour, size in (
             (label, y - 0.56, INK, 9.5),
             (numbers, y - 0.27, MUTED, 8.5),
@@ -288,10 +286,10 @@ def _samples(judged: Judged, suites: Sequence[Suite]) -> Sequence[Block]:
 def _sheet(told: Told, suite: Suite) -> Sequence[Block]:
     own = {s.name: s for s in suite.systems}
     systems = [own[name] for name in told["systems"] if name in own]
-    sheet = [("Real", galleries.real(suite, SHOWN, ACROSS))]
-    sheet += [(published.labelled(s), galleries.generated(s, SHOWN, ACROSS)) for s in systems]
+    sheet = [("Real", galleries.real(suite, FEW))]
+    sheet += [(published.labelled(s), galleries.generated(s, FEW)) for s in systems]
     at = f"front-{slug(suite.name)}"
-    facts = {"shown": SHOWN, "suite": _suite(suite.name)}
+    facts = {"shown": FEW, "suite": _suite(suite.name)}
     return WORDS.gallery("samples", galleries.tiles(sheet), at, sheet, **facts)
 
 

@@ -67,6 +67,15 @@ class Difference(NamedTuple):
     variant: object
 
 
+def differences(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> list[Difference]:
+    """Every key in which two flat blocks differ, sorted."""
+    return [
+        Difference(key, theirs.get(key), own.get(key))
+        for key in sorted({*theirs, *own})
+        if theirs.get(key) != own.get(key)
+    ]
+
+
 @dataclass(frozen=True)
 class System:
     """A method or a variant of one in one suite, with its runs by seed."""
@@ -283,14 +292,10 @@ def _systems(
     found = []
     for name in sorted(runs, key=lambda name: methods.index(base(name))):
         own, theirs = numbers[name], numbers.get(base(name), numbers[name])
-        differences = [
-            Difference(key, theirs.get(key), own.get(key))
-            for key in sorted({*theirs, *own})
-            if theirs.get(key) != own.get(key)
-            and key != "epoch_fraction"  # how much was run of the same training
-        ]
-        title = words.system(name, [(d.key, d.variant) for d in differences])
-        found.append(System(name, title, base(name), own, differences, runs[name]))
+        # Without how much was run of the same training.
+        changed = [d for d in differences(theirs, own) if d.key != "epoch_fraction"]
+        title = words.system(name, [(d.key, d.variant) for d in changed])
+        found.append(System(name, title, base(name), own, changed, runs[name]))
     return found
 
 

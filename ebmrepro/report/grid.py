@@ -13,13 +13,13 @@ from ebmrepro.claims import commands
 from ebmrepro.metrics.separation import auroc
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Command, Panel, Section, Tile, slug
-from ebmrepro.report.figures import INK, MUTED
+from ebmrepro.report.figures import DOTTED, INK
 from ebmrepro.report.gather import Array, Grid, Suite
 from ebmrepro.report.words import Words
 
 WORDS = Words("grid")
 TITLES: dict[str, str] = WORDS["kinds"]
-GAN, EBGAN, EBGAN_PT = TITLES
+GAN, EBGAN, _ = TITLES
 COLOURS = dict(zip(TITLES, map(figures.colour, ("dcgan", "ebgan", "ebgan_pt")), strict=True))
 DEPTHS = {depth["title"]: depth.get("layers", math.inf) for depth in WORDS["depths"]}
 BINS = 20
@@ -108,7 +108,9 @@ def _subgrids(grids: Sequence[Grid]) -> Sequence[tuple[str, str, Array]]:
         (f"GAN: D {D}, G {G}, {-rate:g}", GAN, np.array(scores))
         for (D, G, rate), scores in sorted(found.items())
     ]
-    return [("EBGAN: adam, 0.001", EBGAN, _scores(grids, EBGAN)), *gans]
+    first = next(row for row in grids[0].rows if row["kind"] == EBGAN)  # as the paper's
+    ebgans = f"EBGAN: {first['optimD']}, {first['lr']}", EBGAN, _scores(grids, EBGAN)
+    return [ebgans, *gans]
 
 
 def _draw_rows(ax: Axes, rows: Sequence[tuple[str, str, Array]]) -> None:
@@ -233,7 +235,7 @@ def _draw_margins(ax: Axes, grids: Sequence[Grid], *, energies: bool) -> None:
             style = {"markersize": 4, "color": colour, "alpha": 0.85}
             ax.plot(m, _column(grid, key), "o-", label=label if first else "", **style)
         if energies and first:
-            ax.plot(m, m, color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3, label="the margin")
+            ax.plot(m, m, label="the margin", **DOTTED)
     figures.finish(ax, "margin m", "energy" if energies else "I'", legend=energies)
     ax.set_xscale("log", base=2)
     m = _column(grids[0], "margin")

@@ -27,7 +27,7 @@ def section(
     for part in WORDS["parts"]:
         topic = part["topic"]
         items = [
-            (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement)}"))
+            (judgement["verdict"], Link(text, f"#{claims.anchor(claim, i, judgement['suite'])}"))
             for claim in judged
             if claim["topic"] == topic
             for i, judgement in enumerate(claims.shown(claim, suites))

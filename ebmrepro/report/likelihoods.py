@@ -22,16 +22,13 @@ WORDS = Words("likelihoods")
 
 def section(suites: Sequence[Suite]) -> Sequence[Section]:
     """One section for each suite whose RBMs were measured."""
+    method = WORDS["method"]
     return [
         _of(suite, systems)
         for suite in suites
         # A result whose training.json is gone does not say how wide its layers are.
-        if (systems := [s for s in _rbms(suite) if s.measured and s.numbers])
+        if (systems := [s for s in suite.systems if s.base == method and s.measured and s.numbers])
     ]
-
-
-def _rbms(suite: Suite) -> Sequence[System]:
-    return [system for system in suite.systems if system.base == WORDS["method"]]
 
 
 def _of(suite: Suite, systems: Sequence[System]) -> Section:
@@ -122,9 +119,9 @@ def _interval_of_ais(system: System, name: str) -> str:
     """The ends of AIS's interval, each the mean over seeds; an end no seed may lack."""
     ends = []
     for end in ("low", "high"):
-        values = [run.value(f"{name}_{end}") for run in system.measured]
-        known = [value for value in values if value is not None]
-        ends.append(_nats(sum(known) / len(known)) if len(known) == len(values) else "no end")
+        known = system.values(f"{name}_{end}")
+        whole = len(known) == len(system.measured)
+        ends.append(_nats(sum(known) / len(known)) if whole else "no end")
     return f"[{ends[0]}, {ends[1]}]"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ebmrepro.claims import wording
+from ebmrepro.claims.form import NOT_RUN
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.flags import COPIES
@@ -13,7 +14,6 @@ from ebmrepro.report.blocks import Cell, Column, Table
 from ebmrepro.report.gather import Suite, System
 from ebmrepro.system.errors import UserError
 
-NOT_RUN = "not run here"
 NOT_MEASURED = "not measured"
 NOT_APPLICABLE = "–"
 SMALLEST = 1e-4  # that is printed without a power of ten

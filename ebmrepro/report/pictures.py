@@ -63,12 +63,9 @@ def labelled(
 def paths(pixels: Array, heading: str, rows: int, between: int) -> Array:
     """A grid of `evaluation.interpolation.write`, `rows` of each of three kinds, with labels."""
     kinds = ("to mirror image", "to other image", "between draws")
-    columns = ["real", "G(z)", *[""] * (between - 2), "G(z)", "real"]
-    if between == 1:
-        columns = ["real", "G(z)", "real"]
     return labelled(
         pixels,
         f"{heading}; between draws, all are G(z)",
         [f"{kind} {i + 1}" for kind in kinds for i in range(rows)],
-        columns,
+        ["real", "G(z)", *[""] * (between - 2), "G(z)", "real"],
     )

@@ -78,7 +78,10 @@ def section(found: Found | None) -> Section:
         return Section(SLUG, WORDS["title"], [WORDS.text("absent")])
     parts = WORDS.sections(
         SLUG,
-        surfaces=[WORDS.text("surfaces"), *(_gallery(found, name) for name in film.TITLES)],
+        surfaces=[
+            WORDS.text("surfaces", wall=f"{found.asked.domain.wall:g}"),
+            *(_gallery(found, name) for name in film.TITLES),
+        ],
         training=_training(found),
         likelihood=WORDS.table("likelihood", _likelihood(found), SLUG),
         ratio=_ratio(found),
@@ -194,7 +197,7 @@ def _sampling(found: Found) -> Sequence[Block]:
     panels += [panel for density in film.TITLES for panel in _distances(found, density)]
     return [
         *_film(found, "sliding"),
-        *WORDS.figure("paths", paths, SLUG),
+        *WORDS.figure("paths", paths, SLUG, lowest=LEVELS[0], highest=LEVELS[-1]),
         *WORDS.figure("samplers", panels, SLUG, bins=found.asked.sampling.bins),
         *_steps(found),
     ]
@@ -279,9 +282,8 @@ def _evaluations(found: Found, ax: Axes) -> None:
     last, k = found.dimensions[-1], found.values(f"points_per_axis_d{found.dimensions[-1]}@grid")[0]
     beyond = np.arange(last, 2 * last + 1)
     ax.plot(found.dimensions, counts["grid"], "o-", color=PALETTE[4], markersize=4.5, label="grid")
-    dashes = (0, (1.2, 1.2))
-    label = f"grid, extrapolated: {k:.0f}^d"
-    ax.plot(beyond, k ** beyond.astype(float), color=PALETTE[4], linestyle=dashes, label=label)
+    line = {"color": PALETTE[4], "linestyle": figures.DASHES[1]}
+    ax.plot(beyond, k ** beyond.astype(float), label=f"grid, extrapolated: {k:.0f}^d", **line)
     ax.plot(found.dimensions, counts["ais"], "s-", color=PALETTE[5], markersize=4.5, label="AIS")
     figures.finish(ax, "dimension d", "evaluations of E", log=True)
     powers = range(0, 1 + int(np.log10(k) * 2 * last), 2)

@@ -124,13 +124,14 @@ def _overview(suites: Sequence[Suite]) -> Picture:
     for suite in suites:
         if suite.carried and suite.name not in WORDS["overview"]["carried"]:
             continue
-        row = [("Real", galleries.real(suite, 25, 5))]
+        row = [("Real", galleries.real(suite, galleries.FEW))]
         own = {system.name: system for system in suite.generators}
         for name, title in columns.items():
-            drawn = galleries.generated(own[name], 25, 5) if name in own else None
+            drawn = galleries.generated(own[name], galleries.FEW) if name in own else None
             row.append((published.labelled(own[name]) if name in own else title, drawn))
         rows.append(row)
-    return Picture(*WORDS.heading("overview"), figures.sheet(rows, "o")["png"])
+    heading = WORDS.heading("overview", shown=galleries.FEW)
+    return Picture(*heading, figures.sheet(rows, "o")["png"])
 
 
 def _classifier_note(suite: Suite) -> Sequence[Block]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ebmrepro.metrics import catalogue
 from ebmrepro.networks import images
 from ebmrepro.report import (
     belief_network,
@@ -39,7 +38,7 @@ MEASURES = Words("measures")
 
 def of_suite(suite: Suite, judged: Sequence[Told] = ()) -> Section:
     """All there is of one suite; `judged` are the claims, for the numbers that papers print."""
-    top = slug(suite.name) or "suite"
+    top = slug(suite.name)
     tried = _tried(suite)
     share = published.share(suite.systems)
     opening: list[Block] = [Text(WORDS["tried"]["text"].format(share=share))] if tried else []
@@ -96,8 +95,8 @@ def _named(suite: str, block: Block) -> Block:
 
 def samples(suite: Suite) -> Sequence[Block]:
     sheet = [
-        (f"Real ({suite.evaluate['split']})", galleries.real(suite, SHOWN, 8)),
-        *((system.title, galleries.generated(system, SHOWN, 8)) for system in suite.systems),
+        (f"Real ({suite.evaluate['split']})", galleries.real(suite)),
+        *((system.title, galleries.generated(system)) for system in suite.systems),
     ]
     seeds = [run.seed for s in suite.systems if (run := s.first("generated"))]
     facts = {"generated": f"{suite.evaluate['generated']:,}", "seed": next(iter(seeds), "–")}
@@ -149,7 +148,7 @@ def quality(suite: Suite) -> Sequence[Block]:
         copies = [v for row in suite.rows if row.name == "copies" for v in row.values(measure)]
         rows = [(s.title, figures.colour(s.name), s.values(measure)) for s in suite.systems]
         floor = copies[0] if copies else None
-        scores += figures.dots(told.title, rows, told.small, floor, catalogue.scale(measure))
+        scores += figures.dots(told.title, rows, told.small, floor, told.scale)
     # The hash of the weights and what else is to be known, beside the numbers.
     named = ("inception", "kid:", "fid ")
     note = [line for line in numbers.protocol(suite) if line.startswith(named)]

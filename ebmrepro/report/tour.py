@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from ebmrepro.report import figures, numbers
 from ebmrepro.report.blocks import Block, Cell, Column, Command, Panel, Section, Text, Tile, slug
-from ebmrepro.report.figures import INK, MUTED
+from ebmrepro.report.figures import DOTTED, INK, MUTED
 from ebmrepro.report.gather import Suite, System, Tour
 from ebmrepro.report.words import Words
 
@@ -254,11 +254,12 @@ def _conditional(asked: Asked) -> Sequence[Block]:
     if not systems:
         return _no_labels(asked, "temperature")
     panels = [Panel(s.title, partial(_reliability, asked, s), 3.4) for s in systems]
-    return [*_table(asked, "conditional"), *WORDS.figure("reliability", panels, asked.at)]
+    figure = WORDS.figure("reliability", panels, asked.at, fewest=FEWEST)
+    return [*_table(asked, "conditional"), *figure]
 
 
 def _reliability(asked: Asked, system: System, ax: Axes) -> None:
-    ax.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (1, 2)), linewidth=1.3)
+    ax.plot([0, 1], [0, 1], **DOTTED)
     ways = (("raw", "T = 1", INK, "o"), ("scaled", "fitted T", figures.colour(system.name), "s"))
     for how, label, colour, mark in ways:
         seeds = np.stack(asked.tour.seeds(f"reliability_{how}", system.name))  # (seeds, 3, bins)

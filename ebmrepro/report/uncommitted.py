@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmrepro.config.documents import ParamsError, parse, read_yaml
-from ebmrepro.config.params import flatten
+from ebmrepro.config.params import STUDIES, flatten
 from ebmrepro.report import words
+from ebmrepro.report.gather import differences
 from ebmrepro.system import git
 
 FILE = "params.yaml"
-# Blocks of a suite that are run where this list of `run` names it.
-STUDIES = {"grid": "grids", "classifiers": "classifiers", "linear_codes": "linear_codes"}
 Tree = Mapping[str, Any]
 
 
@@ -43,32 +42,20 @@ def find(root: Path) -> Uncommitted | None:
 def _lines(now: Tree, before: Tree) -> Iterator[str]:
     """Systems first: what they are is what a name says."""
     run = now["run"]
-    names = [*run["methods"], *run["variants"]]
     for suite in run["suites"]:
-        ours, theirs = now[suite], _block(before, suite)
-        systems: dict[str, tuple[Tree, Any]] = {"dbn": (ours["dbn"], theirs.get("dbn"))}
-        methods = _block(theirs, "methods")
-        systems |= {name: (ours["methods"][name], methods.get(name)) for name in names}
-        for name, (block, committed) in systems.items():
-            told = f"{words.system(name)} of {suite}"
-            if not _alike(block, committed):
-                yield f"{told} is not in it."
-            else:
-                yield from _differences(f"{told}: ", block, committed)
+        blocks = (now[suite], _block(before, suite))
+        ours, theirs = ({"dbn": tree.get("dbn"), **_block(tree, "methods")} for tree in blocks)
+        for name in ("dbn", *run["methods"], *run["variants"]):
+            where = f"{words.system(name)} of {suite}: "
+            yield from _differences(where, "", ours[name], theirs.get(name))
     studied = [suite for listed in STUDIES.values() for suite in run[listed]]
-    parts: list[tuple[str, Tree, Tree]] = [
-        (f"{suite}: ", {key: block}, {key: _block(before, suite).get(key)})
-        for suite in dict.fromkeys([*run["suites"], *studied])
-        for key, block in now[suite].items()
-        if key not in ("methods", "dbn") and suite in run[STUDIES.get(key, "suites")]
-    ]
-    parts += [("", {key: now[key]}, {key: before.get(key)}) for key in ("run", "fundamentals")]
-    for where, own, committed in parts:
-        ((key, block),) = own.items()
-        if not _alike(block, committed[key]):
-            yield f"{where}{key} is not in it."
-        else:
-            yield from _differences(where, own, committed)
+    for suite in dict.fromkeys([*run["suites"], *studied]):
+        for key, block in now[suite].items():
+            if key not in ("methods", "dbn") and suite in run[STUDIES.get(key, "suites")]:
+                theirs = _block(before, suite)
+                yield from _differences(f"{suite}: ", key, block, theirs.get(key))
+    for key in ("run", "fundamentals"):
+        yield from _differences("", key, now[key], before.get(key))
 
 
 def _block(tree: Tree, key: str) -> Tree:
@@ -76,16 +63,10 @@ def _block(tree: Tree, key: str) -> Tree:
     return found if isinstance(found := tree.get(key), Mapping) else {}
 
 
-def _alike(now: object, committed: object) -> bool:
-    """Whether something stands there, and of a block a block."""
-    if committed is None:
-        return False
-    return isinstance(now, Mapping) == isinstance(committed, Mapping)
-
-
-def _differences(where: str, now: Tree, before: Tree) -> Iterator[str]:
-    ours, theirs = flatten(now), flatten(before)
-    for key in sorted({*ours, *theirs}):
-        if ours.get(key) != theirs.get(key):
-            own, committed = words.value(ours.get(key)), words.value(theirs.get(key))
-            yield f"{where}{key} is {own}, committed is {committed}."
+def _differences(where: str, key: str, now: object, committed: object) -> Iterator[str]:
+    """What stands under a key, or, without one, a block by itself."""
+    if committed is None or isinstance(now, Mapping) != isinstance(committed, Mapping):
+        yield f"{where}{key}".removesuffix(": ") + " is not in it."
+        return
+    for each, theirs, ours in differences(flatten(committed, key), flatten(now, key)):
+        yield f"{where}{each} is {words.value(ours)}, committed is {words.value(theirs)}."

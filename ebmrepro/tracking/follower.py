@@ -112,8 +112,7 @@ def _follow(root: Path, runs: Sequence[Training], after: float, patience: float)
     threading.Thread(target=listen, daemon=True).start()
     if ended.wait(after) and words[0] == "finished" and after:
         return
-    # Our loop is the retry; a server that hangs must not hold up the end of a stage.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    # A server that hangs must not hold up the end of a stage; our loop is the retry.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     me = f"{platform.node()}:{os.getpid()}"
     store: Store | None = None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_up_claims import SCORE, claim, settings, test_of
 
 from ebmrepro.claims import form, measurements, verdict
-from ebmrepro.claims.judgements import ALPHA
+from ebmrepro.claims.statistics import ALPHA
 from ebmrepro.metrics.interval import interval
 
 numbers = st.floats(-1e6, 1e6)

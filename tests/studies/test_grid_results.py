@@ -15,12 +15,15 @@ from small_grid import GRID, SHIPPED, alone, digits, here, pictures, small, whol
 
 from ebmrepro import data
 from ebmrepro.config.grid import Grid
+from ebmrepro.runs import layout
 from ebmrepro.studies.grid import configurations, play, results, workers
 from ebmrepro.studies.grid.score import Judge
 from ebmrepro.system import atomic
 from ebmrepro.system.signals import Stopped, Watch
 
 __all__ = ["alone", "digits", "here"]  # fixtures, used by name
+
+PLACE = layout.results("digits", results.SYSTEM, 0)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -33,7 +36,7 @@ def test_a_grid_killed_between_configurations_ends_as_one_that_nobody_disturbed(
     asked = workers.work("digits", 0, asked_for)
     todo = configurations.chosen(asked.grid, 0)
     results.write("digits", 0, asked_for, Watch())
-    whole = tree(results.folder("digits", 0))
+    whole = tree(PLACE)
     trained = {asked.path(each): asked.path(each).stat().st_mtime_ns for each in todo}
     assert len(trained) == 7
 
@@ -41,13 +44,13 @@ def test_a_grid_killed_between_configurations_ends_as_one_that_nobody_disturbed(
     for path in lost:
         path.unlink()
     results.write("digits", 0, asked_for, Watch())
-    assert tree(results.folder("digits", 0)) == whole
+    assert tree(PLACE) == whole
     again = {path: path.stat().st_mtime_ns for path in trained}
     assert {path for path in trained if again[path] != trained[path]} == set(lost)
 
     lost[0].write_bytes(b"half of someth")  # a disk's doing: trained again
     results.write("digits", 0, asked_for, Watch())
-    assert tree(results.folder("digits", 0)) == whole
+    assert tree(PLACE) == whole
 
 
 @pytest.mark.slow
@@ -68,13 +71,13 @@ def test_a_larger_draw_trains_only_what_it_adds(alone: Path):
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with (results.folder("digits", 0) / name).open(newline="", encoding="utf-8") as file:
+    with (PLACE / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone: Path):
     document = results.write("digits", 0, with_grid(small()), Watch())
-    assert (results.folder("digits", 0) / "metrics.json").read_text() == atomic.json_text(document)
+    assert (PLACE / "metrics.json").read_text() == atomic.json_text(document)
     there = rows("scores.csv")
     assert [row["kind"] for row in there] == ["ebgan", "gan", "ebgan", "gan", "ebgan_pt"]
     assert [row["margin"] for row in rows("margin.csv")] == ["1", "10"]
@@ -87,7 +90,7 @@ def test_the_folder_holds_a_row_per_configuration_and_what_they_amount_to(alone:
     assert 0 <= low <= document["values"]["grid_auroc"] <= high <= 1
     assert document["counts"]["gan"] == {"drawn": 2, "of": 1536, "diverged": 0}
     assert document["step"] == {int(row["steps"]) for row in there}.pop() == 4
-    made = {path.name for path in results.folder("digits", 0).glob("*.png")}
+    made = {path.name for path in PLACE.glob("*.png")}
     best = {f"best_{kind}.png" for kind in results.KINDS}
     assert made == best | {"margin_1.png", "margin_10.png"}
 

@@ -27,8 +27,9 @@ ALL = densities.make(SHIPPED.densities)
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_density_integrates_to_one(name: str):
-    exact = Exact(Grid(4.0, 256, 2), lambda x: ALL[name].log_prob(x)[None])
-    assert exact.mass.item() == pytest.approx(1, abs=1e-4)
+    grid = Grid(4.0, 256, 2)
+    mass = (ALL[name].log_prob(grid.points()).double() + grid.log_cell).exp().sum()
+    assert mass.item() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ALL)

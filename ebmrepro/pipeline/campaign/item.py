@@ -12,7 +12,7 @@ from ebmrepro.config import forms
 from ebmrepro.config.params import Params, Training
 from ebmrepro.evaluation import evaluate, reference
 from ebmrepro.pipeline.campaign import plan
-from ebmrepro.pipeline.campaign.drive import WAY_ON
+from ebmrepro.pipeline.campaign.drive import LOGS, WAY_ON
 from ebmrepro.pipeline.offload.trainings import has_ended
 from ebmrepro.runs import carried, identity, layout, run
 from ebmrepro.system.reading import known
@@ -46,9 +46,8 @@ def finish(training: Training, settings: Params, note: str, watch: Watch) -> Ite
 
 def _alone(suite: str) -> FileLock:
     """Of all items of a suite one at a time writes what they share."""
-    place = Path(".ebmrepro") / "campaign"
-    place.mkdir(parents=True, exist_ok=True)
-    return FileLock(place / f"{suite}.lock")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    return FileLock(LOGS / f"{suite}.lock")
 
 
 def _measure(training: Training, settings: Params) -> Iterator[str]:
@@ -78,6 +77,4 @@ def _fingerprint(training: Training) -> str:
 
 
 def _is_measured(training: Training) -> bool:
-    path = layout.results(*training) / "metrics.json"
-    found = known(forms.Metrics.read, path) or {}
-    return found.get("fingerprint") == _fingerprint(training)
+    return carried.fingerprint(Path(), *training) == _fingerprint(training)

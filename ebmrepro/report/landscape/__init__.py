@@ -39,8 +39,8 @@ def html(found: Found | None) -> str:
     return template.render(
         words=WORDS,
         asked=there.asked if there else None,
-        real=figures.PALETTE[2],
-        fake=figures.PALETTE[4],
+        real=(figures.PALETTE[2], figures.IN_THE_DARK[2]),
+        fake=(figures.PALETTE[4], figures.IN_THE_DARK[4]),
         data=Markup(told.replace("<", "\\u003c")),
         scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
     )
@@ -55,6 +55,7 @@ def data(found: Found) -> Mapping[str, Any]:
         "domain": asked.domain.model_dump(),
         "sampling": {"points": asked.film.points, "step": asked.film.descent_step},
         "shades": film.SHADES,
+        "point": film.POINT,
         "densities": {
             name: {"title": title, "data": _packed(arrays[f"points/{name}/true"][:DATA])}
             for name, title in film.TITLES.items()

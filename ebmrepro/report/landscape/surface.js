@@ -5,8 +5,8 @@ const HEIGHT = 0.9; // of the palest shade, in half sides of the square
 
 class Surface {
   // `asked` hears of what the reader does: `drop(x, y)` at a click, `turned()` after a turn.
-  constructor(canvas, wall, shades, asked = {}) {
-    Object.assign(this, { canvas, wall, shades, asked });
+  constructor(canvas, { domain, shades, point }, asked = {}) {
+    Object.assign(this, { canvas, wall: domain.wall, shades, point, asked });
     Object.assign(this, { yaw: 0.6, pitch: 0.95, n: 0, points: [], colour: "height", temperature: 1 });
     this._listen();
     new ResizeObserver(() => this.draw()).observe(canvas);
@@ -91,7 +91,7 @@ class Surface {
       const [right, down] = this.project(x, y, height);
       ink.beginPath();
       ink.arc(right, down - 1, 3, 0, 2 * Math.PI);
-      ink.fillStyle = "#ff7a1a";
+      ink.fillStyle = `rgb(${this.point})`;
       ink.fill();
       ink.lineWidth = 0.8;
       ink.strokeStyle = "#3a1800";

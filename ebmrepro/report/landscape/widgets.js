@@ -19,7 +19,7 @@ class Landscape {
     for (const [id, all] of [["density", FOUND.densities], ["way", FOUND.ways]])
       for (const [name, { title }] of Object.entries(all)) get(id).add(new Option(title, name));
     get("way").value = "ml";
-    this.surface = new Surface(get("surface"), FOUND.domain.wall, FOUND.shades, {
+    this.surface = new Surface(get("surface"), FOUND, {
       drop: (x, y) => this.drop(x, y),
       turned: () => this.told(),
     });
@@ -171,7 +171,7 @@ class Landscape {
 
 class Dials {
   constructor() {
-    this.surface = new Surface(get("game"), FOUND.domain.wall, FOUND.shades);
+    this.surface = new Surface(get("game"), FOUND);
     get("dial").addEventListener("change", () => this.choose());
     get("value").addEventListener("input", () => this.look());
     this.choose();

@@ -35,6 +35,7 @@ from ebmrepro.networks import layers, threads
 from ebmrepro.networks.random import seeded
 from ebmrepro.runs import layout, provenance
 from ebmrepro.studies.classifiers import selection
+from ebmrepro.studies.classifiers.selection import Split
 from ebmrepro.system import atomic
 from ebmrepro.training import classifier
 
@@ -42,8 +43,6 @@ SYSTEM = "classifiers"
 AT_A_TIME = 100  # test images that are held to all training images
 CACHED = 2**19  # differences of pixels that stay near the processor
 CACHE = 1000  # megabytes of the kernel that are kept
-
-Split = tuple[np.ndarray, np.ndarray]  # images, uint8 (N, C, H, W), and their labels (N,)
 
 
 def write(suite: str, seed: int, settings: Params) -> dict[str, Any]:

@@ -153,22 +153,22 @@ def _hidden(chosen: Configuration, grid: Grid, shape: Shape) -> list[nn.Module]:
     """D's nLayerD - 1 linear layers with ReLU; batch normalisation after all but the first, and
     dropout after each if there is any.
     """
-    layers: list[nn.Module] = [nn.Flatten()]
+    hidden: list[nn.Module] = [nn.Flatten()]
     widths = [math.prod(shape), *[chosen.sizeD] * (chosen.nLayerD - 1)]
     for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
-        layers.append(nn.Linear(fan_in, fan_out))
+        hidden.append(nn.Linear(fan_in, fan_out))
         if i > 0:
-            layers.append(nn.BatchNorm1d(fan_out))
-        layers.append(nn.ReLU())
+            hidden.append(nn.BatchNorm1d(fan_out))
+        hidden.append(nn.ReLU())
         if chosen.dropoutD:
-            layers.append(nn.Dropout(grid.dropout))
-    return layers
+            hidden.append(nn.Dropout(grid.dropout))
+    return hidden
 
 
 def _hparams(name: str, chosen: Configuration, grid: Grid, epochs: int) -> documents.Strict:
     """What the method asks for; its D is replaced, so of that only the losses' numbers count."""
-    width, layers = chosen.sizeG, chosen.nLayerG - 1
-    G = MLP(kind="mlp", hidden=[width] * layers, activation="relu", batch_norm=True)
+    hidden = [chosen.sizeG] * (chosen.nLayerG - 1)
+    G = MLP(kind="mlp", hidden=hidden, activation="relu", batch_norm=True)
     D = MLP(kind="mlp", hidden=[], activation="relu", batch_norm=False)
     every = {
         **{"epochs": epochs, "z": grid.z, "code": chosen.sizeD, "margin": chosen.margin},

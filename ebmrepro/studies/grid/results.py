@@ -29,7 +29,7 @@ from ebmrepro.config.params import Params
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.metrics.separation import auroc
 from ebmrepro.networks import images
-from ebmrepro.runs import provenance
+from ebmrepro.runs import layout, provenance
 from ebmrepro.studies.grid import configurations, workers
 from ebmrepro.studies.grid.configurations import Configuration
 from ebmrepro.studies.grid.play import Played
@@ -47,10 +47,6 @@ Row = dict[str, Any]
 Array = NDArray[np.float64]
 
 
-def folder(suite: str, seed: int) -> Path:
-    return Path("results") / suite / SYSTEM / str(seed)
-
-
 def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, Any]:
     """Train what is not trained yet, score everything, and write the folder; returns metrics.json.
 
@@ -61,7 +57,7 @@ def write(suite: str, seed: int, settings: Params, watch: Watch) -> dict[str, An
         signals.Stopped: `watch` had a reason to stop; what was trained is kept.
         atomic.CannotWrite: the machine refuses.
     """
-    asked, out = workers.work(suite, seed, settings), folder(suite, seed)
+    asked, out = workers.work(suite, seed, settings), layout.results(suite, SYSTEM, seed)
     started = provenance.start()
     todo = configurations.chosen(asked.grid, seed)
     played = _trained(asked, todo, watch)

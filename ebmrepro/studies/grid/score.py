@@ -13,32 +13,28 @@ from ebmrepro.config.grid import Grid
 from ebmrepro.metrics import coverage, inception_score
 from ebmrepro.metrics.classification import error_rate
 from ebmrepro.metrics.modified_inception_score import modified_inception_score
-from ebmrepro.networks import layers
+from ebmrepro.networks import layers, threads
 from ebmrepro.networks.random import seeded
 from ebmrepro.studies.grid.play import padded
 from ebmrepro.training import classifier
 
 
 class Judge:
-    """A network of the suite's training images, trained with one thread on the CPU: the same bytes
-    on any number of cores.
+    """A network of the suite's training images, trained and asked with one thread on the CPU: the
+    same bytes on any number of cores.
     """
 
     def __init__(self, suite: str, grid: Grid, split: str):
+        threads.one()  # from here on, so for scores as well
         folder, asked = Path("data") / suite, grid.classifier
         (x, y), (test_x, test_y) = (data.read(folder, part) for part in ("train", split))
         x, test_x = (padded(part, grid) for part in (x, test_x))
         classes = len(data.describe(folder)["classes"])
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with seeded(asked.seed, torch.device("cpu")):
-                self.network = layers.encoder(asked.network, x.shape[1:], classes)
-            how = {"epochs": asked.epochs, "batch_size": asked.batch_size, "seed": asked.seed}
-            for _ in classifier.train(self.network, x, y, asked.optim, **how):
-                pass
-        finally:
-            torch.set_num_threads(threads)
+        with seeded(asked.seed, torch.device("cpu")):
+            self.network = layers.encoder(asked.network, x.shape[1:], classes)
+        how = {"epochs": asked.epochs, "batch_size": asked.batch_size, "seed": asked.seed}
+        for _ in classifier.train(self.network, x, y, asked.optim, **how):
+            pass
         self.error = error_rate(self.log_probabilities(test_x).argmax(1), test_y)
         self.reference = self.scores(test_x)  # of real images
         weights = [p.detach().numpy().tobytes() for p in self.network.parameters()]

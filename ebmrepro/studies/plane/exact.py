@@ -19,9 +19,7 @@ class Exact:
 
     def __init__(self, grid: Grid, log_p: Callable[[Tensor], Tensor]):
         self.grid, self.points = grid, grid.points()
-        found = log_p(self.points).double()
-        self.mass = (found + grid.log_cell).exp().sum(1)  # 1 but for the rule's error
-        self.log_p = found.log_softmax(1)  # of the cells: sums to 1 exactly
+        self.log_p = log_p(self.points).double().log_softmax(1)  # of the cells: sums to 1 exactly
         self.p = self.log_p.exp()
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import numpy as np
@@ -13,7 +13,7 @@ from ebmrepro.networks import samplers
 from ebmrepro.studies.plane import partition, train
 from ebmrepro.studies.plane.energies import PlaneEnergy
 from ebmrepro.studies.plane.exact import Exact
-from ebmrepro.studies.plane.film import Array
+from ebmrepro.studies.plane.film import WAYS, Array
 from ebmrepro.studies.plane.members import SHIFT, Measured, Plane, array, picture
 from ebmrepro.studies.plane.partition import Grid
 
@@ -102,16 +102,15 @@ def ratios(plane: Plane, out: Measured, way: str, energy: PlaneEnergy) -> None:
 
 def summarise(plane: Plane, out: Measured) -> None:
     """What the lecture says of all energies alike, over densities and ways."""
-    ways = ("cd", "ml", "ebgan")
 
-    def over(measure: str, names: Sequence[str]) -> Iterator[tuple[float, ...]]:
+    def over(measure: str, names: Iterable[str]) -> Iterator[tuple[float, ...]]:
         """For each seed, the values of all densities and of these ways."""
         found = [out.values[f"{measure}_{d}@{w}"].values() for w in names for d in plane.densities]
         return zip(*found, strict=True)
 
-    largest = map(max, over("log_ratio_gap", ways))
+    largest = map(max, over("log_ratio_gap", WAYS))
     plane.add(out, "log_ratio_error", largest, "log_ratio_error")
-    for name, names in (("kl_untrained", ["untrained"]), ("kl_trained", ways)):
+    for name, names in (("kl_untrained", ["untrained"]), ("kl_trained", WAYS)):
         plane.add(out, name, (sum(v) / len(v) for v in over("kl", names)), name)
 
 

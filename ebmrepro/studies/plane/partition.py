@@ -28,12 +28,6 @@ class Grid:
         return self.k**self.dimension
 
     @property
-    def axis(self) -> Tensor:
-        """The points of one axis, (k,), float64."""
-        steps = torch.arange(self.k, dtype=torch.float64)
-        return (2 * (steps + 0.5) / self.k - 1) * self.half
-
-    @property
     def log_cell(self) -> float:
         """log of a cell's volume."""
         return self.dimension * math.log(2 * self.half / self.k)
@@ -44,7 +38,8 @@ class Grid:
 
     def chunks(self) -> Iterator[Tensor]:
         """The same points a part at a time: a grid of six dimensions need not fit into memory."""
-        axis = self.axis.float()
+        steps = torch.arange(self.k, dtype=torch.float64)
+        axis = ((2 * (steps + 0.5) / self.k - 1) * self.half).float()
         powers = torch.tensor([self.k**i for i in reversed(range(self.dimension))])
         for start in range(0, len(self), CHUNK):
             index = torch.arange(start, min(start + CHUNK, len(self)))

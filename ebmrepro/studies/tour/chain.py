@@ -11,6 +11,7 @@ sets of different sizes C_t.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,7 +54,7 @@ class Chain:
 def brute_force(chain: Chain) -> Solution:
     """Every one of the C^T labellings. ValueError if there are more than `LARGEST`."""
     sizes = [len(u) for u in chain.unary]
-    count = int(np.prod(sizes, dtype=object))
+    count = math.prod(sizes)
     if count > LARGEST:
         raise ValueError(f"{count} labellings, at most {LARGEST} are searched one by one")
     total = np.zeros(sizes)

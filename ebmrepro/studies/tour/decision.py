@@ -8,7 +8,8 @@ of T images has C^T labellings; with a chain energy
 the least is found by dynamic programming (see `chain`). The sequences are drawn from P, a chain
 that counts up with slips, so that V is right by construction and should help where images are
 doubtful. F comes without a scale and V is in nats, so F / T is tried beside F, T fitted on noisy
-training images. In sequences of labels in random order, asked as well, V is wrong.
+images held out, or else on training images. In sequences of labels in random order, asked as well,
+V is wrong.
 """
 
 from __future__ import annotations

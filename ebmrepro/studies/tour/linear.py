@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Parts = Callable[[], Iterable[Array]]  # the same flattened images (n, K) each time, some at once
 LARGEST = 2**14  # pixels whose covariance is held, of 2 GiB
+RIDGE = 1e-3  # added to the variances of known pixels: some never vary
 
 
 def mean(parts: Parts) -> Array:
@@ -45,12 +46,9 @@ class Gaussian:
         gain = np.linalg.solve(self.cov + sd**2 * np.eye(len(self.mean)), self.cov)
         return self.mean + (x - self.mean) @ gain
 
-    def complete(self, x: Array, known: NDArray[np.bool_], ridge: float = 1e-3) -> Array:
-        """E[unknown | known] under the Gaussian; `known` (K,) stays as it is, (N, K) -> (N, K).
-
-        `ridge` is added to the variances: some pixels never vary.
-        """
-        within = self.cov[np.ix_(known, known)] + ridge * np.eye(known.sum())
+    def complete(self, x: Array, known: NDArray[np.bool_]) -> Array:
+        """E[unknown | known] under the Gaussian; `known` (K,) stays as it is, (N, K) -> (N, K)."""
+        within = self.cov[np.ix_(known, known)] + RIDGE * np.eye(known.sum())
         gain = np.linalg.solve(within, self.cov[np.ix_(known, ~known)])
         out = x.copy()
         out[:, ~known] = self.mean[~known] + (x[:, known] - self.mean[known]) @ gain
