@@ -245,12 +245,15 @@ def _suite(name: str) -> str:
 
 
 def _matrix(judged: Judged) -> Sequence[Block]:
-    """Of each paper, the claims of which a suite said anything, against the suites that did."""
+    """Of each paper, the claims of which a suite said anything, against the suites that did;
+    checks that hold are left out.
+    """
     suites = (*judged.results, claims.ANYWHERE)
     papers: dict[str, list[tuple[Told, dict[str, str]]]] = {}
     for claim in judged.claims.values():
         verdicts = {j["suite"]: j["verdict"] for j in claim["judgements"] if j["suite"] in suites}
-        if {*verdicts.values()} - {NOT_RUN}:
+        said = {*verdicts.values()} - {NOT_RUN}
+        if said and not (claim["check"] and said == {"holds"}):
             papers.setdefault(claim["paper_title"], []).append((claim, verdicts))
     if not papers:
         return []

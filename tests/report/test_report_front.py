@@ -95,7 +95,8 @@ def test_the_bar_counts_all_findings_and_the_matrix_has_a_mark_for_each():
     for claim in DOCUMENT["claims"]:
         verdicts = {j["suite"]: j["verdict"] for j in claim["judgements"]}
         known = {title: verdicts.get(suite, "") for title, suite in suites.items()}
-        if {*known.values()} <= {"", front.NOT_RUN}:
+        said = {*known.values()} - {"", front.NOT_RUN}
+        if not said or (claim["check"] and said == {"holds"}):
             assert claim["id"] not in rows
             continue
         shown_of = rows[claim["id"]]
