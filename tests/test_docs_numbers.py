@@ -349,6 +349,13 @@ def test_what_is_said_of_up_down_on_mnist_is_what_was_measured():
     assert all(a > b for a, b in zip(errors, others["support_vectors"], strict=True))
     for rival in ("backprop_two", "backprop_one"):
         assert all(a < b for a, b in zip(errors, others[rival], strict=True))
+    (card,) = (ROOT / "results/mnist/classifiers/0").glob("metrics.json")
+    chosen, after = (
+        100 * json.loads(card.read_text())["values"][f"error_selected{name}"]
+        for name in ("", "_all")
+    )
+    assert f"the network errs on {chosen:.2f} % of the test" in text
+    assert f"on all 60,000 on {after:.2f} % (1.25)" in text
     found = json.loads((DOCS / "papers/settling.json").read_text())["values"]
     (steps,) = re.findall(r"^\| label by \| (.*) \|$", page, re.M)
     for row, by in (("the last step's probabilities", "last"), ("their mean over all", "mean")):
