@@ -65,7 +65,7 @@ def overview(document: Told, console: Console) -> None:
         others = [other for other in suites if other != suite]
         starts = (suite[:n] for n in range(2, len(suite)))
         told = next((s for s in starts if not any(o.startswith(s) for o in others)), suite)
-        shown.add_column(told, min_width=2, no_wrap=True)
+        shown.add_column(told, min_width=len(told), no_wrap=True)
     shown.add_column("claim", min_width=WIDEST, max_width=WIDEST, no_wrap=True)
     shown.add_column("here", no_wrap=True)
     for paper in dict.fromkeys(claim["paper"] for claim, _ in judged):

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OF_ALL = {"is_available", "device_count", "CUDAGraph", "set_sync_debug_mode"}  # of the process
+OF_ALL = {"is_available", "is_initialized", "device_count", "CUDAGraph", "set_sync_debug_mode"}
+OF_ALL |= {"empty_cache"}  # of the process
 
 
 def nameless(text: str) -> list[str]:

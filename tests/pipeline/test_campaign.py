@@ -21,6 +21,7 @@ from ebmrepro.config.documents import ParamsError
 from ebmrepro.pipeline.campaign import commands, drive, plan
 from ebmrepro.pipeline.offload.trainings import provenance
 from ebmrepro.runs import fingerprints, identity, layout
+from ebmrepro.system.errors import UserError
 
 ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes last, on purpose
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
@@ -183,7 +184,7 @@ def test_a_wrong_campaign_is_one_line(project: Path, campaign: object, place: st
 def test_a_training_that_is_not_of_the_list_is_told_what_is_at_its_first_wrong_name(
     project: Path, one: str, said: str
 ):
-    with pytest.raises(ParamsError) as caught:
+    with pytest.raises(UserError) as caught:
         commands.campaign(one)
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
