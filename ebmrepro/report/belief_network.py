@@ -213,9 +213,9 @@ def _beside(suite: Suite) -> Sequence[Block]:
         paper, system = row["published"], there.get(row["of"])
         said = paper if isinstance(paper, str) else numbers.number(paper, 4)
         ours = [Cell(numbers.NOT_RUN), Cell(""), Cell("")]
-        if system is not None and system.values(row["measure"]):
-            share = Cell(published.share([system]))
-            ours = [numbers.mean(system, row["measure"]), numbers.seeds(system), share]
+        if system is not None and (values := system.values(row["measure"])):
+            n, share = str(len(values)), published.share([system])
+            ours = [numbers.mean(system, row["measure"]), Cell(n), Cell(share)]
         rows.append((row["label"], [Cell(said, row["sure"]), *ours]))
     counts = ", ".join(f"{n:,} {split}" for split, n in suite.counts.items())
     return WORDS.table("beside", rows, suite=suite.title, counts=counts)
