@@ -384,7 +384,7 @@ def systems(statistic: object) -> list[str]:
 
 
 def trained(statistic: object) -> list[str]:
-    """These, and the systems whose answers on the tour it reads, each once."""
+    """The systems whose results a statistic reads, or whose answers on the tour, each once."""
     asked = (name for _, key, name in names(statistic) if key == "system")
     return list(dict.fromkeys([*systems(statistic), *asked]))
 
