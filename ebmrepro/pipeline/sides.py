@@ -80,9 +80,12 @@ def _read(revision: str, root: Path, into: Path) -> Side:
     commit = experiments.get(revision, [""])[0] or git.commit(root, revision)
     if not commit:
         listed = ", ".join(experiments) or "none"
+        here = [
+            f"{suite}/{each}" for suite in _suites(root) for each in carried.systems(root, suite)
+        ]
         raise UserError(
             f"{shown(revision)}: no such system (SUITE/SYSTEM), revision of git or experiment; "
-            f"experiments are {listed}{nearest(revision, experiments)}"
+            f"experiments are {listed}{nearest(revision, [*here, *experiments])}"
         )
     folder = into / commit
     if not folder.exists():

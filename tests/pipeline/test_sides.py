@@ -100,6 +100,7 @@ def test_a_variant_that_only_the_second_has_is_held_to_its_method(root: Path, tm
     [
         ("digits/magna", "HEAD", "results/digits: no results of 'magna'; there are .*'magan'"),
         ("digits/magan", "frosen", "'frosen': no such system .* are frozen; did you mean 'frozen'"),
+        ("digit/magan", "HEAD", "'digit/magan': no such system .*; did you mean 'digits/magan'"),
         ("digits/magan", "digits/magan@nix", "'nix': no such system"),
         ("digits/magan", "--output=x", "'--output=x': no such system"),
         ("HEAD", "workspace", "every result that both have is the same"),
