@@ -179,11 +179,18 @@ def test_codes_are_drawn_from_the_gaussian_of_the_codes_that_were_seen():
     covariance = model.code_factor @ model.code_factor.T
     torch.testing.assert_close(covariance, torch.cov(z.T, correction=0), atol=1e-5, rtol=1e-4)
     assert not model.code_moments.any(), "an epoch forgets the one before"
+    drawn = []
+    model.pretrained.decoder.register_forward_pre_hook(lambda _, given: drawn.append(*given))
+    torch.manual_seed(0)
+    model.sample(20_000)
+    white = torch.linalg.solve(model.code_factor, (drawn[0] - z.mean(0)).T)
+    torch.testing.assert_close(white.mean(1), torch.zeros(3), atol=0.04, rtol=0)  # 5 deviations
+    torch.testing.assert_close(torch.cov(white), torch.eye(3), atol=0.05, rtol=0)
 
 
 def test_diagnosis_holds_the_networks_against_principal_components_by_svd():
     """The numbers of Figure 2, with PCA from a decomposition of our own."""
-    model = small.build("autoencoder")
+    model = small.build("autoencoder", small_start=True)
     train, test = torch.rand(40, *small.SHAPE) * 2 - 1, torch.rand(10, *small.SHAPE) * 2 - 1
     y = torch.zeros(40, dtype=torch.int64)
     values = model.diagnose([Labelled(train, y)], [Labelled(test, y[:10])])
@@ -194,7 +201,7 @@ def test_diagnosis_holds_the_networks_against_principal_components_by_svd():
     assert values["pca_sum_sq"] == pytest.approx(np.square(rest).sum(1).mean(), rel=1e-9)
     assert values["mean_image_sum_sq"] == pytest.approx(np.square(shown - mean).sum(1).mean())
     v = (test.flatten(1) + 1) / 2
-    of = {"": model.pretrained, "_random": model.scratch}
+    of = {"": model.pretrained, "_random": model.scratch, "_small": model.small}
     for suffix, network in of.items():
         error = (v - network.reconstruct(v)).square().sum(1).mean().item()
         assert values[f"reconstruction_sum_sq{suffix}"] == pytest.approx(error, rel=1e-5)

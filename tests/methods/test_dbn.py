@@ -9,6 +9,7 @@ import torch
 
 from ebmrepro.config.optimisers import SGD, Momentum
 from ebmrepro.methods.base.method import Labelled
+from ebmrepro.methods.base.rbm_stack import visible
 from ebmrepro.networks.energies import RBM
 from ebmrepro.training.loop import Player
 
@@ -138,6 +139,9 @@ def test_both_classifiers_have_the_same_shape_and_one_starts_at_random():
     model = small.build("dbn")
     shapes = [p.shape for p in model.classifier.parameters()]
     assert shapes == [p.shape for p in model.scratch.parameters()]
+    spread = model.scratch[0].weight.std().item()
+    assert spread == pytest.approx(math.sqrt(2 / (64 + 10)), rel=0.2)  # Glorot's
+    assert not model.scratch[0].bias.any()
 
 
 def test_pseudo_likelihood_is_that_of_every_bit_given_the_others():
@@ -167,24 +171,43 @@ def test_gradient_norms_are_measured_where_both_networks_begin():
     training = small.training(model, "dbn")
     list(training.epochs())
     assert model.get_buffer("grad_steps").item() == len(training.batches)
-    x = small.batch(model, 12)
-    values = model.diagnose([x], [x])
-    assert {"grad_norm_pretrained_1", "grad_norm_random_3"} <= set(values)
-    assert all(values[f"grad_norm_random_{i}"] > 0 for i in (1, 2, 3))
 
 
-def test_diagnosis_counts_errors():
+def test_gradient_norms_are_means_over_batches_of_each_layers_own():
     model = small.build("dbn")
-    x = small.batch(model, 12)
-    wrong = (model.scratch((x.x.flatten(1) + 1) / 2).argmax(1) != x.y).float().mean().item()
-    assert model.diagnose([x], [Labelled(x.x, x.y)])["error_random"] == pytest.approx(wrong)
+    batches = [small.batch(model, n) for n in (12, 5)]
+    for x in batches:
+        next(model.step(x, epoch=model.greedy_epochs))
+    values = model.diagnose(batches, batches)
+    for start, network in {"pretrained": model.classifier, "random": model.scratch}.items():
+        norms = []
+        for x in batches:
+            network.zero_grad()
+            torch.nn.functional.cross_entropy(network(visible(x.x)), x.y).backward()
+            norms.append([network[i].weight.grad.norm().item() for i in (0, 2, 4)])
+        by_hand = [sum(each) / 2 for each in zip(*norms, strict=True)]
+        assert [values[f"grad_norm_{start}_{i}"] for i in (1, 2, 3)] == pytest.approx(by_hand)
+
+
+def test_diagnosis_counts_the_errors_of_each_network():
+    model = small.build("dbn", small_start=True)
+    networks = {"pretrained": model.classifier, "random": model.scratch, "small": model.small}
+    for answer, network in enumerate(networks.values()):
+        network[-1].bias.data[answer] += 100.0
+    x = small.batch(model, 6).x
+    values = model.diagnose([small.batch(model)], [Labelled(x, torch.tensor([0, 0, 0, 1, 1, 2]))])
+    errors = [values[f"error_{start}"] for start in networks]
+    assert errors == pytest.approx([3 / 6, 4 / 6, 5 / 6])
 
 
 def test_the_gap_is_the_free_energy_of_unseen_images_above_that_of_seen_ones():
     model = small.build("dbn")
-    values = model.diagnose([small.batch(model, 12)], [small.batch(model, 7)])
-    apart = values["free_energy_test"] - values["free_energy_train"]
-    assert values["free_energy_gap"] == pytest.approx(apart) != 0
+    splits = train, test = [small.batch(model, n) for n in (12, 7)]
+    values = model.diagnose([train], [test])
+    seen, unseen = (model.stack[0](visible(x.x)).mean().item() for x in splits)
+    assert values["free_energy_train"] == pytest.approx(seen)
+    assert values["free_energy_test"] == pytest.approx(unseen)
+    assert values["free_energy_gap"] == pytest.approx(unseen - seen, rel=1e-3) != 0
 
 
 def test_the_chains_of_the_sampler_are_traced_without_moving_what_it_draws():
