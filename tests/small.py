@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ebmrepro.config import declarations, params
+from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.training import Block
 from ebmrepro.methods.base import method
 from ebmrepro.methods.base.method import Labelled, Method, PartlyLabelled
@@ -96,10 +97,18 @@ def give_energies(model: Any, *answers: list[float]) -> None:
 
 
 def training(
-    model: Method, name: str, seed: int = 0, device: str = "cpu", **settings: Any
+    model: Method,
+    name: str,
+    seed: int = 0,
+    device: str = "cpu",
+    optim: Optim | None = None,
+    **settings: Any,
 ) -> Training:
+    """By the shipped optimisers, or `optim` for each player."""
     images, labels = pictures()
     where, labels = torch.device(device), labels if model.labelled else None
     batches = Batches(images, labels, 8, seed, where, model.labels)
     model.to(where)
-    return Training(model, batches, shipped(name).optim, **settings)
+    players = shipped(name).optim
+    optims = players if optim is None else dict.fromkeys(players, optim)
+    return Training(model, batches, optims, **settings)

@@ -102,8 +102,10 @@ class GaussianAutoEncoder(DeepAutoEncoder):
             return
         p = visible(x).double()
         sums = torch.stack([torch.ones_like(p).sum(0), p.sum(0), p.square().sum(0)])
-        self.sums += distributed.total(sums)
-        yield Turn("bottom", None, {"variance/pixels": p.var(0, correction=0).mean().float()})
+        count, total, squares = sums = distributed.total(sums)
+        self.sums += sums
+        variance = squares / count - (total / count).square()
+        yield Turn("bottom", None, {"variance/pixels": variance.mean().float()})
 
     def loss(self, network, z, v):
         v_hat = network.decoder(z)
