@@ -205,3 +205,16 @@ def test_a_row_of_latex_has_the_numbers_of_its_own_system(project: Path):
     distances = {"EBGAN": "2.06 [1.92, 2.21]", "MAGAN": "1.97 [1.34, 2.89]"}
     for title, told in (distances | {"DBN": "1.01 [0.53, 1.92]"}).items():
         assert f" & {told} & " in rows[title]
+
+
+def test_a_mean_of_latex_is_of_the_seeds_that_one_dbn_measured(project: Path, tmp_path: Path):
+    shutil.copytree(project / "results", tmp_path / "results")
+    path = tmp_path / "results/digits/ebgan/1/metrics.json"
+    document = json.loads(path.read_text())
+    document["protocol"]["extractor_sha256"] = "0" * 64
+    path.write_text(json.dumps(document))
+    table = results.load(tmp_path)
+    a, b = table.query("measure == 'fd_dbn' and system == 'ebgan' and seed != 1").value
+    ((_, text),) = export._latex(table)
+    row = next(line for line in text.splitlines() if line.startswith("EBGAN & "))
+    assert f" & {(a * b) ** 0.5:.2f} " in row and " n = 2 & " in row

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import mode
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from ebmrepro.config import forms
 from ebmrepro.config.params import Params, flatten
 from ebmrepro.config.training import base
+from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.networks import images
 from ebmrepro.report import words
@@ -53,6 +55,11 @@ class Run:
     def measurement(self) -> Measurement:
         """What was measured; empty where nothing was."""
         return Measurement.read(self.measured or {})
+
+    @property
+    def extractor(self) -> str | None:
+        """SHA-256 of the DBN in whose features it was measured, where that is said."""
+        return self.measurement.protocol.get("extractor_sha256")
 
     def value(self, measure: str) -> float | None:
         """A measure's value, None where it was not measured or is not finite."""
@@ -107,8 +114,13 @@ class System:
         return [c for c in found if c is not None and len(c) and np.isfinite(c).any()]
 
     def values(self, measure: str) -> Sequence[float]:
-        """A measure's value of each run that has one."""
-        return [value for run in self.runs if (value := run.value(measure)) is not None]
+        """A measure's value of each run that has one; where a DBN measures, of those that the same
+        DBN did, the most: there is no mean over the features of two."""
+        runs = [run for run in self.runs if run.value(measure) is not None]
+        if catalogue.in_dbn(measure):
+            one = mode(run.extractor for run in runs) if runs else None
+            runs = [run for run in runs if run.extractor == one]
+        return [value for run in runs if (value := run.value(measure)) is not None]
 
     def number(self, key: str) -> float | None:
         """A number of its block by its dotted key, None where that is no number."""

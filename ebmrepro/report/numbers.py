@@ -173,8 +173,8 @@ def extractors(systems: Sequence[System]) -> Mapping[str, Sequence[str]]:
     found: dict[str, dict[str, None]] = {}
     for system in systems:
         for run in system.measured:
-            if weights := run.measurement.protocol.get("extractor_sha256"):
-                found.setdefault(weights, {})[system.title] = None
+            if run.extractor:
+                found.setdefault(run.extractor, {})[system.title] = None
     return {weights: [*titles] for weights, titles in found.items()}
 
 

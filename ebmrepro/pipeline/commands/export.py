@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mode
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from ebmrepro.system import atomic
 if TYPE_CHECKING:
     import pandas as pd
 
+EXTRACTOR = r"; extractor sha256: (\w+)"  # as the table's protocol tells it
 MINUS = {"−": "$-$", "–": "--"}  # as LaTeX has them in any encoding
 
 
@@ -83,10 +85,17 @@ def _latex(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
             parts = values.fraction.dropna().unique()
             told["of the budget"] = ", ".join(f"{part:.3g}" for part in parts) or "--"
             for measure in columns:
-                found = values.value[values.measure == measure].dropna().tolist()
+                known = (values.measure == measure) & values.value.notna()
+                if catalogue.in_dbn(measure) and known.any():  # no mean over features of two DBNs
+                    dbn = values.protocol.str.extract(EXTRACTOR, expand=False).fillna("")
+                    known &= dbn == mode(dbn[known])
+                found = values.value[known].tolist()
                 digits, scale = catalogue.describe(measure).digits, catalogue.scale(measure)
                 cell = numbers.cell(found, digits, scale=scale)
-                told[numbers.column(measure).title] = f"{cell.main} {cell.small}".strip()
+                n = f"n = {len(found)}" if found and str(len(found)) != told["n"] else ""
+                told[numbers.column(measure).title] = " ".join(
+                    filter(None, (cell.main, cell.small, n))
+                )
             rows[words.ROWS.get(str(system), words.system(str(system)))] = told
         caption = f"{words.suite(str(suite))}: mean over n seeds and 95 \\% interval."
         caption += " Of the budget: the part of the published epochs that was trained."
