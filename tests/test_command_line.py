@@ -323,7 +323,7 @@ def test_a_wrong_file_is_refused_as_fast_as_a_right_one(tmp_path: Path):
         check=False,
     )
     end = os.times()
-    assert done.returncode == 2
+    assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
         "params.yaml: digits.bugdet: unknown key; allowed are budget, data, dbn, evaluate, "
         "tour, methods; optional: grid, classifiers, linear_codes; did you mean 'budget'?\n"

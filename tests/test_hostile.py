@@ -1,5 +1,5 @@
-"""Every file that a stage leaves, damaged in every way that a disk or a person has: a table of what
-the commands that read it say. Each is refused in one line; none ends in a traceback, and none in
+"""Files that stages leave, damaged in every way that a disk or a person has: a table of what the
+commands that read them say. Each is refused in one line; none ends in a traceback, and none in
 silence but those of `SILENT`. `make hostile` prints the table.
 """
 
@@ -116,6 +116,7 @@ FILES: dict[str, tuple[dict[str, Callable[[bytes], bytes]], tuple[str, ...]]] = 
     f"{RESULT}/curves.csv": (CSV, ("report", "claims", "export")),
     f"{RESULT}/energies.npz": (BINARY, ("report",)),
     f"{RESULT}/samples.png": (BINARY, ("report",)),
+    f"{RESULT}/progress.npz": (BINARY, ("report",)),
     "results/digits/reference/reference.json": (JSON, ("report", "export")),
     "results/digits/reference/real.png": (BINARY, ("report",)),
     "results/digits/tour/metrics.json": (JSON, ("report", "claims", "export")),

@@ -16,7 +16,7 @@ RUN = SETTINGS.run
 
 
 def values(name: str, measure: str) -> list[float]:
-    """One value per seed, from the files that belong to the present parameters."""
+    """One value per seed."""
     found = []
     for seed in RUN.seeds:
         path = ROOT / f"results/digits/{name}/{seed}/metrics.json"
@@ -29,6 +29,7 @@ def test_the_summary_holds_the_means_of_every_system_of_the_run():
     summary = json.loads((ROOT / "reports/summary.json").read_text(encoding="utf-8"))["digits"]
     assert set(summary) == set(RUN.names)
     for name, means in summary.items():
+        assert "fd_dbn" in means or "error_pretrained" in means
         known = {m: interval(values(name, m), catalogue.scale(m)).mean for m in means}
         assert means == pytest.approx(known, rel=1e-5, abs=1e-6)
 

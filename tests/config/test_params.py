@@ -1,8 +1,6 @@
 """A wrong params.yaml gets one line that names the place, what was found and what is allowed."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -213,26 +211,6 @@ def test_the_first_epochs_of_momentum_are_scaled_like_all_others(tmp_path: Path)
     assert momentum("0.6", 5) == [3, 3, 3, 3]
     assert momentum("0.06", 5) == [1, 1, 1, 1], "there are some, so at least one"
     assert momentum("0.06", 0) == [0, 0, 0, 0], "there are none, and none come"
-
-
-def test_check_needs_no_torch_and_little_time():
-    code = (
-        "import sys, time; start = time.process_time(); from ebmrepro.config import params; "
-        "params.load(); print(time.process_time() - start, 'torch' in sys.modules)"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    seconds, torch = answer.stdout.split()
-    assert torch == "False" and float(seconds) < 5  # a machine may be slow; torch alone takes more
-
-
-def test_check_prints_one_line_and_exits_with_2(tmp_path: Path):
-    path = changed(tmp_path, "gamma: 0.", "gamma: 7.", BEGAN)
-    command = [sys.executable, "-m", "ebmrepro", "check"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=path.parent, check=False)
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.count("\n") == 1 and "digits.methods.began.hparams.gamma" in done.stderr
 
 
 def test_a_block_without_an_average_is_stored_as_before_there_were_any(tmp_path: Path):

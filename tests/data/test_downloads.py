@@ -185,7 +185,7 @@ def test_a_cache_that_cannot_be_written_is_named(serve, tmp_path):
         obtain(serve())
 
 
-def test_two_processes_that_want_the_same_file_fetch_it_once(serve):
+def test_four_at_once_that_want_the_same_file_fetch_it_once(serve):
     server = serve()
     found: list[bytes] = []
     threads = [threading.Thread(target=lambda: found.append(obtain(server))) for _ in range(4)]

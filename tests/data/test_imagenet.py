@@ -81,9 +81,13 @@ def test_an_image_among_those_of_another_class_is_refused(photos, tmp_path):
             lambda root: [p.unlink() for p in (root / "val/n01440764").iterdir()],
             "val/n01440764: found no images in it",
         ),
-        (lambda root: (root / "train/cats").mkdir(), "val: found no|whose name is no WordNet id"),
+        (
+            lambda root: [(root / split / "cats").mkdir() for split in ("train", "val")],
+            "train/cats: a folder whose name is no WordNet id",
+        ),
+        (lambda root: (root / "train/n09").mkdir(), "val: found no folder n09, which the other"),
     ],
-    ids=["class", "split", "all", "both", "empty", "stranger"],
+    ids=["class", "split", "all", "both", "empty", "stranger", "one"],
 )
 def test_what_imagenet_lacks_is_named(photos, tmp_path, damage, message):
     damage(photos)

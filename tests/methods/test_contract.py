@@ -77,7 +77,7 @@ def test_pixels_from_0_to_1_are_an_image_from_minus_1_to_1(name: str):
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 9, 11)])
-@pytest.mark.parametrize("name", small.GANS)
+@each_network
 def test_networks_are_sized_by_the_data(name: str, net: dict, shape: tuple[int, int, int]):
     if net is small.CONV3X3 and shape[1] % 2:
         net = {**net, "scales": 1}  # such a size is not halved

@@ -219,7 +219,7 @@ def test_a_traced_step_multiplies_no_more_than_the_one_that_is_written(name: str
 
 @pytest.mark.skipif("EBMREPRO_SOAK" not in os.environ, reason="make soak: it compiles for minutes")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["dcgan", "ebgan_pt", "began", "magan"])
+@pytest.mark.parametrize("name", small.GANS)
 def test_a_compiled_training_is_the_one_that_is_written(name: str, compiles: None):
     assert_near(name, small.CONV, 1e-3, compiler="inductor")
 

@@ -126,7 +126,9 @@ def test_what_has_no_measure_in_common_is_not_said_to_be_of_one_seed(root: Path)
     ("key", "value", "measure"),
     [
         ("extractor_sha256", "f" * 64, "fd_dbn"),
+        ("second_extractor_sha256", "f" * 64, "fd_dbn_second"),
         ("inception_sha256", "f" * 64, "fid"),
+        ("inception reference", "validation split, 7 images", "fid"),
         ("generated", "7 images, drawn", "kd_dbn"),
         ("reference", "validation split, 7 images", "precision_dbn"),
     ],

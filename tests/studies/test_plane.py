@@ -269,12 +269,6 @@ def test_no_second_of_this_machine_is_among_the_results(plane_found: Measured):
     assert not [name for name in plane_found.document()["values"] if "second" in name]
 
 
-def test_what_is_not_finite_becomes_null_with_a_reason():
-    out = Measured({"x": {"0": math.nan, "1": 1.0}})
-    assert out.document()["values"]["x"] == {"0": None, "1": 1.0}
-    assert out.document()["reasons"] == {"x": "the measured value is not finite"}
-
-
 def test_the_report_shows_the_plane_without_fetching(plane_found: Measured, tmp_path: Path):
     from matplotlib.figure import Figure as Canvas
     from test_report import Elements

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tracked_runs import pytestmark, write_run
 
+from ebmrepro.config import declarations
 from ebmrepro.config.params import Training
 from ebmrepro.tracking import projection, views
 from ebmrepro.tracking.store import Store
@@ -43,7 +44,7 @@ def test_a_link_opens_on_its_table_or_its_charts(server, browser: Browser):
 def test_colours_are_those_of_the_report():
     from ebmrepro.report import figures
 
-    for name in ("dbn", "dcgan", "ebgan", "ebgan_pt", "began", "magan", "autoencoder", "mine"):
+    for name in (*declarations.available_methods(), "mine"):
         assert views.colour(name) == figures.colour(name)
         assert views.colour(f"{name}__other") in figures.IN_THE_DARK
 

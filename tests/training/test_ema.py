@@ -1,5 +1,6 @@
 """Averages of weights, by hand."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -38,8 +39,6 @@ def test_weights_are_back_after_a_failure():
     layer = nn.Linear(1, 1)
     average = Average(layer, decay=0.5)
     nn.init.constant_(layer.weight, 7.0)
-    try:
-        with average.in_place():
-            raise RuntimeError("drawing failed")
-    except RuntimeError:
-        assert layer.weight.item() == 7.0
+    with pytest.raises(RuntimeError, match="drawing failed"), average.in_place():
+        raise RuntimeError("drawing failed")
+    assert layer.weight.item() == 7.0
