@@ -107,12 +107,12 @@ def _block(name: str, budget: float = 1.0) -> dict[str, Any]:
     }
 
 
-def results(root: Path, settings: Params, suite: str | None = None) -> None:
-    """Every file of every run that `settings` name, under `root`; of another `suite` if given."""
-    for name in [suite] if suite else settings.run.suites:
-        reference(root, name)
-    for index, (name, system, seed) in enumerate(settings.run.trainings):
-        run(root, suite or name, system, seed, np.random.default_rng(index))
+def results(root: Path, settings: Params) -> None:
+    """Every file of every run that `settings` name, under `root`."""
+    for suite in settings.run.suites:
+        reference(root, suite)
+    for index, training in enumerate(settings.run.trainings):
+        run(root, *training, np.random.default_rng(index))
 
 
 def reference(root: Path, suite: str) -> None:

@@ -76,9 +76,9 @@ def judged(
     )
 
 
-def trained(root: Path, name: str, fraction: float, steps: int, seeds: int = 3) -> None:
-    """Say of measured seeds how long they were trained."""
-    for seed in range(seeds):
+def trained(root: Path, name: str, fraction: float, steps: int) -> None:
+    """Say of three measured seeds how long they were trained."""
+    for seed in range(3):
         path = root / "results" / "digits" / name / str(seed) / "metrics.json"
         told = json.loads(path.read_text())
         told |= {"budget": {"epoch_fraction": fraction}, "step": steps}

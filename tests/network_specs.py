@@ -20,8 +20,8 @@ def conv(channels: list[int], kind: str = "conv", activation: str = "relu", norm
     return spec(kind, channels=channels, activation=activation, batch_norm=norm)
 
 
-def began(n: int, scales: int, skips: bool = False, residual_steps: int = 0, repeats: int = 2):
-    more = {"repeats": repeats, "residual_steps": residual_steps, "skips": skips}
+def began(n: int, scales: int, skips: bool = False, residual_steps: int = 0):
+    more = {"repeats": 2, "residual_steps": residual_steps, "skips": skips}
     return spec("conv3x3", n=n, scales=scales, **more)
 
 

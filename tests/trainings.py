@@ -87,12 +87,12 @@ def start(folder: Path, name: str, **settings: Any) -> BaseProcess:
     return child
 
 
-def finish(child: BaseProcess, patience: float = 900) -> int:
+def finish(child: BaseProcess) -> int:
     """Wait for a process; its exit code, or minus the signal that ended it."""
-    child.join(patience)
+    child.join(900)
     if child.exitcode is None:
         child.kill()
-        raise AssertionError(f"it does not end within {patience:.0f} s")
+        raise AssertionError("it does not end within 900 s")
     return child.exitcode
 
 
@@ -150,7 +150,7 @@ def _prepare() -> None:
     data.prepare(SUITE, params.load().suite(SUITE).data, Path("data") / SUITE)
 
 
-def evaluate(name: str, seed: int = 0) -> None:
+def evaluate(name: str) -> None:
     """Stages reference and evaluate, called in the project's folder."""
     from ebmrepro.config import params
     from ebmrepro.evaluation import evaluate, reference
@@ -158,7 +158,7 @@ def evaluate(name: str, seed: int = 0) -> None:
     settings = params.load()
     reference.reference(SUITE, settings)
     extract = reference.Extractor(SUITE, settings, kept=True)
-    evaluate.evaluate(SUITE, name, seed, settings, extract)
+    evaluate.evaluate(SUITE, name, 0, settings, extract)
 
 
 def _train(folder: Path, name: str, settings: dict[str, Any]) -> None:

@@ -73,7 +73,6 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert list(follow([0, 1], 2)) == [0, 1]
         return extracted(images)
 
-    monkeypatch.setenv("EBMREPRO_DEVICE", "cpu")
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     monkeypatch.setattr(inception, "find_weights", lambda: (weights, None))
     monkeypatch.setattr(inception, "inception_features", features)

@@ -8,12 +8,11 @@ import hashlib
 from typing import Any
 
 import pytest
-import small
 import torch
 from network_specs import auto_encoder, began, conv, layer, maps, planes
 from torch import nn
 
-from ebmrepro.config import declarations, networks, params, training
+from ebmrepro.config import declarations, networks, params
 from ebmrepro.config.data import image_shape
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.methods.base import method
@@ -233,11 +232,7 @@ def test_a_network_that_does_not_fit_is_refused_in_words(
 
 @pytest.mark.parametrize(
     ("suite", "name"),
-    [
-        (suite, name)
-        for suite, block in SHIPPED.suites.items()
-        for name in block.methods
-    ],
+    [(suite, name) for suite, block in SHIPPED.suites.items() for name in block.methods],
 )
 def test_every_shipped_network_can_be_built_and_run(suite: str, name: str):
     """Forward, on no memory, at the suite's image size."""

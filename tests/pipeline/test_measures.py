@@ -24,11 +24,6 @@ SMALLEST = {case.name: case for case in cases.smallest(SETTINGS)}
 GPU_OF_THE_DAY = 540
 
 
-@pytest.fixture(autouse=True)
-def _on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EBMREPRO_DEVICE", "cpu")
-
-
 def test_every_method_is_a_case():
     assert sorted(SMALLEST) == sorted(declarations.available_methods())
     sides = {case.shape[1] for case in cases.cases(SETTINGS)}

@@ -37,8 +37,6 @@ def root(fresh, empty_database):
 @pytest.fixture
 def fresh(tmp_path, monkeypatch):
     """A checkout without a store, with a space and an accent in its path."""
-    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "EBMREPRO_TRACKING"):
-        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "my chéckout"
     (folder / ".dvc").mkdir(parents=True)
     monkeypatch.chdir(folder)
