@@ -233,6 +233,15 @@ def test_a_result_is_mean_interval_and_count_over_the_seeds_on_disk(made_up: Pat
     assert "| – | not run here |" in table
 
 
+def test_a_result_is_of_the_seeds_that_one_dbn_measured(made_up: Path):
+    path = made_up / "results/digits/ebgan/1/metrics.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"protocol": {"extractor_sha256": "0" * 64}}))
+    found = interval([1.0, 3.0], "log")
+    assert "n = 2" in measured.result("digits", ["ebgan"], ["fd_dbn"])
+    assert measured.value("digits/ebgan", "fd_dbn").startswith(f"{found.mean:.3g} ")
+
+
 def test_results_that_are_not_there_are_said_not_to_be_run(made_up: Path):
     assert "not run here" in measured.result("mnist", ["ebgan"], ["fd_dbn"])
     assert "not run here" in measured.verdicts("ebgan")

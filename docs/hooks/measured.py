@@ -18,8 +18,10 @@ from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.interval import interval
+from ebmrepro.metrics.measurement import Measurement
 from ebmrepro.report import numbers, words
 from ebmrepro.report.blocks import Column
+from ebmrepro.report.gather import together
 from ebmrepro.runs import carried
 
 PICTURES = "assets/results"  # where the site has the pictures of results
@@ -186,14 +188,12 @@ def _by_seed(place: str, name: str) -> dict[str, float]:
         if name not in catalogue.MEASURES:
             raise MarkerError(f"no measure {name!r} in the catalogue")
         texts = {run.name: json.loads((run / "metrics.json").read_text("utf-8")) for run in runs}
-        values = {seed: text["values"].get(name) for seed, text in texts.items()}
-    else:
-        file = folder / "metrics.json"
-        found = json.loads(file.read_text("utf-8"))["values"] if file.is_file() else {name: {}}
-        if name not in found:
-            raise MarkerError(f"results/{place} has no value {name!r}")
-        values = found[name]
-    return {seed: number for seed, number in values.items() if number is not None}
+        return together(name, {seed: Measurement.read(text) for seed, text in texts.items()})
+    file = folder / "metrics.json"
+    found = json.loads(file.read_text("utf-8"))["values"] if file.is_file() else {name: {}}
+    if name not in found:
+        raise MarkerError(f"results/{place} has no value {name!r}")
+    return {seed: number for seed, number in found[name].items() if number is not None}
 
 
 def _brief(number: float) -> str:
@@ -288,7 +288,8 @@ def _mean(values: Sequence[float]) -> str:
 def _cell(runs: Sequence[dict[str, Any]], measure: str, digits: int) -> str:
     if not runs:
         return NOT_RUN
-    values = [v for run in runs if (v := run["values"].get(measure)) is not None]
+    measured = {seed: Measurement.read(run) for seed, run in enumerate(runs)}
+    values = [*together(measure, measured).values()]
     if not values:
         return "not measured" if any(measure in run["values"] for run in runs) else "–"
     found = interval(values, catalogue.scale(measure))

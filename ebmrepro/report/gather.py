@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mode
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from ebmrepro.runs import carried, layout, results
 from ebmrepro.runs.results import Array
 from ebmrepro.system import reading
 from ebmrepro.system.reading import Row, known
+
+Seed = TypeVar("Seed", int, str)
 
 SHOWN = 64  # images of a grid: the first of their file, not picked
 
@@ -55,11 +57,6 @@ class Run:
     def measurement(self) -> Measurement:
         """What was measured; empty where nothing was."""
         return Measurement.read(self.measured or {})
-
-    @property
-    def extractor(self) -> str | None:
-        """SHA-256 of the DBN in whose features it was measured, where that is said."""
-        return self.measurement.protocol.get("extractor_sha256")
 
     def value(self, measure: str) -> float | None:
         """A measure's value, None where it was not measured or is not finite."""
@@ -114,13 +111,8 @@ class System:
         return [c for c in found if c is not None and len(c) and np.isfinite(c).any()]
 
     def values(self, measure: str) -> Sequence[float]:
-        """A measure's value of each run that has one; where a DBN measures, of those that the same
-        DBN did, the most: there is no mean over the features of two."""
-        runs = [run for run in self.runs if run.value(measure) is not None]
-        if catalogue.in_dbn(measure):
-            one = mode(run.extractor for run in runs) if runs else None
-            runs = [run for run in runs if run.extractor == one]
-        return [value for run in runs if (value := run.value(measure)) is not None]
+        """A measure's value of each run that has one, in the features of one DBN."""
+        return [*together(measure, {run.seed: run.measurement for run in self.runs}).values()]
 
     def number(self, key: str) -> float | None:
         """A number of its block by its dotted key, None where that is no number."""
@@ -128,6 +120,22 @@ class System:
         if isinstance(found, bool) or not isinstance(found, int | float):
             return None
         return float(found)
+
+
+def together(measure: str, measured: Mapping[Seed, Measurement]) -> dict[Seed, float]:
+    """A measure's value of each seed that has one; where a DBN measures, of those seeds that the
+    same DBN measured, the most: there is no mean over the features of two."""
+    found = {seed: n for seed, m in measured.items() if (n := m.number(measure)) is not None}
+    if found and catalogue.in_dbn(measure):
+        dbn = {seed: extractor(measured[seed]) for seed in found}
+        one = mode(dbn.values())
+        found = {seed: n for seed, n in found.items() if dbn[seed] == one}
+    return found
+
+
+def extractor(measured: Measurement) -> str | None:
+    """SHA-256 of the DBN in whose features was measured, where that is said."""
+    return measured.protocol.get("extractor_sha256")
 
 
 def over_seeds(measured: Mapping[str, Any], name: str) -> Sequence[float]:

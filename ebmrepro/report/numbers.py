@@ -11,7 +11,7 @@ from ebmrepro.metrics.catalogue import Scale
 from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import Interval, interval
 from ebmrepro.report.blocks import Cell, Column, Table
-from ebmrepro.report.gather import Suite, System
+from ebmrepro.report.gather import Suite, System, extractor
 from ebmrepro.system.errors import UserError
 
 NOT_MEASURED = "not measured"
@@ -173,8 +173,8 @@ def extractors(systems: Sequence[System]) -> Mapping[str, Sequence[str]]:
     found: dict[str, dict[str, None]] = {}
     for system in systems:
         for run in system.measured:
-            if run.extractor:
-                found.setdefault(run.extractor, {})[system.title] = None
+            if weights := extractor(run.measurement):
+                found.setdefault(weights, {})[system.title] = None
     return {weights: [*titles] for weights, titles in found.items()}
 
 
