@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from typed_numbers import DOCS, NATS, PERCENT, ROOT, by_seed, carried, rows
+from typed_numbers import DOCS, NATS, PERCENT, ROOT, as_committed, by_seed, carried, rows
 
 RIVALS = ("support_vectors", "backprop_two", "backprop_one")
 
@@ -121,7 +121,7 @@ def test_how_far_estimates_of_log_z_can_be_trusted_is_what_was_measured():
     ],
 )
 def test_what_is_said_of_a_claim_is_its_estimate(page: str, said: str, claim: str, suite: str):
-    told = json.loads((ROOT / "reports/claims.json").read_text())["claims"]
+    told = json.loads(as_committed("reports/claims.json").read_text())["claims"]
     (judged,) = (
         j for c in told if c["id"] == claim for j in c["judgements"] if j["suite"] == suite
     )
