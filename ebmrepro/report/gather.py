@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import mode
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -124,13 +123,12 @@ class System:
 
 def together(measure: str, measured: Mapping[Seed, Measurement]) -> dict[Seed, float]:
     """A measure's value of each seed that has one; where a DBN measures, of those seeds that the
-    same DBN measured, the most: there is no mean over the features of two."""
+    first one's DBN measured: there is no mean over the features of two."""
     found = {seed: n for seed, m in measured.items() if (n := m.number(measure)) is not None}
-    if found and catalogue.in_dbn(measure):
-        dbn = {seed: extractor(measured[seed]) for seed in found}
-        one = mode(dbn.values())
-        found = {seed: n for seed, n in found.items() if dbn[seed] == one}
-    return found
+    if not catalogue.in_dbn(measure):
+        return found
+    dbn = {seed: extractor(measured[seed]) for seed in found}
+    return {seed: n for seed, n in found.items() if dbn[seed] == next(iter(dbn.values()))}
 
 
 def extractor(measured: Measurement) -> str | None:

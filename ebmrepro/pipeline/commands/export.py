@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import mode
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,7 +87,7 @@ def _latex(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
                 known = (values.measure == measure) & values.value.notna()
                 if catalogue.in_dbn(measure) and known.any():  # no mean over features of two DBNs
                     dbn = values.protocol.str.extract(EXTRACTOR, expand=False).fillna("")
-                    known &= dbn == mode(dbn[known])
+                    known &= dbn == dbn[known].iloc[0]
                 found = values.value[known].tolist()
                 digits, scale = catalogue.describe(measure).digits, catalogue.scale(measure)
                 cell = numbers.cell(found, digits, scale=scale)
