@@ -43,9 +43,15 @@ def download(name: str, folder: Path, sha256: str, urls: Sequence[str]) -> Path:
                     # pooch's own class does not match pooch's protocol either
                     return Path(store.fetch(name, downloader=_fetch))  # pyright: ignore[reportArgumentType]
                 except (RequestException, ValueError, Unavailable) as error:  # ValueError: the hash
-                    reason = textwrap.shorten(str(error), 300)
-                    failures.append(f"{url}{name}: {type(error).__name__}: {reason}")
+                    failures.append(f"{url}{name}: {_first(error)}")
     raise Unavailable(redact("; ".join(failures)))
+
+
+def _first(error: BaseException) -> str:
+    """What went wrong first: the libraries around it tell the address again, each in its way."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {textwrap.shorten(str(error), 300)}"
 
 
 def _fetch(url: str, output_file: str, store: object) -> None:

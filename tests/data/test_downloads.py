@@ -146,9 +146,18 @@ def test_a_busy_server_is_given_up_for_the_next(serve):
 
 def test_a_server_that_breaks_off_again_and_again_is_given_up(serve):
     server = serve(faults=["break"] * 99)
-    with pytest.raises(DataError, match=r"missing x\.gz: .*x\.gz: ChunkedEncodingError"):
+    with pytest.raises(DataError, match=r"missing x\.gz: .*x\.gz: IncompleteRead: .*150000 bytes"):
         obtain(server)
     assert server.requests == downloads.RETRIES + 1
+
+
+def test_a_server_that_cannot_be_reached_is_told_by_its_first_cause(serve):
+    server = Server(url="http://127.0.0.1:9/")  # "discard": nobody listens
+    refused = (
+        r"http://127\.0\.0\.1:9/x\.gz: ConnectionRefusedError: \[Errno 111\] Connection refused"
+    )
+    with pytest.raises(DataError, match=f"the network gave {refused}$"):
+        obtain(server)
 
 
 def test_a_page_in_place_of_the_file_is_called_a_page_and_not_kept(serve, tmp_path):

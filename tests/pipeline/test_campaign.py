@@ -265,6 +265,20 @@ def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
 
 
 @pytest.mark.slow
+def test_a_suite_without_data_is_asked_for_once(project: Path):
+    tree = trainings.read_params(project)
+    image = {"size": 8, "channels": 1, "crop": {"kind": "short_side"}, "broken": 0.01}
+    split = {"test": 10, "validation": 0, "split_seed": 0}
+    data = {"source": "folder", "folder": "nowhere", "image": image}
+    tree["again"] |= {"data": data | split}
+    write(project, tree)
+    campaign = run("--jobs", "1", EBMREPRO_DATA_MIRROR=str(project))
+    said, _ = campaign.communicate(timeout=300)
+    assert campaign.returncode == 1 and said.count("nowhere") == 1, said
+    assert "again: 3 trainings more left out, for want of data" in said
+
+
+@pytest.mark.slow
 def test_one_that_fails_is_named_and_holds_up_no_other(project: Path):
     Path("models/again").mkdir(parents=True)
     Path("models/again/ebgan").write_text("in the way")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ebmrepro.config.params import Params, Training
 from ebmrepro.pipeline.campaign import plan
+from ebmrepro.runs.carried import counted
 from ebmrepro.system.signals import Stopped, Watch
 
 LOGS = Path(".ebmrepro") / "campaign"
@@ -21,7 +22,7 @@ GLANCE = 0.5  # seconds between looks at what has ended
 def drive(settings: Params, jobs: int, note: str, watch: Watch, say: Callable[[str], None]) -> bool:
     """Have all that is not carried trained, measured and carried; whether none failed.
 
-    One that fails does not hold up the others.
+    One that fails does not hold up the others, but where it was for want of its suite's data.
 
     Raises:
         signals.Stopped: `watch` had a reason to stop; what was running has saved its checkpoint.
@@ -47,6 +48,8 @@ def drive(settings: Params, jobs: int, note: str, watch: Watch, say: Callable[[s
                 del running[training]
                 failed += process.returncode != 0
                 say(_ended(training, process.returncode))
+                if process.returncode and not plan.has_data(training.suite):
+                    _leave_out(training.suite, waiting, say)
                 say(plan.in_words(plan.items(Path(), settings), jobs))
     return failed == 0
 
@@ -65,6 +68,14 @@ def _start(training: Training, note: str) -> subprocess.Popen[bytes]:
             env=environment,
             start_new_session=True,  # a terminal's Ctrl-C is for the campaign, which asks once
         )
+
+
+def _leave_out(suite: str, waiting: list[Training], say: Callable[[str], None]) -> None:
+    lacking = [each for each in waiting if each.suite == suite]
+    for each in lacking:
+        waiting.remove(each)
+    if lacking:
+        say(f"{suite}: {counted(len(lacking), 'training')} more left out, for want of data")
 
 
 def _log(training: Training) -> Path:

@@ -68,6 +68,10 @@ def is_judge(training: Training, settings: Params) -> bool:
     return training.name == "dbn" and training.seed in seeds
 
 
+def has_data(suite: str) -> bool:
+    return (Path("data") / suite / data.DATASET).exists()
+
+
 def in_words(there: list[Item], jobs: int) -> str:
     """`31 of 40 carried; about 12.0 h to go; 2 at once`."""
     whole = sum(item.state == CARRIED for item in there)
@@ -85,7 +89,7 @@ def _item(
     is_carried: bool,
     seconds: float | None,
 ) -> Item:
-    here = (Path("data") / training.suite / data.DATASET).exists()
+    here = has_data(training.suite)
     fingerprint = identity.fingerprint(*training, settings) if here else ""
     weights = layout.folder(*training) / "model.safetensors"
     if is_carried and (weights.exists() or not is_judge(training, settings)):
