@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from waiting import PATIENCE
 
 from ebmrepro.pipeline import executors
 
 PYTHON = [sys.executable, "-P", "-W", "ignore"]
 DRIVER = [str(Path(executors.__file__).with_name("scheduler.py")), "repro"]
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
-PATIENCE = 900  # seconds after which a test gives up; none depends on how fast anything is
 
 # What a stage's commands may use: a count of runs, and waiting for what a test or a stage does.
 SHELL = """\
@@ -79,10 +78,3 @@ def ended(process: subprocess.Popen[str], status: int = 0) -> str:
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == status, said
     return said
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, condition
-        time.sleep(0.05)

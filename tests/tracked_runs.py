@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -120,13 +119,6 @@ def contents(root):
     return seen
 
 
-def wait_until(true, what, seconds=200.0):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
-
-
 def points_in(root, key="energy/real"):
     """Steps of one metric, read past MLflow so that waiting for them disturbs nobody."""
     path = root / "mlflow.db"
@@ -155,6 +147,7 @@ def train(root, script, run=RUN, **environment):
     head = f"""
         import os, signal, sys, time
         from tracked_runs import *
+        from waiting import until
         from ebmrepro.tracking import follower as beside
         beside.PATIENCE = 200.0  # four imports of mlflow on a busy machine outlast the usual
         root, run = Path({str(root)!r}), Training({run.suite!r}, {run.name!r}, {run.seed!r})

@@ -1,11 +1,11 @@
 """The DBN's arithmetic, after the two papers of 2006 and the released code."""
 
-import itertools
 import math
 
 import pytest
 import small
 import torch
+from binary import states
 
 from ebmrepro.config.optimisers import SGD, Momentum
 from ebmrepro.methods.base.method import Labelled
@@ -20,10 +20,6 @@ def random_rbm(visible: int = 3, hidden: int = 4) -> RBM:
         rbm.b.normal_()
         rbm.c.normal_()
     return rbm
-
-
-def states(n: int) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)))
 
 
 def test_free_energy_is_minus_log_of_the_sum_over_hidden_states():

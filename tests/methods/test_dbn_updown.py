@@ -1,12 +1,12 @@
 """The generative DBN's arithmetic, after the pseudocode of Hinton, Osindero and Teh (2006)."""
 
-import itertools
 import math
 from typing import Any
 
 import pytest
 import small
 import torch
+from binary import states
 
 from ebmrepro.evaluation import inference
 from ebmrepro.methods import dbn_updown
@@ -15,10 +15,6 @@ from ebmrepro.methods.dbn_updown import _surprise
 from ebmrepro.networks.energies import LabelledRBM
 from ebmrepro.networks.layers import linear_layers
 from ebmrepro.training.loop import Training
-
-
-def states(n: int) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)))
 
 
 def random_top(features: int = 3, classes: int = 2, hidden: int = 4) -> LabelledRBM:

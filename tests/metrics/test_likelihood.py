@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from binary import states
 
 from ebmrepro.methods.rbm import AIS, Likelihoods, Rung
 from ebmrepro.metrics import likelihood, partition_rbm
@@ -15,10 +16,6 @@ from ebmrepro.networks.energies import RBM
 RUNGS = [Rung(up_to=0.5, step=0.02), Rung(up_to=1.0, step=0.005)]
 SETTINGS = AIS(chains=100, base_counts=None, burn_in=300, temperatures=RUNGS)
 ASKED = Likelihoods(seed=3, train=50, posterior=200, ais=SETTINGS, trials=5)
-
-
-def states(n: int) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)))
 
 
 def stack(*widths: int) -> list[RBM]:

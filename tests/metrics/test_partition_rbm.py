@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from binary import states
 
 from ebmrepro.methods.rbm import AIS, Rung
 from ebmrepro.metrics import ais, likelihood, partition_rbm
@@ -20,10 +21,6 @@ def rbm(visible: int, hidden: int, std: float, seed: int = 0) -> RBM:
         model.b.normal_()
         model.c.normal_()
     return model
-
-
-def states(n: int) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)))
 
 
 @torch.no_grad()

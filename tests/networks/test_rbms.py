@@ -1,10 +1,10 @@
 """Laws of RBMs of every kind of unit: the fast gradient of CD, and the chain that it starts."""
 
-import itertools
 import math
 
 import pytest
 import torch
+from binary import states
 
 from ebmrepro.methods.rbm import AIS, Rung
 from ebmrepro.metrics import ais, likelihood, partition_rbm
@@ -70,10 +70,6 @@ def gaussian(visible: int, hidden: int, std: float = 1.0, seed: int = 0) -> Gaus
     return rbm
 
 
-def states(n: int) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=n)), dtype=torch.float64)
-
-
 def by_hand() -> GaussianRBM:
     """Two visible units and one hidden: W = (2, -1), b = (1, 0), c = 0.5."""
     rbm = GaussianRBM(2, 1, std=1.0).double()
@@ -97,7 +93,7 @@ def test_a_gaussian_rbms_free_energy_and_means_by_hand():
 
 @torch.no_grad()
 def test_a_gaussian_rbms_free_energy_sums_over_its_hidden_units():
-    rbm, v, h = gaussian(3, 4), torch.randn(5, 3).double(), states(4)
+    rbm, v, h = gaussian(3, 4), torch.randn(5, 3).double(), states(4).double()
     alone = (v - rbm.b).square().sum(1) / 2
     energy = alone[:, None] - v @ rbm.W @ h.T - h @ rbm.c
     torch.testing.assert_close(rbm(v), -(-energy).logsumexp(1))
@@ -122,7 +118,7 @@ def test_cd_1_of_a_gaussian_rbm_by_hand(monkeypatch: pytest.MonkeyPatch):
 @torch.no_grad()
 def test_a_chain_of_a_gaussian_rbm_has_the_mixtures_moments():
     """p(v) is a mixture of Gaussians N(b + W h, 1), one for each h, of weights log_sum_visible."""
-    rbm, h, n = gaussian(2, 2, 0.7), states(2), 40_000
+    rbm, h, n = gaussian(2, 2, 0.7), states(2).double(), 40_000
     weights = (h @ rbm.c + rbm.log_sum_visible(h @ rbm.W.T + rbm.b, rbm.b)).softmax(0)
     means = h @ rbm.W.T + rbm.b
     mean = weights @ means

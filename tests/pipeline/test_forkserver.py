@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -91,13 +91,6 @@ class Stage:
 
     def end(self) -> int:
         return self.process.wait(60)
-
-
-def until(condition: Callable[[], object], patience: float = 60) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, condition
-        time.sleep(0.02)
 
 
 def test_a_warm_stage_says_and_returns_what_a_cold_one_does(server: Server, folder: Path):

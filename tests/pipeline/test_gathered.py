@@ -11,12 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trainings
+from waiting import PATIENCE, until
 
 from ebmrepro.pipeline import executors, forkserver, gathered
 
@@ -36,7 +36,6 @@ stages:
 """
 REPRO = "import sys; from pathlib import Path; from ebmrepro.pipeline import repro; "
 REPRO += "sys.exit(repro.repro(Path(), []))"
-PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +64,6 @@ def environment(**more: str) -> dict[str, str]:
     kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
     kept |= {"EBMREPRO_DEVICE": "cpu", "EBMREPRO_TRACKING": "off", "DVC_NO_ANALYTICS": "1"}
     return kept | {"EBMREPRO_TOGETHER": "3", **more}
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, condition
-        time.sleep(0.005)
 
 
 def holders(project: Path) -> list[int]:

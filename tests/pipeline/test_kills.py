@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 import pytest
-from shell_pipeline import DRIVER, PATIENCE, PYTHON, Project, ended, until
+from shell_pipeline import DRIVER, PYTHON, Project, ended
+from waiting import PATIENCE, until
 
 pytestmark = [
     pytest.mark.slow,

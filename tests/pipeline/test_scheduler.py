@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shell_pipeline import Project, ended, until
+from shell_pipeline import Project, ended
+from waiting import until
 
 from ebmrepro.pipeline import executors, repro
 

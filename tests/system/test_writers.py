@@ -10,13 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trainings
 from ruamel.yaml import YAML
+from waiting import until
 
 from ebmrepro.system import atomic
 from ebmrepro.system.locks import Busy, Lock
@@ -25,13 +24,6 @@ from ebmrepro.system.signals import Watch
 DVC = [sys.executable, "-W", "ignore", "-m", "dvc"]
 COMMAND = [sys.executable, "-W", "ignore", "-m", "ebmrepro"]
 OUT = "models/digits/magan/0"
-
-
-def until(condition: Callable[[], object], what: str, patience: float = 120) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.01)
 
 
 def test_a_second_writer_is_refused_by_name_process_and_time(tmp_path: Path):

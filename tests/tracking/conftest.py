@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from loopback import raise_loopback
-from tracked_runs import wait_until
+from waiting import until
 
 from ebmrepro.tracking.server import answers
 from ebmrepro.tracking.server import command as server_command
@@ -57,7 +57,7 @@ def server(tmp_path, empty_database):
     environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with subprocess.Popen(server_command(folder, port), env=environment) as process:
         try:
-            wait_until(lambda: answers(port), "a server that answers")
+            until(lambda: answers(port), "a server that answers")
             yield folder, process, port
         finally:
             process.terminate()

@@ -25,7 +25,7 @@ def test_a_training_is_seen_while_it_runs_and_finished_when_it_is(root):
             write_card(root, run, done=False)
             write_curves(root, range(1, 4), run)
             write_sample(root, 30, run)
-            wait_until(lambda: len(points_in(root)) == 3, "three points")
+            until(lambda: len(points_in(root)) == 3, "three points")
             write_run(root, run)
         assert "mlflow" not in sys.modules and "torch" not in sys.modules
         """,

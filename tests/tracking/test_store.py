@@ -26,9 +26,9 @@ from tracked_runs import (
     pytestmark,
     python,
     train,
-    wait_until,
     write_run,
 )
+from waiting import until
 
 from ebmrepro.config.params import Training
 from ebmrepro.tracking import projection
@@ -311,23 +311,23 @@ def test_a_server_that_goes_away_and_comes_back_misses_nothing_and_hears_this_ma
         with follower:
             write_card(root, run, done=False)
             write_curves(root, range(1, 4), run)
-            wait_until(lambda: len(points_in(server)) == 3, "three points")
+            until(lambda: len(points_in(server)) == 3, "three points")
             Path("seen").touch()
-            wait_until(Path("away").exists, "the server's going")
+            until(Path("away").exists, "the server's going")
             for last in (4, 5, 6):
                 write_curves(root, range(1, last + 1), run)
                 write_sample(root, 10 * last, run)
                 time.sleep(3)
             Path("trained").touch()
-            wait_until(lambda: len(points_in(server)) == 6, "all points, before the end")
+            until(lambda: len(points_in(server)) == 6, "all points, before the end")
             write_run(root, run)
         """,
         MLFLOW_TRACKING_URI=f"http://127.0.0.1:{proxy.port}",
     )
-    wait_until(Path("seen").exists, "points on the server")
+    until(Path("seen").exists, "points on the server")
     proxy.leave()
     Path("away").touch()
-    wait_until(Path("trained").exists, "a training that goes on")
+    until(Path("trained").exists, "a training that goes on")
     assert len(points_in(folder)) == 3
     proxy.back()
     _, err = trainer.communicate(timeout=240)
