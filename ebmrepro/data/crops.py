@@ -35,6 +35,7 @@ def decode(content: bytes, name: str, spec: Image, seed: int, upright: bool) -> 
 
     Raises:
         Broken: the image is damaged, of another kind, or smaller than the crop.
+        MemoryError: which says nothing of the image.
     """
     try:
         with warnings.catch_warnings():
@@ -53,7 +54,7 @@ def decode(content: bytes, name: str, spec: Image, seed: int, upright: bool) -> 
                 image = Pillow.alpha_composite(white, image.convert("RGBA"))
             image = image.convert("L" if spec.channels == 1 else "RGB")
             image = _cropped(image, name, spec, seed)
-    except Broken:
+    except (Broken, MemoryError):
         raise
     except Pillow.UnidentifiedImageError:
         raise Broken(f"is no image of a kind that is read ({', '.join(FORMATS)})") from None

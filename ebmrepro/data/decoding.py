@@ -118,6 +118,8 @@ def _decode(listing: Listing, spec: Image, seed: int, work: Path, label: str) ->
         return broken
     if done:
         print(f"{label}: {done:,} of {len(listing.names):,} images are decoded already", flush=True)
+    else:
+        note.unlink(missing_ok=True)  # of a file that is gone: the next has its size at once
     job = functools.partial(_chunk, listing.read, spec, seed, listing.upright)
     saved = time.monotonic()
     with atomic.named_errors(path), path.open("r+b" if done else "wb") as file:
@@ -168,6 +170,8 @@ def _chunk(
             rows.append(crops.decode(content, name, spec, seed, upright).tobytes())
         except crops.Broken as error:
             rows.append(str(error))
+        except MemoryError:  # else a good image would be left out
+            raise DataError(f"{name}: not enough memory to decode it") from None
     return rows
 
 

@@ -178,6 +178,7 @@ def _of_the_model(
     """What needs the trained networks: codes, reconstructions, and the paper's own questions."""
     values: dict[str, float] = {}
     real, _ = data.read(Path("data") / suite, wanted.split)
+    energy = functools.cache(lambda: models.in_batches(model.energy, generated))
     if isinstance(model, AutoEncodes):
         values["cos2_code"] = pulling_away.pulling_away(models.in_batches(model.code, generated))
 
@@ -186,13 +187,10 @@ def _of_the_model(
 
         values["reconstruction"] = math.sqrt(models.in_batches(squared_error, real).mean())
         # A reconstruction error is at least 0, so the ratio of two of them means something.
-        energies = (models.in_batches(model.energy, kind) for kind in (generated, real))
-        values["ratio"] = separation.ratio(*energies)
+        values["ratio"] = separation.ratio(energy(), models.in_batches(model.energy, real))
     if model.hinge is not None:
         values["margin"] = float(model.hinge)
-        values["hinge_active"] = separation.hinge_active(
-            models.in_batches(model.energy, generated), values["margin"]
-        )
+        values["hinge_active"] = separation.hinge_active(energy(), values["margin"])
     if isinstance(model, Diagnoses):
         values |= model.diagnose(*(models.Split(suite, s) for s in ("train", wanted.split)))
     return values

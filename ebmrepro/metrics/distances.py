@@ -106,7 +106,7 @@ def nearest(y: Points, x: Points) -> tuple[Tensor, Tensor]:
 
 def neighbours(x: Points, k: int) -> Iterator[tuple[Tensor, Pairs]]:
     """Of a set and itself, by blocks: pairs of a point and another one that is not further than
-    its k-th nearest, or by EDGE; and which of them are the k-th, one for each point."""
+    its k-th nearest, or by EDGE, among a few that are; and which are the k-th, one for each."""
     yield from _neighbours(x, x, k, own=True)
 
 
@@ -119,7 +119,7 @@ def _neighbours(y: Points, x: Points, k: int, *, own: bool) -> Iterator[tuple[Te
         every = torch.arange(len(least), device=least.device)
         rows = every.repeat_interleave(k)
         far = _squared(part, x, rows, guess.flatten()).view(-1, k).amax(1)
-        near = _exact(part, x, least, least <= _reach(far, least)[:, None])
+        near = _exact(part, x, least <= _reach(far, least)[:, None])
         order = near.squared.argsort(stable=True)
         order = order[near.rows[order].argsort(stable=True)]
         near = Pairs(*(part[order] for part in near))
@@ -134,7 +134,7 @@ def within(y: Points, x: Points, around_y: Tensor, around_x: Tensor) -> Iterator
         part = slice(start, start + len(least))
         wanted = least <= _reach(around_x, least)
         wanted |= least <= _reach(around_y[part], least)[:, None]
-        pairs = _exact(y[part], x, least, wanted)
+        pairs = _exact(y[part], x, wanted)
         yield pairs._replace(rows=pairs.rows + start)
 
 
@@ -162,7 +162,7 @@ def _blocks(y: Points, x: Points) -> Iterator[tuple[int, Tensor]]:
         yield start, left[start : start + size] @ right
 
 
-def _exact(y: Points, x: Points, least: Tensor, wanted: Tensor) -> Pairs:
+def _exact(y: Points, x: Points, wanted: Tensor) -> Pairs:
     """Pairs (P,) that a block (M, N) of truths wants, by row."""
     rows, columns = wanted.nonzero(as_tuple=True)
     if len(rows) * MANY < wanted.numel():

@@ -1,8 +1,8 @@
 """A mean over seeds and how far it can be trusted.
 
 Student's t works on a scale on which the spread of the numbers does not depend on their size, and
-mean and interval are brought back from it, so that they never leave what a number can be. Of fewer
-than three distinct values t knows nothing, and their range stands in its place.
+mean and interval are brought back from it, so that they never leave what a number can be. Of three
+or more values of which fewer than three differ, t knows nothing: their range stands in its place.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any, Self
 from ebmrepro.metrics import catalogue
 
 Number = float | None
+AND = "; "  # between flags of one measure
 NOT_FINITE = "the measured value is not finite"
 
 
@@ -29,8 +30,11 @@ class Measurement:
         return cls(**{part: document.get(part, {}) for part in cls.__dataclass_fields__})
 
     def __or__(self, other: Measurement) -> Measurement:
-        """Both; where they meet, the other's, but a flag is not taken back."""
+        """Both; where they meet, the other's, but of flags both."""
         raised = {name: flag for name, flag in other.flags.items() if flag}
+        for name in raised.keys() & self.flags:
+            told = [*(self.flags[name] or "").split(AND), *raised[name].split(AND)]
+            raised[name] = AND.join(filter(None, dict.fromkeys(told)))
         return Measurement(
             self.values | other.values,
             self.reasons | other.reasons,

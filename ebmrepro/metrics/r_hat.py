@@ -19,9 +19,9 @@ LIMIT = 1.1  # above which chains have not mixed, as the book has it
 MEASURES = {
     "r_hat_samples": Measure(
         "Split-R-hat of the sampler's chains",
-        "Of the free energy over the second half of the chains that draw the generated images, as "
-        "many Gibbs steps long, from the same random bits; where labels are clamped, the largest "
-        "over labels. Above 1.1 the images are not yet draws from the model.",
+        "Of the free energy over the second half of chains like those that draw the generated "
+        "images, as many Gibbs steps long, with random bits of their own; where labels are "
+        "clamped, the largest over labels. Above 1.1 the images are not yet draws from the model.",
         better="lower",
     ),
     "r_hat": Measure(

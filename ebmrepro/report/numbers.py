@@ -217,7 +217,11 @@ def _best(systems: Sequence[System], measure: str) -> System | None:
         return None
     spans: list[tuple[float, float, System]] = []
     for system in systems:
-        copies = any(COPIES in run.measurement.flags.values() for run in system.measured)
+        copies = any(
+            COPIES in str(flag)
+            for run in system.measured
+            for flag in run.measurement.flags.values()
+        )
         if copies or (found := over_seeds(system, measure)) is None:
             continue
         if found.low is None or found.high is None:

@@ -117,6 +117,42 @@ def test_a_state_without_its_images_is_not_believed(mirror, tmp_path):
     assert made == fresh
 
 
+def test_nor_is_one_of_a_decoding_that_was_stopped_before_it_said_how_far_it_was(
+    mirror, tmp_path, monkeypatch
+):
+    photographs(mirror / "mine")
+    (mirror / "mine/cats/0.jpg").write_bytes(b"")
+    refused("1 of 12", "mine", block("folder", 4, folder="mine"), tmp_path / "mine")
+    (half,) = (tmp_path / ".mine.decoding").glob("*/images")
+    half.write_bytes(half.read_bytes()[:-1])
+    asks = block("folder", 4, folder="mine", image=asked(broken=0.1))
+
+    def stopped(job, names):
+        yield from job(names[:2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "_rows", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            data.prepare("mine", asks, tmp_path / "mine")
+    made = data.prepare("mine", asks, tmp_path / "mine")
+    assert made == data.prepare("mine", asks, tmp_path / "fresh/mine")
+
+
+def test_an_image_that_memory_does_not_suffice_for_is_not_called_broken(
+    mirror, tmp_path, monkeypatch
+):
+    photographs(mirror / "mine")
+
+    def short(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(crops.Pillow, "open", short)
+    monkeypatch.setenv("EBMREPRO_WORKERS", "1")
+    asks = block("folder", 4, folder="mine", image=asked(broken=0.9))
+    refused("not enough memory to decode it", "mine", asks, tmp_path / "mine")
+
+
 def test_two_processes_do_not_decode_for_the_same_folder(mirror, tmp_path):
     photographs(mirror / "mine")
     (tmp_path / ".mine.decoding").mkdir()

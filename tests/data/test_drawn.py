@@ -130,6 +130,12 @@ def test_the_public_file_is_read_from_the_mirror(tmp_path: Path, monkeypatch: py
     assert found.test is not None and found.test.tolist() == [False] * 3 + [True] * 2
 
 
+def test_whole_numbers_of_any_size_are_grey_levels_as_well(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(curves, "COUNTS", {"bdata": 3})
+    found = curves.decode("x.mat", mat(bdata=np.ones((3, 784), np.int8)))
+    assert found.shape == (3, 1, 28, 28) and (found == 255).all()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -15,11 +15,13 @@ def test_what_is_not_finite_becomes_null_with_a_reason():
 
 
 def test_a_later_measurement_replaces_values_and_takes_no_flag_back():
-    first = Measurement({"fid": 1, "kid": 2}, flags={"fid": "few", "kid": None})
-    second = Measurement({"fid": 3}, flags={"fid": None, "kid": "odd"}, protocol={"fid": "all"})
-    both = (first | second).document()
-    assert both["values"] == {"fid": 3, "kid": 2}
-    assert both["flags"] == {"fid": "few", "kid": "odd"} and both["protocol"] == {"fid": "all"}
+    first = Measurement({"fid": 1, "kid": 2}, flags={"fid": "few", "kid": None, "fd_dbn": "few"})
+    second = Measurement(
+        {"fid": 3}, flags={"fid": None, "kid": "odd", "fd_dbn": "odd"}, protocol={"fid": "all"}
+    )
+    both = (first | second | second).document()
+    assert both["values"] == {"fid": 3, "kid": 2} and both["protocol"] == {"fid": "all"}
+    assert both["flags"] == {"fid": "few", "kid": "odd", "fd_dbn": "few; odd"}
 
 
 def test_a_document_is_read_as_it_was_written():

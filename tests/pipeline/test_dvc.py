@@ -31,6 +31,9 @@ WITHOUT_EFFECT = {
     "methods": "an empty package",
     "studies": "an empty package",
 }
+# What a method's file imports beside the rooms of its fingerprint: measures of `diagnose`; and
+# `base_rates`, where an RBM's visible biases start, whose values test_partition_rbm.py holds.
+BESIDES = {"rbm": {"metrics"}}
 READS_DATA = {"data": "`data` writes verified bytes that are themselves a dependency"}
 ENTRY = {
     "data": ["data"],
@@ -76,6 +79,15 @@ def test_a_room_that_a_stage_runs_is_a_dependency(stage: str):
     exact = {"", "methods", "studies"}  # the packages themselves, not what is in them
     names = {n for n in names if n not in exact and not is_in(n, set(harmless) - exact)}
     assert sorted(name for name in names if not is_in(name, places)) == []
+
+
+@pytest.mark.parametrize("name", declarations.available_methods())
+def test_what_a_method_runs_is_in_its_fingerprint(name: str):
+    modules = GRAPH.find_upstream_modules(f"ebmrepro.methods.{name}")
+    names = {module.removeprefix("ebmrepro").removeprefix(".") for module in modules}
+    places = {room.removesuffix(".py") for room in fingerprints.ROOMS} | {f"methods/{name}"}
+    places |= {"config", "data", "system"} | BESIDES.get(name, set())
+    assert sorted(n for n in names - {"", "methods"} if not is_in(n, places)) == []
 
 
 def test_a_dependency_on_code_exists():

@@ -71,7 +71,7 @@ def decode(name: str, content: bytes) -> np.ndarray:
             raise ValueError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
         found = dict(np.load(io.BytesIO(done.stdout), allow_pickle=False))
     parts = [_in_range(name, key, found.get(key), n) for key, n in COUNTS.items()]
-    return np.rint(255 * np.concatenate(parts)).astype(np.uint8).reshape(-1, *SHAPE)
+    return np.rint(255.0 * np.concatenate(parts)).astype(np.uint8).reshape(-1, *SHAPE)
 
 
 def _in_range(name: str, key: str, array: object, n: int) -> np.ndarray:
