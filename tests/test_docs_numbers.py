@@ -109,6 +109,7 @@ def test_how_far_estimates_of_log_z_can_be_trusted_is_what_was_measured():
                 ("images to {0:.2f} and {1:.2f} times it", "ebgan-energies-within-margin"),
                 ("under* test images, by {0},", "ebgan-valley"),
                 ("Noise lies {1:.0f} above test images", "ebgan-valley"),
+                ("digits with an AUROC of {2:.3f}", "energy-detects"),
             )
         ),
         ("docs/lecture.md", "MAGAN's end at {0} times EBGAN's", "magan-below-ebgan", "digits"),
