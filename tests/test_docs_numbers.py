@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 
 import pytest
 from typed_numbers import DOCS, NATS, PERCENT, ROOT, as_committed, by_seed, carried, rows
@@ -97,6 +98,17 @@ def test_how_far_estimates_of_log_z_can_be_trusted_is_what_was_measured():
         for lr, rate in ((0.02, "falling"), (0.1, "falling"), (0.05, "constant"))
     ]
     assert "its two sides are {:.0f}, {:.0f} and {:.0f} nats apart".format(*apart) in text
+
+
+def test_what_is_said_of_the_dbn_by_depth_is_what_was_measured():
+    text = " ".join((DOCS / "papers/dbn.md").read_text().split())
+    names = [f"mnist/dbn__depth_{layers}" for layers in (1, 2, 3)]
+    for name, layers in zip(names, ("one layer of 500 pretrained", "two", "three"), strict=True):
+        errors = [100 * error for error in by_seed(name, "error_pretrained")]
+        each = ", ".join(f"{error:.2f}" for error in errors)
+        assert f"with {layers} {statistics.mean(errors):.2f} % ({each})" in text
+    one, two, three = (100 * statistics.mean(by_seed(name, "error_random")) for name in names)
+    assert f"stands out, {one:.2f}, {two:.2f} and {three:.2f} %" in text
 
 
 @pytest.mark.parametrize(
