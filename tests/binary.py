@@ -1,4 +1,4 @@
-"""Sums over all states of binary units, for values by hand."""
+"""All states of binary units, for sums by hand."""
 
 import itertools
 

@@ -11,7 +11,6 @@ from typing import Any, Self
 from ebmrepro.metrics import catalogue
 
 Number = float | None
-AND = "; "  # between flags of one measure
 NOT_FINITE = "the measured value is not finite"
 
 
@@ -32,9 +31,9 @@ class Measurement:
     def __or__(self, other: Measurement) -> Measurement:
         """Both; where they meet, the other's, but of flags both."""
         raised = {name: flag for name, flag in other.flags.items() if flag}
-        for name in raised.keys() & self.flags:
-            told = [*(self.flags[name] or "").split(AND), *raised[name].split(AND)]
-            raised[name] = AND.join(filter(None, dict.fromkeys(told)))
+        for name, flag in raised.items():
+            told = self.flags.get(name) or flag
+            raised[name] = told if flag in told else f"{told}; {flag}"
         return Measurement(
             self.values | other.values,
             self.reasons | other.reasons,

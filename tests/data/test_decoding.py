@@ -14,6 +14,7 @@ import pytest
 from made_up_images import asked, block, mirror, photographs, picture, refused
 
 from ebmrepro import data
+from ebmrepro.config.data import Data
 from ebmrepro.data import crops, decoding, trees
 from ebmrepro.data.sources import folder
 from ebmrepro.system.locks import Busy, Lock
@@ -105,13 +106,18 @@ def test_a_larger_share_of_broken_images_needs_no_new_decoding(mirror, tmp_path,
     assert set(data.prepare("mine", asks, tmp_path / "mine")["broken"]) == {"cats/0.jpg"}
 
 
-def test_a_state_without_its_images_is_not_believed(mirror, tmp_path):
+def cut_after_all_were_decoded(mirror: Path, tmp_path: Path) -> Data:
+    """Leaves a decoding that says it is done and has lost a byte; returns what goes on with it."""
     photographs(mirror / "mine")
     (mirror / "mine/cats/0.jpg").write_bytes(b"")
     refused("1 of 12", "mine", block("folder", 4, folder="mine"), tmp_path / "mine")
     (half,) = (tmp_path / ".mine.decoding").glob("*/images")
     half.write_bytes(half.read_bytes()[:-1])
-    asks = block("folder", 4, folder="mine", image=asked(broken=0.1))
+    return block("folder", 4, folder="mine", image=asked(broken=0.1))
+
+
+def test_a_state_without_its_images_is_not_believed(mirror, tmp_path):
+    asks = cut_after_all_were_decoded(mirror, tmp_path)
     made = data.prepare("mine", asks, tmp_path / "mine")
     fresh = data.prepare("mine", asks, tmp_path / "fresh/mine")
     assert made == fresh
@@ -120,12 +126,7 @@ def test_a_state_without_its_images_is_not_believed(mirror, tmp_path):
 def test_nor_is_one_of_a_decoding_that_was_stopped_before_it_said_how_far_it_was(
     mirror, tmp_path, monkeypatch
 ):
-    photographs(mirror / "mine")
-    (mirror / "mine/cats/0.jpg").write_bytes(b"")
-    refused("1 of 12", "mine", block("folder", 4, folder="mine"), tmp_path / "mine")
-    (half,) = (tmp_path / ".mine.decoding").glob("*/images")
-    half.write_bytes(half.read_bytes()[:-1])
-    asks = block("folder", 4, folder="mine", image=asked(broken=0.1))
+    asks = cut_after_all_were_decoded(mirror, tmp_path)
 
     def stopped(job, names):
         yield from job(names[:2])
