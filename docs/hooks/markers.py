@@ -1,10 +1,10 @@
 """A marker `{{ name(...) }}` of a page becomes what the function of that name makes of the project.
 
 On a line of their own `code`, `block`, `symbols` and `departures` show the source; `result`,
-`samples`, `measures` and `document` what was measured; `verdicts` and `topic` what that says of the
-claims; `mutants` what tests notice; `figure` and `table` what the report shows. In a sentence
-`value` is a number, and `beside` says how two stand to each other. One that cannot be resolved
-stops the build.
+`samples`, `trained`, `measures` and `document` what was measured; `verdicts` and `topic` what that
+says of the claims; `mutants` what tests notice; `figure` and `table` what the report shows. In a
+sentence `value` is a number, and `beside` says how two stand to each other. One that cannot be
+resolved stops the build.
 """
 
 import ast
@@ -28,6 +28,7 @@ MAKERS = {
         source.departures,
         measured.result,
         measured.samples,
+        measured.trained,
         measured.verdicts,
         measured.topic,
         measured.document,

@@ -54,6 +54,20 @@ def result(suite: str, names: Sequence[str], measures: Sequence[str]) -> str:
     return "\n".join([*table, "", f"<small>{note} From `results/{suite}/`{how}.</small>"])
 
 
+def trained(suite: str) -> str:
+    """Of each trained system the part of its epochs, the seeds, and the DBN that measured them."""
+    table = ["| system | part of its epochs | seeds, by DBN |", "| :-- | --: | :-- |"]
+    for folder in sorted((ROOT / "results" / suite).glob("*")):
+        by_dbn: dict[tuple[float, str], list[str]] = {}
+        for run in (run for run in _runs(suite, folder.name) if run.get("budget")):
+            key = run["budget"]["epoch_fraction"], run["protocol"]["extractor_sha256"][:8]
+            by_dbn.setdefault(key, []).append(str(run["seed"]))
+        for (part, dbn), seeds in by_dbn.items():
+            cells = f"{words.system(folder.name)} | {part:g} | {', '.join(seeds)} by `{dbn}`"
+            table.append(f"| {cells} |")
+    return "\n".join([*table, "", f"<small>From `results/{suite}/`.</small>"])
+
+
 def samples(suite: str, name: str, page: Any) -> str:
     """What a system draws after training, from its first committed seed."""
     found = _folders(suite, name)
