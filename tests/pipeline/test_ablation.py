@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dvc.utils.hydra import apply_overrides
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from params_file import part_of_text
+from params_file import part_of_text, shipped
 
 from ebmrepro.config.documents import ParamsError, read_yaml
 from ebmrepro.config.params import load
@@ -100,13 +100,13 @@ def test_a_suite_that_is_not_run_is_run_with_these_two_alone():
 @pytest.mark.parametrize(("suite", "method"), [("digits", "magan"), ("mnist", "magan")])
 def test_dvc_makes_of_the_file_what_was_planned(suite: str, method: str, tmp_path: Path):
     path = tmp_path / "params.yaml"
-    path.write_bytes(PARAMS.read_bytes())
+    path.write_text(part_of_text(suite), encoding="utf-8")
     planned = plan(suite, method, "hparams.margin_moves=false")
     apply_overrides(str(path), list(planned.overrides))
     after = load(path)
     block = after.suites[suite].methods[planned.variant].model_dump()
     assert planned.variant in after.run.variants and suite in after.run.suites
-    own = load(PARAMS).suites[suite].methods[method].model_dump()
+    own = shipped().suites[suite].methods[method].model_dump()
     assert block == own | {"hparams": own["hparams"] | {"margin_moves": False}}
 
 
