@@ -70,7 +70,7 @@ repro: tracked $(READY)  ## regenerate every result that params.yaml asks for (d
 
 TESTERS ?= 2
 test: $(READY)  ## run the tests (TESTERS=2 files at once)
-	@$(ACTIVATE) && pytest -n $(TESTERS) --dist loadfile
+	@$(ACTIVATE) && pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder  # tests/conftest.py orders
 
 KILLS ?= 60
 SOAKED := tests/runs tests/pipeline/test_kills.py tests/config tests/data tests/system tests/tracking tests/networks

@@ -31,6 +31,13 @@ settings.register_profile("soak", max_examples=1000, **CALM)
 settings.load_profile("soak" if os.environ.get("EBMREPRO_SOAK") else "ci")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of `make test`'s processes none is left with a long file when the others have ended."""
+    if hasattr(config, "workerinput"):  # in the order of the files where one process runs them
+        long = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on the settings of the person who runs it."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from params_file import shipped
 from PIL import Image
 from safetensors.numpy import save_file
 
-from ebmrepro.config.declarations import METHODS as PACKAGED
-from ebmrepro.config.params import Params, load
+from ebmrepro.config.params import Params
 from ebmrepro.metrics.flags import COPIES
 from ebmrepro.networks import images
 from ebmrepro.runs import carried
@@ -50,7 +50,7 @@ EVALUATE = {
 }
 
 # What the plane and the tour ask changes nothing here.
-SHIPPED = load(PACKAGED.parents[1] / "params.yaml")
+SHIPPED = shipped()
 PLANE = SHIPPED.fundamentals.model_dump()
 TOUR = SHIPPED.suites["digits"].tour.model_dump()
 

@@ -1,16 +1,74 @@
-"""The shipped params.yaml, to be changed, and the line that a wrong one gets."""
+"""The shipped params.yaml, whole or in part, to be changed, and the line that a wrong one gets."""
 
+import functools
 import json
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ebmrepro.config import documents, params
+from ebmrepro.config.campaign import FURTHER
 
 ROOT = Path(__file__).parents[1]
-RAW = (ROOT / "params.yaml").read_bytes()
-TREE = documents.read_yaml(ROOT / "params.yaml")
+PATH = ROOT / "params.yaml"
+RAW = PATH.read_bytes()
+TEXT = RAW.decode()
+TREE = documents.parse(TEXT, PATH)
+SUITES = [name for name in TREE if name not in params.OWN]
+
+
+@functools.cache
+def shipped() -> params.Params:
+    """The shipped file as read, once for all files of tests that only look at it."""
+    return params.load(PATH)
+
+
+# A suite is right or wrong whatever the others are, and they take most of the time to read.
+
+
+def part(tree: Mapping[str, Any], *suites: str) -> dict[str, Any]:
+    """A tree without the suites that neither `run` nor any of these needs."""
+    needed = _needed(suites)
+    found = {key: value for key, value in tree.items() if key not in SUITES or key in needed}
+    if isinstance(asked := found.get("campaign"), Mapping):
+        found["campaign"] = {key: asked[key] for key in asked if _whose(key) in needed}
+    return found
+
+
+def part_of_text(*suites: str) -> str:
+    """The shipped file's text without the suites that neither `run` nor any of these needs."""
+    needed = _needed(suites)
+    head, *blocks = _blocks(TEXT, "")
+    told = [head]
+    for name, block in blocks:
+        if name == "campaign":
+            first, *campaigns = _blocks(block, "  ")
+            block = "".join([first, *(c for key, c in campaigns if _whose(key) in needed)])
+        if name in needed or name in params.OWN:
+            told.append(block)
+    return "".join(told)
+
+
+def _needed(suites: Iterable[str]) -> set[str]:
+    """Suites of `run`, these, and those that their tours name."""
+    found = {*TREE["run"]["suites"], *suites}
+    return found.union(*(TREE[name]["tour"]["others"] for name in found))
+
+
+def _whose(campaign: str) -> str:
+    return campaign.removesuffix(FURTHER)
+
+
+def _blocks(text: str, pad: str) -> Any:
+    """What stands before the first key of this depth; then each key and its lines."""
+    starts = re.finditer(rf"(?m)^(?:{pad}#.*\n)*{pad}(\w+):", text)
+    places = [(found.start(), found[1]) for found in starts]
+    ends = [place for place, _ in places[1:]] + [len(text)]
+    blocks = ((name, text[at:end]) for (at, name), end in zip(places, ends, strict=True))
+    return [text[: places[0][0]], *blocks]
 
 
 @pytest.fixture(scope="module")

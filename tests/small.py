@@ -4,9 +4,10 @@ import functools
 from typing import Any
 
 import numpy as np
+import params_file
 import torch
 
-from ebmrepro.config import declarations, params
+from ebmrepro.config import declarations
 from ebmrepro.config.optimisers import Optim
 from ebmrepro.config.training import Block
 from ebmrepro.methods.base import method
@@ -31,7 +32,7 @@ CONV = {"kind": "conv", "channels": [4, 6], "activation": "leaky_relu", "batch_n
 @functools.cache
 def shipped(name: str) -> Block:
     """The block of a method in the first suite that has one."""
-    suites = params.load(declarations.METHODS.parents[1] / "params.yaml").suites.values()
+    suites = params_file.shipped().suites.values()
     return next(suite.block(name) for suite in suites if name in ("dbn", *suite.methods))
 
 

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from params_file import shipped
 
 from ebmrepro import data
-from ebmrepro.config import params
 from ebmrepro.config.grid import Grid
 from ebmrepro.config.params import Params
 from ebmrepro.studies.grid import play, workers
 from ebmrepro.studies.grid.play import Played
 
-ROOT = Path(__file__).parents[1]
-SHIPPED = params.load(ROOT / "params.yaml")
+SHIPPED = shipped()
 GRID = SHIPPED.grid("mnist")
 SHAPE = (1, 8, 8)
 

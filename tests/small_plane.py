@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ebmrepro.config import params
+from params_file import shipped
+
 from ebmrepro.config.plane import Fundamentals
 
-ROOT = Path(__file__).parents[1]
-SHIPPED = params.load(ROOT / "params.yaml").fundamentals
+SHIPPED = shipped().fundamentals
 
 
 def asked(**changes: Any) -> Fundamentals:

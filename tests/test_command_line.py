@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from params_file import shipped
 
 from ebmrepro import cli
 from ebmrepro.config import environment, params
@@ -19,7 +20,7 @@ from ebmrepro.system import ending
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[1]
-SUITES = params.load(ROOT / "params.yaml").suites
+SUITES = shipped().suites
 
 
 def answer(
@@ -338,7 +339,7 @@ def test_a_trained_model_is_that_of_the_runs_first_seed(
 ):
     there = Path.exists
     monkeypatch.setattr(Path, "exists", lambda p: p.suffix != ".safetensors" and there(p))
-    first = params.load(ROOT / "params.yaml").run.seeds[0]
+    first = shipped().run.seeds[0]
     for seed, asked in ((first, ()), (9, ("--seed", "9"))):
         _, _, err = answer(capfd, monkeypatch, command, "digits", "ebgan", *asked)
         assert f"models/digits/ebgan/{seed}/model.safetensors: no such file" in err
@@ -347,7 +348,7 @@ def test_a_trained_model_is_that_of_the_runs_first_seed(
 def test_weights_without_their_checksum_are_said_to_be_unchecked(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    settings = params.load(ROOT / "params.yaml")
+    settings = shipped()
     monkeypatch.setattr(pictures.layout, "folder", lambda *_: tmp_path)
     weights = tmp_path / "model.safetensors"
     weights.touch()

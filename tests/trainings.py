@@ -6,6 +6,7 @@ imported already (to import it takes longer than the training).
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import shutil
@@ -16,7 +17,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from params_file import TREE, written
+
+from ebmrepro.config import documents
 
 ROOT = Path(__file__).parents[1]
 FORKS = multiprocessing.get_context("forkserver")
@@ -29,7 +32,7 @@ def project(folder: Path, names: list[str]) -> Path:
 
     A method that digits lacks comes from a suite that has it.
     """
-    tree = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    tree = copy.deepcopy(TREE)
     suite = tree[SUITE]
     suite["budget"] = 0.05
     suite["evaluate"] |= {"generated": 200, "energies": 100}
@@ -57,12 +60,12 @@ def project(folder: Path, names: list[str]) -> Path:
 
 
 def write_params(folder: Path, tree: Any) -> None:
-    with (folder / "params.yaml").open("w") as file:
-        YAML(typ="safe", pure=True).dump(tree, file)
+    """As JSON, which is YAML, and keeps the order."""
+    (folder / "params.yaml").write_text(written(tree))
 
 
 def read_params(folder: Path) -> Any:
-    return YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
+    return documents.read_yaml(folder / "params.yaml")
 
 
 def out(folder: Path, name: str) -> Path:

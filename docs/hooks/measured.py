@@ -7,6 +7,7 @@ import posixpath
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +169,18 @@ def _scale(name: str) -> Scale:
     key = name.partition("@")[0]
     if key.startswith("auroc_"):  # columns that the tour makes itself
         return catalogue.SCALES["AUROC"]
+    fitting: list[Scale] = [column.scale for column in _columns() if column.measure == key]
+    return fitting[0] if fitting else "linear"
+
+
+@cache
+def _columns() -> Sequence[Column]:
+    """Those of the tour's tables."""
     tour = words.Words("tour")
     tables = [
         entry for part in tour if isinstance(entry := tour[part], dict) and "columns" in entry
     ]
-    columns = [Column(**column) for entry in tables for column in entry["columns"]]
-    fitting: list[Scale] = [column.scale for column in columns if column.measure == key]
-    return fitting[0] if fitting else "linear"
+    return [Column(**column) for entry in tables for column in entry["columns"]]
 
 
 def beside(place: str, name: str, other: str, measure: str) -> str:
@@ -240,10 +246,16 @@ def measures() -> str:
 
 def _carried(suite: str, names: Sequence[str]) -> str:
     """What is to be said of results that `make repro` does not make; nothing of others."""
-    if suite in params.load(SETTINGS).run.suites:
+    if suite in _asked():
         return ""
     known = carried.provenance(ROOT, suite)
     return f"; {escape(carried.in_words([e for (name, _), e in known.items() if name in names]))}"
+
+
+@cache  # to read the file takes longer than all else of a marker
+def _asked() -> Sequence[str]:
+    """Suites that `make repro` makes the results of."""
+    return params.load(SETTINGS).run.suites
 
 
 def _folders(suite: str, name: str) -> Sequence[Path]:

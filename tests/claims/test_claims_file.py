@@ -11,14 +11,14 @@ from pathlib import Path
 import made_up
 import pytest
 from made_up_claims import settings
+from params_file import shipped
 
 from ebmrepro.claims import claims_file, form, judgements, verdict, wording
-from ebmrepro.config import params
 from ebmrepro.config.documents import ParamsError
 from ebmrepro.report import lecture, words
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = params.load(ROOT / "params.yaml")
+SETTINGS = shipped()
 SHIPPED = ROOT / "reports" / "claims.yaml"
 TEXT = SHIPPED.read_text(encoding="utf-8")
 

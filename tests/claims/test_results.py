@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from params_file import shipped
 
 from ebmrepro.claims import claims_file, judgements
-from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.interval import interval
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = params.load(ROOT / "params.yaml")
+SETTINGS = shipped()
 RUN = SETTINGS.run
 
 

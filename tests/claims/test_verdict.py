@@ -237,19 +237,6 @@ def test_a_training_shorter_than_the_claim_asks_for_decides_not_yet(tmp_path: Pa
     assert (found.verdict, found.reason) == ("not yet", "300 steps, 2,000 are needed")
 
 
-def test_distances_in_features_of_different_networks_are_not_compared(tmp_path: Path):
-    distance = {"kind": "measure", "of": "began", "measure": "fd_dbn"}
-    ratio = {"kind": "ratio", "a": distance, "b": {**distance, "of": "ebgan"}}
-    for name, network in (("began", "a"), ("ebgan", "b")):
-        measure(tmp_path, name, [1.0, 1.1, 1.2], "fd_dbn")
-        for path in (tmp_path / "results/digits" / name).glob("*/metrics.json"):
-            told = json.loads(path.read_text()) | {"protocol": {"extractor_sha256": network}}
-            path.write_text(json.dumps(told))
-    found = judged(tmp_path, claim(test_of(ratio, ABOVE)))
-    assert found.verdict == "not run here"
-    assert found.reason == "fd_dbn of began and of ebgan is in features of different networks"
-
-
 def test_seeds_seen_before_a_rule_changed_no_longer_decide(tmp_path: Path):
     measure(tmp_path, "began", [9.0, 9.1, 9.2, 1.0, 1.1, 1.2])
     changed = form.Changed(on="2026-11-28", why="w", before="b", seen={"digits": [0, 1, 2]})

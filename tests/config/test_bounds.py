@@ -1,5 +1,6 @@
 """Every number of params.yaml has bounds, and what no machine can hold or end is refused first."""
 
+import copy
 import os
 import typing
 from collections.abc import Iterator
@@ -7,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import annotated_types
+import params_file
 import pytest
 
 from ebmrepro.config import declarations, estimate, forms, params
 from ebmrepro.config.documents import ParamsError, Strict
 from ebmrepro.config.params import Params, Run
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = params.load(ROOT / "params.yaml")
+SHIPPED = params_file.shipped()
 
 
 def numbers(model: type[Strict], seen: set[type]) -> Iterator[tuple[str, list[Any]]]:
@@ -55,17 +56,10 @@ def test_every_number_has_a_least_and_a_greatest():
 
 def written(folder: Path, place: str, value: Any) -> Params:
     """The shipped file with another value at a place."""
-    from ruamel.yaml import YAML
-
-    yaml, path = YAML(), folder / "params.yaml"
-    tree = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    tree, path = copy.deepcopy(params_file.part(params_file.TREE)), folder / "params.yaml"
     *keys, last = place.split(".")
-    at = tree
-    for key in keys:
-        at = at[key]
-    at[last] = value
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(tree, file)
+    params_file.at(tree, tuple(keys))[last] = value
+    path.write_text(params_file.written(tree), encoding="utf-8")
     return params.load(path)
 
 

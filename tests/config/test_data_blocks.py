@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from params_file import part_of_text
 
 from ebmrepro.config import params
 from ebmrepro.config.documents import ParamsError
 
-ROOT = Path(__file__).parents[2]
-
 
 def shipped(**block: Any) -> str:
     """params.yaml with another `digits.data`."""
-    text = (ROOT / "params.yaml").read_text()
+    text = part_of_text()
     start = text.index("digits:\n")
     a, b = text.index("  data:\n", start), text.index("  dbn:\n", start)
 

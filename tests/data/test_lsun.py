@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up_images import asked, block, mirror, picture, refused
+from params_file import shipped
 
 from ebmrepro import data
-from ebmrepro.config import params
 from ebmrepro.data.sources import lsun
 
 __all__ = ["mirror"]  # fixtures, used by name
-
-ROOT = Path(__file__).parents[2]
 
 
 class FakeLmdb(types.ModuleType):
@@ -110,7 +108,7 @@ def test_lsun_is_read_from_its_database(bedrooms, tmp_path):
 
 def test_lsuns_patches_are_a_suite_of_their_own(bedrooms, tmp_path):
     """Other pixels of the same bedrooms."""
-    suites = params.load(ROOT / "params.yaml").suites
+    suites = shipped().suites
     made = {}
     for name in ("lsun", "lsun_patches"):
         asks = suites[name].data.model_copy(update={"test": 5})

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import small
 import torch
+from params_file import shipped
 
-from ebmrepro.config import declarations, params
 from ebmrepro.evaluation import evaluate
 from ebmrepro.methods.base.abilities import ComparesStarts, Diagnoses
 from ebmrepro.networks.images import from_uint8, to_uint8
 
-ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
+ASKED = shipped().suites["digits"].evaluate
 
 
 @pytest.fixture

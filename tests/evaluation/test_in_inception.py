@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from params_file import shipped
 
-from ebmrepro.config import declarations, params
 from ebmrepro.config.evaluation import Evaluate, InInception
 from ebmrepro.evaluation import in_inception
 from ebmrepro.metrics import (
@@ -29,7 +29,7 @@ from ebmrepro.networks import threads
 from ebmrepro.system.errors import UserError
 
 DIMENSIONS, OUTPUTS = 6, 5
-ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
+ASKED = shipped().suites["digits"].evaluate
 ALL = {"fid", "inception_score", "inception_score_sd", "kid"}
 ALL |= {"precision_inception", "recall_inception", "density_inception", "coverage_inception"}
 ALL |= {"fid_infinity", "authenticity_inception", "copying_inception"}

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small
+from params_file import shipped
 
-from ebmrepro.config import declarations, params
 from ebmrepro.evaluation import inference
 from ebmrepro.methods.base.abilities import InfersLabels
 
-ASKED = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].evaluate
+ASKED = shipped().suites["digits"].evaluate
 P = np.array(
     [
         [0.7, 0.2, 0.1],

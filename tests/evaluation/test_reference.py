@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from params_file import shipped
 from PIL import Image
 
-from ebmrepro.config import declarations, params
+from ebmrepro.config import params
 from ebmrepro.evaluation import in_inception, kept, reference
 from ebmrepro.metrics import fid, memorisation
 from ebmrepro.metrics.features import Features
@@ -18,7 +19,7 @@ from ebmrepro.metrics.flags import COPIES
 from ebmrepro.networks import images
 from ebmrepro.system.errors import UserError
 
-SHIPPED = params.load(declarations.METHODS.parents[1] / "params.yaml")
+SHIPPED = shipped()
 RANDOM = np.random.default_rng(0)
 DRAWN = 128 + 40 * RANDOM.normal(size=(1797, 6)) @ RANDOM.normal(size=(6, 64))
 IMAGES = DRAWN.clip(0, 255).astype(np.uint8).reshape(-1, 1, 8, 8)

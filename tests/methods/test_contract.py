@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import small
 import torch
+from params_file import shipped
 
-from ebmrepro.config import declarations, documents, params
+from ebmrepro.config import declarations, documents
 from ebmrepro.evaluation import inference
 from ebmrepro.methods.base import Labelled, abilities, method
 from ebmrepro.methods.base.abilities import Diagnoses, InfersLabels
@@ -298,9 +299,7 @@ def test_the_smallest_batch_is_the_smallest_that_can_be_learnt_from(name: str):
 def test_a_turn_of_a_player_without_an_optimiser_is_refused():
     model = small.build("ebgan")
     whole = small.training(model, "ebgan")
-    block = (
-        params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
-    )
+    block = shipped().suites["digits"].block("ebgan")
     partial = Training(model, whole.batches, {"G": block.optim["G"]})
     with pytest.raises(documents.ParamsError, match="found a turn of 'D', the optim block has G"):
         list(partial.epochs())
@@ -309,9 +308,7 @@ def test_a_turn_of_a_player_without_an_optimiser_is_refused():
 def test_an_optimiser_without_a_player_is_refused():
     model = small.build("ebgan")
     whole = small.training(model, "ebgan")
-    block = (
-        params.load(declarations.METHODS.parents[1] / "params.yaml").suites["digits"].block("ebgan")
-    )
+    block = shipped().suites["digits"].block("ebgan")
     spec = block.optim["G"]
     with pytest.raises(documents.ParamsError, match="found X, the method's players are G, D"):
         Training(model, whole.batches, {"G": spec, "D": spec, "X": spec})

@@ -3,11 +3,11 @@
 import pytest
 import small
 import torch
+from params_file import shipped
 
-from ebmrepro.config import declarations, params
 from ebmrepro.training.loop import Training
 
-SUITES = params.load(declarations.METHODS.parents[1] / "params.yaml").suites
+SUITES = shipped().suites
 
 
 def test_the_loss_is_the_ladder_networks_plus_the_hinge_of_every_fake():

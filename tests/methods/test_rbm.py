@@ -3,8 +3,9 @@
 import pytest
 import small
 import torch
+from params_file import shipped
 
-from ebmrepro.config import declarations, params, training
+from ebmrepro.config import params, training
 from ebmrepro.methods.base.method import Labelled
 from ebmrepro.networks.random import fixed_bits
 
@@ -107,7 +108,7 @@ def test_what_is_measured_follows_from_how_many_layers_there_are():
 
 
 def test_the_shipped_systems_differ_from_the_first_in_layers_k_and_precision_alone():
-    methods = params.load(declarations.METHODS.parents[1] / "params.yaml").suites["mnist"].methods
+    methods = shipped().suites["mnist"].methods
     about = {"epoch_fraction", "grids", "hparams.layers", "hparams.cd_steps", "precision"}
     plain = {
         name: {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from params_file import shipped
 
 from ebmrepro import metrics
 from ebmrepro.claims import claims_file
-from ebmrepro.config import params
 from ebmrepro.metrics import catalogue
 from ebmrepro.metrics.catalogue import KIND_IN_WORDS, LAYER, MEASURES, Measure, describe
 from ebmrepro.metrics.measurement import measure
@@ -19,7 +19,7 @@ from ebmrepro.report import numbers
 from ebmrepro.report.gather import Run, System
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = params.load(ROOT / "params.yaml")
+SETTINGS = shipped()
 
 
 def test_every_measure_has_a_label_and_a_protocol_in_words():

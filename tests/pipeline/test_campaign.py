@@ -27,19 +27,21 @@ ASKED = {"seeds": [0, 1, 2], "systems": {"ebgan": 2, "dbn": 2}}  # a judge comes
 ORDER = ["again ebgan seed 0", "again ebgan seed 1", "again dbn seed 0", "again dbn seed 1"]
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite of which `run` knows nothing, `again`, beside the digits."""
-    folder = trainings.project(tmp_path / "p", ["ebgan"])
+    folder = trainings.project(tmp_path_factory.mktemp("made") / "p", ["ebgan"])
     tree = trainings.read_params(folder)
-    write(folder, tree | {"again": tree["digits"], "campaign": {"again": ASKED}})
-    monkeypatch.chdir(folder)
+    tree |= {"again": tree["digits"], "campaign": {"again": ASKED}}
+    trainings.write_params(folder, tree)
     return folder
 
 
-def write(folder: Path, tree: Any) -> None:
-    """As JSON, which is YAML, and keeps the order."""
-    (folder / "params.yaml").write_text(json.dumps(tree))
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One that a test may change, and the working folder."""
+    monkeypatch.chdir(folder := shutil.copytree(made, tmp_path / "p"))
+    return folder
 
 
 def items() -> list[plan.Item]:
@@ -82,7 +84,7 @@ def test_what_is_carried_at_the_length_asked_for_is_passed_over(project: Path):
     tree = trainings.read_params(project)
     tree["again"] |= {"budget": 0.2}  # not that of digits
     tree["again"]["methods"]["ebgan"] |= {"epoch_fraction": 0.5}  # nor that of another block
-    write(project, tree)
+    trainings.write_params(project, tree)
     part = 0.2 * 0.5
     carry("ebgan", 0, part, 60)
     carry("ebgan", 1, part / 2, 90)  # half of it: again, and whole
@@ -99,7 +101,7 @@ def test_further_seeds_of_the_run_are_trained_again_where_their_code_or_numbers_
 ):
     further = f"digits{FURTHER}"
     asked = {"campaign": {further: {"seeds": [8], "systems": {"ebgan": 1, "dbn": 1}}}}
-    write(project, trainings.read_params(project) | asked)
+    trainings.write_params(project, trainings.read_params(project) | asked)
     splits = data.describe("data/digits")["splits"]
     made_up.reference(project, "digits")
     place = project / "results/digits/reference/reference.json"
@@ -165,7 +167,7 @@ def test_a_training_begun_anew_has_not_ended_although_its_provenance_is_that_of_
     ],
 )
 def test_a_wrong_campaign_is_one_line(project: Path, campaign: object, place: str):
-    write(project, trainings.read_params(project) | {"campaign": campaign})
+    trainings.write_params(project, trainings.read_params(project) | {"campaign": campaign})
     with pytest.raises(ParamsError) as caught:
         params.load()
     assert place in str(caught.value) and "\n" not in str(caught.value)
@@ -199,7 +201,9 @@ def test_a_dry_campaign_of_one_training_is_of_that_alone(
 
 def test_a_campaign_of_a_suite_that_dvc_trains_is_refused_when_it_is_to_begin(project: Path):
     """And no sooner: `dvc exp run -S run.suites=[...]` trains a campaign's suite by DVC."""
-    write(project, trainings.read_params(project) | {"campaign": {"digits": ASKED}})
+    trainings.write_params(
+        project, trainings.read_params(project) | {"campaign": {"digits": ASKED}}
+    )
     params.load()
     said, _ = (refused := run("--dry")).communicate(timeout=60)
     assert refused.returncode == 2 and "campaign.digits: run.suites names this suite" in said
@@ -249,7 +253,7 @@ def test_a_terminals_ctrl_c_reaches_no_training_which_a_second_signal_would_kill
 def test_a_campaign_that_is_told_to_stop_saves_what_it_was_at(project: Path):
     tree = trainings.read_params(project)
     tree["again"]["budget"] = 1.0
-    write(project, tree)
+    trainings.write_params(project, tree)
     campaign = run("--jobs", "1", EBMREPRO_CHECKPOINT_SECONDS="600")
     curves = Path("models/again/ebgan/0/curves.csv")
     while not curves.exists() or len(curves.read_text().splitlines()) < 2:
@@ -271,7 +275,7 @@ def test_a_suite_without_data_is_asked_for_once(project: Path):
     split = {"test": 10, "validation": 0, "split_seed": 0}
     data = {"source": "folder", "folder": "nowhere", "image": image}
     tree["again"] |= {"data": data | split}
-    write(project, tree)
+    trainings.write_params(project, tree)
     campaign = run("--jobs", "1", EBMREPRO_DATA_MIRROR=str(project))
     said, _ = campaign.communicate(timeout=300)
     assert campaign.returncode == 1 and said.count("nowhere") == 1, said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trainings
+from params_file import shipped
 
 from ebmrepro import data
 from ebmrepro.cli import main
@@ -81,7 +82,7 @@ def test_the_data_are_verified(project: Path, monkeypatch: pytest.MonkeyPatch, t
 
 def test_of_data_that_are_not_there_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
-    settings = params.load(ROOT / "params.yaml")
+    settings = shipped()
     found = dry_run.images("mnist", settings)
     assert (found.shape, found.count) == ((1, 28, 28), 60_000)
     assert "noise stands in" in found.status and "ebmrepro data check mnist" in found.status

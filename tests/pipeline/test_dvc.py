@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+from params_file import part_of_text
 from ruamel.yaml import YAML
 
 from ebmrepro.config import declarations
@@ -160,10 +161,16 @@ def test_an_edit_reruns_the_stages_whose_room_it_is_in_and_no_others(tmp_path: P
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "ebmrepro", clone / "ebmrepro", dirs_exist_ok=True, ignore=ignored)
     shutil.copy(ROOT / "dvc.lock", clone)
+    text = part_of_text()  # all that `run` names; DVC reads it once for every stage
+    (clone / "params.yaml").write_text(text)
     assert modified(clone) == {}  # else dvc.lock is older than the code: `make repro`, commit it
     for name in EDITS:
         with (clone / "ebmrepro" / name).open("a") as file:
             file.write("# an edit\n")
+    # Of one seed: the stages of another depend on the same code.
+    of_one, found = re.subn(r"(?m)^  seeds: \[3, .*?\]", "  seeds: [3]", text, count=1)
+    assert found
+    (clone / "params.yaml").write_text(of_one)
     wanting = modified(clone)
     for name, stages in EDITS.items():
         module = name.removesuffix(".py").replace("/", ".")

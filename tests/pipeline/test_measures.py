@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from params_file import shipped
 
-from ebmrepro.config import declarations, params
+from ebmrepro.config import declarations
 from ebmrepro.pipeline.offload import parts, program
 from ebmrepro.pipeline.offload.measures import cases, ceilings, parity, proofs, speed
 from ebmrepro.pipeline.offload.parts import DONE, NO_TIME, Part, Told
@@ -19,7 +20,7 @@ from ebmrepro.system import memory
 from ebmrepro.training.finite import NotFinite
 from ebmrepro.training.loop import Training
 
-SETTINGS = params.load(Path(__file__).parents[2] / "params.yaml")
+SETTINGS = shipped()
 SMALLEST = {case.name: case for case in cases.smallest(SETTINGS)}
 GPU_OF_THE_DAY = 540
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import made_up
 import numpy as np
 import pytest
+from params_file import shipped
 
 from ebmrepro import report
 from ebmrepro.claims import claims_file, form, judgements
-from ebmrepro.config import params
 from ebmrepro.config.params import Params
 from ebmrepro.metrics.flags import COPIES
 from ebmrepro.metrics.interval import interval
@@ -29,7 +29,7 @@ from ebmrepro.report.sections import sections
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-CLAIMS = claims_file.load(params.load(ROOT / "params.yaml"), ROOT / "reports" / "claims.yaml")
+CLAIMS = claims_file.load(shipped(), ROOT / "reports" / "claims.yaml")
 
 
 def written(

@@ -10,9 +10,9 @@ import made_up
 import numpy as np
 import pytest
 from matplotlib.figure import Figure as Canvas
+from params_file import shipped
 
 from ebmrepro.claims import claims_file
-from ebmrepro.config import params
 from ebmrepro.report import belief_network, figures
 from ebmrepro.report.blocks import Block, Captioned, Figure, Panel, Table
 from ebmrepro.report.gather import gather
@@ -135,7 +135,7 @@ def test_results_of_before_labels_were_kept_are_shown_without_them(root: Path):
 def test_what_the_table_says_of_the_paper_is_what_a_claim_or_its_page_says():
     """A number stands in both: there for the verdict, here for the reader."""
     page = (ROOT / "docs/papers/dbn_updown.md").read_text()
-    claims = claims_file.load(params.load(ROOT / "params.yaml"), ROOT / "reports/claims.yaml")
+    claims = claims_file.load(shipped(), ROOT / "reports/claims.yaml")
     papers = ("hinton_2006", "hinton_salakhutdinov_2006")
     published = {
         (part.statistic.measure, paper.value)

@@ -9,11 +9,11 @@ from typing import Literal
 
 import made_up
 import pytest
+from params_file import shipped
 from playwright.sync_api import Browser, Page
 
 from ebmrepro import report
 from ebmrepro.claims import claims_file, judgements
-from ebmrepro.config import params
 from ebmrepro.report import front
 from ebmrepro.report.blocks import Animation, Figure, Gallery, Table
 from ebmrepro.report.claims import read
@@ -22,7 +22,7 @@ from ebmrepro.report.page import FRONT, pages
 from ebmrepro.report.sections import sections
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = params.load(ROOT / "params.yaml")
+SHIPPED = shipped()
 CLAIMS = claims_file.load(SHIPPED, ROOT / "reports" / "claims.yaml")
 
 pytestmark = pytest.mark.slow  # each starts a browser's page, and draws a report

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from params_file import shipped
 from typed_numbers import as_committed
 
-from ebmrepro.config import params
 from ebmrepro.report import curves, figures, front
 from ebmrepro.report.blocks import Block, Counts, Figure, Finding, Matrix, Panel, Section, Text
 from ebmrepro.report.gather import Run, Suite, System
@@ -121,7 +121,7 @@ def test_a_suite_that_was_only_tried_has_no_column_and_is_folded():
 
 
 def test_a_method_has_one_colour_everywhere_and_a_variant_its_dash():
-    settings = params.load(ROOT / "params.yaml")
+    settings = shipped()
     names = {name for block in settings.suites.values() for _, name, _ in block.blocks}
     methods = {name for name in names if "__" not in name}
     assert len({figures.colour(name) for name in methods}) == len(methods)

@@ -14,11 +14,12 @@ from typing import Any
 import made_up
 import numpy as np
 import pytest
+from params_file import shipped
 from ruamel.yaml import YAML
 
 from ebmrepro.claims import claims_file, judgements, measurements
 from ebmrepro.claims.form import Claim
-from ebmrepro.config import params, training
+from ebmrepro.config import training
 from ebmrepro.config.params import Params
 from ebmrepro.networks import images
 from ebmrepro.report import claims as told_claims
@@ -31,7 +32,7 @@ from ebmrepro.runs import carried
 from ebmrepro.system.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = params.load(ROOT / "params.yaml")
+SETTINGS = shipped()
 CLAIMS = {c.id: c for c in claims_file.load(SETTINGS, ROOT / "reports" / "claims.yaml")}
 SOME = [CLAIMS[name] for name in ("dbn-updown-error", "dbn-updown-helps", "pca-error")]
 HERE = made_up.params(methods=["ebgan"], variants=[], seeds=(0,), others=("mnist",))

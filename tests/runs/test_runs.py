@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from params_file import shipped
 
 from ebmrepro.runs.curves import Curves
 
@@ -244,7 +245,6 @@ def test_what_was_done_to_score_is_told_where_something_was(
     import small
     import torch
 
-    from ebmrepro.config import params
     from ebmrepro.runs import models
 
     model = small.build(name, small.NORMED).eval()
@@ -252,7 +252,7 @@ def test_what_was_done_to_score_is_told_where_something_was(
         model.D.encoder.append(torch.nn.BatchNorm1d(5))
     monkeypatch.setattr(models, "restore", lambda *_: model)
     monkeypatch.setattr(models.data, "read", lambda *_: small.pictures(200))
-    settings = params.load(ROOT / "params.yaml")
+    settings = shipped()
     assert bool(models.scoring("digits", name, 0, settings)[1]) == told
 
 

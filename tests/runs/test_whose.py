@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from params_file import shipped
 
-from ebmrepro.config import params
 from ebmrepro.runs import checkpoints, identity
 from ebmrepro.runs.checkpoints import Checkpoints, Stored
 
 HERE = f"cpu-torch-{torch.__version__}"
 WHOSE = {"suite": "digits", "method": "dcgan", "seed": 3, "epochs": 40, "steps": 4000}
-SETTINGS = params.load(Path(__file__).parents[2] / "params.yaml")
+SETTINGS = shipped()
 
 
 def kept(folder: Path, **changes: object) -> Stored:

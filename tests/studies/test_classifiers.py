@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from params_file import shipped
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
@@ -13,8 +14,7 @@ from ebmrepro.config import params
 from ebmrepro.config.classifiers import SupportVectors
 from ebmrepro.studies import classifiers
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = params.load(ROOT / "params.yaml")
+SHIPPED = shipped()
 ASKED = SHIPPED.classifiers("digits")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from params_file import shipped
 from scipy.optimize import approx_fprime, minimize
 from sklearn.linear_model import LogisticRegression
 
@@ -13,8 +14,7 @@ from ebmrepro.config import params
 from ebmrepro.config.linear_codes import LinearCodes, Logistic
 from ebmrepro.studies import linear_codes
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = params.load(ROOT / "params.yaml")
+SHIPPED = shipped()
 ASKED = Logistic(penalty=0.5, iterations=500)
 
 

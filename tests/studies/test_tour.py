@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import params_file
 import pytest
 import small
 import torch
@@ -27,7 +28,6 @@ from ebmrepro.studies.tour.protocol import protocol
 from ebmrepro.studies.tour.ranking import Ranking
 from ebmrepro.system import atomic, errors
 
-ROOT = Path(__file__).parents[2]
 X = images.from_uint8(small.pictures()[0])
 
 
@@ -122,7 +122,7 @@ def test_the_linear_guess_is_the_conditional_mean_of_a_gaussian():
 def test_halves_are_ranked_by_the_energy_of_the_whole(sign: int, share: float):
     """Each image is of one grey, so that only its own halves meet without a seam."""
     greys = np.repeat(np.arange(5, dtype=np.uint8) * 40, 8 * 8).reshape(5, 1, 8, 8)
-    asked = params.load(ROOT / "params.yaml").suites["digits"].tour
+    asked = params_file.shipped().suites["digits"].tour
     material: Any = SimpleNamespace(asked=asked, test=greys)
 
     def seam(x: torch.Tensor) -> torch.Tensor:
@@ -167,7 +167,7 @@ class Made:
 def shipped() -> tuple[params.Params, dict[str, Any]]:
     """params.yaml, and hyper-parameters at the size of a test: read once, which takes seconds."""
     names = ["dbn", "ebgan", "dcgan", "dbn_updown"]
-    return params.load(ROOT / "params.yaml"), {name: small.hparams(name) for name in names}
+    return params_file.shipped(), {name: small.hparams(name) for name in names}
 
 
 @pytest.fixture

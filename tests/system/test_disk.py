@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from params_file import part_of_text, shipped
 
 from ebmrepro import data
-from ebmrepro.config import params
 from ebmrepro.config.data import Data
 from ebmrepro.networks import images
 from ebmrepro.runs.checkpoints import Checkpoints
@@ -212,8 +212,11 @@ def test_a_stage_on_a_full_disk_stops_with_one_line_and_exit_code_2(project):
 
 @pytest.mark.slow
 def test_a_training_goes_on_without_checkpoints_and_stops_where_its_result_does_not_fit(project):
-    shipped = params.load(ROOT / "params.yaml").suite("digits").data
-    data.prepare("digits", shipped, project / "data/digits")
+    asked = shipped().suite("digits").data
+    data.prepare("digits", asked, project / "data/digits")
+    (project / "params.yaml").unlink()
+    short = part_of_text().replace("budget: 1.0", "budget: 0.02", 1)  # ends soon, and as large
+    (project / "params.yaml").write_text(short)
     command = ["stages/train.py", "digits", "dcgan", "0"]
     done = limited(project, *command, size=50_000, EBMREPRO_CHECKPOINT_SECONDS="0")
     assert done.returncode == 2, done.stderr

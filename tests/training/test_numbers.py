@@ -12,9 +12,9 @@ import pytest
 import small
 import torch
 import trainings
+from params_file import shipped
 
 from ebmrepro.config.optimisers import Adam
-from ebmrepro.config.params import load
 from ebmrepro.methods.base.method import Method, Turn
 from ebmrepro.metrics import flags
 from ebmrepro.metrics.features import Features
@@ -181,7 +181,7 @@ def test_a_dead_hinge_a_collapse_and_too_few_images_are_flagged(project: Path):
 
 
 def test_precision_and_recall_without_a_kth_neighbour_are_null_with_the_reason():
-    asked = load(trainings.ROOT / "params.yaml").suite("digits").evaluate
+    asked = shipped().suite("digits").evaluate
     numbers = np.random.default_rng(0)
 
     def images(count: int) -> Features:
