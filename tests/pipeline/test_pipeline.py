@@ -281,7 +281,6 @@ def test_an_edit_reruns_what_reads_it_and_reverting_runs_nothing(
     copy.edit((began, r"\g<1>0.61"))
     asked_again = {"evaluate@digits-began", "tour@digits", "report"}
     assert copy.repro() == {"train@digits-began-0", *asked_again}
-    assert len(copy.points()) == len(points) + 1
 
     (copy.folder / "params.yaml").write_text(original)
     said = copy.dvc("repro")
@@ -289,6 +288,7 @@ def test_an_edit_reruns_what_reads_it_and_reverting_runs_nothing(
     copy.run(sys.executable, "-m", "ebmrepro", "track", "sync")
     after = copy.points()
     assert {key: after[key] for key in points} == points
+    assert len(after) == len(points) + 1  # of the edit, which only its own training has told
 
 
 def test_mlflow_can_be_rebuilt_from_the_files(copy: Project, points: dict[str, int]):
