@@ -367,13 +367,14 @@ def test_the_version_is_said_without_a_command(
     assert answer(capfd, monkeypatch, "--version") == (0, f"ebmrepro {__version__}\n", "")
 
 
+@pytest.mark.parametrize("columns", [80, 70, 200])
 def test_claims_fit_a_terminal_with_the_count_of_everything_first(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    columns: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", str(columns))
     code, out, _ = answer(capfd, monkeypatch, "claims")
     lines = out.splitlines()
-    assert code == 0 and len(lines) <= 100 and max(map(len, lines)) <= 80
+    assert code == 0 and len(lines) <= 100 and max(map(len, lines)) <= columns
     assert "claims on their suites" in lines[0] and "began-ratio-is-gamma" in out
     heads = next(line for line in lines if line.split()[-2:] == ["claim", "here"]).split()
     assert len({*heads}) == len(heads) and "fac" in heads and "mn" in heads

@@ -61,13 +61,15 @@ def overview(document: Told, console: Console) -> None:
     judged = [(claim, own) for claim, own in judged if claim not in kept]
     suites = list(dict.fromkeys(j["suite"] for _, own in judged for j in own))
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    room = console.width - WIDEST - 1  # else rich narrows all columns alike, those of marks to none
     for suite in suites:
         others = [other for other in suites if other != suite]
         starts = (suite[:n] for n in range(2, len(suite)))
         told = next((s for s in starts if not any(o.startswith(s) for o in others)), suite)
         shown.add_column(told, min_width=len(told), no_wrap=True)
+        room -= len(told) + 1
     shown.add_column("claim", min_width=WIDEST, max_width=WIDEST, no_wrap=True)
-    shown.add_column("here", no_wrap=True)
+    shown.add_column("here", max_width=max(room, 1), no_wrap=True)
     for paper in dict.fromkeys(claim["paper"] for claim, _ in judged):
         shown.add_row(*("" for _ in suites), Text(paper, style="bold"))
         for claim, own in judged:

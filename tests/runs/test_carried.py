@@ -371,7 +371,8 @@ def test_every_command_of_the_guide_names_blocks_and_stages_that_there_are() -> 
         assert {n for n in own if n and n not in there and training.base(n) not in there} == set()
         seeds = [int(seed) for seed in lists["seeds"].split(",")]
         grids = ["ebgan_grid"] if "grids" in lists else []
-        asked = ["dbn", *filter(None, own), *grids]
+        beside = [name for name in ("classifiers", "linear_codes") if name in lists]
+        asked = ["dbn", *filter(None, own), *grids, *beside]
         known = {stage for name in asked for stage in carried.targets(suite, name, seeds)}
         targets = re.findall(r"\S+@\S+", line)
         assert targets and set(targets) <= known
