@@ -41,11 +41,11 @@ def part(tree: Mapping[str, Any], *suites: str) -> dict[str, Any]:
 def part_of_text(*suites: str) -> str:
     """The shipped file's text without the suites that neither `run` nor any of these needs."""
     needed = _needed(suites)
-    head, *blocks = _blocks(TEXT, "")
+    head, blocks = _blocks(TEXT, "")
     told = [head]
     for name, block in blocks:
         if name == "campaign":
-            first, *campaigns = _blocks(block, "  ")
+            first, campaigns = _blocks(block, "  ")
             block = "".join([first, *(c for key, c in campaigns if _whose(key) in needed)])
         if name in needed or name in params.OWN:
             told.append(block)
@@ -62,13 +62,13 @@ def _whose(campaign: str) -> str:
     return campaign.removesuffix(FURTHER)
 
 
-def _blocks(text: str, pad: str) -> Any:
-    """What stands before the first key of this depth; then each key and its lines."""
+def _blocks(text: str, pad: str) -> tuple[str, list[tuple[str, str]]]:
+    """What stands before the first key of this depth, and each key with its lines."""
     starts = re.finditer(rf"(?m)^(?:{pad}#.*\n)*{pad}(\w+):", text)
     places = [(found.start(), found[1]) for found in starts]
     ends = [place for place, _ in places[1:]] + [len(text)]
     blocks = ((name, text[at:end]) for (at, name), end in zip(places, ends, strict=True))
-    return [text[: places[0][0]], *blocks]
+    return text[: places[0][0]], list(blocks)
 
 
 @pytest.fixture(scope="module")

@@ -243,14 +243,14 @@ def test_a_result_is_of_the_seeds_that_one_dbn_measured(made_up: Path):
 
 
 def test_what_was_trained_is_told_by_part_and_by_the_dbn_that_measured(made_up: Path):
-    for seed, (part, dbn) in enumerate(((0.5, "a"), (1.0, "a"), (0.5, "a"))):
-        path = made_up / f"results/digits/ebgan/{seed}/metrics.json"
-        told = {"seed": seed, "budget": {"epoch_fraction": part}}
-        path.write_text(json.dumps(told | {"protocol": {"extractor_sha256": dbn * 64}}))
-    (made_up / "results/digits/classifiers/0").mkdir(parents=True)
-    (made_up / "results/digits/classifiers/0/metrics.json").write_text('{"seed": 0}')
-    _, _, *rows, _, _ = measured.trained("digits").splitlines()
-    assert rows == ["| EBGAN | 0.5 | 0, 2 by `aaaaaaaa` |", "| EBGAN | 1 | 1 by `aaaaaaaa` |"]
+    for seed, (part, dbn) in enumerate(((0.5, "a"), (1, "a"), (0.5, "a"), (0.5, "b"))):
+        (folder := made_up / f"results/digits/ebgan/{seed}").mkdir(exist_ok=True)
+        told = {"budget": {"epoch_fraction": part}, "protocol": {"extractor_sha256": dbn * 64}}
+        (folder / "metrics.json").write_text(json.dumps({"seed": seed, **told}))
+    rows = [line for line in measured.trained("digits").splitlines() if "EBGAN" in line]
+    found = ["0.5 | 0, 2 by `aaaaaaaa`", "1 | 1 by `aaaaaaaa`", "0.5 | 3 by `bbbbbbbb`"]
+    assert rows == [f"| EBGAN | {each} |" for each in found]
+    assert "not run here" in measured.trained("mnist")
 
 
 def test_results_that_are_not_there_are_said_not_to_be_run(made_up: Path):

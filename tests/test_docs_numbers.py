@@ -109,6 +109,10 @@ def test_what_is_said_of_the_dbn_by_depth_is_what_was_measured():
         assert f"with {layers} {statistics.mean(errors):.2f} % ({each})" in text
     one, two, three = (100 * statistics.mean(by_seed(name, "error_random")) for name in names)
     assert f"stands out, {one:.2f}, {two:.2f} and {three:.2f} %" in text
+    one, two, three = (100 * statistics.mean(by_seed(name, "error_small")) for name in names)
+    (four,) = (100 * error for error in by_seed("mnist/dbn__depth_4", "error_small"))
+    assert f"({one:.2f}, {two:.2f} and {three:.2f} % with one to three layers of 500, " in text
+    assert f"four seeds; {four:.2f} % with four, one seed)" in text
 
 
 @pytest.mark.parametrize(

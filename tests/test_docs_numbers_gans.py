@@ -48,6 +48,20 @@ def test_what_is_said_of_magan_is_what_was_measured():
     assert f" against {mean:.2f} ({min(distances):.2f} to {max(distances):.2f}), 7 or 8" in text
 
 
+def test_the_factors_by_which_fakes_raise_energies_are_what_was_measured():
+    text = " ".join((DOCS / "papers/ebgan.md").read_text().split())
+    systems = ("ebgan", "ebgan__real_only")
+    factors = []
+    for images in ("test", "patches", "noise", "shuffled"):
+        ours, alone = (sum(by_seed(f"digits/{each}", f"energy_{images}")) for each in systems)
+        factors.append(f"{ours / alone:.1f}")
+    test, patches, noise, shuffled = factors
+    assert (
+        test == "2.0" and f"images twofold, of photographs {patches}, of noise {noise}, of" in text
+    )
+    assert f"of shuffled images {shuffled} times" in text
+
+
 def test_how_many_digits_began_draws_is_what_was_counted():
     low, *_, high = sorted(by_seed("mnist/began", "classes_covered"))
     text = " ".join((DOCS / "papers/began.md").read_text().split())

@@ -66,6 +66,8 @@ def trained(suite: str) -> str:
         for (part, dbn), seeds in by_dbn.items():
             cells = f"{words.system(folder.name)} | {part:g} | {', '.join(seeds)} by `{dbn}`"
             table.append(f"| {cells} |")
+    if len(table) == 2:
+        return f"*{words.suite(suite)}: {NOT_RUN}.*"
     return "\n".join([*table, "", f"<small>From `results/{suite}/`.</small>"])
 
 
